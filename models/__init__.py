@@ -1,0 +1,41 @@
+"""The models room: what a model is, where versions are kept, how names are drawn. This face is the half that needs no
+torch.
+"""
+
+from models.config import ModelConfig
+from models.errors import (
+    CheckpointError,
+    ConfigError,
+    ModelError,
+    OptionError,
+    StoreError,
+    UnknownCharacter,
+    UnknownReference,
+)
+from models.inference import Batch, Kernels, NameGenerator, SamplingOptions, Score, prepare
+from models.manifest import Manifest
+from models.publication import Draft
+from models.registry import ModelRegistry, Version
+from models.vocabulary import Vocabulary
+
+__all__ = [
+    "Batch",
+    "CheckpointError",
+    "ConfigError",
+    "Draft",
+    "Kernels",
+    "Manifest",
+    "ModelConfig",
+    "ModelError",
+    "ModelRegistry",
+    "NameGenerator",
+    "OptionError",
+    "SamplingOptions",
+    "Score",
+    "StoreError",
+    "UnknownCharacter",
+    "UnknownReference",
+    "Version",
+    "Vocabulary",
+    "prepare",
+]

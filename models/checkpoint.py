@@ -1,0 +1,106 @@
+"""One version folder: writing it whole, and believing nothing in it that its manifest does not vouch for.
+
+    model.safetensors   the arrays           names.txt   every distinct name of the list
+    manifest.json       written last         card.md, pictures
+
+safetensors runs no code but does not notice flipped bits, so every file is held against its SHA-256.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from models.atomic import sync_folder, write_file
+from models.errors import CheckpointError
+from models.manifest import SAMPLING, FileRecord, Manifest, sha256
+
+WEIGHTS, NAMES, MANIFEST = "model.safetensors", "names.txt", "manifest.json"
+# No model of this project comes near: larger files are refused before they are read.
+MAX_FILE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified version folder's contents."""
+
+    manifest: Manifest
+    arrays: dict[str, np.ndarray]
+    names: tuple[str, ...]
+
+
+def pack(arrays: Mapping[str, np.ndarray], names: tuple[str, ...], extras: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the contents of every file of a version but the manifest."""
+    tidy = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+    return {WEIGHTS: save(tidy), NAMES: "".join(f"{name}\n" for name in names).encode(), **extras}
+
+
+def records(files: Mapping[str, bytes]) -> dict[str, FileRecord]:
+    """Return what a manifest says of `files`."""
+    return {name: FileRecord(sha256=sha256(content), size=len(content)) for name, content in files.items()}
+
+
+def save_checkpoint(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """Write a version into the empty `folder`, the manifest last, and wait for the disk."""
+    for name, content in files.items():
+        write_file(folder / name, content)
+    write_file(folder / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
+    sync_folder(folder)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Return the version in `folder`, every file held against its digest. Raises `CheckpointError` otherwise."""
+    manifest = read_manifest(folder)
+    files = {name: read_verified(folder, manifest, name) for name in manifest.files}
+    missing = {WEIGHTS, NAMES} - set(files)
+    if missing:
+        raise CheckpointError(f"{folder}: the manifest does not list {', '.join(sorted(missing))}.")
+    try:
+        arrays = load(files[WEIGHTS])
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{folder / WEIGHTS} is no readable safetensors file: {error}.") from error
+    odd = [name for name, array in arrays.items() if array.dtype != np.float32 or not np.isfinite(array).all()]
+    if odd:
+        raise CheckpointError(f"{folder / WEIGHTS}: {', '.join(odd)} must hold finite 32-bit floats only.")
+    return Checkpoint(manifest, arrays, tuple(files[NAMES].decode().splitlines()))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of `folder`. Raises `CheckpointError` where it is absent, malformed or of another sampling
+    number.
+    """
+    content = _read(folder / MANIFEST)
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the document"
+        raise CheckpointError(f"{folder / MANIFEST}: {place}: {first['msg']}.") from None
+    if manifest.sampling != SAMPLING:
+        raise CheckpointError(
+            f"{folder} was published for sampling {manifest.sampling}; this program has {SAMPLING} and would draw "
+            "other names. Train and publish it again: python -m training train."
+        )
+    return manifest
+
+
+def read_verified(folder: Path, manifest: Manifest, name: str) -> bytes:
+    """Return the file `name`, which the manifest lists. Raises `CheckpointError` where size or digest differ."""
+    record = manifest.files[name]
+    content = _read(folder / name)
+    if len(content) != record.size or sha256(content) != record.sha256:
+        raise CheckpointError(f"{folder / name} differs from its manifest: it was cut, altered or copied in part.")
+    return content
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise CheckpointError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB, which no version's file is.")
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error

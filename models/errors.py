@@ -1,0 +1,49 @@
+"""Every error that the models raise, and nothing else: no HTTP status, no printing.
+
+    ModelError
+    ├── ConfigError            hyperparameters that cannot be built
+    ├── UnknownCharacter       text with a character outside the model's alphabet
+    ├── OptionError            a sampling option out of range, or options that contradict each other
+    ├── UnknownReference       no such data set, architecture, version or alias
+    ├── CheckpointError        a version folder that cannot be trusted
+    └── StoreError             a store that cannot be read or written
+
+`str(error)` is for the command line and may repeat what was given. `field`, `allowed` and `nearest` come from our own
+lists only, so that a service may show them to a stranger.
+"""
+
+from collections.abc import Sequence
+
+
+class ModelError(Exception):
+    """Root of the tree: `field` is what was wrong, `allowed` what would be right, `nearest` the closest valid names."""
+
+    def __init__(self, message: str, *, field: str = "", allowed: str = "", nearest: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.field = field
+        self.allowed = allowed
+        self.nearest = tuple(nearest)
+
+
+class ConfigError(ModelError):
+    """Hyperparameters that cannot be built into a model."""
+
+
+class UnknownCharacter(ModelError):
+    """Text holds a character that the model's alphabet lacks."""
+
+
+class OptionError(ModelError):
+    """A sampling option is out of range, or two options contradict each other."""
+
+
+class UnknownReference(ModelError):
+    """A data set, architecture, version or alias that no store has."""
+
+
+class CheckpointError(ModelError):
+    """A version folder is incomplete, altered, foreign, or does not reproduce its golden names."""
+
+
+class StoreError(ModelError):
+    """A store's folder or alias file cannot be read or written."""

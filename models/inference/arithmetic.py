@@ -1,0 +1,65 @@
+"""exp, tanh and random bits, the same on every processor. No arrays, no models.
+
+Only IEEE single-precision +, -, *, / and integer operations in a fixed order, so that compiled code gives the same bits
+whatever the width of the vector unit. numba neither reorders nor fuses them as long as fastmath stays off.
+"""
+
+import numpy as np
+from numba import njit
+
+_LOG2E = np.float32(1.4426950408889634)
+# ln 2 in two parts: the first has so few bits that its product with a small whole number is exact (Cody & Waite 1980).
+_LN2_HIGH = np.float32(0.693359375)
+_LN2_LOW = np.float32(-2.12194440054690583e-4)
+# The Taylor series of e^r on |r| <= ln(2)/2, cut where the rest is below half a unit in the last place.
+_C2, _C3, _C4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
+_C5, _C6, _C7 = np.float32(1 / 120), np.float32(1 / 720), np.float32(1 / 5040)
+_ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
+_LOWEST = np.float32(-87)
+_MANTISSA_BITS, _EXPONENT_BIAS = np.int32(23), np.int32(127)
+
+_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+_LOW32, _BITS32 = np.uint64(0xFFFFFFFF), np.uint64(32)
+
+
+@njit(nogil=True)
+def exp(x):  # type: ignore[no-untyped-def]
+    """Return e^x for a float32 x <= 0, to 2 units in the last place; below -87 it is e^-87, about 1.6e-38.
+
+    x = n ln 2 + r, |r| <= ln(2) / 2: a polynomial gives e^r, the exponent bits 2^n.
+    """
+    x = max(x, _LOWEST)
+    n = np.int32(x * _LOG2E - _HALF)  # truncation towards zero is rounding here, since x <= 0
+    whole = np.float32(n)
+    r = x - whole * _LN2_HIGH - whole * _LN2_LOW
+    p = _C7 * r + _C6
+    p = p * r + _C5
+    p = p * r + _C4
+    p = p * r + _C3
+    p = p * r + _C2
+    p = (p * r) * r + r + _ONE
+    return p * np.int32((n + _EXPONENT_BIAS) << _MANTISSA_BITS).view(np.float32)
+
+
+@njit(nogil=True)
+def tanh(x):  # type: ignore[no-untyped-def]
+    """Return tanh(x) for a float32 x, within 2e-7: (1 - e) / (1 + e) with e = e^(-2|x|), and the sign of x."""
+    e = exp(-_TWO * abs(x))
+    t = (_ONE - e) / (_ONE + e)
+    return t if x >= 0 else -t
+
+
+@njit(nogil=True)
+def philox(seed, index, block):  # type: ignore[no-untyped-def]
+    """Return four random 32-bit words (as uint64) of the stream (seed, index): Philox4x32-10, Salmon et al. 2011.
+
+    Key: the seed's two halves. Counter: the index's two halves, the number of the block, 0. All arguments uint64.
+    """
+    k0, k1 = seed & _LOW32, seed >> _BITS32
+    c0, c1, c2, c3 = index & _LOW32, index >> _BITS32, block & _LOW32, block >> _BITS32
+    for _ in range(10):
+        p0, p1 = _M0 * c0, _M1 * c2
+        c0, c1, c2, c3 = (p1 >> _BITS32) ^ c1 ^ k0, p1 & _LOW32, (p0 >> _BITS32) ^ c3 ^ k1, p0 & _LOW32
+        k0, k1 = (k0 + _W0) & _LOW32, (k1 + _W1) & _LOW32
+    return c0, c1, c2, c3

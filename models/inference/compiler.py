@@ -1,0 +1,136 @@
+"""From the plain functions of `sampler` to machine code: which processor level, kept in which folder. No mathematics.
+
+numba writes compiled code to a cache folder and refuses to import cached functions where none is writable; code for
+another kind of processor is worthless to it. So there are two fixed levels, and `prepare` chooses level and folder
+before anything is compiled: the folder asked for, else a private temporary copy of it, else none (then every start
+compiles, which takes seconds).
+"""
+
+import atexit
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+from llvmlite import binding
+
+from models.errors import StoreError
+from models.inference import arithmetic, frozen, sampler
+
+GENERIC, MODERN = "generic", "x86-64-v3"
+# What the level x86-64-v3 promises beyond SSE (System V ABI), in LLVM's names.
+_MODERN_FEATURES = ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
+_MODEL = "float32[:,:,::1], int64, int64[:,::1], float32[::1]"
+_SIGNATURES = {
+    "sample": f"void({_MODEL}, int64[::1], float32, int64, float32, int64, int64, uint64, uint64, int32[:,::1],"
+    " int32[::1])",
+    "logits": f"void({_MODEL}, int64[::1], float32[:,::1])",
+}
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Compiled functions, and how they came to be: `folder` is None where nothing could be kept, `cached` tells whether
+    compiled code was found there."""
+
+    sample: Callable[..., None]
+    logits: Callable[..., None]
+    level: str
+    folder: Path | None
+    cached: bool
+
+
+def levels() -> tuple[str, ...]:
+    """Return the processor levels that compiled code is kept for on this kind of machine, this processor's best last."""
+    return (GENERIC, MODERN) if _is_modern(binding.get_host_cpu_features()) else (GENERIC,)
+
+
+def _is_modern(features: Any) -> bool:
+    return all(features.get(feature) for feature in _MODERN_FEATURES)
+
+
+def default_folder() -> Path:
+    """Return the user's cache folder for compiled code, by the XDG convention."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(home) / "namewave" / "kernels"
+
+
+def prepare(folder: Path | None = None, level: str | None = None) -> Kernels:
+    """Return kernels for `level` (default: the best this processor has), compiled or loaded from `folder`.
+
+    Never fails for want of a writable folder: then `Kernels.folder` is None. Raises `StoreError` for a level that is
+    not one of `levels()`.
+    """
+    chosen = level or levels()[-1]
+    if chosen not in levels():
+        raise StoreError(f"The processor level {chosen!r} is not one of {', '.join(levels())}.", field="level")
+    keep = _writable((folder or default_folder()) / _fingerprint())
+    _configure(chosen, keep)
+    compiled = {name: _compile(getattr(sampler, name), signature, keep) for name, signature in _SIGNATURES.items()}
+    hits = [bool(function.stats.cache_hits) for function in compiled.values()]
+    return Kernels(**compiled, level=chosen, folder=keep, cached=all(hits))
+
+
+def compile_every_level(folder: Path) -> tuple[str, ...]:
+    """Compile for each of `levels()` into `folder`, one fresh process each, since a process has one level; return the
+    levels.
+
+    Raises `StoreError` where the folder cannot be written.
+    """
+    if not _can_write(folder):
+        raise StoreError(f"Compiled code cannot be kept in {folder}: it is not writable.", field="folder")
+    code = (
+        "import sys, pathlib; from models.inference import compiler; "
+        "compiler.prepare(pathlib.Path(sys.argv[1]), sys.argv[2])"
+    )
+    for level in levels():
+        subprocess.run([sys.executable, "-c", code, str(folder), level], check=True)
+    return levels()
+
+
+def _fingerprint() -> str:
+    """Name the folder for what the machine code is made of, so that an old one is never taken for a new one."""
+    sources = [Path(str(module.__file__)).read_bytes() for module in (arithmetic, frozen, sampler)]
+    versions = f"numba {numba.__version__} python {sys.version_info[:2]} {_SIGNATURES}".encode()
+    return hashlib.sha256(b"\0".join([*sources, versions])).hexdigest()[:16]
+
+
+def _writable(folder: Path) -> Path | None:
+    """Return `folder` if files can be made in it, else a private temporary copy of it, else None."""
+    if _can_write(folder):
+        return folder
+    try:
+        copy = Path(tempfile.mkdtemp(prefix="namewave-kernels-")) / folder.name
+        atexit.register(shutil.rmtree, copy.parent, ignore_errors=True)
+        if folder.is_dir():
+            shutil.copytree(folder, copy)
+    except OSError:
+        return None
+    return copy if _can_write(copy) else None
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def _configure(level: str, folder: Path | None) -> None:
+    """Tell numba before it makes its code generator, which reads these once."""
+    # numba makes its settings at run time, so that type checkers do not know them.
+    for name, value in {"CPU_NAME": level, "CPU_FEATURES": "", "CACHE_DIR": str(folder or "")}.items():
+        setattr(numba.config, name, value)
+
+
+def _compile(function: Callable[..., None], signature: str, folder: Path | None) -> Any:
+    return numba.njit(signature, nogil=True, cache=folder is not None)(function)

@@ -1,0 +1,202 @@
+"""From a model to names a person can use: drawing candidates, refusing some, saying how likely each is.
+
+What a candidate is, the sampler decides; here candidates are only refused, in the order of their indices. No HTTP, no
+files.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import OptionError, UnknownCharacter
+from models.inference.compiler import Kernels
+from models.inference.frozen import FrozenModel
+from models.inference.sampler import MAX_SEED, SamplingOptions
+from models.manifest import MAX_NAME_LENGTH, Manifest
+from models.spelling import fold, normalize
+from models.vocabulary import END, Vocabulary
+
+# One call of the kernel draws at most so many: a few milliseconds, and a few hundred kB.
+CHUNK = 4096
+# Probabilities are told to this many decimals: fine enough for anyone, coarse enough to be the same on every machine.
+DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One answer. `refused` counts candidates by the constraint that refused them; `next_offset` is where the next
+    page starts.
+    """
+
+    names: list[str]
+    seed: int
+    offset: int
+    attempts: int
+    complete: bool
+    refused: dict[str, int]
+
+    @property
+    def next_offset(self) -> int:
+        """The first candidate that this answer did not look at."""
+        return self.offset + self.attempts
+
+
+@dataclass(frozen=True)
+class CharacterScore:
+    """One step of a name: the character ("." for the end) and the natural logarithm of its probability."""
+
+    character: str
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """How likely the model (at temperature 1) finds a name, end token included, and whether the name is in its list."""
+
+    name: str
+    log_prob: float
+    in_training: bool
+    characters: tuple[CharacterScore, ...]
+
+
+@dataclass
+class _Sieve:
+    """Refuses candidates: None is one that grew too long, which the sampler found out already."""
+
+    unique: bool
+    known: frozenset[str]
+    seen: set[str] = field(default_factory=set)
+    refused: dict[str, int] = field(default_factory=lambda: {"max_length": 0, "unique": 0, "novel": 0})
+
+    def passes(self, name: str | None) -> bool:
+        reason = self._reason(name)
+        if reason is not None:
+            self.refused[reason] += 1
+        return reason is None
+
+    def _reason(self, name: str | None) -> str | None:
+        if name is None:
+            return "max_length"
+        if name in self.known:
+            return "novel"
+        if not self.unique:
+            return None
+        if name in self.seen:
+            return "unique"
+        self.seen.add(name)
+        return None
+
+
+class NameGenerator:
+    """One version, ready to invent names. Safe to share between threads: nothing in it changes."""
+
+    def __init__(self, manifest: Manifest, model: FrozenModel, names: Sequence[str], kernels: Kernels) -> None:
+        self.manifest = manifest
+        self.vocabulary: Vocabulary = manifest.alphabet
+        self.names = frozenset(names)
+        self.longest = manifest.data.longest
+        self.vocab_size = model.vocab_size
+        self._kernels = kernels
+        self._arrays = (model.table, model.activation, model.stages, model.weights)
+        self._code_points = np.array([0, *map(ord, self.vocabulary.characters)], np.uint32)
+
+    def generate(
+        self,
+        count: int,
+        *,
+        seed: int,
+        offset: int = 0,
+        options: SamplingOptions | None = None,
+        max_length: int | None = None,
+        unique: bool = True,
+        novel: bool = False,
+        max_attempts: int | None = None,
+    ) -> Batch:
+        """Return `count` names in lower case, or fewer with `complete` false once `max_attempts` candidates were drawn.
+
+        `max_length` is the list's longest name by default, the budget 50 x count + 1,000. `unique`: no repeats in this
+        answer; `novel`: none of the model's list. Raises `OptionError`, and `UnknownCharacter` for the prefix.
+        """
+        options = options or SamplingOptions()
+        longest = self.longest if max_length is None else max_length
+        _check_range("seed", seed, MAX_SEED)
+        _check_range("offset", offset, MAX_SEED)
+        prefix = self._encode_prefix(options, longest)
+        budget = 50 * count + 1000 if max_attempts is None else max_attempts
+        sieve = _Sieve(unique, self.names if novel else frozenset())
+        names: list[str] = []
+        attempts = 0
+        while attempts < budget and len(names) < count:
+            n = min(CHUNK, budget - attempts, count - len(names) + (count - len(names)) // 4 + 8)
+            for name in self.candidates(prefix, options, longest, seed, offset + attempts, n):
+                attempts += 1
+                if sieve.passes(name):
+                    names.append(str(name))
+                    if len(names) == count:
+                        break
+        return Batch(names, seed, offset, attempts, len(names) == count, sieve.refused)
+
+    def candidates(
+        self, prefix: NDArray[np.int64], options: SamplingOptions, longest: int, seed: int, first: int, n: int
+    ) -> Iterator[str | None]:
+        """Yield candidates first .. first + n - 1; None for one that is longer than `longest`."""
+        codes, lengths = np.empty((n, longest), np.int32), np.empty(n, np.int32)
+        V = len(self.vocabulary)
+        self._kernels.sample(
+            *self._arrays,
+            prefix,
+            np.float32(options.temperature),
+            min(options.top_k or V, V),
+            np.float32(options.top_p or 1.0),
+            options.min_length,
+            longest,
+            np.uint64(seed),
+            np.uint64(first),
+            codes,
+            lengths,
+        )
+        # A row of code points, padded with zeros, is numpy's own form of a string.
+        texts = self._code_points[codes].view(f"<U{longest}")[:, 0].tolist()
+        return (text if length >= 0 else None for text, length in zip(texts, lengths.tolist(), strict=True))
+
+    def score(self, names: Sequence[str]) -> list[Score]:
+        """Return how likely each name is at temperature 1. Raises `UnknownCharacter`."""
+        return [self._score(normalize(name)) for name in names]
+
+    def _score(self, name: str) -> Score:
+        outcomes = [*self.vocabulary.encode(name), END]
+        logits = np.empty((len(outcomes), len(self.vocabulary)), np.float32)
+        self._kernels.logits(*self._arrays, np.array([END, *outcomes[:-1]], np.int64), logits)
+        wide = logits.astype(np.float64)
+        wide -= wide.max(axis=1, keepdims=True)
+        log_probs = wide[np.arange(len(outcomes)), outcomes] - np.log(np.exp(wide).sum(axis=1))
+        steps = [round(value, DECIMALS) for value in log_probs.tolist()]
+        characters = tuple(CharacterScore(self.vocabulary.itos[i], p) for i, p in zip(outcomes, steps, strict=True))
+        return Score(name, round(sum(steps), DECIMALS), name in self.names, characters)
+
+    def _encode_prefix(self, options: SamplingOptions, longest: int) -> NDArray[np.int64]:
+        _check_range("max_length", longest, MAX_NAME_LENGTH, low=1)
+        prefix = fold(options.prefix)
+        if options.min_length > longest:
+            raise OptionError(
+                f"min_length is {options.min_length}, above max_length, which is {longest}.",
+                field="min_length",
+                allowed=f"1 to {longest}, the max_length",
+            )
+        if len(prefix) > longest:
+            raise OptionError(
+                f"prefix has {len(prefix)} characters, above max_length, which is {longest}.",
+                field="prefix",
+                allowed=f"at most {longest} characters, the max_length (which may be up to {MAX_NAME_LENGTH})",
+            )
+        try:
+            return np.array(self.vocabulary.encode(prefix), np.int64)
+        except UnknownCharacter as error:
+            raise UnknownCharacter(str(error), field="prefix", allowed=error.allowed) from None
+
+
+def _check_range(name: str, value: int, high: int, low: int = 0) -> None:
+    if not low <= value <= high:
+        raise OptionError(f"{name} is {value}; allowed: {low} to {high}.", field=name, allowed=f"{low} to {high}")

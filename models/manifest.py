@@ -1,0 +1,85 @@
+"""The manifest: what a version folder says of itself, parsed strictly. Reading and writing the folder is
+`checkpoint`'s job.
+"""
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.config import ModelConfig
+from models.vocabulary import Vocabulary
+
+# The number of the random stream and arithmetic: it goes up when any candidate of any model changes.
+SAMPLING = 1
+MAX_NAME_LENGTH = 64
+
+DatasetName = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9-]{0,31}\z")]
+Digest = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
+FileName = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9_-]{0,31}\.[a-z0-9]{1,16}\z")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FileRecord(_Strict):
+    """One file of the version: its SHA-256 and its size in bytes."""
+
+    sha256: Digest
+    size: Annotated[int, Field(ge=0)]
+
+
+class DataRecord(_Strict):
+    """Where the names came from. `names`: how many distinct ones; `longest`: the longest one's length in characters."""
+
+    title: str
+    sha256: Digest
+    names: Annotated[int, Field(ge=1)]
+    longest: Annotated[int, Field(ge=1, le=MAX_NAME_LENGTH)]
+    licence: str = ""
+    source: str = ""
+    split_seed: int
+
+
+class Manifest(_Strict):
+    """Everything needed to use a version without asking anyone.
+
+    `metrics`: losses in nats per character, end token included. `training`: the hyperparameters as they were.
+    `golden`: the first 20 names of seed 0 at temperature 1, which a loader draws again before it trusts the version.
+    """
+
+    schema_number: Literal[1] = 1
+    dataset: DatasetName
+    version: Annotated[int, Field(ge=1)]
+    created: str
+    config: ModelConfig
+    vocabulary: tuple[Annotated[str, Field(min_length=1, max_length=1)], ...]
+    parameters: Annotated[int, Field(ge=1)]
+    data: DataRecord
+    seed: int
+    metrics: dict[str, float]
+    training: dict[str, bool | int | float | str | None]
+    files: dict[FileName, FileRecord]
+    golden: tuple[str, ...]
+    sampling: int = SAMPLING
+
+    @property
+    def architecture(self) -> str:
+        """The architecture's name, as in the path and in references."""
+        return self.config.architecture
+
+    @property
+    def reference(self) -> str:
+        """The full reference, e.g. "human/wavenet@1"."""
+        return f"{self.dataset}/{self.architecture}@{self.version}"
+
+    @property
+    def alphabet(self) -> Vocabulary:
+        """The model's vocabulary."""
+        return Vocabulary(self.vocabulary)
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of `content` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

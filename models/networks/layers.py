@@ -1,0 +1,210 @@
+"""The layers, from scratch on plain tensors: no `torch.nn`, no hidden state beyond what `arrays` names.
+
+Shapes: B examples, T positions, C channels, N rows (all the positions of a batch of whole names, end to end). A layer
+does not keep its output: in a server that is a leak and a race. What a layer learns is in `parameters`; what it
+stores, running statistics included, in `arrays`.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# What each activation does to the spread of unit-normal inputs, undone by the weights before it (He et al. 2015;
+# the values are those of torch.nn.init.calculate_gain).
+GAINS = {"linear": 1.0, "tanh": 5 / 3, "relu": 2**0.5}
+
+
+class Layer:
+    """A function of one tensor. `training` matters to layers whose two modes differ."""
+
+    training = True
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the layer's output for `x`."""
+        raise NotImplementedError
+
+    def arrays(self) -> dict[str, Tensor]:
+        """Return everything worth storing, by name."""
+        return {}
+
+    def parameters(self) -> list[Tensor]:
+        """Return the tensors that are learned."""
+        return [array for array in self.arrays().values() if array.requires_grad]
+
+
+class Embedding(Layer):
+    """A row of `n_embd` numbers for each index: (...) int64 -> (..., n_embd). Starts unit normal, times `scale`."""
+
+    def __init__(self, vocab_size: int, n_embd: int, generator: torch.Generator, scale: float = 1.0) -> None:
+        self.weight = (torch.randn(vocab_size, n_embd, generator=generator) * scale).requires_grad_()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        rows = torch.index_select(self.weight, 0, x.reshape(-1))
+        return rows.view(*x.shape, self.weight.shape[1])
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {"weight": self.weight}
+
+
+class Linear(Layer):
+    """x @ weight + bias: (..., fan_in) -> (..., fan_out).
+
+    Weights start normal with standard deviation gain / sqrt(fan_in) (Kaiming, fan-in mode), the bias at zero.
+    """
+
+    def __init__(
+        self, fan_in: int, fan_out: int, generator: torch.Generator, *, gain: float = 1.0, bias: bool = True
+    ) -> None:
+        weight = torch.randn(fan_in, fan_out, generator=generator) * (gain / fan_in**0.5)
+        self.weight = weight.requires_grad_()
+        self.bias = torch.zeros(fan_out, requires_grad=True) if bias else None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        products: Tensor = x @ self.weight
+        return products if self.bias is None else products + self.bias
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
+
+
+class BatchNorm1d(Layer):
+    """Each channel to mean 0 and variance 1 over all other axes, then gamma * x + beta: (B, C) or (B, T, C), same out.
+
+    As torch does it (Ioffe & Szegedy 2015): the biased variance normalises, the unbiased one goes into `running_var`;
+    running = (1 - momentum) * running + momentum * batch. In evaluation mode the running statistics normalise.
+    Raises `ValueError` in training mode on a single value a channel, whose variance means nothing.
+    """
+
+    def __init__(self, n_channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        self.eps, self.momentum = eps, momentum
+        self.gamma = torch.ones(n_channels, requires_grad=True)
+        self.beta = torch.zeros(n_channels, requires_grad=True)
+        self.running_mean = torch.zeros(n_channels)
+        self.running_var = torch.ones(n_channels)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if not self.training:
+            scale = self.gamma * (self.running_var + self.eps).rsqrt()
+            return x * scale + (self.beta - self.running_mean * scale)
+        rows = x.reshape(-1, x.shape[-1])
+        if len(rows) < 2:
+            raise ValueError("BatchNorm1d needs more than one value a channel in training mode; use a larger batch.")
+        mean = rows.mean(0)
+        centred = rows - mean
+        variance = centred.square().mean(0)
+        self._remember(mean, variance, len(rows))
+        return (centred * (self.gamma * (variance + self.eps).rsqrt()) + self.beta).view(x.shape)
+
+    def _remember(self, mean: Tensor, variance: Tensor, n: int) -> None:
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (n / (n - 1)), self.momentum)
+
+    def arrays(self) -> dict[str, Tensor]:
+        names = ("gamma", "beta", "running_mean", "running_var")
+        return {name: getattr(self, name) for name in names}
+
+
+class Tanh(Layer):
+    """tanh(x), any shape."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.tanh()
+
+
+class ReLU(Layer):
+    """max(x, 0), any shape."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.relu()
+
+
+class FlattenConsecutive(Layer):
+    """Join each `n` neighbouring positions into one: (B, T, C) -> (B, T / n, n C), or (B, n C) where one position is
+    left.
+
+    The same join over whole names is `over_names`: there each position is joined with earlier ones `dilation` apart, as
+    a causal dilated convolution does (van den Oord et al. 2016), and no position is computed twice.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __call__(self, x: Tensor) -> Tensor:
+        B, T, C = x.shape
+        joined = x.view(B, T // self.n, C * self.n)
+        return joined.squeeze(1)
+
+    def over_names(self, x: Tensor, positions: Tensor, dilation: int) -> Tensor:
+        """Join rows (N, C) of whole names laid end to end into (N, n C), oldest position first.
+
+        `positions` (N,) counts from 0 within each name. What lies before a name is end tokens without end, and so is
+        all that position 0 can see: hence looking back stops at position 0, which stands for everything before it.
+        """
+        if self.n == 1:
+            return x
+        rows = torch.arange(len(x), device=x.device)
+        back = [rows - positions.clamp(max=j * dilation) for j in range(self.n - 1, 0, -1)]
+        return torch.cat([*(torch.index_select(x, 0, row) for row in back), x], dim=1)
+
+
+class Sequential:
+    """Named layers, one after the other. Not itself a layer: nothing here nests deeper."""
+
+    def __init__(self, named: Iterable[tuple[str, Layer]]) -> None:
+        self.layers = dict(named)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        for layer in self.layers.values():
+            x = layer(x)
+        return x
+
+    def over_names(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """Return the output for every position of whole names: ids (N,), positions (N,) -> (N, C)."""
+        x, dilation = ids, 1
+        for layer in self.layers.values():
+            if isinstance(layer, FlattenConsecutive):
+                x = layer.over_names(x, positions, dilation)
+                dilation *= layer.n
+            else:
+                x = layer(x)
+        return x
+
+    def train(self, mode: bool = True) -> None:
+        """Put every layer into training mode, or into evaluation mode with `mode=False`."""
+        for layer in self.layers.values():
+            layer.training = mode
+
+    def eval(self) -> None:
+        """Put every layer into evaluation mode."""
+        self.train(False)
+
+    def parameters(self) -> list[Tensor]:
+        """Return the learned tensors of all layers, in order."""
+        return [parameter for layer in self.layers.values() for parameter in layer.parameters()]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all stored tensors, named "layer.array"; they share memory with the layers."""
+        return {f"{name}.{key}": a.detach() for name, layer in self.layers.items() for key, a in layer.arrays().items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor | np.ndarray]) -> None:
+        """Copy `state` into the layers. Raises `ValueError` naming arrays that are missing, foreign or of another
+        shape.
+        """
+        mine = self.state_dict()
+        if odd := sorted(set(mine) ^ set(state)):
+            raise ValueError(f"The arrays do not fit this network: {', '.join(odd)} missing or unknown.")
+        for name, tensor in mine.items():
+            given = torch.as_tensor(state[name])
+            if given.shape != tensor.shape:
+                raise ValueError(f"{name} has shape {tuple(given.shape)}, this network wants {tuple(tensor.shape)}.")
+            tensor.copy_(given)
+
+    def to(self, device: torch.device | str) -> None:
+        """Move every tensor to `device`, in place; parameters stay leaves that are learned."""
+        for layer in self.layers.values():
+            for key, array in layer.arrays().items():
+                moved = array.detach().to(device).requires_grad_(array.requires_grad)
+                setattr(layer, key, moved)

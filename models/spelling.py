@@ -1,0 +1,48 @@
+"""How a name is spelled: the one normal form that lists, scores and requests share, and the capital letters put on
+last.
+
+Standard library only, so that every room may import it. Nothing about alphabets or models lives here.
+"""
+
+import unicodedata
+
+
+def normalize(text: str) -> str:
+    """Return `text` in lower case, in Unicode's composed form (NFC), without blanks at either end.
+
+    Lower-casing may decompose a letter (İ becomes i and a dot), so the composition comes last; the result is a fixed
+    point: `normalize(normalize(t)) == normalize(t)`.
+    """
+    return fold(text).strip()
+
+
+def fold(text: str) -> str:
+    """Return `text` in lower case and NFC, blanks kept: for pieces of names such as the prefix "van "."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+
+
+def capitalize(name: str) -> str:
+    """Return `name` with a capital at the start of each word: "mary-ann o'brien" becomes "Mary-Ann O'Brien".
+
+    A word starts after anything that is no letter, digit or mark; after an apostrophe only where one letter stands
+    before it, so that "ka'ani" keeps its small a. A letter without a one-letter capital (ß) stays as it is.
+    """
+    return "".join(_title(c) if _starts_word(name, i) else c for i, c in enumerate(name))
+
+
+def _title(character: str) -> str:
+    capital = character.title()
+    return capital if len(capital) == 1 else character
+
+
+def _starts_word(name: str, i: int) -> bool:
+    if i == 0:
+        return True
+    before = name[i - 1]
+    if before in "'’":
+        return i >= 2 and name[i - 2].isalpha() and (i == 2 or _is_break(name[i - 3]))
+    return _is_break(before)
+
+
+def _is_break(character: str) -> bool:
+    return unicodedata.category(character)[0] not in "LNM"

@@ -1,0 +1,70 @@
+"""The characters a model knows, and their numbers. No text is normalised here and no name is read from a file.
+
+Index 0 is the end token. It is shown as "." but is no character: a full stop in a list has an index of its own.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from models.errors import ConfigError, UnknownCharacter
+
+END = 0
+END_SYMBOL = "."
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The alphabet of one model: `characters[i]` has index i + 1, index 0 is the end token.
+
+    Raises `ConfigError` for characters that repeat or are not single code points.
+    """
+
+    characters: tuple[str, ...]
+    stoi: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        stoi = {character: i for i, character in enumerate(self.characters, start=1)}
+        if len(stoi) != len(self.characters) or any(len(c) != 1 for c in self.characters):
+            raise ConfigError("The vocabulary must hold single characters, each once.", field="vocabulary")
+        object.__setattr__(self, "stoi", stoi)
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> "Vocabulary":
+        """Return the sorted alphabet of `names`."""
+        return cls(tuple(sorted(set().union(*names))))
+
+    def __len__(self) -> int:
+        """Return vocab_size: the characters and the end token."""
+        return len(self.characters) + 1
+
+    @cached_property
+    def itos(self) -> tuple[str, ...]:
+        """The symbol of each index; the end token is shown as "."."""
+        return (END_SYMBOL, *self.characters)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the indices of `text` (no end token added). Raises `UnknownCharacter`."""
+        try:
+            return [self.stoi[character] for character in text]
+        except KeyError:
+            unknown = sorted(set(text) - set(self.characters))
+            raise UnknownCharacter(
+                f"The model does not know {', '.join(map(repr, unknown))}; it knows {self.describe()}.",
+                allowed=f"characters the model knows: {self.describe()}",
+            ) from None
+
+    def decode(self, indices: Sequence[int]) -> str:
+        """Return the text of `indices`, up to the first end token if there is one."""
+        letters = []
+        for index in indices:
+            if index == END:
+                break
+            letters.append(self.itos[index])
+        return "".join(letters)
+
+    def describe(self, limit: int = 80) -> str:
+        """Return the alphabet in one readable line, runs of a-z shortened, at most about `limit` characters."""
+        text = "".join(self.characters).replace("abcdefghijklmnopqrstuvwxyz", "a-z")
+        text = text.replace(" ", "␣")
+        return text if len(text) <= limit else f"{text[:limit]}… ({len(self.characters)} in all)"
