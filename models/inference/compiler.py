@@ -48,7 +48,7 @@ class Kernels:
 
 
 def levels() -> tuple[str, ...]:
-    """Return the processor levels that compiled code is kept for on this kind of machine, this processor's best last."""
+    """Return the processor levels that compiled code is kept for on this kind of machine, the best last."""
     return (GENERIC, MODERN) if _is_modern(binding.get_host_cpu_features()) else (GENERIC,)
 
 

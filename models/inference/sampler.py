@@ -196,8 +196,8 @@ def sample(  # type: ignore[no-untyped-def]
 ):
     """Draw candidates first, first + 1, ... into `codes` (n, at least max_length) and `lengths` (n).
 
-    A candidate still without end token at `max_length` characters gets the length TOO_LONG; its codes mean nothing.
-    Codes beyond a name's length are 0. `prefix`: indices of the characters each name starts with, at most max_length
+    A candidate still without end token at `max_length` characters gets the length TOO_LONG. Codes
+    beyond a name's length are 0. `prefix`: indices of the characters each name starts with, at most max_length
     of them.
     """
     n, P, V = codes.shape[0], len(prefix), table.shape[1]
@@ -235,7 +235,7 @@ def sample(  # type: ignore[no-untyped-def]
                 break
             if t < max_length:
                 ids[t + 1] = v
-        length = max(lengths[c], 0)
+        length = lengths[c] if lengths[c] != TOO_LONG else max_length
         for t in range(codes.shape[1]):
             codes[c, t] = ids[t + 1] if t < length else 0
 
