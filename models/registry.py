@@ -111,12 +111,12 @@ class ModelRegistry:
         "architecture@alias", each also with "dataset/" before it. Raises `UnknownReference` with the nearest names,
         `OptionError` where the two data sets differ, `CheckpointError` where the version is there but refused.
         """
-        before, slash, after = (model or "").rpartition("/")
-        if slash and dataset is not None and before != dataset:
+        before, after = _halves(model or "")
+        if before and dataset is not None and before != dataset:
             raise OptionError(
                 "dataset and model name different data sets.", field="model", allowed="a model of the data set"
             )
-        dataset = before if slash else dataset or DEFAULT_DATASET
+        dataset = before or dataset or DEFAULT_DATASET
         known = sorted({key.dataset for key in (*self._now.versions, *self._now.refused)})
         if dataset not in known:
             raise _unknown("dataset", dataset, known, "There is no data set")
@@ -211,6 +211,14 @@ def _load(key: Key, folder: Path, kernels: Kernels) -> Version:
     if golden_names(generator) != manifest.golden:
         raise CheckpointError(f"{folder} does not draw the golden names of its manifest.")
     return Version(manifest, generator, folder)
+
+
+def _halves(model: str) -> tuple[str, str]:
+    """Return the data set (or nothing) and the rest of "dataset/architecture@version"; a slash after the @ means
+    nothing.
+    """
+    before, slash, after = model.partition("/")
+    return (before, after) if slash and "@" not in before else ("", model)
 
 
 def _unknown(field: str, given: str, known: Iterable[str], lead: str) -> UnknownReference:

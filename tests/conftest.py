@@ -84,5 +84,3 @@ def elf_draft(made_up_names: tuple[str, ...]) -> Draft:
 def registry(tmp_path: Path, kernels: Kernels) -> ModelRegistry:
     """A registry over two empty stores: shipped/ and user/."""
     return ModelRegistry.open(kernels, user=tmp_path / "user", shipped=tmp_path / "shipped")
-
-

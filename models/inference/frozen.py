@@ -16,6 +16,7 @@ from models.errors import CheckpointError
 
 Floats = NDArray[np.float32]
 NORM_EPS = 1e-5
+NORM_ARRAYS = ("gamma", "beta", "running_mean", "running_var")
 LINEAR, TANH, RELU = 0, 1, 2
 ACTIVATION_CODES = {"tanh": TANH, "relu": RELU}
 # Columns of `stages`.
@@ -51,6 +52,8 @@ def freeze(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> FrozenModel
 
 
 def _freeze(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> FrozenModel:
+    if odd := sorted(set(arrays) ^ _expected(config)):
+        raise ValueError(f"{', '.join(odd)} missing or unknown")
     embedding = arrays["embedding.weight"]
     if not config.fans:
         return FrozenModel(embedding[None].copy(), LINEAR, np.zeros((0, 7), np.int64), np.zeros(0, np.float32))
@@ -63,11 +66,17 @@ def _freeze(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> FrozenMode
     return FrozenModel(table, code, stages, weights)
 
 
+def _expected(config: ModelConfig) -> set[str]:
+    """Return the names of the arrays that a checkpoint of this config has, neither more nor fewer."""
+    hidden = [f"linear{i}.weight" for i in range(len(config.fans))]
+    norms = [f"norm{i}.{key}" for i in range(len(config.fans)) for key in NORM_ARRAYS]
+    output = ["output.weight", "output.bias"] if config.fans else []
+    return {"embedding.weight", *hidden, *norms, *output}
+
+
 def _fold(arrays: Mapping[str, np.ndarray], i: int) -> tuple[Floats, Floats]:
     """Return weight and bias of hidden layer i with its BatchNorm in evaluation mode inside: the same function."""
-    gamma, beta, mean, var = (
-        arrays[f"norm{i}.{key}"].astype(np.float64) for key in ("gamma", "beta", "running_mean", "running_var")
-    )
+    gamma, beta, mean, var = (arrays[f"norm{i}.{key}"].astype(np.float64) for key in NORM_ARRAYS)
     scale = gamma / np.sqrt(var + NORM_EPS)
     weight = arrays[f"linear{i}.weight"].astype(np.float64) * scale
     return weight.astype(np.float32), (beta - mean * scale).astype(np.float32)

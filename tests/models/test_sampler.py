@@ -1,4 +1,6 @@
-"""The kernel draws what the network says: against torch's softmax, by chi-square, and against itself run as plain Python."""
+"""The kernel draws what the network says: against torch's softmax, by chi-square, and against itself run as plain
+Python.
+"""
 
 import math
 from dataclasses import replace
@@ -71,7 +73,9 @@ def test_frozen_logits_equal_the_networks(any_generator: tuple[NameGenerator, Ne
         assert np.abs(out - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
 
 
-def expected_distribution(network: Network, generator: NameGenerator, options: SamplingOptions, text: str) -> np.ndarray:
+def expected_distribution(
+    network: Network, generator: NameGenerator, options: SamplingOptions, text: str
+) -> np.ndarray:
     """The slow path, in float64 by sorting: probabilities of what follows `text` under `options`."""
     ids = torch.tensor([0, *generator.vocabulary.encode(text)])
     logits = network.names(ids, torch.arange(len(ids)))[-1].detach().double().numpy()

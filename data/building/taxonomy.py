@@ -1,0 +1,76 @@
+"""NCBI Taxonomy, as far as the animal list needs it: common names of species under Metazoa, and one-word Latin names.
+
+The package keeps numbers in tries (tax id to record) and texts in long strings of lines (records hold offsets).
+Source: Schoch et al., "NCBI Taxonomy: a comprehensive update on curation, resources and tools" (2020).
+"""
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from data.building.tries import Trie
+
+_ROOT, _METAZOA = 1, 33208
+# The package's own numbers for ranks; both are "species-level" here.
+_SPECIES, _SUBSPECIES = 23, 35
+_SEPARATOR = b"\xff"
+_TAXON = struct.Struct("<IBBB")  # parent, rank, division, whether the species is named
+_OFFSET = struct.Struct("<I")
+
+
+@dataclass
+class Lineage:
+    """Who descends from whom: answers whether a taxon is an animal, and remembers the answers."""
+
+    taxa: Trie
+    known: dict[int, bool] = field(default_factory=lambda: {_ROOT: False, _METAZOA: True})
+
+    def rank(self, tax_id: int) -> int:
+        """Return the package's number for the taxon's rank."""
+        return self._record(tax_id)[1]
+
+    def is_animal(self, tax_id: int) -> bool:
+        """Say whether the taxon stands under Metazoa."""
+        path = []
+        while tax_id not in self.known:
+            path.append(tax_id)
+            tax_id = self._record(tax_id)[0]
+        self.known.update(dict.fromkeys(path, self.known[tax_id]))
+        return self.known[tax_id]
+
+    def _record(self, tax_id: int) -> tuple[int, int]:
+        prefix = str(tax_id).encode() + _SEPARATOR
+        parent, rank, *_ = _TAXON.unpack(next(self.taxa.starting_with(prefix))[len(prefix) :])
+        return parent, rank
+
+
+def species_names(taxa: Trie, offsets: Trie, texts: bytes) -> tuple[str, ...]:
+    """Return the common names of all animal species and subspecies in lower case, one for each of them that has one."""
+    lineage = Lineage(taxa)
+    return tuple(
+        _line_at(texts, offset).lower()
+        for tax_id, offset in _offsets(offsets).items()
+        if lineage.rank(tax_id) in (_SPECIES, _SUBSPECIES) and lineage.is_animal(tax_id)
+    )
+
+
+def single_word_names(texts: bytes) -> frozenset[str]:
+    """Return the names of a string of lines that are one word, in lower case."""
+    return frozenset(line.lower() for line in texts.decode().split("\n") if " " not in line)
+
+
+def _offsets(offsets: Trie) -> Mapping[int, int]:
+    return dict(_parse_offset(key) for key in _keys(offsets))
+
+
+def _keys(trie: Trie) -> Iterator[bytes]:
+    return trie.starting_with(b"")
+
+
+def _parse_offset(key: bytes) -> tuple[int, int]:
+    tax_id, _, record = key.partition(_SEPARATOR)
+    return int(tax_id), _OFFSET.unpack(record)[0]
+
+
+def _line_at(texts: bytes, offset: int) -> str:
+    return texts[offset : texts.index(b"\n", offset)].decode()

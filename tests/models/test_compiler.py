@@ -1,0 +1,79 @@
+"""Compiled kernels: the same names at every processor level, in another process, and wherever nothing can be written.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models import Draft, ModelRegistry, StoreError, prepare
+from models.inference import compiler
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import sys, hashlib
+from pathlib import Path
+from models import ModelRegistry, prepare
+kernels = prepare(Path(sys.argv[1]), sys.argv[2])
+registry = ModelRegistry.open(kernels, user=Path(sys.argv[3]), shipped=Path(sys.argv[3]) / "none")
+batch = registry.resolve("elves").generator.generate(3000, seed=3, unique=False)
+print(kernels.level, kernels.cached, kernels.folder is not None, hashlib.sha256(repr(batch).encode()).hexdigest())
+"""
+
+
+def run(folder: str, level: str, store: Path, environment: dict[str, str] | None = None) -> list[str]:
+    """Run PROGRAM in a fresh process and return the words that it prints."""
+    command = [sys.executable, "-c", PROGRAM, folder, level, str(store)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_levels_and_processes_agree(registry: ModelRegistry, elf_draft: Draft, tmp_path: Path) -> None:
+    """Fresh processes at every processor level draw the same names to the byte; the second start finds the first
+    one's code.
+    """
+    registry.publish(elf_draft)
+    store = registry.stores[-1].root
+    here = registry.resolve("elves").generator.generate(3000, seed=3, unique=False)
+    digest = hashlib.sha256(repr(here).encode()).hexdigest()
+    for level in compiler.levels():
+        assert run(str(tmp_path / "kernels"), level, store) == [level, "False", "True", digest]
+        assert run(str(tmp_path / "kernels"), level, store) == [level, "True", "True", digest]
+
+
+def test_nothing_writable_still_works(registry: ModelRegistry, elf_draft: Draft) -> None:
+    """Without home, cache folder or temporary folder that could be written, kernels are compiled in memory."""
+    registry.publish(elf_draft)
+    bare = {"PATH": os.environ["PATH"], "HOME": "/proc/none", "TMPDIR": "/proc/none", "PYTHONPATH": str(ROOT)}
+    program = "import tempfile; tempfile.tempdir = '/proc/none'\n" + PROGRAM
+    command = [sys.executable, "-c", program, "/proc/none/kernels", "generic", str(registry.stores[-1].root)]
+    done = subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[:3] == ["generic", "False", "False"]
+
+
+def test_a_folder_that_cannot_be_written_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled code in a read-only folder is used from a private copy: found there, not compiled again."""
+    prepare(tmp_path)
+    real = compiler._can_write
+    monkeypatch.setattr(compiler, "_can_write", lambda folder: tmp_path not in folder.parents and real(folder))
+    kernels = prepare(tmp_path)
+    assert kernels.cached
+    assert kernels.folder is not None
+    assert tmp_path not in kernels.folder.parents
+    assert (kernels.folder.parent.stat().st_mode & 0o777) == 0o700
+
+
+def test_an_unknown_level_is_refused(tmp_path: Path) -> None:
+    """A processor level that is not kept raises an error naming those that are."""
+    with pytest.raises(StoreError, match="generic"):
+        prepare(tmp_path, "pentium")
+
+
+def test_the_folder_is_named_for_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache's name changes with the kernels' signatures, so that old machine code is never taken for new."""
+    before = compiler._fingerprint()
+    monkeypatch.setitem(compiler._SIGNATURES, "logits", "void()")
+    assert compiler._fingerprint() != before

@@ -1,0 +1,277 @@
+"""Two stores read together: publishing, numbers, aliases, references, and what is refused."""
+
+import json
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models import (
+    CheckpointError,
+    Draft,
+    Kernels,
+    ModelRegistry,
+    OptionError,
+    StoreError,
+    UnknownReference,
+    atomic,
+)
+from models.checkpoint import load_checkpoint
+from models.config import ModelConfig
+from models.store import Key, Store
+
+
+def test_a_published_version_comes_back_bit_for_bit(registry: ModelRegistry, elf_draft: Draft) -> None:
+    """Publishing and loading round-trips arrays, names and facts, and the golden names are drawn again."""
+    manifest = registry.publish(elf_draft)
+    version = registry.resolve("elves")
+    checkpoint = load_checkpoint(version.folder)
+    assert checkpoint.manifest == manifest
+    assert checkpoint.names == elf_draft.names
+    assert all((checkpoint.arrays[name] == array).all() for name, array in elf_draft.arrays.items())
+    assert version.file("card.md") == elf_draft.files["card.md"]
+    assert list(manifest.golden) == version.generator.generate(20, seed=0, unique=False).names
+
+
+def test_numbers_and_aliases_go_on_over_both_stores(
+    registry: ModelRegistry, elf_draft: Draft, kernels: Kernels
+) -> None:
+    """A number is the next over both stores; latest moves; default and stable stay where the first publication set
+    them.
+    """
+    shipped = ModelRegistry(registry.stores[:1], kernels)
+    shipped.publish(elf_draft)
+    registry.refresh()
+    assert registry.publish(elf_draft).reference == "elves/wavenet@2"
+    user_file = json.loads((registry.stores[1].root / "aliases.json").read_text())
+    assert user_file == {"elves": {"wavenet": {"latest": 2}}, "reasons": []}
+    assert registry.aliases("elves").as_json() == {"default": "wavenet@1", "wavenet": {"latest": 2, "stable": 1}}
+    assert registry.resolve("elves").reference == "elves/wavenet@1"
+    assert registry.resolve("elves", "wavenet").reference == "elves/wavenet@2"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model"),
+    [
+        ("elves", None),
+        ("elves", "wavenet"),
+        ("elves", "wavenet@1"),
+        ("elves", "wavenet@latest"),
+        ("elves", "wavenet@stable"),
+        ("elves", "elves/wavenet@1"),
+        (None, "elves/wavenet@1"),
+        (None, "elves/wavenet"),
+    ],
+)
+def test_every_form_of_a_reference_is_understood(
+    registry: ModelRegistry, elf_draft: Draft, dataset: str | None, model: str | None
+) -> None:
+    """All forms of DESIGN's `model` field find the one version that is there."""
+    registry.publish(elf_draft)
+    assert registry.resolve(dataset, model).reference == "elves/wavenet@1"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "field", "nearest"),
+    [
+        ("elfs", None, "dataset", "elves"),
+        (None, None, "dataset", "elves"),
+        ("elves", "wavnet", "model", "wavenet"),
+        ("elves", "wavenet@9", "model", "wavenet@1"),
+        ("elves", "wavenet@stabel", "model", "wavenet@stable"),
+        ("elves", "wavenet@../../x", "model", "wavenet@1"),
+        ("../elves", None, "dataset", "elves"),
+        ("elves", "@1", "model", "wavenet"),
+    ],
+)
+def test_unknown_references_name_the_nearest(
+    registry: ModelRegistry, elf_draft: Draft, dataset: str | None, model: str | None, field: str, nearest: str
+) -> None:
+    """A reference that no store has raises an error with the field and the nearest valid names."""
+    registry.publish(elf_draft)
+    with pytest.raises(UnknownReference) as caught:
+        registry.resolve(dataset, model)
+    assert caught.value.field == field
+    assert nearest in caught.value.nearest
+
+
+def test_two_data_sets_in_one_request_are_refused(registry: ModelRegistry, elf_draft: Draft) -> None:
+    """A data set and a model of another data set contradict each other."""
+    registry.publish(elf_draft)
+    with pytest.raises(OptionError):
+        registry.resolve("human", "elves/wavenet@1")
+
+
+def test_aliases_move_with_a_reason(registry: ModelRegistry, elf_draft: Draft, kernels: Kernels) -> None:
+    """default and stable move to versions that are served; the reason is kept; a fresh registry sees it."""
+    registry.publish(elf_draft)
+    registry.publish(elf_draft)
+    registry.alias("elves/wavenet", "stable", "2", "sounds better")
+    registry.alias("elves", "default", "wavenet@2", "sounds better")
+    fresh = ModelRegistry(registry.stores, kernels)
+    fresh.refresh()
+    assert fresh.resolve("elves").reference == fresh.resolve("elves", "wavenet@stable").reference == "elves/wavenet@2"
+    reasons = registry.stores[-1].aliases().reasons
+    assert [(r.alias, r.target, r.reason) for r in reasons] == [
+        ("elves/wavenet stable", "wavenet@2", "sounds better"),
+        ("elves default", "wavenet@2", "sounds better"),
+    ]
+    for place, alias, target, reason in [
+        ("elves", "default", "wavenet@2", " "),
+        ("elves", "stable", "wavenet@2", "why"),
+        ("elves/wavenet", "latest", "1", "why"),
+    ]:
+        with pytest.raises(OptionError):
+            registry.alias(place, alias, target, reason)
+    with pytest.raises(UnknownReference):
+        registry.alias("elves", "default", "wavenet@7", "why")
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "a flipped bit in the weights": lambda folder: _flip(folder / "model.safetensors"),
+    "a cut list": lambda folder: (folder / "names.txt").write_text("ka\n"),
+    "a missing card": lambda folder: (folder / "card.md").unlink(),
+    "a manifest that is no JSON": lambda folder: (folder / "manifest.json").write_text("{"),
+    "a pickle": lambda folder: (folder / "model.safetensors").write_bytes(b"\x80\x04K\x01."),
+    "another version's manifest": lambda folder: shutil.copy(
+        folder.parent / "2" / "manifest.json", folder / "manifest.json"
+    ),
+    "other golden names": lambda folder: (folder / "manifest.json").write_text(
+        (folder / "manifest.json").read_text().replace('"golden": [\n    "', '"golden": [\n    "x')
+    ),
+    "another sampling number": lambda folder: (folder / "manifest.json").write_text(
+        (folder / "manifest.json").read_text().replace('"sampling": 1', '"sampling": 99')
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_version_is_refused_and_the_others_serve(
+    registry: ModelRegistry, elf_draft: Draft, kernels: Kernels, damage: str
+) -> None:
+    """Whatever is wrong with a version, it is listed with one line, and the other version goes on."""
+    registry.publish(elf_draft)
+    registry.publish(elf_draft)
+    DAMAGE[damage](registry.stores[-1].folder(Key("elves", "wavenet", 1)))
+    fresh = ModelRegistry(registry.stores, kernels)
+    fresh.refresh()
+    assert list(fresh.refused) == ["elves/wavenet@1"]
+    assert "\n" not in fresh.refused["elves/wavenet@1"]
+    assert fresh.resolve("elves", "wavenet@2").reference == "elves/wavenet@2"
+    assert fresh.problems()  # the default is version 1
+    with pytest.raises(CheckpointError):
+        fresh.resolve("elves")
+
+
+def test_every_truncation_of_the_weights_is_refused(registry: ModelRegistry, elf_draft: Draft) -> None:
+    """No prefix of the weights file passes for the whole."""
+    registry.publish(elf_draft)
+    folder = registry.resolve("elves").folder
+    weights = (folder / "model.safetensors").read_bytes()
+    for size in range(0, len(weights), max(1, len(weights) // 200)):
+        (folder / "model.safetensors").write_bytes(weights[:size])
+        with pytest.raises(CheckpointError):
+            load_checkpoint(folder)
+
+
+def test_a_damaged_alias_file_is_an_error_and_stays(registry: ModelRegistry, elf_draft: Draft) -> None:
+    """A broken alias file is reported, never taken for empty and overwritten."""
+    registry.publish(elf_draft)
+    path = registry.stores[-1].root / "aliases.json"
+    for broken in ("{", '{"elves": 3}', '{"elves": {"default": 1}}', '{"BAD NAME": {}}', "[]"):
+        path.write_text(broken)
+        with pytest.raises(StoreError):
+            registry.refresh()
+        with pytest.raises(StoreError):
+            registry.publish(elf_draft)
+        assert path.read_text() == broken
+    assert registry.resolve("elves").reference == "elves/wavenet@1"
+
+
+def test_a_failed_publication_leaves_nothing(
+    registry: ModelRegistry, elf_draft: Draft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever file operation fails with a full disk, the store has the old state or the new one, and the next try
+    works.
+    """
+    registry.publish(elf_draft)
+    for k in range(1, 12):
+        broke = _fail_kth(monkeypatch, k, lambda: registry.publish(elf_draft))
+        monkeypatch.undo()
+        registry.refresh()
+        assert not registry.refused
+        assert not registry.problems()
+        assert not list(registry.stores[-1].root.glob("*/*/.tmp-*"))
+        if not broke:
+            break
+    assert k > 5
+    assert registry.publish(elf_draft).version == len(registry.stores[-1].present())
+
+
+def _fail_kth(monkeypatch: pytest.MonkeyPatch, k: int, action) -> bool:  # type: ignore[no-untyped-def]
+    """Run `action` with the k-th call of fsync, rename or replace failing; tell whether one did."""
+    calls = 0
+
+    def failing(real):  # type: ignore[no-untyped-def]
+        def call(*arguments):  # type: ignore[no-untyped-def]
+            nonlocal calls
+            calls += 1
+            if calls == k:
+                raise OSError(28, "No space left on device")
+            return real(*arguments)
+
+        return call
+
+    for name in ("fsync", "rename", "replace"):
+        monkeypatch.setattr(atomic.os, name, failing(getattr(atomic.os, name)))
+    try:
+        action()
+    except StoreError:
+        return True
+    return False
+
+
+def test_publishers_take_turns(registry: ModelRegistry, elf_draft: Draft, kernels: Kernels) -> None:
+    """Publishers in several threads get numbers of their own, and every version is whole."""
+    threads = [threading.Thread(target=registry.publish, args=(elf_draft,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    fresh = ModelRegistry(registry.stores, kernels)
+    fresh.refresh()
+    assert [v.manifest.version for v in fresh.versions("elves")] == list(range(1, 9))
+    assert fresh.aliases("elves").versions["wavenet"]["latest"] == 8
+
+
+def test_a_store_that_is_not_there_is_empty(tmp_path: Path, kernels: Kernels) -> None:
+    """A folder that does not exist is an empty store, and an empty registry says that it is not ready."""
+    registry = ModelRegistry([Store(tmp_path / "none")], kernels)
+    registry.refresh()
+    assert registry.datasets() == []
+    assert registry.problems() == ["No store holds a model."]
+
+
+def test_a_store_that_cannot_be_written_says_so(tmp_path: Path, kernels: Kernels, elf_draft: Draft) -> None:
+    """Publishing where a file stands in the way raises one clear line."""
+    (tmp_path / "store").write_text("")
+    registry = ModelRegistry([Store(tmp_path / "store")], kernels)
+    with pytest.raises(StoreError, match="cannot be written"):
+        registry.publish(elf_draft)
+
+
+def test_reserved_and_misfitting_drafts_are_refused(registry: ModelRegistry, elf_draft: Draft) -> None:
+    """A data set called like the alias file's own word, and weights of another shape, never get a version."""
+    with pytest.raises(StoreError):
+        registry.publish(replace(elf_draft, dataset="reasons"))
+    with pytest.raises(CheckpointError):
+        registry.publish(replace(elf_draft, config=ModelConfig(architecture="wavenet", block_size=4, n_hidden=20)))
+    assert registry.datasets() == []

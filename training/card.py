@@ -1,0 +1,121 @@
+"""The model card: what a version is, what it learned from, how well it does and where it fails, in Markdown.
+
+After Mitchell et al. 2019. The text is made of what it is given; nothing is measured here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from models import ModelConfig
+from models.spelling import capitalize
+from training.config import TrainingConfig
+from training.corpus import Corpus
+from training.invention import Invention
+
+WHAT = {
+    "bigram": "a table: how likely each character is after the one before it",
+    "mlp": "a multilayer perceptron over the last {block_size} characters (after Bengio et al. 2003)",
+    "wavenet": "a tree that joins the last {block_size} characters two by two (after van den Oord et al. 2016)",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything a card tells. `losses`: train, dev and test in nats per character; `comparison`: lines on other
+    models.
+    """
+
+    corpus: Corpus
+    config: TrainingConfig
+    preset: str
+    parameters: int
+    losses: Mapping[str, float]
+    best_step: int
+    seconds: float
+    inventions: Sequence[Invention]
+    has_plot: bool
+    comparison: Sequence[str] = ()
+
+
+def write_card(card: Card) -> str:
+    """Return the card as Markdown."""
+    sections = [_head(card), _data(card), _quality(card), _names(card), _recipe(card), _limits(card), _notice(card)]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _head(card: Card) -> str:
+    model = card.config.model
+    what = WHAT[model.architecture].format(block_size=model.block_size)
+    return (
+        f"# {card.corpus.dataset}/{model.architecture}\n\n"
+        f"Invents names in the manner of *{card.corpus.title}*, one character after the other. It is {what}, with "
+        f"{card.parameters:,} parameters, trained by this project from nothing but the list."
+    )
+
+
+def _data(card: Card) -> str:
+    corpus, split = card.corpus, card.corpus.split
+    rows = [
+        ("list", corpus.title),
+        ("source", corpus.source or "not stated"),
+        ("licence", corpus.licence or "not stated: as its owner says"),
+        ("names", f"{len(corpus.names):,} distinct, the longest of {max(map(len, corpus.names))} characters"),
+        ("characters", f"{len(corpus.vocabulary) - 1}: `{corpus.vocabulary.describe().replace('`', chr(39))}`"),
+        ("split", f"{len(split.train):,} train, {len(split.dev):,} dev, {len(split.test):,} test, by distinct name"),
+        ("split seed", str(corpus.split_seed)),
+        ("SHA-256 of the file", f"`{corpus.sha256}`"),
+    ]
+    return "## Data\n\n" + _table(("", ""), rows)
+
+
+def _quality(card: Card) -> str:
+    rows = [(part, f"{loss:.4f}") for part, loss in card.losses.items()]
+    text = "## How well it predicts\n\nMean negative log-likelihood per character in nats, end of name included; lower"
+    text += " is better.\n\n" + _table(("part", "loss"), rows)
+    if card.comparison:
+        text += "\n\n" + "\n".join(f"- {line}" for line in card.comparison)
+    return text + ("\n\n![Loss over steps](loss.png)" if card.has_plot else "")
+
+
+def _names(card: Card) -> str:
+    rows = [(f"{i.temperature:g}", f"{i.new:.1%}", f"{i.repeated:.1%}") for i in card.inventions]
+    text = "## What it invents\n\nOf 2,000 names drawn at each temperature, repeats and all:\n\n"
+    text += _table(("temperature", "not in the list", "drawn before"), rows)
+    for invention in card.inventions:
+        names = ", ".join(capitalize(name) for name in invention.names)
+        text += f"\n\nTemperature {invention.temperature:g}: {names}"
+    return text
+
+
+def _recipe(card: Card) -> str:
+    values = {**_shape(card.config.model), **card.config.hyperparameters()}
+    rows = [(f"`{name}`", f"`{value}`") for name, value in values.items()]
+    text = f"## How it was trained\n\nPreset `{card.preset}`"
+    if card.config.method == "gradient":
+        text += f", {card.seconds:.0f} s; the weights are those of step {card.best_step:,}, where the dev loss was lowest"
+    return text + ".\n\n" + _table(("hyperparameter", "value"), rows)
+
+
+def _shape(model: ModelConfig) -> dict[str, object]:
+    return model.model_dump()
+
+
+def _limits(card: Card) -> str:
+    model = card.config.model
+    sight = "the last character" if model.block_size == 1 else f"the last {model.block_size} characters"
+    return (
+        "## Limits\n\n"
+        f"- It sees {sight} only and knows no meaning. Some names will be odd, and some may be words.\n"
+        "- It repeats what its list holds, its gaps and its bias included: it knows no other names than such ones.\n"
+        "- A name it invents may belong to someone, or be a brand; look before you use one in public.\n"
+        "- The dev loss chose the weights, so it flatters a little; the test loss did not."
+    )
+
+
+def _notice(card: Card) -> str:
+    return f"## Notice\n\n```text\n{card.corpus.notice}\n```" if card.corpus.notice else ""
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,154 @@
+"""Names as tensors: examples laid end to end without padding, and the batches a trainer draws from them.
+
+A name of length L has L + 1 rows: the characters it starts from (0 first) and the characters to predict (0 last).
+Which names and windows make a batch is decided on the CPU by an explicit generator, so that any device sees the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from models import Vocabulary
+from models.networks import Network
+
+
+class Batch(Protocol):
+    """What is learned from in one step: some inputs, known to the batch alone, and `targets` (N,) int64."""
+
+    @property
+    def targets(self) -> Tensor:
+        """The characters to predict, (N,) int64."""
+
+    def logits(self, network: Network) -> Tensor:
+        """Return the network's predictions (N, V)."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Whole names laid end to end: ids (N,), positions (N,) within each name, targets (N,), all int64."""
+
+    ids: Tensor
+    positions: Tensor
+    targets: Tensor
+
+    def logits(self, network: Network) -> Tensor:
+        return network.names(self.ids, self.positions)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Single positions, each with its context: X (N, block_size), targets (N,), both int64."""
+
+    X: Tensor
+    targets: Tensor
+
+    def logits(self, network: Network) -> Tensor:
+        return network.windows(self.X)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """All rows of a list of names, on the CPU. `starts` (names,): the row where each name begins; `lengths` (names,):
+    its rows.
+    """
+
+    rows: Rows
+    starts: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, names: Sequence[str], vocabulary: Vocabulary) -> "Examples":
+        """Return the rows of `names`. Raises `UnknownCharacter`, and `ValueError` where there is no name."""
+        if not names:
+            raise ValueError("There are no names to make examples of.")
+        lengths = torch.tensor([len(name) + 1 for name in names])
+        targets = torch.tensor([i for name in names for i in (*vocabulary.encode(name), 0)])
+        starts = lengths.cumsum(0) - lengths
+        positions = torch.arange(len(targets)) - starts.repeat_interleave(lengths)
+        # Each row starts from the target of the row before; a name's first row from that name's start, which is 0.
+        return cls(Rows(targets.roll(1), positions, targets), starts, lengths)
+
+    def __len__(self) -> int:
+        """Return how many names there are."""
+        return len(self.starts)
+
+    def names_at(self, which: Tensor, device: torch.device | str = "cpu") -> Rows:
+        """Return the rows of the names with numbers `which` (B,), in that order, on `device`."""
+        lengths = self.lengths[which]
+        ends = lengths.cumsum(0)
+        shift = self.starts[which] - (ends - lengths)
+        n = torch.arange(int(ends[-1])) + shift.repeat_interleave(lengths)
+        rows = self.rows
+        return Rows(rows.ids[n].to(device), rows.positions[n].to(device), rows.targets[n].to(device))
+
+    def windows(self, block_size: int) -> Windows:
+        """Return every position with its last `block_size` characters, oldest first, padded with 0 on the left."""
+        n = torch.arange(len(self.rows.ids))
+        # Looking back stops at position 0, whose id is 0: the padding.
+        back = [n - self.rows.positions.clamp(max=j) for j in range(block_size - 1, -1, -1)]
+        return Windows(torch.stack([self.rows.ids[rows] for rows in back], dim=1), self.rows.targets)
+
+
+class NameBatches:
+    """Batches of whole names: each pass goes once through all of them, in a new order."""
+
+    def __init__(
+        self, examples: Examples, batch_size: int, generator: torch.Generator, device: torch.device | str = "cpu"
+    ) -> None:
+        self.examples, self.batch_size, self.generator, self.device = examples, batch_size, generator, device
+        self.order = torch.empty(0, dtype=torch.int64)
+
+    def __len__(self) -> int:
+        """Return the steps of one pass."""
+        return -(-len(self.examples) // self.batch_size)
+
+    def draw(self) -> Rows:
+        """Return the next batch."""
+        if not len(self.order):
+            self.order = torch.randperm(len(self.examples), generator=self.generator)
+        which, self.order = self.order[: self.batch_size], self.order[self.batch_size :]
+        return self.examples.names_at(which, self.device)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what the batches to come depend on: the generator, and the rest of this pass."""
+        return {"generator": self.generator.get_state(), "order": self.order.clone()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on where `state` was taken."""
+        self.generator.set_state(state["generator"])
+        self.order = state["order"].clone()
+
+
+class WindowBatches:
+    """Batches of random positions, drawn with replacement as in the lectures."""
+
+    def __init__(
+        self,
+        examples: Examples,
+        block_size: int,
+        batch_size: int,
+        generator: torch.Generator,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.all = examples.windows(block_size)
+        self.batch_size, self.generator, self.device = batch_size, generator, device
+
+    def __len__(self) -> int:
+        """Return the steps after which as many windows were drawn as there are."""
+        return -(-len(self.all.targets) // self.batch_size)
+
+    def draw(self) -> Windows:
+        """Return the next batch."""
+        n = torch.randint(len(self.all.targets), (self.batch_size,), generator=self.generator)
+        return Windows(self.all.X[n].to(self.device), self.all.targets[n].to(self.device))
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what the batches to come depend on: the generator."""
+        return {"generator": self.generator.get_state()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on where `state` was taken."""
+        self.generator.set_state(state["generator"])

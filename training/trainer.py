@@ -1,0 +1,153 @@
+"""The loop that learns: it yields after every step, so that whoever drives it decides what to show and when to stop.
+
+No printing, no files, no clock. Its whole state can be taken after any step and put back to the bit.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.networks import Network
+from training.config import TrainingConfig
+from training.dataset import Batch, Examples, NameBatches, WindowBatches
+from training.errors import TrainingError
+from training.evaluation import mean_loss
+from training.history import History
+from training.loss import surprise
+from training.optim import clip, make_optimizer
+from training.schedules import SCHEDULES
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step that was made: its number from 1 of `total`, its batch's loss, and the dev loss where it was measured."""
+
+    step: int
+    total: int
+    loss: float
+    learning_rate: float
+    dev_loss: float | None
+
+
+class Trainer:
+    """Trains `network` on `train`; keeps the weights with the lowest loss on `dev`.
+
+    `generator` draws the batches. The network lies on `device`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        config: TrainingConfig,
+        train: Examples,
+        dev: Examples,
+        generator: torch.Generator,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.network, self.config, self.dev, self.device = network, config, dev, device
+        self.parameters = network.parameters()
+        self.batches: NameBatches | WindowBatches = (
+            NameBatches(train, config.batch_size, generator, device)
+            if config.batch == "names"
+            else WindowBatches(train, config.model.block_size, config.batch_size, generator, device)
+        )
+        self.total = config.steps or config.passes * len(self.batches)
+        self.eval_every = config.eval_every or len(self.batches)
+        self.optimizer = make_optimizer(config, self.parameters)
+        self.history = History()
+        self.step = 0
+        self.best = _copy(network.state_dict())
+        self.best_loss, self.best_step = math.inf, 0
+        self.without_best = 0
+
+    def fit(self) -> Iterator[Step]:
+        """Train to the end, one step for each item. When the last item was taken, the network has its best weights.
+
+        Raises `TrainingError` when the loss is no longer a number.
+        """
+        while not self.is_over:
+            rate = self.config.learning_rate * SCHEDULES[self.config.schedule](self.step / self.total)
+            loss = self._learn(self.batches.draw(), rate)
+            self.step += 1
+            self.history.losses.append(loss)
+            due = self.step % self.eval_every == 0 or self.step == self.total
+            yield Step(self.step, self.total, loss, rate, self._examine() if due else None)
+        self.network.load_state_dict(self.best)
+        self.network.eval()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps were made, or `patience` dev losses brought no new best."""
+        tired = 0 < self.config.patience <= self.without_best
+        return tired or self.step >= self.total
+
+    def _learn(self, batch: Batch, rate: float) -> float:
+        self.network.train()
+        loss = surprise(batch.logits(self.network), batch.targets).mean()
+        gradients = torch.autograd.grad(loss + self._penalty(), self.parameters)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"The loss is no number any more at step {self.step + 1}: the steps are too large. "
+                f"Lower --learning-rate (now {self.config.learning_rate:g}) or set --grad-clip 1."
+            )
+        if self.config.grad_clip:
+            clip(gradients, self.config.grad_clip)
+        self.optimizer.step(gradients, rate)
+        return value
+
+    def _penalty(self) -> Tensor | float:
+        if not self.config.l2:
+            return 0.0
+        squares = [parameter.square().mean() for parameter in self.parameters if parameter.dim() > 1]
+        return self.config.l2 * torch.stack(squares).sum()
+
+    def _examine(self) -> float:
+        loss = mean_loss(self.network, self.dev, self.device)
+        self.history.dev.append((self.step, loss))
+        if loss < self.best_loss:
+            self.best, self.best_loss, self.best_step = _copy(self.network.state_dict()), loss, self.step
+            self.without_best = 0
+        else:
+            self.without_best += 1
+        return loss
+
+    def state(self) -> dict[str, Tensor]:
+        """Return everything that the steps to come depend on, copied to the CPU."""
+        numbers = {
+            "step": torch.tensor(self.step),
+            "best_loss": torch.tensor(self.best_loss, dtype=torch.float64),
+            "best_step": torch.tensor(self.best_step),
+            "without_best": torch.tensor(self.without_best),
+        }
+        parts = {
+            "trainer": numbers,
+            "network": self.network.state_dict(),
+            "best": self.best,
+            "optimizer": self.optimizer.state(),
+            "batches": self.batches.state(),
+            "history": self.history.state(),
+        }
+        return {f"{part}/{name}": t.cpu().clone() for part, tensors in parts.items() for name, t in tensors.items()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where `state` was taken. Raises `KeyError`, `ValueError` or `RuntimeError` where it does not fit."""
+        numbers = _part(state, "trainer")
+        self.step, self.best_step = int(numbers["step"]), int(numbers["best_step"])
+        self.best_loss, self.without_best = float(numbers["best_loss"]), int(numbers["without_best"])
+        self.network.load_state_dict(_part(state, "network"))
+        self.best = {name: tensor.to(self.device) for name, tensor in _part(state, "best").items()}
+        self.optimizer.load_state(_part(state, "optimizer"))
+        self.batches.load_state(_part(state, "batches"))
+        self.history.load_state(_part(state, "history"))
+
+
+def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in state.items()}
+
+
+def _part(state: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{part}/"): tensor for name, tensor in state.items() if name.startswith(f"{part}/")}
