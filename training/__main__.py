@@ -15,7 +15,7 @@ def missing_packages() -> list[str]:
 def main() -> None:
     """Run the command line, or end with one line that says how to install what is missing."""
     if missing := missing_packages():
-        sys.exit(f"Training needs {', '.join(missing)}, which is not installed here. Run: make training")
+        sys.exit(f"Not installed here, but needed for training: {', '.join(missing)}. Run: make training")
     # Not an import statement: the line above has to come first.
     importlib.import_module("training.cli").main(prog_name="python -m training")
 

@@ -3,14 +3,14 @@
 After Mitchell et al. 2019. The text is made of what it is given; nothing is measured here.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models import ModelConfig
 from models.spelling import capitalize
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.invention import Invention
+from training.invention import COUNT, Invention
 
 WHAT = {
     "bigram": "a table: how likely each character is after the one before it",
@@ -57,10 +57,10 @@ def _data(card: Card) -> str:
     corpus, split = card.corpus, card.corpus.split
     rows = [
         ("list", corpus.title),
-        ("source", corpus.source or "not stated"),
+        ("source", _plain(corpus.source) or "not stated"),
         ("licence", corpus.licence or "not stated: as its owner says"),
         ("names", f"{len(corpus.names):,} distinct, the longest of {max(map(len, corpus.names))} characters"),
-        ("characters", f"{len(corpus.vocabulary) - 1}: `{corpus.vocabulary.describe().replace('`', chr(39))}`"),
+        ("characters", f"{len(corpus.vocabulary) - 1}: {_plain(corpus.vocabulary.describe())}"),
         ("split", f"{len(split.train):,} train, {len(split.dev):,} dev, {len(split.test):,} test, by distinct name"),
         ("split seed", str(corpus.split_seed)),
         ("SHA-256 of the file", f"`{corpus.sha256}`"),
@@ -79,25 +79,23 @@ def _quality(card: Card) -> str:
 
 def _names(card: Card) -> str:
     rows = [(f"{i.temperature:g}", f"{i.new:.1%}", f"{i.repeated:.1%}") for i in card.inventions]
-    text = "## What it invents\n\nOf 2,000 names drawn at each temperature, repeats and all:\n\n"
+    text = f"## What it invents\n\nOf {COUNT:,} names drawn at each temperature, repeats and all:\n\n"
     text += _table(("temperature", "not in the list", "drawn before"), rows)
     for invention in card.inventions:
-        names = ", ".join(capitalize(name) for name in invention.names)
+        names = ", ".join(_plain(capitalize(name)) for name in invention.names)
         text += f"\n\nTemperature {invention.temperature:g}: {names}"
     return text
 
 
 def _recipe(card: Card) -> str:
-    values = {**_shape(card.config.model), **card.config.hyperparameters()}
+    values = {**card.config.model.model_dump(), **card.config.hyperparameters()}
     rows = [(f"`{name}`", f"`{value}`") for name, value in values.items()]
     text = f"## How it was trained\n\nPreset `{card.preset}`"
     if card.config.method == "gradient":
-        text += f", {card.seconds:.0f} s; the weights are those of step {card.best_step:,}, where the dev loss was lowest"
+        text += (
+            f", {card.seconds:.0f} s; the weights are those of step {card.best_step:,}, where the dev loss was lowest"
+        )
     return text + ".\n\n" + _table(("hyperparameter", "value"), rows)
-
-
-def _shape(model: ModelConfig) -> dict[str, object]:
-    return model.model_dump()
 
 
 def _limits(card: Card) -> str:
@@ -118,4 +116,9 @@ def _notice(card: Card) -> str:
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Return `text` so that Markdown shows it as it is: names may hold any character."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|&~])", r"\\\1", text)

@@ -62,8 +62,10 @@ class TrainingConfig(BaseModel):
         return self
 
     def hyperparameters(self) -> dict[str, bool | int | float | str | None]:
-        """Return everything but the network's shape, flat, as a manifest stores it."""
-        return self.model_dump(exclude={"model"})
+        """Return all that mattered but the network's shape, flat, as a manifest stores it."""
+        if self.method == "counting":
+            return self.model_dump(include={"method", "smoothing", "split_seed"})
+        return self.model_dump(exclude={"model", "smoothing"})
 
 
 def preset_names() -> list[str]:

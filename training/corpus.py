@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from data import CATALOG, NameListError, Split, find, load_names, split_names
@@ -26,12 +27,12 @@ class Corpus:
     notice: str = ""
     summary: str = ""
 
-    @property
+    @cached_property
     def split(self) -> Split:
         """Train, dev and test: 80, 10 and 10 per cent of the distinct names."""
         return split_names(self.names, self.split_seed)
 
-    @property
+    @cached_property
     def vocabulary(self) -> Vocabulary:
         """The alphabet of the whole list, so that every dev and test name can be scored."""
         return Vocabulary.of(self.names)

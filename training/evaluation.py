@@ -26,7 +26,8 @@ def name_losses(network: Network, examples: Examples, device: torch.device | str
 
 
 def _chunks(network: Network, examples: Examples, device: torch.device | str) -> Iterator[Tensor]:
-    for which in torch.arange(len(examples)).split(CHUNK):
+    for first in range(0, len(examples), CHUNK):
+        which = torch.arange(first, min(first + CHUNK, len(examples)))
         batch = examples.names_at(which, device)
         losses = surprise(batch.logits(network), batch.targets).cpu().double()
         owner = torch.arange(len(which)).repeat_interleave(examples.lengths[which])

@@ -26,8 +26,10 @@ class History:
 
 
 def smoothed(losses: Sequence[float], points: int = 200) -> tuple[list[float], list[float]]:
-    """Return at most `points` (step, mean loss) pairs as two lists: means over neighbouring steps, and their middles."""
+    """Return at most `points` steps and losses: means over neighbouring steps, and where their middles lie."""
     width = max(1, -(-len(losses) // points))
     starts = range(0, len(losses), width)
     groups = [losses[start : start + width] for start in starts]
-    return [start + (len(g) + 1) / 2 for start, g in zip(starts, groups, strict=True)], [sum(g) / len(g) for g in groups]
+    return [start + (len(g) + 1) / 2 for start, g in zip(starts, groups, strict=True)], [
+        sum(g) / len(g) for g in groups
+    ]

@@ -64,9 +64,7 @@ class AdamW:
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], learning_rate: float) -> None:
         self.steps += 1
-        for parameter, gradient, mean, square in zip(
-            self.parameters, gradients, self.means, self.squares, strict=True
-        ):
+        for parameter, gradient, mean, square in zip(self.parameters, gradients, self.means, self.squares, strict=True):
             if parameter.dim() > 1:
                 parameter.mul_(1 - learning_rate * self.weight_decay)
             self._move(parameter, gradient, mean, square, learning_rate)

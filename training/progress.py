@@ -1,6 +1,6 @@
-"""How far a run is, for whoever waits: a bar on a terminal, a line every few seconds elsewhere. Nothing is decided here.
+"""How far a run is, for whoever waits: a bar on a terminal, a line every few seconds elsewhere.
 
-The clock is an argument: a function that returns seconds.
+Nothing is decided here. The clock is an argument: a function that returns seconds.
 """
 
 from collections.abc import Callable

@@ -33,8 +33,18 @@ class _Record(BaseModel):
     list_sha256: str
     config: dict[str, object]
     step: Annotated[int, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0)]
     tensors: Annotated[str, Field(pattern=r"\Astep-[0-9]{1,12}\.safetensors\z")]
     sha256: str
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A state: after which step, how many seconds of training it took so far, and the trainer's tensors."""
+
+    step: int
+    seconds: float
+    tensors: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -53,14 +63,15 @@ class RunState:
             return None
         return record.step if record else None
 
-    def save(self, step: int, tensors: Mapping[str, Tensor]) -> None:
+    def save(self, state: Saved) -> None:
         """Put this state in the place of an older one. Raises `TrainingError` where the disk is full or read-only."""
-        content = save(dict(tensors))
-        name = f"step-{step}.safetensors"
+        content = save(dict(state.tensors))
+        name = f"step-{state.step}.safetensors"
         record = _Record(
             list_sha256=self.list_sha256,
             config=_plain(self.config),
-            step=step,
+            step=state.step,
+            seconds=state.seconds,
             tensors=name,
             sha256=hashlib.sha256(content).hexdigest(),
         )
@@ -77,7 +88,7 @@ class RunState:
                 "Free some space there, or name another folder with --runs."
             ) from error
 
-    def load(self) -> dict[str, Tensor]:
+    def load(self) -> Saved:
         """Return the state that lies here. Raises `TrainingError` where there is none, or it is of another run."""
         record = self._record()
         if record is None:
@@ -88,7 +99,7 @@ class RunState:
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != record.sha256:
                 raise TrainingError(f"{path} is damaged; leave out --resume to start anew.")
-            return load(content)
+            return Saved(record.step, record.seconds, load(content))
         except (OSError, SafetensorError, ValueError) as error:
             raise TrainingError(f"{path} cannot be read ({error}); leave out --resume to start anew.") from error
 

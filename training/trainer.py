@@ -23,7 +23,7 @@ from training.schedules import SCHEDULES
 
 @dataclass(frozen=True)
 class Step:
-    """One step that was made: its number from 1 of `total`, its batch's loss, and the dev loss where it was measured."""
+    """One step that was made: its number from 1 to `total`, its batch's loss, the dev loss where it was measured."""
 
     step: int
     total: int

@@ -56,7 +56,7 @@ def species_names(taxa: Trie, offsets: Trie, texts: bytes) -> tuple[str, ...]:
 
 def single_word_names(texts: bytes) -> frozenset[str]:
     """Return the names of a string of lines that are one word, in lower case."""
-    return frozenset(line.lower() for line in texts.decode().split("\n") if " " not in line)
+    return frozenset(line.lower() for line in texts.decode().split("\n") if line and " " not in line)
 
 
 def _offsets(offsets: Trie) -> Mapping[int, int]:

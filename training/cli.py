@@ -1,0 +1,225 @@
+"""The command line of the training room: parse, call, print. Every error is a line that says what to do."""
+
+import secrets
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from data import CATALOG, NameListError
+from models import ModelError, SamplingOptions, Version, prepare
+from models.inference.sampler import MAX_SEED
+from models.spelling import capitalize
+from training.config import TrainingConfig, load_config
+from training.corpus import own_corpus, shipped_corpus
+from training.device import DEVICES, choose_device
+from training.draft import finish
+from training.errors import Interrupted, TrainingError
+from training.interruption import stop_requests
+from training.options import hyperparameter_options, kernels_option, store_option
+from training.places import open_registry, run_folder
+from training.progress import progress_on
+from training.publish import publish
+from training.published import published_losses
+from training.release import release_all
+from training.report import show_losses, show_names, show_publication, show_versions
+from training.resume import RunState
+from training.run import Job, Outcome, Watch, run
+
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """A group whose commands end with a plain line where something goes wrong that can."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Interrupted as error:
+            _end(str(error), INTERRUPTED)
+        except (TrainingError, ModelError, NameListError) as error:
+            _end(str(error), 1)
+        except OSError as error:
+            _end(f"{error.filename or 'A file'} cannot be used: {error.strerror}.", 1)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    click.echo(f"Error: {message}", err=True)
+    raise click.exceptions.Exit(code)
+
+
+device_option = click.option("--device", type=click.Choice(DEVICES), default="cpu", help="Processor that trains.")
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Train models that invent names, and look at what was published."""
+
+
+@main.command()
+@click.option("--dataset", type=click.Choice(list(CATALOG)), help="A list that ships (default: human).")
+@click.option("--data", type=click.Path(path_type=Path), help="A list of your own: UTF-8, one name a line.")
+@click.option("--name", help="What your own list is called: a-z, 0-9 and -.")
+@click.option("--preset", default="wavenet", show_default=True, help="Hyperparameters to start from.")
+@click.option("--dry-run", is_flag=True, help="Train and show, publish nothing.")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted run.")
+@click.option("--runs", type=click.Path(path_type=Path), envvar="NAMEWAVE_RUNS", help="Folder of interrupted runs.")
+@device_option
+@store_option
+@kernels_option
+@hyperparameter_options
+def train(
+    dataset: str | None,
+    data: Path | None,
+    name: str | None,
+    store: Path,
+    kernels: Path | None,
+    dry_run: bool,
+    **options: Any,
+) -> None:
+    """Train on a list of names and publish a version; hyperparameters are a preset's, changed by options."""
+    console = Console()
+    called = _dataset_name(dataset, data, name)
+    job, state, resume = _prepare(called, data, store, **options)
+    _announce(console, job, state, resume)
+    outcome = _run(job, console, state, resume)
+    ready = prepare(kernels)
+    finished = finish(outcome, ready)
+    show_losses(console, outcome.losses)
+    show_names(console, finished.inventions[-1].names, "New names at temperature 1:")
+    if dry_run:
+        state.remove()
+        console.print("A dry run: nothing was published.")
+        return
+    registry = open_registry(store, ready)
+    manifest = publish(finished.draft, registry, state)
+    show_publication(console, manifest, registry.resolve(None, manifest.reference))
+
+
+def _prepare(
+    called: str,
+    data: Path | None,
+    store: Path,
+    preset: str,
+    device: str,
+    runs: Path | None,
+    resume: bool,
+    **hyperparameters: object,
+) -> tuple[Job, RunState, bool]:
+    """Return the job, where its state lies, and whether to go on from there."""
+    chosen = {field: value for field, value in hyperparameters.items() if value is not None}
+    config = load_config(preset, called, chosen)
+    seed = config.split_seed
+    corpus = shipped_corpus(called, seed) if data is None else own_corpus(data, called, seed)
+    job = Job(corpus, config, preset, choose_device(device))
+    return job, RunState(run_folder(runs, store, called, preset), corpus.sha256, config), resume
+
+
+def _dataset_name(dataset: str | None, data: Path | None, name: str | None) -> str:
+    if (data is None) != (name is None):
+        raise click.UsageError("--data and --name belong together: --data my_list.txt --name elves.")
+    if data is not None and dataset is not None:
+        raise click.UsageError("--dataset is a list that ships, --data one of your own; give one of them.")
+    return name or dataset or "human"
+
+
+def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None:
+    lines = [f"{job.corpus.dataset}: {job.corpus.summary}", f"preset {job.preset}: {_shape(job.config)}"]
+    left = state.step()
+    if left is not None and not resume:
+        lines.append(
+            f"An interrupted run (step {left:,}) lies in {state.folder}; starting anew. --resume goes on with it."
+        )
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
+
+
+def _shape(config: TrainingConfig) -> str:
+    model = config.model
+    if model.architecture == "bigram":
+        return f"bigram by {config.method}"
+    return f"{model.architecture}, block_size {model.block_size}, n_embd {model.n_embd}, n_hidden {model.n_hidden}"
+
+
+def _run(job: Job, console: Console, state: RunState | None = None, resume: bool = False) -> Outcome:
+    with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
+        return run(job, Watch(progress.show, is_stopped, time.monotonic, state, resume))
+
+
+def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:
+    """Return the version that "human", "human/wavenet" or "human/wavenet@2" means."""
+    registry = open_registry(store, prepare(kernels))
+    return registry.resolve(None, reference) if "/" in reference else registry.resolve(reference)
+
+
+@main.command()
+@click.argument("reference")
+@device_option
+@store_option
+@kernels_option
+def evaluate(reference: str, device: str, store: Path, kernels: Path | None) -> None:
+    """Compute the losses of a published version anew: REFERENCE is human, human/wavenet or human/wavenet@2."""
+    version = _resolve(reference, store, kernels)
+    console = Console()
+    console.print(version.reference)
+    show_losses(console, published_losses(version, choose_device(device)), version.manifest.metrics)
+
+
+@main.command()
+@click.argument("reference")
+@click.option("--count", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="How many names.")
+@click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 safer, above 1 wilder.")
+@click.option("--prefix", default="", help="What each name starts with.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Same seed, same names (default: a random one).")
+@click.option("--novel", is_flag=True, help="Only names that are not in the list.")
+@store_option
+@kernels_option
+def sample(
+    reference: str,
+    count: int,
+    temperature: float,
+    prefix: str,
+    seed: int | None,
+    novel: bool,
+    store: Path,
+    kernels: Path | None,
+) -> None:
+    """Print names of a published version, one a line: REFERENCE is human, human/wavenet or human/wavenet@2."""
+    version = _resolve(reference, store, kernels)
+    seed = secrets.randbelow(MAX_SEED + 1) if seed is None else seed
+    options = SamplingOptions(temperature=temperature, prefix=prefix)
+    batch = version.generator.generate(count, seed=seed, options=options, novel=novel)
+    click.echo(f"{version.reference}, seed {seed}", err=True)
+    for name in batch.names:
+        click.echo(capitalize(name))
+    if not batch.complete:
+        click.echo(f"Only {len(batch.names)} of {count} names were found in {batch.attempts:,} attempts.", err=True)
+
+
+@main.command("list")
+@store_option
+@kernels_option
+def list_versions(store: Path, kernels: Path | None) -> None:
+    """List every published version with its aliases and its dev loss."""
+    show_versions(Console(), open_registry(store, prepare(kernels)))
+
+
+@main.command()
+@device_option
+@store_option
+@kernels_option
+def release(device: str, store: Path, kernels: Path | None) -> None:
+    """Train and publish everything that ships (the project itself does so with --store models/artifacts)."""
+    console, ready = Console(), prepare(kernels)
+    registry = open_registry(store, ready)
+    release_all(
+        registry,
+        ready,
+        choose_device(device),
+        lambda job: _run(job, console),
+        lambda line: console.print(Text(line), soft_wrap=True),
+    )

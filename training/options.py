@@ -1,0 +1,78 @@
+"""Options of the command line that are made from the hyperparameters' own definitions, and those that are shared."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import BaseModel
+
+from models import ModelConfig
+from training.config import TrainingConfig
+from training.constraints import allowed, option
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_STORE = Path(".namewave/artifacts")
+SHAPES = {
+    "architecture": "What kind of network.",
+    "block_size": "Characters of context.",
+    "n_embd": "Width of a character's embedding.",
+    "n_hidden": "Width of a hidden layer.",
+    "n_layers": "Hidden layers of an mlp.",
+    "activation": "What follows each hidden layer.",
+}
+
+
+class Hyperparameter(click.ParamType[Any]):
+    """A value of one field of a pydantic model. Its form is checked here, its range by the model."""
+
+    def __init__(self, model: type[BaseModel], field: str) -> None:
+        schema = model.model_json_schema()["properties"][field]
+        self.name = {"integer": "integer", "number": "number"}.get(schema.get("type"), "name")
+        self.parse: Callable[[str], object] = {"integer": int, "number": float}.get(schema.get("type"), str)
+        self.choices: list[str] = schema.get("enum", [])
+        self.allowed = allowed(model, field)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        """Return `value` as the field's type, or fail with what is allowed."""
+        try:
+            parsed = self.parse(value)
+        except ValueError:
+            return self.fail(f"{value!r} is given; allowed: {self.allowed}.", param, ctx)
+        if self.choices and parsed not in self.choices:
+            return self.fail(f"{value!r} is given; allowed: {self.allowed}.", param, ctx)
+        return parsed
+
+
+def hyperparameter_options(command: Command) -> Command:
+    """Add an option for every hyperparameter. One that is not given is None: then the preset's value holds."""
+    fields: list[tuple[type[BaseModel], str]] = [(ModelConfig, name) for name in ModelConfig.model_fields]
+    fields += [(TrainingConfig, name) for name in TrainingConfig.model_fields if name != "model"]
+    for model, field in reversed(fields):
+        text = model.model_fields[field].description or SHAPES.get(field, "")
+        kind = Hyperparameter(model, field)
+        command = click.option(option(field), field, type=kind, help=f"{text} [{kind.allowed}]")(command)
+    return command
+
+
+def store_option(command: Command) -> Command:
+    """Add --store, the folder of the user's versions."""
+    return click.option(
+        "--store",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="NAMEWAVE_STORE",
+        default=DEFAULT_STORE,
+        show_default=True,
+        help="Folder of your versions.",
+    )(command)
+
+
+def kernels_option(command: Command) -> Command:
+    """Add --kernels, the folder of compiled code."""
+    return click.option(
+        "--kernels",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="NAMEWAVE_KERNELS",
+        help="Folder that keeps the compiled sampler (default: the user's cache).",
+    )(command)

@@ -1,0 +1,70 @@
+"""What a person reads at the end of a command: tables and names on a console. Nothing is computed here but layout."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from models import Manifest, ModelRegistry, Version
+from models.spelling import capitalize
+
+
+def show_losses(console: Console, losses: Mapping[str, float], published: Mapping[str, float] | None = None) -> None:
+    """Print the loss of each part, beside the published one if there is one."""
+    table = Table("part", title="nats per character", title_justify="left")
+    for head in ("loss", *(["published"] if published is not None else [])):
+        table.add_column(head, justify="right")
+    for part, loss in losses.items():
+        before = published.get(part) if published is not None else None
+        row = [part, f"{loss:.4f}", *([f"{before:.4f}"] if before is not None else [])]
+        table.add_row(*row)
+    console.print(table)
+
+
+def show_names(console: Console, names: Sequence[str], title: str) -> None:
+    """Print names in columns under a title."""
+    console.print(Columns([Text(capitalize(name)) for name in names], title=Text(title), padding=(0, 3)))
+
+
+def show_publication(console: Console, manifest: Manifest, version: Version) -> None:
+    """Print where a version lies and how to ask a service for its names."""
+    model = f"{manifest.architecture}@{manifest.version}"
+    body = f'{{"dataset":"{manifest.dataset}","model":"{model}","count":5}}'
+    lines = [
+        f"Published {manifest.reference} in {version.folder}",
+        "Try it: start the service (python -m app serve), then",
+        f"  curl -X POST localhost:8000/generate -H 'content-type: application/json' -d '{body}'",
+    ]
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
+
+
+def show_versions(console: Console, registry: ModelRegistry) -> None:
+    """Print every version with its aliases, and those that are refused with the reason."""
+    table = Table("version", "aliases", "preset")
+    for head in ("parameters", "dev loss", "names"):
+        table.add_column(head, justify="right")
+    for version in registry.versions():
+        manifest = version.manifest
+        dev = manifest.metrics.get("dev")
+        table.add_row(
+            version.reference,
+            ", ".join(_aliases(registry, manifest)),
+            str(manifest.training.get("preset", "")),
+            f"{manifest.parameters:,}",
+            "" if dev is None else f"{dev:.4f}",
+            f"{manifest.data.names:,}",
+        )
+    console.print(table)
+    for reference, reason in registry.refused.items():
+        console.print(Text(f"{reference} is refused: {reason}"), soft_wrap=True)
+
+
+def _aliases(registry: ModelRegistry, manifest: Manifest) -> list[str]:
+    aliases = registry.aliases(manifest.dataset)
+    mine = aliases.versions.get(manifest.architecture, {})
+    names = [name for name, number in mine.items() if number == manifest.version]
+    is_default = aliases.default == f"{manifest.architecture}@{manifest.version}"
+    return ["default", *names] if is_default else names

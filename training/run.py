@@ -1,0 +1,124 @@
+"""The story of one run on one page: a list and hyperparameters go in, a trained network with its losses comes out.
+
+Steps drip to whoever watches; a stop request keeps the state and ends the run. No printing; publishing is `draft`'s
+and the registry's job.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from models.networks import Network, bigram_by_counting, build_model
+from training.config import TrainingConfig
+from training.corpus import Corpus
+from training.dataset import Examples
+from training.errors import Interrupted, TrainingError
+from training.evaluation import split_losses
+from training.history import History
+from training.progress import Clock
+from training.resume import RunState, Saved
+from training.trainer import Step, Trainer
+
+# Seconds between two states kept during a run: what a power cut can cost.
+SAVE_EVERY = 60.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be trained, on what, and where."""
+
+    corpus: Corpus
+    config: TrainingConfig
+    preset: str
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The world around a run: who is shown each step, who may stop it, the clock, and where its state is kept."""
+
+    show: Callable[[Step], None]
+    is_stopped: Callable[[], bool]
+    clock: Clock
+    state: RunState | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run. The network lies on the CPU, in evaluation mode; `losses`: train, dev and test."""
+
+    job: Job
+    network: Network
+    losses: dict[str, float]
+    history: History
+    best_step: int
+    seconds: float
+
+
+def run(job: Job, watch: Watch) -> Outcome:
+    """Train to the end. Raises `Interrupted` after a stop request, the state kept; `TrainingError` otherwise."""
+    if job.config.method == "counting":
+        return _count(job, watch)
+    generator = torch.Generator().manual_seed(job.config.seed)
+    network = build_model(job.config.model, len(job.corpus.vocabulary), generator)
+    network.to(job.device)
+    split, vocabulary = job.corpus.split, job.corpus.vocabulary
+    train, dev = (Examples.of(names, vocabulary) for names in (split.train, split.dev))
+    trainer = Trainer(network, job.config, train, dev, generator, job.device)
+    seconds = _drive(trainer, watch)
+    losses = split_losses(network, split, vocabulary, job.device)
+    network.to("cpu")
+    return Outcome(job, network, losses, trainer.history, trainer.best_step, seconds)
+
+
+def _count(job: Job, watch: Watch) -> Outcome:
+    split, vocabulary = job.corpus.split, job.corpus.vocabulary
+    start = watch.clock()
+    network = bigram_by_counting(split.train, vocabulary, job.config.smoothing)
+    losses = split_losses(network, split, vocabulary)
+    return Outcome(job, network, losses, History(), 0, watch.clock() - start)
+
+
+def _drive(trainer: Trainer, watch: Watch) -> float:
+    """Run the trainer to its end and return how many seconds it took, those before an interruption included."""
+    start = watch.clock() - _restore(trainer, watch)
+    kept = watch.clock()
+    for step in trainer.fit():
+        watch.show(step)
+        if watch.is_stopped() and not trainer.is_over:
+            _keep(trainer, watch, start)
+            raise Interrupted(_farewell(step, watch))
+        if watch.clock() - kept > SAVE_EVERY:
+            _keep(trainer, watch, start)
+            kept = watch.clock()
+    # What comes after may fail, on a full disk for one; then the training at least is not lost.
+    _keep(trainer, watch, start)
+    return watch.clock() - start
+
+
+def _restore(trainer: Trainer, watch: Watch) -> float:
+    """Put the kept state back, where that is wanted, and return the seconds it took."""
+    if watch.state is None or not watch.resume:
+        return 0.0
+    saved = watch.state.load()
+    try:
+        trainer.load_state(saved.tensors)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise TrainingError(
+            f"The state in {watch.state.folder} does not fit ({error}); leave out --resume to start anew."
+        ) from error
+    return saved.seconds
+
+
+def _keep(trainer: Trainer, watch: Watch, start: float) -> None:
+    if watch.state is not None:
+        watch.state.save(Saved(trainer.step, watch.clock() - start, trainer.state()))
+
+
+def _farewell(step: Step, watch: Watch) -> str:
+    lead = f"Stopped after step {step.step:,} of {step.total:,}; nothing was published."
+    if watch.state is None:
+        return lead
+    return f"{lead} The same command with --resume goes on from here (state in {watch.state.folder})."
