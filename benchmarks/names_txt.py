@@ -2,8 +2,9 @@
 
     python -m benchmarks.names_txt path/to/names.txt
 
-The split is by line, as in the lectures (shuffle with seed 42, then 80/10/10), so that names that stand twice leak into dev;
-shipped models are split by distinct name and their figures are not comparable with these. One run each, by the presets.
+The split is by line, as in the lectures (shuffle with seed 42, then 80/10/10), so that names that stand twice leak
+into dev; shipped models are split by distinct name and their figures are not comparable with these. One run each, by
+the presets.
 """
 
 import random

@@ -1,4 +1,6 @@
-"""What every room's tests share: compiled kernels, small networks that nobody trained, and stores in temporary folders."""
+"""What every room's tests share: compiled kernels, small networks that nobody trained, and stores in temporary
+folders.
+"""
 
 import itertools
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""Compiled kernels: the same names at every processor level, in another process, and wherever nothing can be written.
-"""
+"""Compiled kernels: the same names at every processor level, in another process, where nothing can be written."""
 
 import hashlib
 import os

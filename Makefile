@@ -1,0 +1,67 @@
+# The project's commands. `make help` lists them.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SYSTEM_PACKAGES := zstd
+
+.DEFAULT_GOAL := help
+.PHONY: help serve training test lint format release system-packages image clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+serve: .venv/serve.stamp ## Set up what serving needs, and serve on HOST:PORT (127.0.0.1:8000)
+	@NAMEWAVE_HOST=$(HOST) NAMEWAVE_PORT=$(PORT) $(BIN)/python -m app serve
+
+training: .venv/train.stamp ## Set up what training needs: then .venv/bin/python -m training train --help
+	@echo "Ready: .venv/bin/python -m training train --dataset human --preset wavenet"
+
+test: .venv/dev.stamp lint ## Set up the rest, and run lint, types, import rules and all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/dev.stamp ## Check format, lint, types and import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev.stamp ## Format the code, and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+release: .venv/train.stamp ## Train every shipped model and publish it as a new version into models/artifacts
+	$(BIN)/python -m training release --store models/artifacts
+
+system-packages: ## Install the Debian packages of the full test run
+	@if ! command -v apt-get >/dev/null; then echo "No apt-get here: install $(SYSTEM_PACKAGES) by your own means."; exit 0; fi; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES)
+
+image: ## Build the serving image
+	docker build -t namewave .
+
+clean: ## Remove the environment and all caches; stores and models stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or newer."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old: Python 3.11 or newer is needed (make serve PYTHON=python3.11)."; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The environment could not be made: on Debian, apt-get install python3-venv."; exit 1; }
+
+.venv/serve.stamp: requirements/serve.txt | .venv/bin/python
+	@echo "Installing what serving needs (about half a minute) ..."
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements/serve.txt
+	@touch $@
+
+.venv/train.stamp: requirements/train.txt .venv/serve.stamp
+	@echo "Installing what training needs (a minute or two; torch is large) ..."
+	@$(PIP) install -r requirements/train.txt
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt .venv/train.stamp
+	@echo "Installing what the tests need ..."
+	@$(PIP) install -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,180 @@
+"""`python -m app`: serve, generate, models, compile. Parses, calls, prints; every error is one line on standard
+error.
+"""
+
+import json
+import secrets
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import uvicorn
+from pydantic import ValidationError
+
+from app.drawing import draw
+from app.main import create_app
+from app.schemas import ALLOWED, MAX_COUNT, GenerateQuery
+from app.settings import Settings
+from models import ModelError, ModelRegistry, prepare
+from models.inference import compile_every_level
+from models.inference.compiler import default_folder
+from models.inference.sampler import MAX_SEED
+
+USAGE = 2
+
+
+class Commands(click.Group):
+    """A group whose commands end with one plain line where something goes wrong that can."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ModelError as error:
+            click.echo(f"Error: {error}", err=True)
+            raise click.exceptions.Exit(USAGE) from None
+
+
+def _settings(**given: Any) -> Settings:
+    """Return the settings, or end with a line for each that is wrong."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            name = "_".join(map(str, item["loc"])).upper()
+            click.echo(f"Error: NAMEWAVE_{name} is {item['input']!r}: {item['msg']}.", err=True)
+        raise click.exceptions.Exit(USAGE) from None
+
+
+def _registry(settings: Settings) -> ModelRegistry:
+    return ModelRegistry.open(prepare(settings.kernels), settings.store, settings.shipped_store)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Invent names: over HTTP, or here."""
+
+
+@main.command()
+@click.option("--host", help="Address to listen on (NAMEWAVE_HOST).")
+@click.option("--port", type=int, help="Port to listen on (NAMEWAVE_PORT).")
+def serve(host: str | None, port: int | None) -> None:
+    """Serve names over HTTP."""
+    settings = _settings(host=host, port=port)
+    listener = _listen(settings)
+    address, number = listener.getsockname()[:2]
+    shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address
+    click.echo(f"Namewave on http://{shown}:{number} (documentation: http://{shown}:{number}/docs)", err=True)
+    click.echo(f"Try: curl 'http://{shown}:{number}/generate?dataset=animal&count=5'", err=True)
+    config = uvicorn.Config(create_app(settings), http="h11", access_log=False, log_level="warning", lifespan="on")
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    sys.exit(0 if server.started else 3)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        click.echo(
+            f"Error: cannot listen on {settings.host}:{settings.port}: {error.strerror}. Another port: --port 8001.",
+            err=True,
+        )
+        raise click.exceptions.Exit(USAGE) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+@main.command()
+@click.option("--dataset", help="Which data set's models (default: human).")
+@click.option("--model", help="architecture, architecture@version, architecture@alias or dataset/architecture@version.")
+@click.option("--count", type=click.IntRange(1, MAX_COUNT), default=10, show_default=True, help="How many names.")
+@click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 safer, above 1 wilder.")
+@click.option("--top-k", type=int, help="Keep the k most probable characters.")
+@click.option("--top-p", type=float, help="Keep the fewest characters whose share reaches p.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Stream of candidates (default: random).")
+@click.option("--offset", type=click.IntRange(0, MAX_SEED), default=0, help="First candidate.")
+@click.option("--prefix", default="", help="What each name starts with.")
+@click.option("--min-length", type=int, default=1, help="Shortest name.")
+@click.option("--max-length", type=int, help="Longest name.")
+@click.option("--unique/--repeats", default=True, help="No repeats (default), or let them through.")
+@click.option("--novel", is_flag=True, help="No names of the model's list.")
+@click.option("--case", type=click.Choice(["lower", "title"]), default="title", show_default=True)
+@click.option("--details", is_flag=True, help="With the log-probability of each character.")
+@click.option("--max-attempts", type=click.IntRange(1), help="Most candidates to draw.")
+@click.option("--json", "as_json", is_flag=True, help="The answer of the service, as JSON.")
+def generate(as_json: bool, **options: Any) -> None:
+    """Invent names, one a line."""
+    settings = _settings()
+    registry = _registry(settings)
+    request = _request(options)
+    version = registry.resolve(request.dataset, request.model)
+    answer = draw(request, version, settings.max_attempts, lambda: secrets.randbelow(MAX_SEED + 1))
+    if as_json:
+        click.echo(answer.model_dump_json(indent=2))
+    else:
+        for name in answer.names:
+            click.echo(name if isinstance(name, str) else f"{name.name}\t{name.log_prob:.4f}")
+    if not answer.complete:
+        most = max(answer.refused, key=answer.refused.__getitem__)
+        click.echo(
+            f"Only {len(answer.names)} of {options['count']}: {answer.attempts} candidates were drawn, most of those "
+            f"refused by {most}. Ask for fewer, or give more --max-attempts.",
+            err=True,
+        )
+
+
+def _request(options: dict[str, Any]) -> GenerateQuery:
+    """Return the options as a request, or end with a line for each that is out of range."""
+    try:
+        return GenerateQuery(**options)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            name = str(item["loc"][0])
+            click.echo(f"Error: --{name.replace('_', '-')} is {item['input']!r}; allowed: {ALLOWED[name]}.", err=True)
+        raise click.exceptions.Exit(USAGE) from None
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
+    """List versions, move aliases."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_models)
+
+
+@models.command("list")
+def list_models() -> None:
+    """List all versions."""
+    registry = _registry(_settings())
+    for version in registry.versions():
+        losses = "  ".join(f"{part} {loss:.4f}" for part, loss in version.manifest.metrics.items())
+        click.echo(f"{version.reference:<28}{version.manifest.parameters:>10,} parameters  {losses}")
+    for dataset in registry.datasets():
+        click.echo(f"{dataset}: {json.dumps(registry.aliases(dataset).as_json())}")
+    for reference, reason in registry.refused.items():
+        click.echo(f"refused {reference}: {reason}", err=True)
+
+
+@models.command()
+@click.argument("place")
+@click.argument("alias")
+@click.argument("target")
+@click.option("--reason", required=True, help="Why; it is kept with the aliases.")
+def alias(place: str, alias: str, target: str, reason: str) -> None:
+    """Move an alias: `human default wavenet@2`, or `human/wavenet stable 2`."""
+    version = _registry(_settings()).alias(place, alias, target, reason)
+    click.echo(f"{place} {alias} is now {version.reference}.")
+
+
+@main.command()
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to keep the code (NAMEWAVE_KERNELS).")
+def compile(folder: Path | None) -> None:
+    """Compile the kernels ahead of time, for every processor level of this machine's kind."""
+    place = folder or _settings().kernels or default_folder()
+    click.echo(f"Compiled for {', '.join(compile_every_level(place))} in {place}.")

@@ -1,0 +1,140 @@
+"""From errors to answers: the only file that knows status codes. RFC 9457 problems, which never repeat what was
+given.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from app.schemas import ALLOWED
+from models.errors import (
+    CheckpointError,
+    ConfigError,
+    ModelError,
+    OptionError,
+    StoreError,
+    UnknownCharacter,
+    UnknownReference,
+)
+
+PROBLEM = "application/problem+json"
+
+# The nearest class in an error's ancestry decides.
+STATUS: dict[type[ModelError], HTTPStatus] = {
+    UnknownReference: HTTPStatus.NOT_FOUND,
+    OptionError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnknownCharacter: HTTPStatus.UNPROCESSABLE_ENTITY,
+    CheckpointError: HTTPStatus.SERVICE_UNAVAILABLE,
+    StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+DETAILS = {
+    HTTPStatus.NOT_FOUND: "There is nothing by this name here.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; see the Allow header.",
+    HTTPStatus.NOT_ACCEPTABLE: "Only application/json can be had here.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request's body is too large; see /info for the limit.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON, with the header Content-Type: application/json.",
+    HTTPStatus.BAD_REQUEST: "The request cannot be read: the body is no JSON, repeats a key, or nests too deeply.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "This model cannot be served at the moment; /health/ready says more.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong here; the log knows more under this request's id.",
+}
+
+
+class FieldProblem(BaseModel):
+    """One field that is wrong: what is allowed, and the nearest names there are."""
+
+    field: str = Field(examples=["temperature"])
+    allowed: str = Field(examples=["0.05 to 5"])
+    nearest: list[str] = Field(default=[], examples=[["wavenet"]])
+
+
+class Problem(BaseModel):
+    """An error after RFC 9457."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["temperature: allowed are 0.05 to 5."])
+    errors: list[FieldProblem] = []
+
+
+def problem(
+    status: HTTPStatus, detail: str = "", fields: Sequence[FieldProblem] = (), headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """Return the answer for an error."""
+    said = detail or DETAILS.get(status, status.description or status.phrase)
+    body = Problem(title=status.phrase, status=status, detail=said, errors=list(fields))
+    return JSONResponse(body.model_dump(), status, headers, PROBLEM)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Let every error of `app` become a problem."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ModelError, _model)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of these errors of a route."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def status_of(error: ModelError) -> HTTPStatus:
+    """Return the status that `STATUS` gives the nearest ancestor of the error's class."""
+    known = (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return next(known, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+async def _model(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ModelError)
+    status = status_of(error)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        structlog.get_logger().error("model error", error=str(error))
+        return problem(status)
+    field = FieldProblem(field=error.field, allowed=error.allowed, nearest=list(error.nearest))
+    nearest = f" Nearest: {', '.join(error.nearest)}." if error.nearest else ""
+    return problem(status, f"{error.field}: allowed are {error.allowed}.{nearest}", [field])
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    items = error.errors()
+    if any(item["type"] in ("json_invalid", "json_type") for item in items):
+        return problem(HTTPStatus.BAD_REQUEST)
+    unique = {field.field: field for field in map(_field, items)}
+    fields = list(unique.values())[:5]
+    detail = " ".join(f"{field.field}: allowed are {field.allowed}." for field in fields)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, fields)
+
+
+def _field(item: dict[str, Any]) -> FieldProblem:
+    place = [part for part in item["loc"] if part in ALLOWED]
+    if item["type"] == "extra_forbidden" or not place:
+        if len(item["loc"]) < 2:
+            return FieldProblem(field="body", allowed="a JSON object")
+        return FieldProblem(field="(unknown field)", allowed=", ".join(ALLOWED))
+    return FieldProblem(field=place[-1], allowed=ALLOWED[place[-1]])
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(HTTPStatus(error.status_code), headers=dict(error.headers or {}))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    structlog.get_logger().exception("unexpected error", exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR)

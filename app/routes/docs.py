@@ -1,0 +1,66 @@
+"""/docs and /redoc, without any other host: pages of our own, scripts and styles from the package fastapi_offline and
+app/static.
+"""
+
+from importlib.resources import files
+
+from fastapi import APIRouter, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse
+
+router = APIRouter(include_in_schema=False)
+ASSETS = {
+    "swagger-ui-bundle.js": ("fastapi_offline", "text/javascript"),
+    "swagger-ui.css": ("fastapi_offline", "text/css"),
+    "redoc.standalone.js": ("fastapi_offline", "text/javascript"),
+    "favicon.png": ("fastapi_offline", "image/png"),
+    "docs.js": ("app", "text/javascript"),
+    "redoc.js": ("app", "text/javascript"),
+}
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Namewave API</title>
+<link rel="icon" href="/docs/assets/favicon.png">
+{head}
+</head>
+<body>
+<div id="page"></div>
+{scripts}
+</body>
+</html>
+"""
+SCRIPT = '<script src="/docs/assets/{}"></script>'
+
+
+@router.get("/")
+async def root() -> RedirectResponse:
+    """Lead to the documentation."""
+    return RedirectResponse("/docs")
+
+
+@router.get("/docs")
+async def docs() -> HTMLResponse:
+    """Swagger UI over our own description."""
+    scripts = "\n".join(SCRIPT.format(name) for name in ("swagger-ui-bundle.js", "docs.js"))
+    head = '<link rel="stylesheet" href="/docs/assets/swagger-ui.css">'
+    return HTMLResponse(PAGE.format(head=head, scripts=scripts))
+
+
+@router.get("/redoc")
+async def redoc() -> HTMLResponse:
+    """ReDoc over our own description."""
+    scripts = "\n".join(SCRIPT.format(name) for name in ("redoc.standalone.js", "redoc.js"))
+    return HTMLResponse(PAGE.format(head="", scripts=scripts))
+
+
+@router.get("/docs/assets/{name}")
+async def asset(name: str) -> Response:
+    """One of the files that the two pages need."""
+    if name not in ASSETS:
+        raise HTTPException(404)
+    package, media = ASSETS[name]
+    content = (files(package) / "static" / name).read_bytes()
+    return Response(content, media_type=media, headers={"Cache-Control": "public, max-age=86400"})

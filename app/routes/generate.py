@@ -1,0 +1,67 @@
+"""/generate: new names."""
+
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import APIRouter, Body, Depends, Query, Response
+
+from app.bodies import StrictRoute
+from app.dependencies import Running, Service, accepts_json
+from app.drawing import draw
+from app.errors import responses
+from app.schemas import GenerateAnswer, GenerateQuery, GenerateRequest
+
+# So few names are drawn faster than a thread could be woken.
+AT_ONCE = 32
+ERRORS = responses(400, 404, 406, 413, 415, 422, 503)
+EXAMPLES = {
+    "animals": {
+        "summary": "Five animals, a little safer",
+        "value": {"dataset": "animal", "count": 5, "temperature": 0.8},
+    },
+    "novel": {
+        "summary": "Names that start with Mar and are in no list",
+        "value": {"prefix": "Mar", "novel": True, "count": 5, "seed": 1},
+    },
+    "details": {"summary": "How likely each character was", "value": {"count": 2, "details": True}},
+}
+
+router = APIRouter(tags=["names"], route_class=StrictRoute, dependencies=[Depends(accepts_json)])
+
+
+@router.post("/generate", summary="Invent names", responses=ERRORS)
+async def generate(
+    request: Annotated[GenerateRequest, Body(openapi_examples=EXAMPLES)],
+    running: Running,
+) -> GenerateAnswer:
+    """Draw names from a model.
+
+    Candidate *i* of a seed is a promise: it depends on the model's version, the sampling options, the seed and *i*
+    alone. The same request gives the same names on any machine, and a page that starts at `next_offset` goes on
+    without gap or overlap.
+
+    `unique`, `novel` and `max_length` refuse candidates; where the budget of attempts runs out, `complete` is false.
+    """
+    return await _answer(request, running)
+
+
+@router.get("/generate", summary="Invent names, by a link", responses=ERRORS)
+async def generate_by_link(
+    query: Annotated[GenerateQuery, Query()], running: Running, response: Response
+) -> GenerateAnswer:
+    """The same as POST with the fields in the query, so that a link can be shared. Without a seed it is not to be
+    cached.
+
+    Example: `/generate?dataset=animal&count=5&seed=7`
+    """
+    if query.seed is None:
+        response.headers["Cache-Control"] = "no-store"
+    return await _answer(query, running)
+
+
+async def _answer(request: GenerateQuery, running: Service) -> GenerateAnswer:
+    version = running.registry.resolve(request.dataset, request.model)
+    if request.count <= AT_ONCE and not request.novel:
+        return draw(request, version, running.settings.max_attempts, running.entropy)
+    most = running.settings.max_attempts
+    return await anyio.to_thread.run_sync(draw, request, version, most, running.entropy, limiter=running.threads)

@@ -1,0 +1,43 @@
+"""/health and /info: is it alive, is it ready, what are its limits."""
+
+from fastapi import APIRouter, Response
+
+from app.dependencies import Running
+from app.routes.models import refused
+from app.schemas import MAX_COUNT, Health, Info
+from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
+from models.manifest import MAX_NAME_LENGTH
+
+VERSION = "0.1.0"
+router = APIRouter(tags=["service"])
+
+
+@router.get("/health/live", summary="Is the process alive?")
+async def live() -> Health:
+    """Answer as long as the process does."""
+    return Health(status="ok")
+
+
+@router.get("/health/ready", summary="Can names be had?", responses={503: {"model": Health}})
+async def ready(running: Running, response: Response) -> Health:
+    """Answer 200 while every data set's default model is verified and served, else 503 with what is wrong."""
+    problems = running.registry.problems()
+    if not problems:
+        return Health(status="ok", refused=refused(running.registry))
+    response.status_code = 503
+    return Health(status="unavailable", problems=problems, refused=refused(running.registry))
+
+
+@router.get("/info", summary="Version and limits")
+async def info(running: Running) -> Info:
+    """Tell this service's version and what it allows."""
+    limits = {
+        "max_count": MAX_COUNT,
+        "min_temperature": MIN_TEMPERATURE,
+        "max_temperature": MAX_TEMPERATURE,
+        "max_seed": MAX_SEED,
+        "max_name_length": MAX_NAME_LENGTH,
+        "max_attempts": running.settings.max_attempts,
+        "max_body_bytes": running.settings.max_body_bytes,
+    }
+    return Info(version=VERSION, limits=limits)

@@ -1,0 +1,110 @@
+"""/datasets and /models: what can be asked for, and everything a version tells of itself."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from app.dependencies import Running
+from app.errors import responses
+from app.schemas import DatasetSummary, ModelPage, Models, ModelSummary
+from models import ModelError, ModelRegistry, Version
+
+router = APIRouter(tags=["models"])
+MEDIA_TYPES = {
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "md": "text/markdown; charset=utf-8",
+    "json": "application/json",
+}
+
+Dataset = Annotated[str, Path(max_length=100, examples=["human"])]
+Architecture = Annotated[str, Path(max_length=100, examples=["wavenet"])]
+Number = Annotated[str, Path(max_length=100, description="Version or alias", examples=["1"])]
+File = Annotated[str, Path(max_length=100, examples=["card.md"])]
+
+
+@router.get("/datasets", summary="Data sets")
+async def datasets(running: Running) -> list[DatasetSummary]:
+    """List the data sets that have models, each with its default."""
+    return [_dataset(running.registry, name) for name in running.registry.datasets()]
+
+
+@router.get("/models", summary="Models")
+async def models(running: Running) -> Models:
+    """List all versions with their losses, the aliases, and versions that were refused, with the reason."""
+    registry = running.registry
+    return Models(
+        models=[_summary(version) for version in registry.versions()],
+        aliases={name: registry.aliases(name).as_json() for name in registry.datasets()},
+        refused=refused(registry),
+    )
+
+
+@router.get("/models/{dataset}/{architecture}/{version}", summary="One version", responses=responses(404, 503))
+async def model(dataset: Dataset, architecture: Architecture, version: Number, running: Running) -> ModelPage:
+    """Give everything a version tells of itself: card, losses, hyperparameters, data, files."""
+    found = running.registry.resolve(dataset, f"{architecture}@{version}")
+    manifest = found.manifest
+    address = f"/models/{manifest.dataset}/{manifest.architecture}/{manifest.version}/files"
+    return ModelPage(
+        **_summary(found).model_dump(),
+        config=manifest.config.model_dump(),
+        training=dict(manifest.training),
+        data=manifest.data.model_dump(),
+        vocabulary=list(manifest.vocabulary),
+        golden=list(manifest.golden),
+        card=found.file("card.md").decode() if "card.md" in manifest.files else "",
+        files={name: f"{address}/{name}" for name in manifest.files},
+    )
+
+
+@router.get(
+    "/models/{dataset}/{architecture}/{version}/files/{name}",
+    summary="A file of a version",
+    response_class=Response,
+    responses={**responses(404, 503), 200: {"content": {"application/octet-stream": {}}}},
+)
+async def file(dataset: Dataset, architecture: Architecture, version: Number, name: File, running: Running) -> Response:
+    """Give one of the files that the version's manifest lists: card, plot, weights, names."""
+    found = running.registry.resolve(dataset, f"{architecture}@{version}")
+    media = MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+    content = found.file(name)
+    return Response(content, media_type="text/plain; charset=utf-8" if name.endswith(".txt") else media)
+
+
+def _summary(version: Version) -> ModelSummary:
+    manifest = version.manifest
+    return ModelSummary(
+        model=version.reference,
+        architecture=manifest.architecture,
+        version=manifest.version,
+        parameters=manifest.parameters,
+        losses=manifest.metrics,
+        created=manifest.created,
+    )
+
+
+def _dataset(registry: ModelRegistry, name: str) -> DatasetSummary:
+    versions = registry.versions(name)
+    try:
+        default = registry.resolve(name).reference
+    except ModelError:
+        default = None
+    data = versions[-1].manifest.data
+    return DatasetSummary(
+        dataset=name,
+        title=data.title,
+        names=data.names,
+        longest=data.longest,
+        licence=data.licence,
+        default=default,
+        models=[version.reference for version in versions],
+    )
+
+
+def refused(registry: ModelRegistry) -> dict[str, str]:
+    """Return what was refused, without the paths of this machine."""
+    reasons = registry.refused
+    for store in registry.stores:
+        reasons = {name: reason.replace(f"{store.root}/", "") for name, reason in reasons.items()}
+    return reasons

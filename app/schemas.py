@@ -1,0 +1,175 @@
+"""What goes over the wire: requests, strictly parsed, and answers. What a field means is said here once, for the
+documentation too.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
+from models.manifest import MAX_NAME_LENGTH
+
+MAX_COUNT = 10_000
+MAX_TEXT = 100
+
+# What an error says of a field.
+ALLOWED = {
+    "dataset": "a name from /datasets",
+    "model": "architecture, architecture@version, architecture@alias or dataset/architecture@version, from /models",
+    "count": f"a whole number, 1 to {MAX_COUNT}",
+    "temperature": f"a number, {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}",
+    "top_k": "a whole number, 1 or more",
+    "top_p": "a number above 0, at most 1",
+    "seed": "a whole number, 0 to 2^53-1",
+    "offset": "a whole number, 0 to 2^53-1",
+    "prefix": f"text of at most {MAX_NAME_LENGTH} characters",
+    "min_length": f"a whole number, 1 to {MAX_NAME_LENGTH}, at most max_length",
+    "max_length": f"a whole number, 1 to {MAX_NAME_LENGTH}",
+    "unique": "true or false",
+    "novel": "true or false",
+    "case": "lower or title",
+    "details": "true or false",
+    "max_attempts": "a whole number, 1 or more, at most the limit in /info",
+}
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+
+
+class GenerateQuery(BaseModel):
+    """The fields of /generate, from a query string: text is parsed, unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    dataset: Annotated[str, Field(max_length=MAX_TEXT)] | None = Field(
+        None, description="Which data set's models. Default: `human`.", examples=["animal"]
+    )
+    model: Annotated[str, Field(max_length=MAX_TEXT)] | None = Field(
+        None,
+        description="`architecture` (its latest version), `architecture@version`, `architecture@alias`, or the full form "
+        "of an answer, `human/wavenet@1`. Default: the data set's default.",
+        examples=["wavenet"],
+    )
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = Field(10, description="How many names.")
+    temperature: Annotated[float, Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)] = Field(
+        1.0, description="Below 1 safer, above 1 wilder."
+    )
+    top_k: Annotated[int, Field(ge=1, le=MAX_SEED)] | None = Field(
+        None, description="Draw each character from the k most probable ones only. Default: off."
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Draw each character from the fewest ones whose share reaches p only. Default: off."
+    )
+    seed: Seed | None = Field(None, description="The stream of candidates. Default: random, and told in the answer.")
+    offset: Seed = Field(0, description="The first candidate of the stream; `next_offset` of a page goes on after it.")
+    prefix: Annotated[str, Field(max_length=MAX_NAME_LENGTH)] = Field(
+        "", description="What each name starts with, by conditioning: the rest is drawn given the prefix."
+    )
+    min_length: Annotated[int, Field(ge=1, le=MAX_NAME_LENGTH)] = Field(
+        1, description="Shortest name, prefix included: below it the end is masked and the rest renormalised."
+    )
+    max_length: Annotated[int, Field(ge=1, le=MAX_NAME_LENGTH)] | None = Field(
+        None, description="Longest name: longer candidates are refused, not cut. Default: the list's longest name."
+    )
+    unique: bool = Field(True, description="No repeats within this answer.")
+    novel: bool = Field(False, description="No names that are in the model's list.")
+    case: Literal["lower", "title"] = Field("title", description="Capital letters, put on last.")
+    details: bool = Field(False, description="Tell of each name how likely it is, character by character.")
+    max_attempts: Annotated[int, Field(ge=1, le=MAX_SEED)] | None = Field(
+        None, description="How many candidates may be drawn. Default: 50 x count + 1,000."
+    )
+
+
+class GenerateRequest(GenerateQuery):
+    """The fields of /generate, from a JSON body: types are strict, unknown fields are refused."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class CharacterDetail(BaseModel):
+    """One step of a name; "." is the end."""
+
+    character: str
+    log_prob: float
+
+
+class NameDetail(BaseModel):
+    """A name, the natural logarithm of its probability at temperature 1 (end included), and whether the list has it."""
+
+    name: str
+    log_prob: float
+    in_training: bool
+    characters: list[CharacterDetail]
+
+
+class GenerateAnswer(BaseModel):
+    """New names, and all that is needed to draw the same ones again or to go on after them."""
+
+    dataset: str
+    model: str = Field(description="The concrete version.", examples=["human/wavenet@1"])
+    seed: int
+    offset: int
+    next_offset: int = Field(description="Where the next page starts: offset + attempts.")
+    temperature: float
+    complete: bool = Field(description="Whether all names asked for were found within the budget of attempts.")
+    attempts: int = Field(description="How many candidates were drawn.")
+    refused: dict[str, int] = Field(description="How many candidates each constraint refused.")
+    names: list[str] | list[NameDetail]
+
+
+class ModelSummary(BaseModel):
+    """One version in a list."""
+
+    model: str = Field(examples=["human/wavenet@1"])
+    architecture: str
+    version: int
+    parameters: int
+    losses: dict[str, float] = Field(description="Nats per character on train, dev and test, end token included.")
+    created: str
+
+
+class DatasetSummary(BaseModel):
+    """One data set: its list, its default model, its models."""
+
+    dataset: str
+    title: str
+    names: int
+    longest: int
+    licence: str
+    default: str | None = Field(description="The version that serves when no model is named.")
+    models: list[str]
+
+
+class ModelPage(ModelSummary):
+    """Everything there is to know of a version."""
+
+    config: dict[str, Any]
+    training: dict[str, Any]
+    data: dict[str, Any]
+    vocabulary: list[str]
+    golden: list[str] = Field(description="The first 20 names of seed 0.")
+    card: str = Field(description="The model card, in Markdown.")
+    files: dict[str, str] = Field(description="Addresses of the version's files.")
+
+
+class Models(BaseModel):
+    """All versions, the movable aliases, and what was refused, with the reason."""
+
+    models: list[ModelSummary]
+    aliases: dict[str, dict[str, Any]]
+    refused: dict[str, str]
+
+
+class Info(BaseModel):
+    """This service's version and limits."""
+
+    name: str = "Namewave"
+    version: str
+    limits: dict[str, int | float]
+
+
+class Health(BaseModel):
+    """How the service is."""
+
+    status: Literal["ok", "unavailable"]
+    problems: list[str] = []
+    refused: dict[str, str] = {}

@@ -1,0 +1,34 @@
+"""Every setting of the service, read from environment variables called NAMEWAVE_... Nothing is read at import."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.registry import SHIPPED
+
+
+class Settings(BaseSettings):
+    """The settings; each field is the variable NAMEWAVE_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="NAMEWAVE_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 for a free one.")
+    store: Path = Field(Path(".namewave/artifacts"), description="Folder of your own versions; it need not exist.")
+    shipped_store: Path = Field(SHIPPED, description="Folder of the versions that ship.")
+    kernels: Path | None = Field(None, description="Folder of compiled kernels; the user's cache by default.")
+    max_attempts: Annotated[int, Field(ge=1, le=10**8)] = Field(
+        1_000_000, description="Most candidates that one request may draw."
+    )
+    max_body_bytes: Annotated[int, Field(ge=256, le=2**30)] = Field(
+        16_384, description="Largest request body in bytes; larger ones get 413."
+    )
+    threads: Annotated[int, Field(ge=1, le=64)] = Field(
+        2, description="Large requests that are drawn at the same time."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important lines to log.")
+    log_format: Literal["console", "json"] = Field(
+        "console", description="Log lines for people, or one JSON object each."
+    )
