@@ -4,6 +4,7 @@ error.
 
 import json
 import secrets
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -70,8 +71,15 @@ def serve(host: str | None, port: int | None) -> None:
     click.echo(f"Try: curl 'http://{shown}:{number}/generate?dataset=animal&count=5'", err=True)
     config = uvicorn.Config(create_app(settings), http="h11", access_log=False, log_level="warning", lifespan="on")
     server = uvicorn.Server(config)
+    # uvicorn raises the signal that stopped it once more, after the last answer: then this ends the process, as asked.
+    for wish in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wish, _end)
     server.run(sockets=[listener])
     sys.exit(0 if server.started else 3)
+
+
+def _end(number: int, frame: object) -> None:
+    sys.exit(0)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -81,6 +89,7 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         listener.bind((settings.host, settings.port))
     except OSError as error:
+        listener.close()
         click.echo(
             f"Error: cannot listen on {settings.host}:{settings.port}: {error.strerror}. Another port: --port 8001.",
             err=True,

@@ -45,7 +45,7 @@ class GenerateQuery(BaseModel):
     )
     model: Annotated[str, Field(max_length=MAX_TEXT)] | None = Field(
         None,
-        description="`architecture` (its latest version), `architecture@version`, `architecture@alias`, or the full form "
+        description="`architecture` (its latest), `architecture@version`, `architecture@alias`, or the full form "
         "of an answer, `human/wavenet@1`. Default: the data set's default.",
         examples=["wavenet"],
     )

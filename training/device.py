@@ -16,4 +16,7 @@ def choose_device(name: str) -> torch.device:
     # What cuBLAS wants before its first use in order to add in the same order each time.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    # Networks this small gain nothing from a second thread, and wait for it dearly where the processor is shared. Sums
+    # then also come out the same whatever the number of cores.
+    torch.set_num_threads(1)
     return torch.device(name)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from app.dependencies import Running
-from app.routes.models import refused
+from app.routes.models import refused, without_paths
 from app.schemas import MAX_COUNT, Health, Info
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
@@ -21,7 +21,7 @@ async def live() -> Health:
 @router.get("/health/ready", summary="Can names be had?", responses={503: {"model": Health}})
 async def ready(running: Running, response: Response) -> Health:
     """Answer 200 while every data set's default model is verified and served, else 503 with what is wrong."""
-    problems = running.registry.problems()
+    problems = [without_paths(running.registry, line) for line in running.registry.problems()]
     if not problems:
         return Health(status="ok", refused=refused(running.registry))
     response.status_code = 503

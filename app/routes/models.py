@@ -40,7 +40,7 @@ async def models(running: Running) -> Models:
     )
 
 
-@router.get("/models/{dataset}/{architecture}/{version}", summary="One version", responses=responses(404, 503))
+@router.get("/models/{dataset}/{architecture}/{version}", summary="One version", responses=responses(404, 422, 503))
 async def model(dataset: Dataset, architecture: Architecture, version: Number, running: Running) -> ModelPage:
     """Give everything a version tells of itself: card, losses, hyperparameters, data, files."""
     found = running.registry.resolve(dataset, f"{architecture}@{version}")
@@ -62,7 +62,7 @@ async def model(dataset: Dataset, architecture: Architecture, version: Number, r
     "/models/{dataset}/{architecture}/{version}/files/{name}",
     summary="A file of a version",
     response_class=Response,
-    responses={**responses(404, 503), 200: {"content": {"application/octet-stream": {}}}},
+    responses={**responses(404, 422, 503), 200: {"content": {"application/octet-stream": {}}}},
 )
 async def file(dataset: Dataset, architecture: Architecture, version: Number, name: File, running: Running) -> Response:
     """Give one of the files that the version's manifest lists: card, plot, weights, names."""
@@ -103,8 +103,12 @@ def _dataset(registry: ModelRegistry, name: str) -> DatasetSummary:
 
 
 def refused(registry: ModelRegistry) -> dict[str, str]:
-    """Return what was refused, without the paths of this machine."""
-    reasons = registry.refused
+    """Return what was refused, and why, without the paths of this machine."""
+    return {name: without_paths(registry, reason) for name, reason in registry.refused.items()}
+
+
+def without_paths(registry: ModelRegistry, text: str) -> str:
+    """Return `text` with places in a store told from the store's root on."""
     for store in registry.stores:
-        reasons = {name: reason.replace(f"{store.root}/", "") for name, reason in reasons.items()}
-    return reasons
+        text = text.replace(f"{store.root}/", "")
+    return text
