@@ -11,6 +11,7 @@ import torch
 from models import ModelConfig, Vocabulary
 from models.networks import bigram_by_counting, build_model
 from training.config import TrainingConfig
+from training.corpus import Corpus
 from training.dataset import Examples
 from training.errors import TrainingError
 from training.evaluation import mean_loss
@@ -108,24 +109,22 @@ def test_patience_ends_a_run_that_no_longer_gets_better(make_trainer: MakeTraine
 
 def test_a_loss_that_is_no_number_ends_the_run(make_trainer: MakeTrainer, tiny_config: TrainingConfig) -> None:
     """Steps far too large end in one line that names the learning rate, not in weights of NaN."""
-    config = tiny_config.model_copy(
-        update={"model": ModelConfig(architecture="bigram", block_size=1), "optimizer": "sgd", "learning_rate": 1e38}
-    )
-    trainer = make_trainer(config)
+    bigram = ModelConfig(architecture="bigram", block_size=1)
+    far = {"model": bigram, "optimizer": "sgd", "learning_rate": 1000.0, "l2": 100.0, "steps": 60}
+    trainer = make_trainer(tiny_config.model_copy(update=far))
     with pytest.raises(TrainingError, match="Lower --learning-rate"):
         list(trainer.fit())
 
 
-def test_descending_meets_counting(make_trainer: MakeTrainer) -> None:
+def test_descending_meets_counting(make_trainer: MakeTrainer, corpus: Corpus) -> None:
     """The bigram by gradient descent reaches the loss that counting (next to no smoothing) proves to be the lowest."""
     bigram = ModelConfig(architecture="bigram", block_size=1)
     config = TrainingConfig(model=bigram, batch_size=10_000, steps=300, learning_rate=0.2)
     trainer = make_trainer(config)
-    vocabulary = Vocabulary(tuple("adehiklmnorstuv"))
-    names = ["".join(vocabulary.itos[i] for i in row) for row in _rows(trainer)]
-    trainer.dev = Examples.of(names, vocabulary)  # the best on the training names is looked for
+    names = corpus.split.train
+    trainer.dev = Examples.of(names, corpus.vocabulary)  # the best on the training names is looked for
     list(trainer.fit())
-    counted = bigram_by_counting(names, vocabulary, 1e-9)
+    counted = bigram_by_counting(names, corpus.vocabulary, 1e-9)
     best = mean_loss(counted, trainer.dev)
     pairs = Counter(pair for name in names for pair in pairwise(f".{name}."))
     firsts = Counter(pair[0] for pair in pairs.elements())
@@ -144,10 +143,3 @@ def test_l2_pulls_the_table_to_the_even_one(make_trainer: MakeTrainer) -> None:
         list(trainer.fit())
         norms.append(float(trainer.network.state_dict()["embedding.weight"].square().mean()))
     assert norms[0] > 2 * norms[1] > 4 * norms[2]
-
-
-def _rows(trainer: Trainer) -> list[list[int]]:
-    """The training names' indices, read back from the batches."""
-    assert not isinstance(trainer.batches, type(None))
-    rows, lengths = trainer.batches.examples.rows, trainer.batches.examples.lengths  # type: ignore[union-attr]
-    return [part.tolist()[:-1] for part in rows.targets.split(lengths.tolist())]
