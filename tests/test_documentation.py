@@ -1,4 +1,6 @@
-"""The README keeps up: every setting and target that it names is there, every one that is there is named, its samples are real."""
+"""The README keeps up: every setting and target that it names is there, every one that is there is named, its samples
+are real.
+"""
 
 import json
 import re

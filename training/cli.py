@@ -95,9 +95,7 @@ def train(
         state.remove()
         console.print("A dry run: nothing was published.")
         return
-    registry = open_registry(store, ready)
-    manifest = publish(finished.draft, registry, state)
-    show_publication(console, manifest, registry.resolve(None, manifest.reference))
+    show_publication(console, publish(finished.draft, store, ready, state))
 
 
 def _prepare(

@@ -82,6 +82,8 @@ def load_config(preset: str, dataset: str, overrides: Mapping[str, object]) -> T
     document = _read_preset(preset)
     special = document.pop("datasets", {})
     own = special.get(dataset, {}) if isinstance(special, dict) else {}
+    if overrides.get("passes") and "steps" not in overrides:
+        overrides = {**overrides, "steps": 0}  # passes given by hand win over a preset's steps
     given = {"model": {k: v for k, v in overrides.items() if k in ModelConfig.model_fields}} | {
         k: v for k, v in overrides.items() if k not in ModelConfig.model_fields
     }

@@ -1,18 +1,22 @@
 """The last step of a run: its draft becomes a version, and its kept state goes away. Stores do the writing."""
 
-from models import Draft, Manifest, ModelError, ModelRegistry
+from pathlib import Path
+
+from models import Draft, Kernels, ModelError, Version
 from training.errors import TrainingError
+from training.places import open_registry
 from training.resume import RunState
 
 
-def publish(draft: Draft, registry: ModelRegistry, state: RunState) -> Manifest:
-    """Publish `draft`, then remove `state`. Raises `TrainingError` where the store refuses; the state is kept then."""
+def publish(draft: Draft, store: Path, kernels: Kernels, state: RunState) -> Version:
+    """Publish `draft` into `store`, then remove `state`. Raises `TrainingError` where that fails; the state is kept."""
     try:
-        manifest = registry.publish(draft)
+        registry = open_registry(store, kernels)
+        version = registry.resolve(None, registry.publish(draft).reference)
     except ModelError as error:
         lead = str(error).rstrip(".")
         raise TrainingError(
             f"{lead}. Nothing was published; mend that, then give the same command with --resume: the training is kept."
         ) from error
     state.remove()
-    return manifest
+    return version

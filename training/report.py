@@ -28,8 +28,9 @@ def show_names(console: Console, names: Sequence[str], title: str) -> None:
     console.print(Columns([Text(capitalize(name)) for name in names], title=Text(title), padding=(0, 3)))
 
 
-def show_publication(console: Console, manifest: Manifest, version: Version) -> None:
+def show_publication(console: Console, version: Version) -> None:
     """Print where a version lies and how to ask a service for its names."""
+    manifest = version.manifest
     model = f"{manifest.architecture}@{manifest.version}"
     body = f'{{"dataset":"{manifest.dataset}","model":"{model}","count":5}}'
     lines = [

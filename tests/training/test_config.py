@@ -51,6 +51,14 @@ def test_overrides_win_over_the_preset_and_over_the_data_set() -> None:
     assert plain.model.n_hidden != 7
 
 
+def test_passes_given_by_hand_win_over_the_steps_of_the_preset() -> None:
+    """A preset that counts steps obeys --passes; where both are given, the steps hold."""
+    assert load_config("mlp-lecture", "human", {}).steps > 0
+    config = load_config("mlp-lecture", "human", {"passes": 2})
+    assert (config.steps, config.passes) == (0, 2)
+    assert load_config("mlp-lecture", "human", {"passes": 2, "steps": 7}).steps == 7
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

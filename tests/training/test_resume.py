@@ -100,7 +100,7 @@ def run_until(job: Job, state: RunState, stop_at: int, resume: bool) -> Outcome:
 def test_an_interrupted_run_ends_as_an_unbroken_one(
     architecture: str, tmp_path: Path, corpus: Corpus, tiny_config: TrainingConfig
 ) -> None:
-    """Stopped twice and resumed from disk, a run ends with bitwise the weights, losses and history of an unbroken one."""
+    """Stopped twice and resumed from disk, a run has bitwise the weights, losses and history of an unbroken one."""
     model = ModelConfig(architecture=architecture, block_size=4, n_embd=4, n_hidden=12)
     job = Job(corpus, tiny_config.model_copy(update={"model": model, "steps": 20}), "tiny", torch.device("cpu"))
     whole = run_until(job, RunState(tmp_path / "whole", LIST, job.config), 10_000, resume=False)

@@ -1,0 +1,164 @@
+"""Each layer against its torch.nn twin: outputs, every gradient, running statistics, both modes, random shapes."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from models.networks import BatchNorm1d, Embedding, FlattenConsecutive, Linear, ReLU, Sequential, Tanh
+from models.networks.layers import GAINS
+
+few = settings(max_examples=40, deadline=None)
+sizes = st.integers(1, 7)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def gradients(output: Tensor, inputs: list[Tensor], seed: int) -> list[Tensor]:
+    """Gradients of a random projection of `output`: all entries count, each differently."""
+    weights = torch.randn(output.shape, generator=seeded(seed))
+    return list(torch.autograd.grad((output * weights).sum(), inputs))
+
+
+def same(ours: list[Tensor], theirs: list[Tensor], tolerance: float = 1e-5) -> None:
+    assert len(ours) == len(theirs) > 0
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=tolerance, rtol=1e-4)
+
+
+@few
+@given(sizes, sizes, st.one_of(st.tuples(sizes), st.tuples(sizes, sizes)), st.booleans(), st.integers(0, 99))
+def test_linear_equals_its_twin(fan_in: int, fan_out: int, shape: tuple[int, ...], bias: bool, seed: int) -> None:
+    """Output and the gradients of input, weight and bias are those of nn.Linear, in any number of dimensions."""
+    ours, twin = Linear(fan_in, fan_out, seeded(seed), bias=bias), nn.Linear(fan_in, fan_out, bias=bias)
+    with torch.no_grad():
+        twin.weight.copy_(ours.weight.T)
+        if ours.bias is not None:
+            ours.bias.copy_(torch.randn(fan_out, generator=seeded(seed + 1)))
+            twin.bias.copy_(ours.bias)
+    x = torch.randn(*shape, fan_in, generator=seeded(seed + 2), requires_grad=True)
+    same([ours(x)], [twin(x)])
+    mine = gradients(ours(x), [x, *ours.parameters()], seed)
+    theirs = gradients(twin(x), [x, *twin.parameters()], seed)
+    theirs[1] = theirs[1].T
+    same(mine, theirs)
+
+
+@few
+@given(sizes, sizes, st.one_of(st.tuples(sizes), st.tuples(sizes, sizes)), st.integers(0, 99))
+def test_embedding_equals_its_twin(vocab: int, width: int, shape: tuple[int, ...], seed: int) -> None:
+    """Rows and the gradient of the table, repeated indices included, are those of nn.Embedding."""
+    ours, twin = Embedding(vocab, width, seeded(seed)), nn.Embedding(vocab, width)
+    with torch.no_grad():
+        twin.weight.copy_(ours.weight)
+    x = torch.randint(0, vocab, shape, generator=seeded(seed + 1))
+    same([ours(x)], [twin(x)])
+    same(gradients(ours(x), ours.parameters(), seed), gradients(twin(x), list(twin.parameters()), seed))
+
+
+@few
+@given(st.integers(2, 9), st.one_of(st.none(), st.integers(1, 5)), sizes, st.integers(0, 99))
+def test_batch_norm_equals_its_twin(batch: int, length: int | None, channels: int, seed: int) -> None:
+    """Over several batches: outputs, all gradients and running statistics are those of nn.BatchNorm1d, then in
+    evaluation mode too.
+
+    torch wants (N, C, L) where we have (B, T, C).
+    """
+    ours, twin = BatchNorm1d(channels), nn.BatchNorm1d(channels)
+    with torch.no_grad():
+        ours.gamma.copy_(torch.randn(channels, generator=seeded(seed)))
+        ours.beta.copy_(torch.randn(channels, generator=seeded(seed + 1)))
+        twin.weight.copy_(ours.gamma)
+        twin.bias.copy_(ours.beta)
+
+    def compare(step: int) -> None:
+        shape = (batch, channels) if length is None else (batch, length, channels)
+        x = (3 * torch.randn(shape, generator=seeded(seed + step)) + 1).requires_grad_()
+        turned = twin(x) if length is None else twin(x.transpose(1, 2)).transpose(1, 2)
+        mine = ours(x)
+        same([mine], [turned], 1e-4)
+        same(
+            gradients(mine, [x, ours.gamma, ours.beta], seed),
+            gradients(turned, [x, twin.weight, twin.bias], seed),
+            1e-3,
+        )
+        same([ours.running_mean, ours.running_var], [twin.running_mean, twin.running_var])
+        assert ours.running_mean.shape == ours.running_var.shape == (channels,)
+
+    for step in range(3):
+        compare(step)
+    ours.training = False
+    twin.eval()
+    before = ours.running_mean.clone()
+    compare(7)
+    assert (ours.running_mean == before).all()
+
+
+def test_batch_norm_refuses_a_single_value() -> None:
+    """One value a channel has no variance: in training mode that is an error, as in torch; in evaluation mode it is
+    not.
+    """
+    layer = BatchNorm1d(3)
+    with pytest.raises(ValueError, match="more than one value"):
+        layer(torch.zeros(1, 3))
+    layer.training = False
+    assert layer(torch.zeros(1, 3)).shape == (1, 3)
+
+
+@few
+@given(st.sampled_from([(Tanh(), nn.Tanh()), (ReLU(), nn.ReLU())]), st.lists(sizes, min_size=1, max_size=3))
+def test_activations_equal_their_twins(pair: tuple[Tanh | ReLU, nn.Module], shape: list[int]) -> None:
+    """Values and gradients are those of the nn modules."""
+    ours, twin = pair
+    x = torch.randn(shape, generator=seeded(0), requires_grad=True)
+    same([ours(x)], [twin(x)])
+    same(gradients(ours(x), [x], 1), gradients(twin(x), [x], 1))
+
+
+@few
+@given(sizes, st.integers(1, 4), st.integers(1, 4), sizes)
+def test_flatten_consecutive_joins_neighbours(batch: int, groups: int, n: int, channels: int) -> None:
+    """Group g of the output is positions gn .. gn + n - 1 side by side (nn.Flatten of the slice); one group loses its
+    axis.
+    """
+    x = torch.randn(batch, groups * n, channels, generator=seeded(0))
+    joined = FlattenConsecutive(n)(x)
+    flat = nn.Flatten()
+    expected = torch.stack([flat(x[:, g * n : (g + 1) * n]) for g in range(groups)], dim=1)
+    assert torch.equal(joined, expected[:, 0] if groups == 1 else expected)
+
+
+@pytest.mark.parametrize("activation", ["linear", "tanh", "relu"])
+def test_gains_are_kaimings(activation: str) -> None:
+    """Gains are those of torch, and weights start with standard deviation gain / sqrt(fan_in)."""
+    gain = GAINS[activation]
+    assert gain == pytest.approx(nn.init.calculate_gain(activation))
+    layer = Linear(400, 500, seeded(0), gain=gain)
+    assert float(layer.weight.detach().std()) == pytest.approx(gain / math.sqrt(400), rel=0.01)
+    assert abs(float(layer.weight.detach().mean())) < 0.001
+    assert layer.bias is not None
+    assert (layer.bias == 0).all()
+
+
+def test_sequential_stores_and_takes_back() -> None:
+    """A state loaded into another network makes it the same function; states that do not fit are refused by name."""
+
+    def build(seed: int) -> Sequential:
+        return Sequential([("first", Linear(3, 4, seeded(seed))), ("norm", BatchNorm1d(4)), ("act", Tanh())])
+
+    one, other = build(1), build(2)
+    x = torch.randn(5, 3, generator=seeded(3))
+    one(x)
+    other.load_state_dict({name: tensor.clone() for name, tensor in one.state_dict().items()})
+    for network in (one, other):
+        network.eval()
+    assert torch.equal(one(x), other(x))
+    with pytest.raises(ValueError, match=r"norm\.gamma"):
+        other.load_state_dict({k: v for k, v in one.state_dict().items() if k != "norm.gamma"})
+    with pytest.raises(ValueError, match="shape"):
+        other.load_state_dict({**one.state_dict(), "norm.gamma": torch.ones(5)})
