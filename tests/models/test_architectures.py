@@ -124,9 +124,10 @@ def test_parameters_are_counted(config: ModelConfig) -> None:
     if not config.fans:
         assert network.parameter_count == 27 * 27
         return
-    widths = [config.n_embd, *[config.n_hidden] * len(config.fans)]
-    hidden = sum(fan * width * config.n_hidden + 2 * config.n_hidden for fan, width in zip(config.fans, widths))  #
-    noqa: B905 assert network.parameter_count == 27 * config.n_embd + hidden + config.n_hidden * 27 + 27
+    widths = [config.n_embd, *[config.n_hidden] * (len(config.fans) - 1)]
+    joined = sum(fan * width for fan, width in zip(config.fans, widths, strict=True))
+    hidden = joined * config.n_hidden + 2 * config.n_hidden * len(config.fans)
+    assert network.parameter_count == 27 * config.n_embd + hidden + config.n_hidden * 27 + 27
 
 
 def test_the_lectures_wavenet_has_its_size() -> None:
