@@ -13,7 +13,7 @@ COPY requirements/serve.txt requirements/serve.txt
 RUN python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements/serve.txt
 # One uid for both images, so that they can share a volume; a new volume takes the folder's owner from here.
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin namewave \
-    && install -d -o 10001 -g 10001 /var/lib/namewave/artifacts
+    && install -d -o 10001 -g 10001 /var/lib/namewave /var/lib/namewave/artifacts
 COPY models models
 
 FROM base AS train

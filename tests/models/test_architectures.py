@@ -125,8 +125,8 @@ def test_parameters_are_counted(config: ModelConfig) -> None:
         assert network.parameter_count == 27 * 27
         return
     widths = [config.n_embd, *[config.n_hidden] * (len(config.fans) - 1)]
-    joined = sum(fan * width for fan, width in zip(config.fans, widths, strict=True))
-    hidden = joined * config.n_hidden + 2 * config.n_hidden * len(config.fans)
+    fans_in = [fan * width for fan, width in zip(config.fans, widths, strict=True)]
+    hidden = sum(fan_in * config.n_hidden + 2 * config.n_hidden for fan_in in fans_in)
     assert network.parameter_count == 27 * config.n_embd + hidden + config.n_hidden * 27 + 27
 
 

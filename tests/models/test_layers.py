@@ -133,6 +133,23 @@ def test_flatten_consecutive_joins_neighbours(batch: int, groups: int, n: int, c
     assert torch.equal(joined, expected[:, 0] if groups == 1 else expected)
 
 
+@few
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 4), st.integers(1, 4), sizes)
+def test_flatten_consecutive_over_names_looks_back(lengths: list[int], n: int, dilation: int, channels: int) -> None:
+    """Over whole names, position t is joined with t - dilation, t - 2 dilation ... of its own name, never another's;
+    before the name stands its position 0.
+    """
+    names = [torch.randn(length, channels, generator=seeded(length + i)) for i, length in enumerate(lengths)]
+    positions = torch.cat([torch.arange(length) for length in lengths])
+    joined = FlattenConsecutive(n).over_names(torch.cat(names), positions, dilation)
+    expected = [
+        torch.cat([name[max(0, t - j * dilation)] for j in reversed(range(n))])
+        for name in names
+        for t in range(len(name))
+    ]
+    assert torch.equal(joined, torch.stack(expected))
+
+
 @pytest.mark.parametrize("activation", ["linear", "tanh", "relu"])
 def test_gains_are_kaimings(activation: str) -> None:
     """Gains are those of torch, and weights start with standard deviation gain / sqrt(fan_in)."""
@@ -162,3 +179,27 @@ def test_sequential_stores_and_takes_back() -> None:
         other.load_state_dict({k: v for k, v in one.state_dict().items() if k != "norm.gamma"})
     with pytest.raises(ValueError, match="shape"):
         other.load_state_dict({**one.state_dict(), "norm.gamma": torch.ones(5)})
+
+
+def test_a_moved_network_still_learns() -> None:
+    """`to` moves every array, running statistics included; parameters stay leaves, and the same ones are learned.
+
+    The "meta" device holds shapes alone, and every machine has it.
+    """
+    network = Sequential([("first", Linear(3, 4, seeded(1))), ("norm", BatchNorm1d(4))])
+    names = list(network.state_dict())
+    network.to("meta")
+    assert list(network.state_dict()) == names
+    assert {tensor.device.type for tensor in network.state_dict().values()} == {"meta"}
+    assert len(network.parameters()) == 4
+    assert all(parameter.is_leaf and parameter.requires_grad for parameter in network.parameters())
+
+
+def test_modes_reach_every_layer() -> None:
+    """`train` and `eval` set the mode of all layers of a network, and of no other network."""
+    one, other = (Sequential([("first", BatchNorm1d(2)), ("second", BatchNorm1d(2))]) for _ in range(2))
+    one.eval()
+    assert [layer.training for layer in one.layers.values()] == [False, False]
+    assert [layer.training for layer in other.layers.values()] == [True, True]
+    one.train()
+    assert [layer.training for layer in one.layers.values()] == [True, True]

@@ -9,22 +9,35 @@ from hypothesis import strategies as st
 
 from models.spelling import capitalize, fold, normalize
 
+# Where lower case and composition meet: letters that decompose in lower case, sigmas, marks of several classes, blanks.
+TRICKY = "İIıiJΣσςΆάᾼᾳῼ\u0345ÅÅKﬁßẞǅǆ \u2000\u00a0'’aE\u0300\u0301\u0307\u0323\u0327\u0342각\u1100\u1161\u11a8"
 
-@given(st.text())
+
+@given(st.one_of(st.text(), st.text(TRICKY)))
 def test_normalizing_twice_is_normalizing_once(text: str) -> None:
     """normalize and fold are fixed points, lower case, composed; only normalize trims."""
     for function in (normalize, fold):
         once = function(text)
         assert function(once) == once
+        assert once.lower() == once
         assert unicodedata.is_normalized("NFC", once)
-    assert normalize(text) == normalize(text).strip()
+    assert normalize(text) == fold(text).strip()
+
+
+@given(st.one_of(st.text(), st.text(TRICKY)))
+def test_composed_and_decomposed_text_is_one_name(text: str) -> None:
+    """However a keyboard composes a name, it has one normal form."""
+    composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    assert normalize(composed) == normalize(decomposed) == normalize(text)
 
 
 def test_every_character_has_a_normal_form() -> None:
-    """No single character of Unicode has a form that normalizing changes again."""
+    """No single character of Unicode has a form that normalizing changes again, or that is not lower case or NFC."""
     for point in range(sys.maxunicode + 1):
-        once = normalize(chr(point))
-        assert normalize(once) == once, hex(point)
+        once = fold(chr(point))
+        if once == chr(point):
+            continue
+        assert fold(once) == once == once.lower() == unicodedata.normalize("NFC", once), hex(point)
 
 
 def test_fold_keeps_blanks() -> None:

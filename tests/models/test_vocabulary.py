@@ -1,11 +1,10 @@
-"""Vocabulary and config: round trips over any script, and what is refused."""
+"""Vocabulary: round trips over any script, and alphabets that are refused."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from models import ConfigError, ModelConfig, UnknownCharacter, Vocabulary
+from models import ConfigError, UnknownCharacter, Vocabulary
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=20))
@@ -41,33 +40,9 @@ def test_misshapen_alphabets_are_refused(characters: tuple[str, ...]) -> None:
         Vocabulary(characters)
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"architecture": "transformer"},
-        {"architecture": "bigram", "block_size": 2},
-        {"architecture": "wavenet", "block_size": 6},
-        {"architecture": "wavenet", "block_size": 1},
-        {"architecture": "mlp", "n_hidden": 0},
-        {"architecture": "mlp", "block_size": 65},
-        {"architecture": "mlp", "n_layers": "2"},
-        {"architecture": "mlp", "dropout": 0.1},
-    ],
-)
-def test_impossible_configs_are_refused(fields: dict[str, object]) -> None:
-    """Hyperparameters that cannot be built never become a config."""
-    with pytest.raises(ValidationError):
-        ModelConfig.model_validate(fields)
-
-
-@pytest.mark.parametrize(
-    ("config", "fans"),
-    [
-        (ModelConfig(architecture="bigram", block_size=1), ()),
-        (ModelConfig(architecture="mlp", block_size=3, n_layers=3), (3, 1, 1)),
-        (ModelConfig(architecture="wavenet", block_size=16), (2, 2, 2, 2)),
-    ],
-)
-def test_fans_multiply_to_the_block_size(config: ModelConfig, fans: tuple[int, ...]) -> None:
-    """Hidden layers join, in all, block_size positions."""
-    assert config.fans == fans
+def test_long_alphabets_are_described_in_brief() -> None:
+    """A run of a to z is shortened, and an alphabet of thousands ends in its size instead of filling a page."""
+    assert Vocabulary.of(["abcdefghijklmnopqrstuvwxyz ' "]).describe() == "␣'a-z"
+    many = Vocabulary(tuple(chr(0x4E00 + i) for i in range(3000)))
+    assert many.describe().endswith("… (3000 in all)")
+    assert len(many.describe()) < 100
