@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from models import Kernels, ModelRegistry
+from models.checkpoint import load_checkpoint
+from models.networks import build_model
 from models.registry import SHIPPED
 
 
@@ -40,6 +44,21 @@ def test_deeper_is_better(shipped: ModelRegistry, dataset: str) -> None:
         card = versions[name].file("card.md").decode()
         assert f"better than `{simpler}`" in card
         assert "standard error" in card
+
+
+def test_frozen_logits_equal_torchs(shipped: ModelRegistry) -> None:
+    """For each shipped version, the kernel's logits over names of its list are within 1e-5 of the torch network's."""
+    for version in shipped.versions():
+        manifest, generator = version.manifest, version.generator
+        network = build_model(manifest.config, generator.vocab_size, torch.Generator())
+        network.load_arrays(load_checkpoint(version.folder).arrays)
+        network.eval()
+        for name in sorted(generator.names)[::500]:
+            ids = [0, *generator.vocabulary.encode(name)]
+            out = np.empty((len(ids), generator.vocab_size), np.float32)
+            generator._kernels.logits(*generator._arrays, np.array(ids), out)
+            expected = network.names(torch.tensor(ids), torch.arange(len(ids))).detach().numpy()
+            assert np.abs(out - expected).max() <= 1e-5, (version.reference, name)
 
 
 def test_the_store_is_small() -> None:
