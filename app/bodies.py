@@ -1,5 +1,5 @@
 """How a JSON body and a query are read, more strictly than FastAPI does: no repeated keys, no NaN, no other content
-type.
+type or encoding, no query beside a body. What the fields mean is the schemas' matter.
 """
 
 import json
@@ -11,7 +11,8 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-BAD_REQUEST, UNSUPPORTED_MEDIA_TYPE = 400, 415
+from app.errors import QUERY, UNREADABLE, UNSUPPORTED, invalid_query
+
 # Deep enough for any request of ours; the parser's own limit is a thousand and costs more.
 MAX_DEPTH = 20
 
@@ -23,11 +24,12 @@ class StrictRequest(Request):
         """Return the body. Raises `HTTPException` 400 for repeated keys, NaN, Infinity, deep nesting, broken JSON."""
         body = await self.body()
         if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-            raise HTTPException(BAD_REQUEST)
+            raise HTTPException(UNREADABLE)
         try:
-            return json.loads(body, object_pairs_hook=_once, parse_constant=_refuse)
+            # JSON travels as UTF-8 (RFC 8259, section 8.1); json.loads would take other encodings of bytes.
+            return json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_refuse)
         except (ValueError, RecursionError):
-            raise HTTPException(BAD_REQUEST) from None
+            raise HTTPException(UNREADABLE) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -49,10 +51,14 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
+            names = Counter(key for key, _ in request.query_params.multi_items())
             if request.method == "POST":
                 _check_content_type(request)
-            if max(Counter(key for key, _ in request.query_params.multi_items()).values(), default=1) > 1:
-                raise HTTPException(422)
+                if names:
+                    return invalid_query(QUERY, "none with POST: the fields go into the JSON body")
+            for name, times in names.items():
+                if times > 1:
+                    return invalid_query(name, "each field once")
             return await handle(StrictRequest(request.scope, request.receive))
 
         return strict
@@ -61,4 +67,4 @@ class StrictRoute(APIRoute):
 def _check_content_type(request: Request) -> None:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
-        raise HTTPException(UNSUPPORTED_MEDIA_TYPE)
+        raise HTTPException(UNSUPPORTED)

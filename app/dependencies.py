@@ -11,10 +11,9 @@ import anyio.to_thread
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
+from app.errors import NOT_ACCEPTABLE
 from app.settings import Settings
 from models import ModelRegistry
-
-NOT_ACCEPTABLE = 406
 
 
 @dataclass(frozen=True)

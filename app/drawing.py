@@ -1,20 +1,40 @@
-"""From a request to an answer: the one call of a generator that HTTP and the command line share."""
+"""From a request to an answer: the one call of a generator that HTTP and the command line share. No HTTP and no
+threads.
+"""
 
 from collections.abc import Callable
 
 from app.schemas import CharacterDetail, GenerateAnswer, GenerateQuery, NameDetail
 from models import Batch, OptionError, SamplingOptions, Score, Version
+from models.inference import MAX_SEED
 from models.spelling import capitalize
 
+# So few names, from so few candidates, are drawn in the time it takes to wake a thread.
+FEW_NAMES, FEW_CANDIDATES = 32, 64
 
-def draw(request: GenerateQuery, version: Version, most_attempts: int, entropy: Callable[[], int]) -> GenerateAnswer:
-    """Return the names asked for. `entropy` gives the seed of a request without one.
 
-    Raises `OptionError` and `UnknownCharacter`.
-    """
+def seeded(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
+    """Return the request with a seed: its own, else one of `entropy`."""
+    return request if request.seed is not None else request.model_copy(update={"seed": entropy()})
+
+
+def draw_if_quick(request: GenerateQuery, version: Version, most_attempts: int) -> GenerateAnswer | None:
+    """Return what `draw` would, or None where that might take longer than a few milliseconds."""
+    budget = _budget(request, most_attempts)
+    if request.count > FEW_NAMES:
+        return None
+    short = request.model_copy(update={"max_attempts": min(budget, FEW_CANDIDATES)})
+    answer = draw(short, version, most_attempts)
+    return answer if answer.complete or budget <= FEW_CANDIDATES else None
+
+
+def draw(request: GenerateQuery, version: Version, most_attempts: int) -> GenerateAnswer:
+    """Return the names asked for by a request with a seed (see `seeded`). Raises `OptionError`, `UnknownCharacter`."""
+    if request.seed is None:
+        raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
     batch = version.generator.generate(
         request.count,
-        seed=entropy() if request.seed is None else request.seed,
+        seed=request.seed,
         offset=request.offset,
         options=SamplingOptions(request.temperature, request.top_k, request.top_p, request.prefix, request.min_length),
         max_length=request.max_length,
@@ -37,13 +57,14 @@ def draw(request: GenerateQuery, version: Version, most_attempts: int, entropy: 
 
 
 def _budget(request: GenerateQuery, most: int) -> int:
+    left = MAX_SEED + 1 - request.offset
     if request.max_attempts is None:
-        return min(50 * request.count + 1000, most)
+        return min(50 * request.count + 1000, most, left)
     if request.max_attempts > most:
         raise OptionError(
             f"max_attempts is above the limit, {most}.", field="max_attempts", allowed=f"a whole number, 1 to {most}"
         )
-    return request.max_attempts
+    return min(request.max_attempts, left)
 
 
 def _names(request: GenerateQuery, version: Version, batch: Batch) -> list[str] | list[NameDetail]:

@@ -2,6 +2,7 @@
 given.
 """
 
+import difflib
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.schemas import ALLOWED
 from models.errors import (
@@ -25,6 +27,14 @@ from models.errors import (
 )
 
 PROBLEM = "application/problem+json"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+# An error is at most a kilobyte, whatever was asked: so many fields, names and characters of our lists are told.
+MAX_FIELDS, MAX_NEAREST, MAX_ALLOWED = 4, 3, 200
+UNKNOWN_FIELD, QUERY = "(unknown field)", "(query)"
+
+# What the other files refuse with, so that status codes are told here alone.
+UNREADABLE, UNSUPPORTED = HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+NOT_ACCEPTABLE, NOT_FOUND, UNAVAILABLE = HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE
 
 # The nearest class in an error's ancestry decides.
 STATUS: dict[type[ModelError], HTTPStatus] = {
@@ -61,7 +71,7 @@ class Problem(BaseModel):
     type: str = "about:blank"
     title: str = Field(examples=["Unprocessable Entity"])
     status: int = Field(examples=[422])
-    detail: str = Field(examples=["temperature: allowed are 0.05 to 5."])
+    detail: str = Field(examples=["temperature: allowed is a number, 0.05 to 5."])
     errors: list[FieldProblem] = []
 
 
@@ -75,11 +85,10 @@ def problem(
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Let every error of `app` become a problem."""
+    """Let every error of `app` become a problem; `middleware.RequestLog` sees to those that nobody foresaw."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ModelError, _model)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -105,9 +114,10 @@ async def _model(request: Request, error: Exception) -> JSONResponse:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         structlog.get_logger().error("model error", error=str(error))
         return problem(status)
-    field = FieldProblem(field=error.field, allowed=error.allowed, nearest=list(error.nearest))
-    nearest = f" Nearest: {', '.join(error.nearest)}." if error.nearest else ""
-    return problem(status, f"{error.field}: allowed are {error.allowed}.{nearest}", [field])
+    close = list(error.nearest[:MAX_NEAREST])
+    field = FieldProblem(field=error.field, allowed=_short(error.allowed), nearest=close)
+    nearest = f" Nearest: {', '.join(close)}." if close else ""
+    return problem(status, f"{error.field}: allowed is {field.allowed}.{nearest}", [field])
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -115,10 +125,28 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     items = error.errors()
     if any(item["type"] in ("json_invalid", "json_type") for item in items):
         return problem(HTTPStatus.BAD_REQUEST)
+    if any(item["loc"][:1] == ("path",) for item in items):
+        return problem(HTTPStatus.NOT_FOUND)
     unique = {field.field: field for field in map(_field, items)}
-    fields = list(unique.values())[:5]
-    detail = " ".join(f"{field.field}: allowed are {field.allowed}." for field in fields)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, fields)
+    return _unprocessable(list(unique.values()))
+
+
+def _unprocessable(fields: Sequence[FieldProblem]) -> JSONResponse:
+    first, others = fields[0], len(fields) - 1
+    detail = f"{first.field}: allowed is {first.allowed}."
+    if others:
+        detail += f" {others} more {'field is' if others == 1 else 'fields are'} wrong; see errors."
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, fields[:MAX_FIELDS])
+
+
+def invalid_query(name: str, allowed: str) -> JSONResponse:
+    """Return the answer to a query that breaks a rule about parameters; `name` is told only if it is one of ours."""
+    shown = name if name in (*ALLOWED, QUERY) else UNKNOWN_FIELD
+    return _unprocessable([FieldProblem(field=shown, allowed=allowed)])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_ALLOWED else f"{text[:MAX_ALLOWED]}…"
 
 
 def _field(item: dict[str, Any]) -> FieldProblem:
@@ -126,15 +154,21 @@ def _field(item: dict[str, Any]) -> FieldProblem:
     if item["type"] == "extra_forbidden" or not place:
         if len(item["loc"]) < 2:
             return FieldProblem(field="body", allowed="a JSON object")
-        return FieldProblem(field="(unknown field)", allowed=", ".join(ALLOWED))
+        nearest = difflib.get_close_matches(str(item["loc"][-1])[:32], ALLOWED, n=1)
+        return FieldProblem(field=UNKNOWN_FIELD, allowed=", ".join(ALLOWED), nearest=nearest)
     return FieldProblem(field=place[-1], allowed=ALLOWED[place[-1]])
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem(HTTPStatus(error.status_code), headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
+    return problem(HTTPStatus(error.status_code), headers=headers)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    structlog.get_logger().exception("unexpected error", exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR)
+def _methods(request: Request) -> list[str]:
+    """Return what this address takes over all its routes: Starlette's own Allow tells of the first one only."""
+    scopes = {method: dict(request.scope) | {"method": method} for method in METHODS}
+    routes = request.app.router.routes
+    return [m for m, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]

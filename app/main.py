@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         redoc_url=None,
         lifespan=lambda app: _lifespan(chosen, entropy or _fresh_seed),
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     add_handlers(app)
     for module in (generate, models, health, docs):

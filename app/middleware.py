@@ -30,7 +30,8 @@ SAFE_HEADERS = {
 class RequestLog:
     """Gives each request an id, which the answer and every log line carry, and logs one line when it is answered.
 
-    A client's own X-Request-ID is kept where it is harmless. Nothing else that a client wrote gets into the log.
+    A client's own X-Request-ID is kept where it is harmless. Nothing else that a client wrote gets into the log. An
+    error that nobody foresaw is logged here and answered as a problem, so that this answer, too, has id and headers.
     """
 
     def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -58,6 +59,11 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, send_with_id)
+            except Exception:
+                structlog.get_logger().exception("unexpected error")
+                if status:
+                    raise
+                await problem(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send_with_id)
             finally:
                 route = getattr(scope.get("route"), "path", "(none)")
                 milliseconds = round((self.clock() - began) * 1000, 2)

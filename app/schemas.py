@@ -2,9 +2,10 @@
 documentation too.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
@@ -33,6 +34,11 @@ ALLOWED = {
 }
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Reference = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+# How numbers are written in a link. pydantic alone would take "1_0", " 5", "5.0" and "yes", too.
+WHOLE = re.compile(r"-?[0-9]{1,16}")
+DECIMAL = re.compile(r"-?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,3})?")
+WORDS = re.compile(r"true|false")
 
 
 class GenerateQuery(BaseModel):
@@ -40,10 +46,10 @@ class GenerateQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    dataset: Annotated[str, Field(max_length=MAX_TEXT)] | None = Field(
+    dataset: Reference | None = Field(
         None, description="Which data set's models. Default: `human`.", examples=["animal"]
     )
-    model: Annotated[str, Field(max_length=MAX_TEXT)] | None = Field(
+    model: Reference | None = Field(
         None,
         description="`architecture` (its latest), `architecture@version`, `architecture@alias`, or the full form "
         "of an answer, `human/wavenet@1`. Default: the data set's default.",
@@ -60,7 +66,11 @@ class GenerateQuery(BaseModel):
         None, description="Draw each character from the fewest ones whose share reaches p only. Default: off."
     )
     seed: Seed | None = Field(None, description="The stream of candidates. Default: random, and told in the answer.")
-    offset: Seed = Field(0, description="The first candidate of the stream; `next_offset` of a page goes on after it.")
+    offset: Seed = Field(
+        0,
+        description="The first candidate of the stream; `next_offset` of a page goes on after it. "
+        "The stream ends with candidate 2^53-1.",
+    )
     prefix: Annotated[str, Field(max_length=MAX_NAME_LENGTH)] = Field(
         "", description="What each name starts with, by conditioning: the rest is drawn given the prefix."
     )
@@ -77,6 +87,27 @@ class GenerateQuery(BaseModel):
     max_attempts: Annotated[int, Field(ge=1, le=MAX_SEED)] | None = Field(
         None, description="How many candidates may be drawn. Default: 50 x count + 1,000."
     )
+
+    @field_validator("count", "top_k", "seed", "offset", "min_length", "max_length", "max_attempts", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        return _written(value, WHOLE)
+
+    @field_validator("temperature", "top_p", mode="before")
+    @classmethod
+    def _decimal(cls, value: object) -> object:
+        return _written(value, DECIMAL)
+
+    @field_validator("unique", "novel", "details", mode="before")
+    @classmethod
+    def _true_or_false(cls, value: object) -> object:
+        return _written(value, WORDS)
+
+
+def _written(value: object, form: re.Pattern[str]) -> object:
+    if isinstance(value, str) and not form.fullmatch(value):
+        raise ValueError("not written as allowed")
+    return value
 
 
 class GenerateRequest(GenerateQuery):

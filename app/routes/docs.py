@@ -8,6 +8,8 @@ from fastapi import APIRouter, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from app.errors import NOT_FOUND
+
 router = APIRouter(include_in_schema=False)
 ASSETS = {
     "swagger-ui-bundle.js": ("fastapi_offline", "text/javascript"),
@@ -60,7 +62,7 @@ async def redoc() -> HTMLResponse:
 async def asset(name: str) -> Response:
     """One of the files that the two pages need."""
     if name not in ASSETS:
-        raise HTTPException(404)
+        raise HTTPException(NOT_FOUND)
     package, media = ASSETS[name]
     content = (files(package) / "static" / name).read_bytes()
     return Response(content, media_type=media, headers={"Cache-Control": "public, max-age=86400"})

@@ -7,12 +7,10 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 
 from app.bodies import StrictRoute
 from app.dependencies import Running, Service, accepts_json
-from app.drawing import draw
+from app.drawing import draw, draw_if_quick, seeded
 from app.errors import responses
 from app.schemas import GenerateAnswer, GenerateQuery, GenerateRequest
 
-# So few names are drawn faster than a thread could be woken.
-AT_ONCE = 32
 ERRORS = responses(400, 404, 406, 413, 415, 422, 503)
 EXAMPLES = {
     "animals": {
@@ -61,7 +59,9 @@ async def generate_by_link(
 
 async def _answer(request: GenerateQuery, running: Service) -> GenerateAnswer:
     version = running.registry.resolve(request.dataset, request.model)
-    if request.count <= AT_ONCE and not request.novel:
-        return draw(request, version, running.settings.max_attempts, running.entropy)
     most = running.settings.max_attempts
-    return await anyio.to_thread.run_sync(draw, request, version, most, running.entropy, limiter=running.threads)
+    request = seeded(request, running.entropy)
+    answer = draw_if_quick(request, version, most)
+    if answer is None:
+        answer = await anyio.to_thread.run_sync(draw, request, version, most, limiter=running.threads)
+    return answer

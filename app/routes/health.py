@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Response
 
 from app.dependencies import Running
+from app.errors import UNAVAILABLE
 from app.routes.models import refused, without_paths
 from app.schemas import MAX_COUNT, Health, Info
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
@@ -24,7 +25,7 @@ async def ready(running: Running, response: Response) -> Health:
     problems = [without_paths(running.registry, line) for line in running.registry.problems()]
     if not problems:
         return Health(status="ok", refused=refused(running.registry))
-    response.status_code = 503
+    response.status_code = UNAVAILABLE
     return Health(status="unavailable", problems=problems, refused=refused(running.registry))
 
 

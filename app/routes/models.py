@@ -17,10 +17,10 @@ MEDIA_TYPES = {
     "json": "application/json",
 }
 
-Dataset = Annotated[str, Path(max_length=100, examples=["human"])]
-Architecture = Annotated[str, Path(max_length=100, examples=["wavenet"])]
+Dataset = Annotated[str, Path(max_length=100, description="A name from /datasets", examples=["human"])]
+Architecture = Annotated[str, Path(max_length=100, description="A kind of model, from /models", examples=["wavenet"])]
 Number = Annotated[str, Path(max_length=100, description="Version or alias", examples=["1"])]
-File = Annotated[str, Path(max_length=100, examples=["card.md"])]
+File = Annotated[str, Path(max_length=100, description="A file that the version lists", examples=["card.md"])]
 
 
 @router.get("/datasets", summary="Data sets")

@@ -1,26 +1,18 @@
-"""Everything around /generate: pages, models, health, OpenAPI, headers, the log, the command line, real processes."""
+"""Everything around /generate: pages, models, health, OpenAPI, headers."""
 
 import json
-import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tomllib
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner
+from pydantic.fields import FieldInfo
 
-from app.cli import main
 from app.errors import STATUS, status_of
 from app.main import create_app
+from app.routes.health import VERSION
 from app.settings import Settings
 from models.errors import ModelError
 
@@ -120,19 +112,6 @@ async def test_every_operation_is_described(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.anyio
-async def test_documented_examples_work(client: httpx.AsyncClient) -> None:
-    """Every example body of POST /generate, pasted, is answered with 200 (over the elves, who have no other data
-    set).
-    """
-    document = (await client.get("/openapi.json")).json()
-    examples = document["paths"]["/generate"]["post"]["requestBody"]["content"]["application/json"]["examples"]
-    assert len(examples) >= 3
-    for name, example in examples.items():
-        value = example["value"] | {"dataset": "elves", "prefix": ""}
-        assert (await client.post("/generate", json=value)).status_code == 200, name
-
-
-@pytest.mark.anyio
 async def test_request_ids(client: httpx.AsyncClient) -> None:
     """A harmless id of the client is kept, any other is replaced; safe headers are on every answer."""
     kept = await client.get("/health/live", headers={"x-request-id": "abc-123"})
@@ -153,132 +132,62 @@ def test_every_model_error_has_a_status() -> None:
         assert 400 <= status_of(kind("x")) < 600
 
 
-def environment(store: Path, **more: str) -> dict[str, str]:
-    """The environment of a fresh process over `store`."""
-    return {
-        **{key: value for key, value in os.environ.items() if not key.startswith("NAMEWAVE_")},
-        "NAMEWAVE_STORE": str(store / "user"),
-        "NAMEWAVE_SHIPPED_STORE": str(store / "shipped"),
-        **more,
-    }
+@pytest.mark.anyio
+async def test_an_unforeseen_error_is_a_problem_with_an_id(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A handler that breaks gives 500 without a word of why, but with the id under which the log says why."""
+    app = create_app(settings)
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("a secret")
+
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+        answer = await client.get("/broken", headers={"x-request-id": "abc-123"})
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-request-id"] == "abc-123"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "secret" not in answer.text
+    log = capsys.readouterr().err
+    assert "a secret" in log
+    assert "abc-123" in log
+    assert "status=500" in log
 
 
-def test_the_command_line_gives_the_services_names(elf_store: Path) -> None:
-    """Two fresh processes of `python -m app generate` print the same names, and --json the service's answer."""
-    command = [sys.executable, "-m", "app", "generate", "--dataset", "elves", "--seed", "3", "--count", "5"]
-    runs = [
-        subprocess.run(command, cwd=ROOT, env=environment(elf_store), capture_output=True, text=True, check=True)
-        for _ in range(2)
-    ]
-    assert runs[0].stdout == runs[1].stdout
-    assert len(runs[0].stdout.splitlines()) == 5
-    told = subprocess.run([*command, "--json"], cwd=ROOT, env=environment(elf_store), capture_output=True, check=True)
-    assert json.loads(told.stdout)["names"] == runs[0].stdout.splitlines()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["generate", "--dataset", "elfs"], ["elfs", "elves"]),
-        (["generate", "--dataset", "elves", "--temperature", "9"], ["--temperature", "9", "0.05 to 5"]),
-        (["generate", "--dataset", "elves", "--prefix", "þ"], ["þ"]),
-        (["models", "alias", "elves", "default", "wavenet@7", "--reason", "x"], ["wavenet@7"]),
-    ],
-)
-def test_errors_at_the_command_line_are_one_line(elf_store: Path, arguments: list[str], words: list[str]) -> None:
-    """An error says what was given and what is allowed, in one line, with exit status 2."""
-    result = CliRunner(env=environment(elf_store)).invoke(main, arguments)
-    assert result.exit_code == 2
-    assert result.stderr.count("\n") == 1
-    for word in words:
-        assert word in result.stderr
-
-
-def test_a_bad_setting_is_one_line(elf_store: Path) -> None:
-    """A setting out of range ends the start with one line that names the variable."""
-    result = CliRunner(env=environment(elf_store, NAMEWAVE_PORT="99999")).invoke(main, ["serve"])
-    assert result.exit_code == 2
-    assert "NAMEWAVE_PORT" in result.stderr
-    assert result.stderr.count("\n") == 1
-
-
-@contextmanager
-def served(store: Path, **more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A real server in a process of its own, and its address; stopped at the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "app", "serve", "--port", str(port)]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(store, **more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def wait_until_ready(address: str) -> None:
-    """Ask until the service answers, at most a minute."""
-    for _ in range(600):
-        try:
-            if httpx.get(f"{address}/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("the service did not become ready")
-
-
-def test_a_real_server_answers_and_stops(elf_store: Path) -> None:
-    """`python -m app serve` answers over a socket, logs one JSON object a line, and ends with 0 on SIGTERM."""
-    with served(elf_store, NAMEWAVE_LOG_FORMAT="json") as (process, address):
-        wait_until_ready(address)
-        answer: dict[str, Any] = httpx.post(f"{address}/generate", json={"dataset": "elves", "count": 3}).json()
-        assert len(answer["names"]) == 3
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=30)
-        assert process.returncode == 0
-        lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-        assert any(line["event"] == "request" and line["route"] == "/generate" for line in lines)
-
-
-def test_a_busy_port_is_one_line(elf_store: Path) -> None:
-    """A port that is taken ends the start with one line and exit status 2."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        arguments = ["serve", "--port", str(taken.getsockname()[1])]
-        result = CliRunner(env=environment(elf_store)).invoke(main, arguments)
-    assert result.exit_code == 2
-    assert "cannot listen" in result.stderr
-
-
-def test_serving_never_imports_torch(elf_store: Path) -> None:
-    """A fresh process that serves a request has neither torch nor matplotlib among its modules."""
-    program = """
-import anyio, httpx, sys
-from app.main import create_app
-
-async def main():
-    app = create_app()
+@pytest.mark.anyio
+async def test_every_documented_address_takes_what_it_shows() -> None:
+    """Over the models that ship, each example of POST /generate, as it is, and each GET with its parameters' examples
+    answers 200.
+    """
+    app = create_app(Settings(store=Path("none")))
     async with app.router.lifespan_context(app) as state:
-        async def served(scope, receive, send):
-            await app({**scope, "state": dict(state)}, receive, send)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://test") as client:
-            assert (await client.get("/generate?dataset=elves")).status_code == 200
 
-anyio.run(main)
-print([name for name in ("torch", "matplotlib") if name in sys.modules])
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env=environment(elf_store),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "[]"
+        async def with_state(scope, receive, send):  # type: ignore[no-untyped-def]
+            await app({**scope, "state": dict(state)}, receive, send)
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://test") as client:
+            paths = (await client.get("/openapi.json")).json()["paths"]
+            assert len(paths) >= 8
+            body = paths["/generate"]["post"]["requestBody"]["content"]["application/json"]
+            for name, example in body["examples"].items():
+                assert (await client.post("/generate", json=example["value"])).status_code == 200, name
+            for path, operations in paths.items():
+                shown = [p for p in operations["get"].get("parameters", []) if p["schema"].get("examples")]
+                values = {p["name"]: p["schema"]["examples"][0] for p in shown}
+                query = {p["name"]: values[p["name"]] for p in shown if p["in"] == "query"}
+                assert (await client.get(path.format(**values), params=query)).status_code == 200, path
+
+
+def test_the_version_is_the_packages() -> None:
+    """The service tells the version that pyproject.toml has."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
+
+
+@pytest.mark.parametrize("description", Settings.model_fields.values(), ids=list(Settings.model_fields))
+def test_every_setting_is_documented(description: FieldInfo) -> None:
+    """Each setting says what it is for."""
+    assert description.description
