@@ -16,7 +16,7 @@ def drawn() -> dict[str, str]:
     """Each class of the drawing with the class that it hangs from, by the column where its name starts."""
     parents: dict[str, str] = {}
     above: list[tuple[int, str]] = []
-    for line in inspect.getdoc(errors).splitlines():
+    for line in str(inspect.getdoc(errors)).splitlines():
         if not (found := re.fullmatch(r"[ │├└─]*?([A-Z][A-Za-z]+)(?:   +.*)?", line)):
             continue
         column = found.start(1)
@@ -28,7 +28,7 @@ def drawn() -> dict[str, str]:
 
 def test_the_drawing_is_the_tree() -> None:
     """The tree in the module's docstring holds exactly the module's classes, each under its real parent."""
-    assert drawn() == {kind.__name__: kind.__base__.__name__ for kind in CLASSES}
+    assert drawn() == {kind.__name__: kind.__bases__[0].__name__ for kind in CLASSES}
     assert drawn()["OptionError"] == "ModelError"
 
 
