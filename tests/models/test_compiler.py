@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,21 @@ def test_a_folder_that_cannot_be_written_is_copied(tmp_path: Path, monkeypatch: 
     assert kernels.folder is not None
     assert tmp_path not in kernels.folder.parents
     assert (kernels.folder.parent.stat().st_mode & 0o777) == 0o700
+
+
+def test_a_read_only_tree_without_home_works(registry: ModelRegistry, elf_draft: Draft) -> None:
+    """On a read-only file system and without HOME, a fresh process compiles in memory and draws the same names."""
+    unshare = shutil.which("unshare")
+    if unshare is None or subprocess.run([unshare, "-m", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("mount namespaces are not allowed here")
+    registry.publish(elf_draft)
+    here = registry.resolve("elves").generator.generate(3000, seed=3, unique=False)
+    frozen = 'for place in / /tmp /dev/shm; do mount -o remount,bind,ro "$place" 2>/dev/null || true; done; exec "$@"'
+    store = str(registry.stores[-1].root)
+    command = [unshare, "-m", "sh", "-c", frozen, "sh", sys.executable, "-c", PROGRAM, "/kernels", "generic", store]
+    bare = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["generic", "False", "False", hashlib.sha256(repr(here).encode()).hexdigest()]
 
 
 def test_an_unknown_level_is_refused(tmp_path: Path) -> None:
