@@ -35,8 +35,8 @@ async def generate(
     """Draw names from a model.
 
     Candidate *i* of a seed is a promise: it depends on the model's version, the sampling options, the seed and *i*
-    alone. The same request gives the same names on any machine, and a page that starts at `next_offset` goes on
-    without gap or overlap.
+    alone. A request with a seed and a concrete version gives the same names on any machine, and a page that starts at
+    `next_offset` goes on without gap or overlap.
 
     `unique`, `novel` and `max_length` refuse candidates; where the budget of attempts runs out, `complete` is false.
     """

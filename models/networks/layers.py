@@ -22,7 +22,7 @@ class Layer:
     training = True
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return the layer's output for `x`."""
+        """Return the layer's output for `x`; each kind of layer says how."""
         raise NotImplementedError
 
     def arrays(self) -> dict[str, Tensor]:
