@@ -16,6 +16,7 @@ from models.networks.layers import (
     FlattenConsecutive,
     Layer,
     Linear,
+    Onlooker,
     ReLU,
     Sequential,
     Tanh,
@@ -42,13 +43,13 @@ class Network:
         """Return logits (B, V) for contexts X (B, block_size), oldest character first, padded with 0 on the left."""
         return self.layers(X)
 
-    def names(self, ids: Tensor, positions: Tensor) -> Tensor:
+    def names(self, ids: Tensor, positions: Tensor, see: Onlooker | None = None) -> Tensor:
         """Return logits (N, V) for whole names laid end to end.
 
         ids (N,): each position's last known character, 0 at a name's first position. positions (N,): 0, 1, 2... within
-        each name. BatchNorm sees real positions only, because there are no others.
+        each name. BatchNorm sees real positions only, because there are no others. `see` is told each layer's output.
         """
-        return self.layers.over_names(ids, positions)
+        return self.layers.over_names(ids, positions, see)
 
     @property
     def parameter_count(self) -> int:

@@ -5,7 +5,7 @@ does not keep its output: in a server that is a leak and a race. What a layer le
 stores, running statistics included, in `arrays`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -15,15 +15,30 @@ from torch import Tensor
 # the values are those of torch.nn.init.calculate_gain).
 GAINS = {"linear": 1.0, "tanh": 5 / 3, "relu": 2**0.5}
 
+# Someone who looks on: told a layer's name and its output, while it is computed.
+Onlooker = Callable[[str, Tensor], None]
+
 
 class Layer:
-    """A function of one tensor. `training` matters to layers whose two modes differ."""
+    """A function of one tensor. `training` matters to layers whose two modes differ.
+
+    `reach`: how many times further apart neighbours lie once the layer has joined them.
+    """
 
     training = True
+    reach = 1
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the layer's output for `x`; each kind of layer says how."""
         raise NotImplementedError
+
+    def over_names(self, x: Tensor, positions: Tensor, dilation: int) -> Tensor:
+        """Return the output for rows (N, C) of whole names laid end to end.
+
+        `positions` (N,) counts from 0 within each name; `dilation`: how far apart neighbours lie. Layers that look at
+        one position only need neither.
+        """
+        return self(x)
 
     def arrays(self) -> dict[str, Tensor]:
         """Return everything worth storing, by name."""
@@ -130,7 +145,7 @@ class FlattenConsecutive(Layer):
     """
 
     def __init__(self, n: int) -> None:
-        self.n = n
+        self.n = self.reach = n
 
     def __call__(self, x: Tensor) -> Tensor:
         B, T, C = x.shape
@@ -161,15 +176,17 @@ class Sequential:
             x = layer(x)
         return x
 
-    def over_names(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """Return the output for every position of whole names: ids (N,), positions (N,) -> (N, C)."""
+    def over_names(self, ids: Tensor, positions: Tensor, see: Onlooker | None = None) -> Tensor:
+        """Return the output for every position of whole names: ids (N,), positions (N,) -> (N, C).
+
+        `see` is told each layer's name and output.
+        """
         x, dilation = ids, 1
-        for layer in self.layers.values():
-            if isinstance(layer, FlattenConsecutive):
-                x = layer.over_names(x, positions, dilation)
-                dilation *= layer.n
-            else:
-                x = layer(x)
+        for name, layer in self.layers.items():
+            x = layer.over_names(x, positions, dilation)
+            dilation *= layer.reach
+            if see is not None:
+                see(name, x)
         return x
 
     def train(self, mode: bool = True) -> None:
