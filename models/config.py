@@ -1,16 +1,18 @@
 """What a network is made of: the hyperparameters, read from TOML and manifests. How it is trained lives in
 `training.config`.
 
-Every architecture here is a stack of hidden layers, each of which joins some neighbouring positions (`fans`); their
-product is the block_size, the number of characters a prediction can see.
+Every architecture but the `lstm` is a stack of hidden layers, each of which joins some neighbouring positions
+(`fans`); their product is the block_size, the number of characters a prediction can see.
 """
 
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Architecture = Literal["bigram", "mlp", "wavenet"]
+Architecture = Literal["bigram", "mlp", "wavenet", "gated_wavenet", "lstm"]
 Activation = Literal["tanh", "relu"]
+# An lstm sees a name from its first character on; no name is longer.
+WHOLE_NAME = 64
 ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
 
 Width = Annotated[int, Field(ge=1, le=2048)]
@@ -19,9 +21,11 @@ Width = Annotated[int, Field(ge=1, le=2048)]
 class ModelConfig(BaseModel):
     """One network's shape.
 
-    `block_size`: characters of context. `n_embd`: width of a character's embedding. `n_hidden`: width of a hidden
-    layer. `n_layers`: hidden layers of an `mlp` (a `wavenet` has log2(block_size) of them, whatever is said here; a
-    `bigram` none: its embedding is the table of logits, vocab_size wide).
+    `block_size`: characters of context. `n_embd`: width of a character's embedding (and of a `gated_wavenet`'s residual
+    stream). `n_hidden`: width of a hidden layer, or of an `lstm`'s state. `n_layers`: hidden layers of an `mlp` or
+    `lstm` (both wavenets have log2(block_size) of them, whatever is said here; a `bigram` none: its embedding is the
+    table of logits, vocab_size wide). `activation`: of an `mlp` and a `wavenet`; gates are tanh and sigmoid.
+    `dropout`: the share of a `gated_wavenet`'s or `lstm`'s hidden numbers that training leaves out at random.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -32,19 +36,27 @@ class ModelConfig(BaseModel):
     n_hidden: Width = 128
     n_layers: Annotated[int, Field(ge=1, le=16)] = 1
     activation: Activation = "tanh"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.architecture == "bigram" and self.block_size != 1:
             raise ValueError("block_size of a bigram is 1")
-        if self.architecture == "wavenet" and (self.block_size < 2 or self.block_size & (self.block_size - 1)):
-            raise ValueError("block_size of a wavenet is a power of two: 2, 4, 8, 16, 32 or 64")
+        is_tree = self.architecture in ("wavenet", "gated_wavenet")
+        if is_tree and (self.block_size < 2 or self.block_size & (self.block_size - 1)):
+            raise ValueError(f"block_size of a {self.architecture} is a power of two: 2, 4, 8, 16, 32 or 64")
+        if self.architecture == "lstm" and self.block_size != WHOLE_NAME:
+            raise ValueError(f"block_size of an lstm is {WHOLE_NAME}: it sees the whole name")
+        if self.dropout and self.architecture not in ("gated_wavenet", "lstm"):
+            raise ValueError(
+                f"dropout of a {self.architecture} is 0: weight_decay and BatchNorm keep it from learning by heart"
+            )
         return self
 
     @property
     def fans(self) -> tuple[int, ...]:
         """How many neighbouring positions each hidden layer joins, first layer first."""
-        if self.architecture == "bigram":
+        if self.architecture in ("bigram", "lstm"):
             return ()
         if self.architecture == "mlp":
             return (self.block_size, *[1] * (self.n_layers - 1))

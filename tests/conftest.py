@@ -19,6 +19,8 @@ CONFIGS = {
     "mlp": ModelConfig(architecture="mlp", block_size=3, n_embd=5, n_hidden=16),
     "deep_mlp": ModelConfig(architecture="mlp", block_size=4, n_embd=6, n_hidden=11, n_layers=3, activation="relu"),
     "wavenet": ModelConfig(architecture="wavenet", block_size=8, n_embd=6, n_hidden=20),
+    "gated_wavenet": ModelConfig(architecture="gated_wavenet", block_size=16, n_embd=7, n_hidden=10, dropout=0.1),
+    "lstm": ModelConfig(architecture="lstm", block_size=64, n_embd=6, n_hidden=9, n_layers=2, dropout=0.1),
 }
 
 

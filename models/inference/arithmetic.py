@@ -1,4 +1,4 @@
-"""exp, tanh and random bits, the same on every processor. No arrays, no models.
+"""exp, tanh, sigmoid and random bits, the same on every processor. No arrays, no models.
 
 Only IEEE single-precision +, -, *, / and integer operations in a fixed order, so that compiled code gives the same bits
 whatever the width of the vector unit. numba neither reorders nor fuses them as long as fastmath stays off.
@@ -48,6 +48,13 @@ def tanh(x):  # type: ignore[no-untyped-def]
     e = exp(-_TWO * abs(x))
     t = (_ONE - e) / (_ONE + e)
     return t if x >= 0 else -t
+
+
+@njit(nogil=True)
+def sigmoid(x):  # type: ignore[no-untyped-def]
+    """Return 1 / (1 + e^-x) for a float32 x, within 2e-7: from e = e^(-|x|), which cannot overflow."""
+    e = exp(-abs(x))
+    return (_ONE if x >= 0 else e) / (_ONE + e)
 
 
 @njit(nogil=True)

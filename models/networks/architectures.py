@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from models.config import ModelConfig
+from models.networks.gated import GatedStack
 from models.networks.layers import (
     GAINS,
     BatchNorm1d,
+    Dropout,
     Embedding,
     FlattenConsecutive,
     Layer,
@@ -21,6 +23,7 @@ from models.networks.layers import (
     Sequential,
     Tanh,
 )
+from models.networks.recurrent import LSTM
 
 # Small first logits make the first guess uniform, so that the untrained loss is ln(vocab_size).
 SMALL = 0.1
@@ -41,7 +44,18 @@ class Network:
 
     def windows(self, X: Tensor) -> Tensor:
         """Return logits (B, V) for contexts X (B, block_size), oldest character first, padded with 0 on the left."""
+        if self.config.architecture == "lstm":
+            return self._last_of_each(X)
         return self.layers(X)
+
+    def _last_of_each(self, X: Tensor) -> Tensor:
+        """Read each context from its name's first character on, as a state must, and keep the last prediction."""
+        lengths = (X > 0).sum(1) + 1
+        ends = lengths.cumsum(0)
+        positions = torch.arange(int(ends[-1]), device=X.device) - (ends - lengths).repeat_interleave(lengths)
+        ids = torch.zeros_like(positions)
+        ids[positions > 0] = X[X > 0]
+        return torch.index_select(self.names(ids, positions), 0, ends - 1)
 
     def names(self, ids: Tensor, positions: Tensor, see: Onlooker | None = None) -> Tensor:
         """Return logits (N, V) for whole names laid end to end.
@@ -115,10 +129,49 @@ def stack(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> l
     return [*layers, ("output", Linear(width, vocab_size, generator, gain=SMALL))]
 
 
+def gated(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> list[tuple[str, Layer]]:
+    """Embedding, gated residual blocks, then what all of them found, through two hidden layers, to the logits.
+
+    Van den Oord et al. 2016, figure 4, with BatchNorm before each nonlinearity.
+    """
+    n_blocks, H, p = len(config.fans), config.n_hidden, config.dropout
+    layers: list[tuple[str, Layer]] = [
+        ("embedding", Embedding(vocab_size, config.n_embd, generator)),
+        ("blocks", GatedStack(n_blocks, config.n_embd, H, p, generator)),
+    ]
+    width = n_blocks * H
+    for i in range(2):
+        layers += [
+            (f"linear{i}", Linear(width, H, generator, gain=GAINS["relu"], bias=False)),
+            (f"norm{i}", BatchNorm1d(H)),
+            (f"activation{i}", ReLU()),
+        ]
+        width = H
+    return [*layers, ("dropout", Dropout(p, generator)), ("output", Linear(H, vocab_size, generator, gain=SMALL))]
+
+
+def lstm(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> list[tuple[str, Layer]]:
+    """Embedding, states carried along the name one above the other (Graves 2013), then a Linear to the logits.
+
+    Dropout goes upwards only, never along the name (Zaremba et al. 2014).
+    """
+    layers: list[tuple[str, Layer]] = [("embedding", Embedding(vocab_size, config.n_embd, generator))]
+    width = config.n_embd
+    for i in range(config.n_layers):
+        layers += [
+            (f"lstm{i}", LSTM(width, config.n_hidden, generator)),
+            (f"dropout{i}", Dropout(config.dropout, generator)),
+        ]
+        width = config.n_hidden
+    return [*layers, ("output", Linear(width, vocab_size, generator, gain=SMALL))]
+
+
 BUILDERS: dict[str, Callable[[ModelConfig, int, torch.Generator], list[tuple[str, Layer]]]] = {
     "bigram": bigram,
     "mlp": stack,
     "wavenet": stack,
+    "gated_wavenet": gated,
+    "lstm": lstm,
 }
 
 

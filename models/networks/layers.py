@@ -19,10 +19,16 @@ GAINS = {"linear": 1.0, "tanh": 5 / 3, "relu": 2**0.5}
 Onlooker = Callable[[str, Tensor], None]
 
 
-class Layer:
-    """A function of one tensor. `training` matters to layers whose two modes differ.
+def within(name: str, see: Onlooker) -> Onlooker:
+    """Return the onlooker for the parts of the layer called `name`: it tells `see` their full names."""
+    return lambda part, output: see(f"{name}.{part}", output)
 
-    `reach`: how many times further apart neighbours lie once the layer has joined them.
+
+class Layer:
+    """A function of one tensor, which either stores arrays of its own or is made of `parts`.
+
+    `training` matters to layers whose two modes differ. `reach`: how many times further apart neighbours lie once the
+    layer has joined them.
     """
 
     training = True
@@ -32,21 +38,40 @@ class Layer:
         """Return the layer's output for `x`; each kind of layer says how."""
         raise NotImplementedError
 
-    def over_names(self, x: Tensor, positions: Tensor, dilation: int) -> Tensor:
+    def over_names(self, x: Tensor, positions: Tensor, dilation: int, see: Onlooker | None = None) -> Tensor:
         """Return the output for rows (N, C) of whole names laid end to end.
 
         `positions` (N,) counts from 0 within each name; `dilation`: how far apart neighbours lie. Layers that look at
-        one position only need neither.
+        one position only need neither. `see` is told what layers made of parts compute on the way.
         """
         return self(x)
 
+    def parts(self) -> Mapping[str, "Layer"]:
+        """Return the layers that this one is made of, by name."""
+        return {}
+
     def arrays(self) -> dict[str, Tensor]:
         """Return everything worth storing, by name."""
-        return {}
+        return {f"{name}.{key}": a for name, part in self.parts().items() for key, a in part.arrays().items()}
 
     def parameters(self) -> list[Tensor]:
         """Return the tensors that are learned."""
         return [array for array in self.arrays().values() if array.requires_grad]
+
+    def train(self, mode: bool = True) -> None:
+        """Go into training mode, or into evaluation mode with `mode=False`, parts and all."""
+        self.training = mode
+        for part in self.parts().values():
+            part.train(mode)
+
+    def to(self, device: torch.device | str) -> None:
+        """Move every tensor to `device`, in place; parameters stay leaves that are learned."""
+        if parts := self.parts():
+            for part in parts.values():
+                part.to(device)
+            return
+        for key, array in self.arrays().items():
+            setattr(self, key, array.detach().to(device).requires_grad_(array.requires_grad))
 
 
 class Embedding(Layer):
@@ -136,6 +161,54 @@ class ReLU(Layer):
         return x.relu()
 
 
+class Sigmoid(Layer):
+    """1 / (1 + e^-x), any shape."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.sigmoid()
+
+
+class LayerNorm(Layer):
+    """Each position's channels to mean 0 and variance 1, then gamma * x + beta: (..., C), same out (Ba et al. 2016).
+
+    The biased variance normalises, in both modes alike.
+    """
+
+    def __init__(self, n_channels: int, eps: float = 1e-5) -> None:
+        self.eps = eps
+        self.gamma = torch.ones(n_channels, requires_grad=True)
+        self.beta = torch.zeros(n_channels, requires_grad=True)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        centred = x - x.mean(-1, keepdim=True)
+        variance = centred.square().mean(-1, keepdim=True)
+        return centred * (variance + self.eps).rsqrt() * self.gamma + self.beta
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {"gamma": self.gamma, "beta": self.beta}
+
+
+class Dropout(Layer):
+    """In training mode each number becomes 0 with probability `p` and is divided by 1 - p otherwise, so that the mean
+    stays; any shape (Srivastava et al. 2014). In evaluation mode nothing happens.
+
+    The choice is drawn on the CPU by `generator`, so that every device drops the same, and one random byte for each
+    number must do, which is many times faster than a random float: `p` counts to the nearest 1/256.
+    """
+
+    def __init__(self, p: float, generator: torch.Generator) -> None:
+        self.dropped, self.generator = round(256 * p), generator
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if not self.training or not self.dropped:
+            return x
+        words = torch.empty(-(-x.numel() // 7), dtype=torch.int64).random_(generator=self.generator)
+        # The highest of a word's eight bytes has no sign bit to give.
+        random = words.view(torch.uint8).view(-1, 8)[:, :7].reshape(-1)[: x.numel()].view(x.shape)
+        kept = (random >= self.dropped).to(x.device)
+        return x * kept * (256 / (256 - self.dropped))
+
+
 class FlattenConsecutive(Layer):
     """Join each `n` neighbouring positions into one: (B, T, C) -> (B, T / n, n C), or (B, n C) where one position is
     left.
@@ -152,7 +225,7 @@ class FlattenConsecutive(Layer):
         joined = x.view(B, T // self.n, C * self.n)
         return joined.squeeze(1)
 
-    def over_names(self, x: Tensor, positions: Tensor, dilation: int) -> Tensor:
+    def over_names(self, x: Tensor, positions: Tensor, dilation: int, see: Onlooker | None = None) -> Tensor:
         """Join rows (N, C) of whole names laid end to end into (N, n C), oldest position first.
 
         `positions` (N,) counts from 0 within each name. What lies before a name is end tokens without end, and so is
@@ -183,7 +256,7 @@ class Sequential:
         """
         x, dilation = ids, 1
         for name, layer in self.layers.items():
-            x = layer.over_names(x, positions, dilation)
+            x = layer.over_names(x, positions, dilation, see and within(name, see))
             dilation *= layer.reach
             if see is not None:
                 see(name, x)
@@ -192,7 +265,7 @@ class Sequential:
     def train(self, mode: bool = True) -> None:
         """Put every layer into training mode, or into evaluation mode with `mode=False`."""
         for layer in self.layers.values():
-            layer.training = mode
+            layer.train(mode)
 
     def eval(self) -> None:
         """Put every layer into evaluation mode."""
@@ -222,6 +295,4 @@ class Sequential:
     def to(self, device: torch.device | str) -> None:
         """Move every tensor to `device`, in place; parameters stay leaves that are learned."""
         for layer in self.layers.values():
-            for key, array in layer.arrays().items():
-                moved = array.detach().to(device).requires_grad_(array.requires_grad)
-                setattr(layer, key, moved)
+            layer.to(device)

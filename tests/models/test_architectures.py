@@ -20,6 +20,10 @@ SHAPES = [
     ModelConfig(architecture="wavenet", block_size=2, n_embd=4, n_hidden=6),
     ModelConfig(architecture="wavenet", block_size=8),
     ModelConfig(architecture="wavenet", block_size=16, n_embd=5, n_hidden=9),
+    ModelConfig(architecture="gated_wavenet", block_size=2, n_embd=4, n_hidden=6),
+    ModelConfig(architecture="gated_wavenet", block_size=16, n_embd=7, n_hidden=5, dropout=0.2),
+    ModelConfig(architecture="lstm", block_size=64, n_embd=5, n_hidden=9),
+    ModelConfig(architecture="lstm", block_size=64, n_embd=6, n_hidden=4, n_layers=3, dropout=0.5),
 ]
 
 
@@ -84,7 +88,7 @@ def warm_up(network: Network) -> None:
     network.eval()
 
 
-@pytest.mark.parametrize("config", [c for c in SHAPES if c.fans], ids=repr)
+@pytest.mark.parametrize("config", [c for c in SHAPES if c.architecture in ("mlp", "wavenet")], ids=repr)
 def test_statistics_are_over_real_positions_only(config: ModelConfig) -> None:
     """In training mode each BatchNorm's mean and variance are those over the names' own positions, each once, by
     brute force.
@@ -117,17 +121,25 @@ def test_statistics_are_over_real_positions_only(config: ModelConfig) -> None:
         dilation *= fan
 
 
+def formula(config: ModelConfig, V: int) -> int:
+    """Parameters in closed form."""
+    E, H, depth = config.n_embd, config.n_hidden, len(config.fans)
+    if config.architecture == "bigram":
+        return V * V
+    ends = V * E + H * V + V
+    if config.architecture == "lstm":
+        return ends + sum(4 * H * (width + H + 1) for width in [E, *[H] * (config.n_layers - 1)])
+    if config.architecture == "gated_wavenet":
+        blocks = depth * (2 * E * 2 * H + 4 * H) + (depth - 1) * (H * E + E)
+        return ends + blocks + (depth * H * H + 2 * H) + (H * H + 2 * H)
+    fans_in = [fan * width for fan, width in zip(config.fans, [E, *[H] * (depth - 1)], strict=True)]
+    return ends + sum(fan_in * H + 2 * H for fan_in in fans_in)
+
+
 @pytest.mark.parametrize("config", SHAPES, ids=repr)
 def test_parameters_are_counted(config: ModelConfig) -> None:
-    """The count follows the formula: embedding, then weight, gain and shift of each hidden layer, then the output."""
-    network = build_model(config, 27, torch.Generator())
-    if not config.fans:
-        assert network.parameter_count == 27 * 27
-        return
-    widths = [config.n_embd, *[config.n_hidden] * (len(config.fans) - 1)]
-    fans_in = [fan * width for fan, width in zip(config.fans, widths, strict=True)]
-    hidden = sum(fan_in * config.n_hidden + 2 * config.n_hidden for fan_in in fans_in)
-    assert network.parameter_count == 27 * config.n_embd + hidden + config.n_hidden * 27 + 27
+    """The count follows the formula: each matrix, bias, gain and shift once."""
+    assert build_model(config, 27, torch.Generator()).parameter_count == formula(config, 27)
 
 
 def test_the_lectures_wavenet_has_its_size() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from models.networks import BatchNorm1d, Embedding, FlattenConsecutive, Linear, ReLU, Sequential, Tanh
-from models.networks.layers import GAINS
+from models.networks.layers import GAINS, Dropout, Layer, LayerNorm, Sigmoid
 
 few = settings(max_examples=40, deadline=None)
 sizes = st.integers(1, 7)
@@ -112,13 +112,66 @@ def test_batch_norm_refuses_a_single_value() -> None:
 
 
 @few
-@given(st.sampled_from([(Tanh(), nn.Tanh()), (ReLU(), nn.ReLU())]), st.lists(sizes, min_size=1, max_size=3))
-def test_activations_equal_their_twins(pair: tuple[Tanh | ReLU, nn.Module], shape: list[int]) -> None:
+@given(
+    st.sampled_from([(Tanh(), nn.Tanh()), (ReLU(), nn.ReLU()), (Sigmoid(), nn.Sigmoid())]),
+    st.lists(sizes, min_size=1, max_size=3),
+)
+def test_activations_equal_their_twins(pair: tuple[Layer, nn.Module], shape: list[int]) -> None:
     """Values and gradients are those of the nn modules."""
     ours, twin = pair
     x = torch.randn(shape, generator=seeded(0), requires_grad=True)
     same([ours(x)], [twin(x)])
     same(gradients(ours(x), [x], 1), gradients(twin(x), [x], 1))
+
+
+@few
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(2, 9), st.integers(0, 99))
+def test_layer_norm_equals_its_twin(batch: int, length: int, channels: int, seed: int) -> None:
+    """Values and gradients are those of nn.LayerNorm with the same gamma and beta, in both modes."""
+    layer, twin = LayerNorm(channels), nn.LayerNorm(channels)
+    with torch.no_grad():
+        for ours, theirs in ((layer.gamma, twin.weight), (layer.beta, twin.bias)):
+            theirs.copy_(ours.copy_(torch.randn(channels, generator=seeded(seed))))
+    x = torch.randn(batch, length, channels, generator=seeded(seed + 1), requires_grad=True)
+    for mode in (True, False):
+        layer.train(mode)
+        same([layer(x)], [twin(x)])
+        same(gradients(layer(x), [x, layer.gamma, layer.beta], 1), gradients(twin(x), [x, twin.weight, twin.bias], 1))
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.5, 0.9])
+def test_dropout_leaves_out_its_share_and_keeps_the_mean(p: float) -> None:
+    """The share of zeros is within four standard errors of p, the others are scaled so that the mean is 1, and the
+    gradient is the mask itself.
+    """
+    layer, n = Dropout(p, seeded(3)), 200_003
+    x = torch.ones(n, requires_grad=True)
+    y = layer(x)
+    share = round(256 * p) / 256
+    assert float((y == 0).float().mean()) == pytest.approx(share, abs=4 * (share * (1 - share) / n) ** 0.5)
+    assert set(y.unique().tolist()) == {0.0, pytest.approx(1 / (1 - share))}
+    assert torch.equal(torch.autograd.grad(y.sum(), x)[0], y)
+
+
+def test_dropout_is_silent_outside_of_training_and_repeats_itself() -> None:
+    """In evaluation mode and for p = 0 nothing changes; the same generator state drops the same numbers, in no order
+    that repeats from one call to the next.
+    """
+    x = torch.randn(5, 7, generator=seeded(1))
+    layer = Dropout(0.5, seeded(2))
+    first, second = layer(x), layer(x)
+    assert not torch.equal(first, second)
+    assert torch.equal(Dropout(0.5, seeded(2))(x), first)
+    assert Dropout(0.0, seeded(2))(x) is x
+    layer.train(False)
+    assert layer(x) is x
+
+
+def test_dropped_numbers_are_independent_of_their_neighbours() -> None:
+    """Masks of one call have no correlation at lags up to 64, within five standard errors."""
+    y = (Dropout(0.5, seeded(4))(torch.ones(100_000)) > 0).float() - 0.5
+    for lag in range(1, 65):
+        assert abs(float((y[lag:] * y[:-lag]).mean() / 0.25)) < 5 / 100_000**0.5
 
 
 @few

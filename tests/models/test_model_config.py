@@ -20,7 +20,10 @@ from models.networks.architectures import BUILDERS
         ({"architecture": "mlp", "n_hidden": 0}, "n_hidden"),
         ({"architecture": "mlp", "block_size": 65}, "block_size"),
         ({"architecture": "mlp", "n_layers": "2"}, "n_layers"),
-        ({"architecture": "mlp", "dropout": 0.1}, "dropout"),
+        ({"architecture": "gated_wavenet", "block_size": 6}, "block_size of a gated_wavenet is a power of two"),
+        ({"architecture": "lstm", "block_size": 8}, "block_size of an lstm is 64"),
+        ({"architecture": "mlp", "dropout": 0.1}, "dropout of a mlp is 0"),
+        ({"architecture": "lstm", "block_size": 64, "dropout": 1.0}, "dropout"),
         ({}, "architecture"),
     ],
 )
@@ -36,6 +39,7 @@ def test_impossible_configs_are_refused(fields: dict[str, object], culprit: str)
         (ModelConfig(architecture="bigram", block_size=1), ()),
         (ModelConfig(architecture="mlp", block_size=3, n_layers=3), (3, 1, 1)),
         (ModelConfig(architecture="wavenet", block_size=16), (2, 2, 2, 2)),
+        (ModelConfig(architecture="gated_wavenet", block_size=8), (2, 2, 2)),
     ],
 )
 def test_fans_multiply_to_the_block_size(config: ModelConfig, fans: tuple[int, ...]) -> None:
