@@ -1,73 +1,134 @@
-"""Dev losses on makemore's names.txt with the lectures' split, next to the figures that the lectures reached.
+"""Every architecture on makemore's names.txt with the lectures' split, beside what others published.
 
-    python -m benchmarks.names_txt path/to/names.txt
+    python -m benchmarks.names_txt path/to/names.txt [--rows lstm,ensemble] [--split distinct] [--resume] [--test]
 
-The split is by line, as in the lectures (shuffle with seed 42, then 80/10/10), so that names that stand twice leak
-into dev; shipped models are split by distinct name and their figures are not comparable with these. One run each, by
-the presets.
+Each row is kept in `results/` as soon as it is made, so that the whole may be a sum of short runs. The dev part chooses
+presets; the test part is shown with --test only, at the end. Split by line, as the lectures do, names that stand twice
+leak into dev; `--split distinct` measures the same rows without that.
 """
 
-import random
-import sys
+import statistics
 import time
 from pathlib import Path
 
+import click
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from models import Vocabulary
-from models.networks import Network, bigram_by_counting, build_model
-from training.config import TrainingConfig, load_config
+from benchmarks.lists import SPLITS, lecture_split, read_parts
+from benchmarks.names_rows import PARTS, ROWS, Made, Workshop
+from benchmarks.published import PUBLISHED
+from benchmarks.results import Result, commit, here, keep, kept, now, path_of
+from training.comparison import names_gap
 from training.dataset import Examples
-from training.evaluation import mean_loss
-from training.trainer import Trainer
+from training.errors import TrainingError
+from training.progress import progress_on
 
-# Preset, and the dev loss that its like reaches in the lectures (counts with add-one; part 3 with BatchNorm; part 5).
-PUBLISHED = {"bigram": 2.4533, "bigram-gradient": 2.4533, "mlp": 2.1048, "wavenet": 1.9937}
-SHUFFLE_SEED = 42
-
-
-def lecture_split(names: list[str]) -> tuple[list[str], list[str], list[str]]:
-    """Return the lectures' train, dev and test parts of the file's lines."""
-    shuffled = list(names)
-    random.Random(SHUFFLE_SEED).shuffle(shuffled)
-    n1, n2 = int(0.8 * len(shuffled)), int(0.9 * len(shuffled))
-    return shuffled[:n1], shuffled[n1:n2], shuffled[n2:]
+__all__ = ["lecture_split", "main"]
+WORK = Path(".namewave/benchmarks")
+BASE = "kneser_ney"
 
 
-def trained(config: TrainingConfig, train: list[str], dev: Examples, vocabulary: Vocabulary) -> Network:
-    """Return the network that `config` makes of `train`."""
-    if config.method == "counting":
-        return bigram_by_counting(train, vocabulary, config.smoothing)
-    network = build_model(config.model, len(vocabulary), torch.Generator().manual_seed(config.seed))
-    generator = torch.Generator().manual_seed(config.seed)
-    trainer = Trainer(network, config, Examples.of(train, vocabulary), dev, generator)
-    for _ in trainer.fit():
-        pass
-    return network
+@click.command()
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--split", type=click.Choice(SPLITS), default="lines", show_default=True, help="How the list is split.")
+@click.option("--rows", default=",".join(ROWS), help=f"Which rows to make, or none. [{', '.join(ROWS)}]")
+@click.option("--resume", is_flag=True, help="Keep the rows that were made before.")
+@click.option("--test", "with_test", is_flag=True, help="Show the test losses too.")
+def main(path: Path, split: str, rows: str, resume: bool, with_test: bool) -> None:
+    """Make rows from the names at PATH, keep them, and print all that were kept."""
+    chosen = [row.strip() for row in rows.split(",") if row.strip() and row.strip() != "none"]
+    if unknown := [row for row in chosen if row not in ROWS]:
+        raise click.UsageError(f"--rows has {', '.join(unknown)}; allowed: {', '.join(ROWS)}, none.")
+    benchmark, console, parts = f"names_txt-{split}", Console(), read_parts(path, split)
+    for row in chosen:
+        for seed in ROWS[row].seeds:
+            if resume and path_of(benchmark, row, seed).is_file():
+                continue
+            console.print(f"{row}, seed {seed}")
+            with progress_on(console, time.monotonic) as progress:
+                workshop = Workshop(parts, WORK / benchmark, progress.show)
+                try:
+                    made = workshop.make(row, seed)
+                except TrainingError as error:
+                    raise click.ClickException(str(error)) from error
+            keep(_result(benchmark, row, seed, made, workshop))
+    _show(console, benchmark, with_test)
 
 
-def main(path: Path) -> None:
-    """Train every preset of `PUBLISHED` on the file and print one table."""
-    names = path.read_text("utf-8").split()
-    train, dev_names, test_names = lecture_split(names)
-    vocabulary = Vocabulary.of(names)
-    dev, test = Examples.of(dev_names, vocabulary), Examples.of(test_names, vocabulary)
-    console = Console()
-    table = Table("preset", "parameters", "seconds", "train", "dev", "test", "lectures' dev")
-    for preset, published in PUBLISHED.items():
-        began = time.perf_counter()
-        with console.status(f"training {preset}"):
-            network = trained(load_config(preset, "", {}), train, dev, vocabulary)
-        seconds = time.perf_counter() - began
-        losses = (mean_loss(network, part) for part in (Examples.of(train, vocabulary), dev, test))
-        row = [f"{loss:.4f}" for loss in losses]
-        table.add_row(preset, f"{network.parameter_count:,}", f"{seconds:.1f}", *row, f"{published:.4f}")
+def _result(benchmark: str, row: str, seed: int, made: Made, workshop: Workshop) -> Result:
+    gaps = {}
+    for other in dict.fromkeys((BASE, ROWS[row].against)):
+        theirs = workshop.dev_losses(other, seed if seed in ROWS[other].seeds else 1)
+        if theirs is not None and other != row:
+            gap = names_gap(made.losses["dev"], theirs, workshop.examples["dev"].lengths)
+            gaps[other] = (round(gap.mean, 5), round(gap.error, 5))
+    return Result(
+        benchmark=benchmark,
+        row=row,
+        seed=seed,
+        parameters=made.parameters,
+        seconds=round(made.seconds, 2),
+        losses={part: round(_mean(made.losses[part], workshop.examples[part]), 5) for part in PARTS},
+        gaps=gaps,
+        notes={"threads": torch.get_num_threads()},
+        commit=commit(),
+        machine=here(),
+        measured=now(),
+    )
+
+
+def _mean(losses: torch.Tensor, examples: Examples) -> float:
+    return float(losses.sum() / examples.lengths.sum())
+
+
+def _show(console: Console, benchmark: str, with_test: bool) -> None:
+    results = kept(benchmark)
+    table = Table("row", title=f"{benchmark}: nats per character, end token included", title_justify="left")
+    shown = PARTS if with_test else PARTS[:2]
+    for head in ("seeds", "parameters", "seconds", *shown, "better than the 6-gram by", "than", "by"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row, about in ((row, ROWS[row]) for row in ROWS):
+        mine = [result for result in results if result.row == row]
+        if mine:
+            table.add_row(row, *_cells(mine, shown, about.against))
     console.print(table)
+    if benchmark.endswith("lines"):
+        console.print(_published())
+
+
+def _cells(mine: list[Result], shown: tuple[str, ...], against: str) -> list[str]:
+    losses = [_spread([result.losses[part] for result in mine]) for part in shown]
+    parameters = f"{mine[0].parameters:,}" if mine[0].parameters else "counts"
+    base = _gap(mine, BASE)
+    other = ["", ""] if against == BASE else [against, _gap(mine, against)]
+    return [str(len(mine)), parameters, f"{statistics.fmean(r.seconds for r in mine):.1f}", *losses, base, *other]
+
+
+def _spread(values: list[float]) -> str:
+    mean = f"{statistics.fmean(values):.4f}"
+    return f"{mean} ± {statistics.stdev(values):.4f}" if len(values) > 1 else mean
+
+
+def _gap(mine: list[Result], other: str) -> str:
+    gaps = [result.gaps[other] for result in mine if other in result.gaps]
+    if not gaps:
+        return ""
+    mean, error = (statistics.fmean(column) for column in zip(*gaps, strict=True))
+    return f"{mean:.4f} (se {error:.4f})"
+
+
+def _published() -> Table:
+    table = Table("published", title="what others reached on the same split", title_justify="left")
+    for head in ("parameters", "dev", "test"):
+        table.add_column(head, justify="right")
+    table.add_column("source")
+    for figure in PUBLISHED:
+        test = "" if figure.test is None else f"{figure.test:.4f}"
+        table.add_row(figure.model, figure.parameters, f"{figure.dev:.4f}", test, figure.source)
+    return table
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("Usage: python -m benchmarks.names_txt path/to/names.txt")
-    main(Path(sys.argv[1]))
+    main()

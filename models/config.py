@@ -15,6 +15,7 @@ Activation = Literal["tanh", "relu"]
 WHOLE_NAME = 64
 ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
 
+Dropped = Annotated[float, Field(ge=0, lt=1)]
 Width = Annotated[int, Field(ge=1, le=2048)]
 
 
@@ -25,7 +26,8 @@ class ModelConfig(BaseModel):
     stream). `n_hidden`: width of a hidden layer, or of an `lstm`'s state. `n_layers`: hidden layers of an `mlp` or
     `lstm` (both wavenets have log2(block_size) of them, whatever is said here; a `bigram` none: its embedding is the
     table of logits, vocab_size wide). `activation`: of an `mlp` and a `wavenet`; gates are tanh and sigmoid.
-    `dropout`: the share of a `gated_wavenet`'s or `lstm`'s hidden numbers that training leaves out at random.
+    `dropout` and `input_dropout`: the share of hidden and of embedded numbers that the training of a `gated_wavenet` or
+    an `lstm` leaves out at random.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -36,7 +38,8 @@ class ModelConfig(BaseModel):
     n_hidden: Width = 128
     n_layers: Annotated[int, Field(ge=1, le=16)] = 1
     activation: Activation = "tanh"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Dropped = 0.0
+    input_dropout: Dropped = 0.0
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -47,10 +50,9 @@ class ModelConfig(BaseModel):
             raise ValueError(f"block_size of a {self.architecture} is a power of two: 2, 4, 8, 16, 32 or 64")
         if self.architecture == "lstm" and self.block_size != WHOLE_NAME:
             raise ValueError(f"block_size of an lstm is {WHOLE_NAME}: it sees the whole name")
-        if self.dropout and self.architecture not in ("gated_wavenet", "lstm"):
-            raise ValueError(
-                f"dropout of a {self.architecture} is 0: weight_decay and BatchNorm keep it from learning by heart"
-            )
+        for field in ("dropout", "input_dropout"):
+            if getattr(self, field) and self.architecture not in ("gated_wavenet", "lstm"):
+                raise ValueError(f"{field} of a {self.architecture} is 0: its BatchNorm and weight decay do that work")
         return self
 
     @property

@@ -15,6 +15,16 @@ from models import Vocabulary
 from models.networks import Network
 
 
+class Predictor(Protocol):
+    """Whatever says what comes next at every position of whole names: a network, or several as one."""
+
+    def names(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """Return logits (N, V), as `Network.names` does."""
+
+    def eval(self) -> None:
+        """Go into evaluation mode."""
+
+
 class Batch(Protocol):
     """What is learned from in one step: some inputs, known to the batch alone, and `targets` (N,) int64."""
 
@@ -34,7 +44,7 @@ class Rows:
     positions: Tensor
     targets: Tensor
 
-    def logits(self, network: Network) -> Tensor:
+    def logits(self, network: Predictor) -> Tensor:
         return network.names(self.ids, self.positions)
 
 
@@ -77,12 +87,15 @@ class Examples:
 
     def names_at(self, which: Tensor, device: torch.device | str = "cpu") -> Rows:
         """Return the rows of the names with numbers `which` (B,), in that order, on `device`."""
+        n, rows = self.row_numbers(which), self.rows
+        return Rows(rows.ids[n].to(device), rows.positions[n].to(device), rows.targets[n].to(device))
+
+    def row_numbers(self, which: Tensor) -> Tensor:
+        """Return where the rows of the names with numbers `which` (B,) lie, in that order."""
         lengths = self.lengths[which]
         ends = lengths.cumsum(0)
         shift = self.starts[which] - (ends - lengths)
-        n = torch.arange(int(ends[-1])) + shift.repeat_interleave(lengths)
-        rows = self.rows
-        return Rows(rows.ids[n].to(device), rows.positions[n].to(device), rows.targets[n].to(device))
+        return torch.arange(int(ends[-1])) + shift.repeat_interleave(lengths)
 
     def windows(self, block_size: int) -> Windows:
         """Return every position with its last `block_size` characters, oldest first, padded with 0 on the left."""
@@ -90,6 +103,22 @@ class Examples:
         # Looking back stops at position 0, whose id is 0: the padding.
         back = [n - self.rows.positions.clamp(max=j) for j in range(block_size - 1, -1, -1)]
         return Windows(torch.stack([self.rows.ids[rows] for rows in back], dim=1), self.rows.targets)
+
+
+class Batches(Protocol):
+    """A source of batches without end, whose place can be kept."""
+
+    def __len__(self) -> int:
+        """Return the steps of one pass."""
+
+    def draw(self) -> Batch:
+        """Return the next batch."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what the batches to come depend on."""
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on where `state` was taken."""
 
 
 class NameBatches:
@@ -105,12 +134,16 @@ class NameBatches:
         """Return the steps of one pass."""
         return -(-len(self.examples) // self.batch_size)
 
-    def draw(self) -> Rows:
+    def draw(self) -> Batch:
         """Return the next batch."""
+        return self.examples.names_at(self.choose(), self.device)
+
+    def choose(self) -> Tensor:
+        """Return the numbers of the next batch's names (B,)."""
         if not len(self.order):
             self.order = torch.randperm(len(self.examples), generator=self.generator)
         which, self.order = self.order[: self.batch_size], self.order[self.batch_size :]
-        return self.examples.names_at(which, self.device)
+        return which
 
     def state(self) -> dict[str, Tensor]:
         """Return what the batches to come depend on: the generator, and the rest of this pass."""

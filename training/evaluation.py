@@ -8,14 +8,14 @@ from torch import Tensor
 from data import Split
 from models import Vocabulary
 from models.networks import Network
-from training.dataset import Examples
+from training.dataset import Examples, Predictor
 from training.loss import surprise
 
 # Names at a time: some ten thousand rows, a few MB of activations.
 CHUNK = 1024
 
 
-def name_losses(network: Network, examples: Examples, device: torch.device | str = "cpu") -> Tensor:
+def name_losses(network: Predictor, examples: Examples, device: torch.device | str = "cpu") -> Tensor:
     """Return the negative log-likelihood of each whole name, end token included: (names,) float64, in nats.
 
     The network is put into evaluation mode and left there.
@@ -25,7 +25,7 @@ def name_losses(network: Network, examples: Examples, device: torch.device | str
         return torch.cat(list(_chunks(network, examples, device)))
 
 
-def _chunks(network: Network, examples: Examples, device: torch.device | str) -> Iterator[Tensor]:
+def _chunks(network: Predictor, examples: Examples, device: torch.device | str) -> Iterator[Tensor]:
     for first in range(0, len(examples), CHUNK):
         which = torch.arange(first, min(first + CHUNK, len(examples)))
         batch = examples.names_at(which, device)
@@ -34,7 +34,7 @@ def _chunks(network: Network, examples: Examples, device: torch.device | str) ->
         yield torch.zeros(len(which), dtype=torch.float64).index_add_(0, owner, losses)
 
 
-def mean_loss(network: Network, examples: Examples, device: torch.device | str = "cpu") -> float:
+def mean_loss(network: Predictor, examples: Examples, device: torch.device | str = "cpu") -> float:
     """Return the loss over all characters of all names. The network is left in evaluation mode."""
     return float(name_losses(network, examples, device).sum() / examples.lengths.sum())
 

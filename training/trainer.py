@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.networks import Network
 from training.config import TrainingConfig
-from training.dataset import Batch, Examples, NameBatches, WindowBatches
+from training.dataset import Batch, Batches, Examples, NameBatches, WindowBatches
 from training.errors import TrainingError
 from training.evaluation import mean_loss
 from training.history import History
@@ -35,7 +35,7 @@ class Step:
 class Trainer:
     """Trains `network` on `train`; keeps the weights with the lowest loss on `dev`.
 
-    `generator` draws the batches. The network lies on `device`.
+    `generator` draws the batches, unless `batches` bring their own. The network lies on `device`.
     """
 
     def __init__(
@@ -46,14 +46,11 @@ class Trainer:
         dev: Examples,
         generator: torch.Generator,
         device: torch.device | str = "cpu",
+        batches: Batches | None = None,
     ) -> None:
         self.network, self.config, self.dev, self.device = network, config, dev, device
         self.parameters = network.parameters()
-        self.batches: NameBatches | WindowBatches = (
-            NameBatches(train, config.batch_size, generator, device)
-            if config.batch == "names"
-            else WindowBatches(train, config.model.block_size, config.batch_size, generator, device)
-        )
+        self.batches = batches or make_batches(config, train, generator, device)
         self.total = config.steps or config.passes * len(self.batches)
         self.eval_every = config.eval_every or len(self.batches)
         self.optimizer = make_optimizer(config, self.parameters)
@@ -143,6 +140,15 @@ class Trainer:
         self.optimizer.load_state(_part(state, "optimizer"))
         self.batches.load_state(_part(state, "batches"))
         self.history.load_state(_part(state, "history"))
+
+
+def make_batches(
+    config: TrainingConfig, train: Examples, generator: torch.Generator, device: torch.device | str
+) -> Batches:
+    """Return the kind of batches that the hyperparameters name."""
+    if config.batch == "names":
+        return NameBatches(train, config.batch_size, generator, device)
+    return WindowBatches(train, config.model.block_size, config.batch_size, generator, device)
 
 
 def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

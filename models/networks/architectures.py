@@ -137,6 +137,7 @@ def gated(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> l
     n_blocks, H, p = len(config.fans), config.n_hidden, config.dropout
     layers: list[tuple[str, Layer]] = [
         ("embedding", Embedding(vocab_size, config.n_embd, generator)),
+        ("input_dropout", Dropout(config.input_dropout, generator)),
         ("blocks", GatedStack(n_blocks, config.n_embd, H, p, generator)),
     ]
     width = n_blocks * H
@@ -155,7 +156,10 @@ def lstm(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> li
 
     Dropout goes upwards only, never along the name (Zaremba et al. 2014).
     """
-    layers: list[tuple[str, Layer]] = [("embedding", Embedding(vocab_size, config.n_embd, generator))]
+    layers: list[tuple[str, Layer]] = [
+        ("embedding", Embedding(vocab_size, config.n_embd, generator)),
+        ("input_dropout", Dropout(config.input_dropout, generator)),
+    ]
     width = config.n_embd
     for i in range(config.n_layers):
         layers += [
@@ -163,7 +167,8 @@ def lstm(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> li
             (f"dropout{i}", Dropout(config.dropout, generator)),
         ]
         width = config.n_hidden
-    return [*layers, ("output", Linear(width, vocab_size, generator, gain=SMALL))]
+    # An untrained state is small, so that its logits can be large and the first guess uniform nevertheless.
+    return [*layers, ("output", Linear(width, vocab_size, generator, gain=2.0))]
 
 
 BUILDERS: dict[str, Callable[[ModelConfig, int, torch.Generator], list[tuple[str, Layer]]]] = {

@@ -17,16 +17,15 @@ class LSTM(Layer):
     """Carries a state along each name: (N, n_embd) -> h (N, n_hidden), names laid end to end.
 
     i, f, o = sigmoid and g = tanh of x @ input + h' @ hidden + bias; c = f * c' + i * g; h = o * tanh(c), where h' and
-    c' are those of the position before, 0 before a name. Columns stand in the order i, f, g, o. The bias of f starts at
-    1, so that the state is kept at first (Jozefowicz et al. 2015).
+    c' are those of the position before, 0 before a name. Columns stand in the order i, f, g, o. Weights start
+    normal with standard deviation 1 / sqrt(n_hidden), the input's as well.
     """
 
     def __init__(self, n_embd: int, n_hidden: int, generator: torch.Generator) -> None:
-        self.input = (torch.randn(n_embd, 4 * n_hidden, generator=generator) / n_embd**0.5).requires_grad_()
-        self.hidden = (torch.randn(n_hidden, 4 * n_hidden, generator=generator) / n_hidden**0.5).requires_grad_()
-        bias = torch.zeros(4 * n_hidden)
-        bias[n_hidden : 2 * n_hidden] = 1.0
-        self.bias = bias.requires_grad_()
+        scale = n_hidden**-0.5
+        self.input = (torch.randn(n_embd, 4 * n_hidden, generator=generator) * scale).requires_grad_()
+        self.hidden = (torch.randn(n_hidden, 4 * n_hidden, generator=generator) * scale).requires_grad_()
+        self.bias = torch.zeros(4 * n_hidden, requires_grad=True)
 
     def over_names(self, x: Tensor, positions: Tensor, dilation: int, see: Onlooker | None = None) -> Tensor:
         rows, active = by_time(positions)

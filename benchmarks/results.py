@@ -1,0 +1,99 @@
+"""What was measured, kept as one small JSON file a row, with the commit and the machine it was measured on. Nothing is
+measured here.
+"""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+FOLDER = Path(__file__).parent / "results"
+
+
+class Machine(BaseModel):
+    """Where a row was measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    processor: str
+    cores: int
+    python: str
+    torch: str
+
+
+class Result(BaseModel):
+    """One row: a model made once. `losses`: nats per character by part; `gaps`: how much better than another row on the
+    dev names, with its standard error, compared name by name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    benchmark: str
+    row: str
+    seed: int
+    parameters: int
+    seconds: float
+    losses: dict[str, float] = Field(default_factory=dict)
+    gaps: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    notes: dict[str, float | int | str] = Field(default_factory=dict)
+    commit: str
+    machine: Machine
+    measured: str
+
+
+def path_of(benchmark: str, row: str, seed: int) -> Path:
+    """Return where a row is kept."""
+    return FOLDER / benchmark / f"{row}-{seed}.json"
+
+
+def keep(result: Result) -> Path:
+    """Write a row to its place; a row of the same name is replaced whole."""
+    path = path_of(result.benchmark, result.row, result.seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    draft.write_text(result.model_dump_json(indent=2) + "\n", "utf-8")
+    draft.replace(path)
+    return path
+
+
+def kept(benchmark: str) -> list[Result]:
+    """Return all rows of a benchmark that were kept so far."""
+    paths = sorted((FOLDER / benchmark).glob("*.json"))
+    return [Result.model_validate_json(path.read_text("utf-8")) for path in paths]
+
+
+def here() -> Machine:
+    """Return what machine this is."""
+    return Machine(
+        processor=_processor(), cores=os.cpu_count() or 1, python=platform.python_version(), torch=torch.__version__
+    )
+
+
+def commit() -> str:
+    """Return the commit that is measured, with "+" where files were changed since; "unknown" outside of a clone."""
+    root = Path(__file__).parent.parent
+    try:
+        head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True)
+        changed = subprocess.run(
+            ["git", "diff", "--quiet", "HEAD", "--", "models", "training", "benchmarks/*.py"], cwd=root
+        )
+    except OSError:
+        return "unknown"
+    return head.stdout.strip() + ("+" if changed.returncode else "") if head.returncode == 0 else "unknown"
+
+
+def now() -> str:
+    """Return the time in UTC, to the minute."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,87 @@
+"""One small network learns what several know (Hinton et al. 2015): names that they invent, labelled with their mean
+probabilities. A list of names is short; what its models can say about names that nobody listed is without end.
+
+Names and labels are made here; the learning is the ordinary `Trainer`'s.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models import Draft, Kernels, Vocabulary
+from models.manifest import DataRecord
+from models.networks import Network
+from models.publication import draft_generator
+from training.dataset import Batch, Examples, NameBatches, Rows
+from training.ensemble import Ensemble
+
+# Names labelled at a time.
+CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Names with what the teachers say at each of their positions: `probabilities` (N, V) float32."""
+
+    examples: Examples
+    probabilities: Tensor
+
+
+def imagined(
+    network: Network, vocabulary: Vocabulary, longest: int, kernels: Kernels, count: int, seed: int
+) -> list[str]:
+    """Return `count` names of at most `longest` characters that `network` invents at temperature 1, repeats and all."""
+    record = DataRecord(title="a teacher's names", sha256="0" * 64, names=1, longest=longest, split_seed=0)
+    draft = Draft(
+        dataset="teacher",
+        config=network.config,
+        vocabulary=vocabulary,
+        parameters=network.parameter_count,
+        data=record,
+        seed=seed,
+        metrics={},
+        training={},
+        arrays=network.to_arrays(),
+        names=(),
+        files={},
+    )
+    return draft_generator(draft, kernels).generate(count, seed=seed, unique=False).names
+
+
+def lessons(names: Sequence[str], vocabulary: Vocabulary, teachers: Ensemble) -> Lessons:
+    """Return `names` labelled by `teachers`."""
+    examples = Examples.of(names, vocabulary)
+    chunks = []
+    for first in range(0, len(examples), CHUNK):
+        rows = examples.names_at(torch.arange(first, min(first + CHUNK, len(examples))))
+        chunks.append(teachers.names(rows.ids, rows.positions).exp())
+    return Lessons(examples, torch.cat(chunks))
+
+
+@dataclass(frozen=True)
+class TaughtRows:
+    """Whole names laid end to end, with the teachers' probabilities in place of the characters: targets (N, V)."""
+
+    rows: Rows
+    targets: Tensor
+
+    def logits(self, network: Network) -> Tensor:
+        return network.names(self.rows.ids, self.rows.positions)
+
+
+class TaughtBatches(NameBatches):
+    """Batches of labelled names: each pass goes once through all of them, in a new order."""
+
+    def __init__(
+        self, lessons: Lessons, batch_size: int, generator: torch.Generator, device: torch.device | str = "cpu"
+    ) -> None:
+        super().__init__(lessons.examples, batch_size, generator, device)
+        self.probabilities = lessons.probabilities
+
+    def draw(self) -> Batch:
+        """Return the next batch."""
+        which = self.choose()
+        targets = self.probabilities[self.examples.row_numbers(which)].to(self.device)
+        return TaughtRows(self.examples.names_at(which, self.device), targets)
