@@ -2,9 +2,9 @@
 
     python -m benchmarks.training path/to/names.txt [--recipes fast,lecture] [--threads 2] [--resume]
 
-Two tables: seconds of training until the dev loss on names.txt, split as in the lectures, is at most 2.00 (imports and dev
-losses are counted apart, the clock starts at the first step), and seconds from the start of `train --preset fast` to a
-published version, for lists of 30,000 and of 3,000 names. Every measurement runs in a process of its own.
+Two tables: seconds of training until the dev loss on names.txt, split as in the lectures, is at most 2.00 (imports and
+dev losses are counted apart, the clock starts at the first step), and seconds from the start of `train --preset fast`
+to a published version, for lists of 30,000 and of 3,000 names. Every measurement runs in a process of its own.
 """
 
 import json

@@ -15,7 +15,7 @@ Activation = Literal["tanh", "relu"]
 WHOLE_NAME = 64
 ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
 
-Dropped = Annotated[float, Field(ge=0, lt=1)]
+Dropped = Annotated[float, Field(ge=0, le=0.95)]
 Width = Annotated[int, Field(ge=1, le=2048)]
 
 

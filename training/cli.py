@@ -15,11 +15,11 @@ from models.inference.sampler import MAX_SEED
 from models.spelling import capitalize
 from training.config import TrainingConfig, load_config
 from training.corpus import own_corpus, shipped_corpus
-from training.device import DEVICES, choose_device
+from training.device import choose_device
 from training.draft import finish
 from training.errors import Interrupted, TrainingError
 from training.interruption import stop_requests
-from training.options import hyperparameter_options, kernels_option, store_option
+from training.options import hyperparameter_options, kernels_option, processor_options, store_option
 from training.places import open_registry, run_folder
 from training.progress import progress_on
 from training.publish import publish
@@ -52,9 +52,6 @@ def _end(message: str, code: int) -> NoReturn:
     raise click.exceptions.Exit(code)
 
 
-device_option = click.option("--device", type=click.Choice(DEVICES), default="cpu", help="Processor that trains.")
-
-
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
     """Train models that invent names, and look at what was published."""
@@ -68,7 +65,7 @@ def main() -> None:
 @click.option("--dry-run", is_flag=True, help="Train and show, publish nothing.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run.")
 @click.option("--runs", type=click.Path(path_type=Path), envvar="NAMEWAVE_RUNS", help="Folder of interrupted runs.")
-@device_option
+@processor_options
 @store_option
 @kernels_option
 @hyperparameter_options
@@ -104,6 +101,7 @@ def _prepare(
     store: Path,
     preset: str,
     device: str,
+    threads: int,
     runs: Path | None,
     resume: bool,
     **hyperparameters: object,
@@ -113,7 +111,7 @@ def _prepare(
     config = load_config(preset, called, chosen)
     seed = config.split_seed
     corpus = shipped_corpus(called, seed) if data is None else own_corpus(data, called, seed)
-    job = Job(corpus, config, preset, choose_device(device))
+    job = Job(corpus, config, preset, choose_device(device, threads))
     return job, RunState(run_folder(runs, store, called, preset), corpus.sha256, config), resume
 
 
@@ -156,15 +154,15 @@ def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:
 
 @main.command()
 @click.argument("reference")
-@device_option
+@processor_options
 @store_option
 @kernels_option
-def evaluate(reference: str, device: str, store: Path, kernels: Path | None) -> None:
+def evaluate(reference: str, device: str, threads: int, store: Path, kernels: Path | None) -> None:
     """Compute the losses of a published version anew: REFERENCE is human, human/wavenet or human/wavenet@2."""
     version = _resolve(reference, store, kernels)
     console = Console()
     console.print(version.reference)
-    show_losses(console, published_losses(version, choose_device(device)), version.manifest.metrics)
+    show_losses(console, published_losses(version, choose_device(device, threads)), version.manifest.metrics)
 
 
 @main.command()
@@ -207,17 +205,17 @@ def list_versions(store: Path, kernels: Path | None) -> None:
 
 
 @main.command()
-@device_option
+@processor_options
 @store_option
 @kernels_option
-def release(device: str, store: Path, kernels: Path | None) -> None:
+def release(device: str, threads: int, store: Path, kernels: Path | None) -> None:
     """Train and publish everything that ships (the project itself does so with --store models/artifacts)."""
     console, ready = Console(), prepare(kernels)
     registry = open_registry(store, ready)
     release_all(
         registry,
         ready,
-        choose_device(device),
+        choose_device(device, threads),
         lambda job: _run(job, console),
         lambda line: console.print(Text(line), soft_wrap=True),
     )

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from models import ModelConfig
 from training.config import TrainingConfig
 from training.constraints import allowed, option
+from training.device import DEVICES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -19,8 +20,10 @@ SHAPES = {
     "block_size": "Characters of context.",
     "n_embd": "Width of a character's embedding.",
     "n_hidden": "Width of a hidden layer.",
-    "n_layers": "Hidden layers of an mlp.",
+    "n_layers": "Hidden layers of an mlp, or layers of an lstm.",
     "activation": "What follows each hidden layer.",
+    "dropout": "Share of hidden numbers left out at random while training.",
+    "input_dropout": "Share of embedded numbers left out at random while training.",
 }
 
 
@@ -54,6 +57,21 @@ def hyperparameter_options(command: Command) -> Command:
         kind = Hyperparameter(model, field)
         command = click.option(option(field), field, type=kind, help=f"{text} [{kind.allowed}]")(command)
     return command
+
+
+def processor_options(command: Command) -> Command:
+    """Add --device and --threads: what trains."""
+    device = click.option(
+        "--device", type=click.Choice(DEVICES), default="cpu", show_default=True, help="Processor that trains."
+    )
+    threads = click.option(
+        "--threads",
+        type=click.IntRange(1, 256),
+        default=1,
+        show_default=True,
+        help="Threads on the CPU. Another number gives other, equally good weights.",
+    )
+    return device(threads(command))
 
 
 def store_option(command: Command) -> Command:

@@ -87,14 +87,19 @@ class Trainer:
         gradients = torch.autograd.grad(loss + self._penalty(), self.parameters)
         value = loss.item()
         if not math.isfinite(value):
-            raise TrainingError(
-                f"The loss is no number any more at step {self.step + 1}: the steps are too large. "
-                f"Lower --learning-rate (now {self.config.learning_rate:g}) or set --grad-clip 1."
-            )
+            raise TrainingError(self._divergence())
         if self.config.grad_clip:
             clip(gradients, self.config.grad_clip)
         self.optimizer.step(gradients, rate)
         return value
+
+    def _divergence(self) -> str:
+        last = f"{self.history.losses[-1]:.4f} a step before" if self.history.losses else "never one"
+        return (
+            f"The loss is no number any more at step {self.step + 1:,} of {self.total:,} (it was {last}): the steps "
+            f"are too large, and nothing is published. Lower --learning-rate (now {self.config.learning_rate:g}) or set "
+            "--grad-clip 1."
+        )
 
     def _penalty(self) -> Tensor | float:
         if not self.config.l2:

@@ -1,0 +1,99 @@
+"""Ensembles and distillation: the mean of probabilities, labels in their places, a student that learns from them."""
+
+import pytest
+import torch
+
+from models import Kernels, ModelConfig, Vocabulary
+from models.networks import Network, build_model
+from training.config import TrainingConfig
+from training.dataset import Examples
+from training.distillation import TaughtBatches, TaughtRows, imagined, lessons
+from training.ensemble import Ensemble
+from training.evaluation import mean_loss, name_losses
+from training.loss import surprise
+from training.trainer import Trainer
+
+CONFIG = ModelConfig(architecture="lstm", block_size=64, n_embd=6, n_hidden=10)
+
+
+@pytest.fixture
+def teachers(made_up_names: tuple[str, ...]) -> tuple[Ensemble, Vocabulary]:
+    """Three networks that nobody trained, with lively logits."""
+    vocabulary = Vocabulary.of(made_up_names)
+    members = [build_model(CONFIG, len(vocabulary), torch.Generator().manual_seed(seed)) for seed in range(3)]
+    for member in members:
+        member.state_dict()["output.weight"].mul_(5)
+    return Ensemble(members), vocabulary
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_members(teachers: tuple[Ensemble, Vocabulary]) -> None:
+    """The softmax of its logits is the plain mean of the members' softmaxes, and its loss is never above their mean."""
+    ensemble, vocabulary = teachers
+    examples = Examples.of(("kaloren", "tu", "velorne"), vocabulary)
+    rows = examples.rows
+    each = [torch.softmax(member.names(rows.ids, rows.positions), 1) for member in ensemble.members]
+    ours = torch.softmax(ensemble.names(rows.ids, rows.positions), 1)
+    torch.testing.assert_close(ours, torch.stack(each).mean(0))
+    losses = torch.stack([name_losses(member, examples) for member in ensemble.members])
+    assert (name_losses(ensemble, examples) <= losses.mean(0)).all()
+    assert ensemble.parameter_count == 3 * ensemble.members[0].parameter_count
+
+
+def test_labels_lie_where_their_characters_do(teachers: tuple[Ensemble, Vocabulary]) -> None:
+    """In every batch each row's probabilities are what the teachers say there, names in any order."""
+    ensemble, vocabulary = teachers
+    names = ("kaloren", "tu", "velorne", "mi", "sha", "dri") * 200
+    batches = TaughtBatches(lessons(names, vocabulary, ensemble), 100, torch.Generator().manual_seed(1))
+    seen = 0
+    for _ in range(len(batches)):
+        batch = batches.draw()
+        assert isinstance(batch, TaughtRows)
+        expected = torch.softmax(ensemble.names(batch.rows.ids, batch.rows.positions), 1)
+        torch.testing.assert_close(batch.targets, expected)
+        seen += len(batch.targets)
+    assert seen == sum(len(name) + 1 for name in names)
+
+
+def test_the_loss_against_probabilities_is_the_cross_entropy() -> None:
+    """With one-hot probabilities it is the loss against characters; with any, torch's cross-entropy."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(9, 5, generator=generator)
+    characters = torch.randint(0, 5, (9,), generator=generator)
+    one_hot = torch.nn.functional.one_hot(characters, 5).float()
+    torch.testing.assert_close(surprise(logits, one_hot), surprise(logits, characters))
+    soft = torch.softmax(torch.randn(9, 5, generator=generator), 1)
+    expected = torch.nn.functional.cross_entropy(logits, soft, reduction="none")
+    torch.testing.assert_close(surprise(logits, soft), expected)
+
+
+def distance(student: Network, ensemble: Ensemble, examples: Examples) -> float:
+    """The mean Kullback-Leibler divergence from the teachers to the student, in nats per character."""
+    rows = examples.rows
+    taught = torch.softmax(ensemble.names(rows.ids, rows.positions), 1)
+    student.eval()
+    with torch.no_grad():
+        own = torch.log_softmax(student.names(rows.ids, rows.positions), 1)
+    return float((taught * (taught.log() - own)).sum(1).mean())
+
+
+def test_a_student_comes_close_to_its_teachers(teachers: tuple[Ensemble, Vocabulary], kernels: Kernels) -> None:
+    """A student that sees only what the teachers invented and said loses nine tenths of its distance to them, on names
+    of theirs that it never saw; what they invent repeats itself by seed.
+    """
+    ensemble, vocabulary = teachers
+    member = ensemble.members[0]
+    names = imagined(member, vocabulary, 10, kernels, 1500, seed=4)
+    assert names == imagined(member, vocabulary, 10, kernels, 1500, seed=4)
+    assert len(names) == 1500
+    assert max(map(len, names)) <= 10
+    taught = lessons(names, vocabulary, ensemble)
+    config = TrainingConfig(model=CONFIG, batch_size=64, passes=8, learning_rate=0.02)
+    student = build_model(CONFIG, len(vocabulary), torch.Generator().manual_seed(9))
+    unseen = Examples.of(imagined(ensemble.members[1], vocabulary, 10, kernels, 300, seed=5), vocabulary)
+    before = distance(student, ensemble, unseen)
+    generator = torch.Generator().manual_seed(1)
+    trainer = Trainer(student, config, taught.examples, unseen, generator, batches=TaughtBatches(taught, 64, generator))
+    for _ in trainer.fit():
+        pass
+    assert distance(student, ensemble, unseen) < before / 10
+    assert mean_loss(student, unseen) == pytest.approx(mean_loss(ensemble, unseen), abs=0.05)
