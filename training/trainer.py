@@ -94,10 +94,11 @@ class Trainer:
         return value
 
     def _divergence(self) -> str:
+        rate = f"{self.config.learning_rate:g}"
         last = f"{self.history.losses[-1]:.4f} a step before" if self.history.losses else "never one"
         return (
             f"The loss is no number any more at step {self.step + 1:,} of {self.total:,} (it was {last}): the steps "
-            f"are too large, and nothing is published. Lower --learning-rate (now {self.config.learning_rate:g}) or set "
+            f"are too large, and nothing is published. Lower --learning-rate (now {rate}) or set "
             "--grad-clip 1."
         )
 
