@@ -182,11 +182,21 @@ class ModelPage(ModelSummary):
     files: dict[str, str] = Field(description="Addresses of the version's files.")
 
 
+class AliasReason(BaseModel):
+    """Why an alias was moved."""
+
+    alias: str = Field(examples=["human default"])
+    target: str = Field(examples=["lstm@2"])
+    reason: str
+    at: str = Field(description="When, in UTC.")
+
+
 class Models(BaseModel):
-    """All versions, the movable aliases, and what was refused, with the reason."""
+    """All versions, the movable aliases with the reasons of their moves, and what was refused, with the reason."""
 
     models: list[ModelSummary]
     aliases: dict[str, dict[str, Any]]
+    reasons: list[AliasReason] = Field(description="The last move of each alias that was moved by hand.")
     refused: dict[str, str]
 
 

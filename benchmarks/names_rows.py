@@ -17,7 +17,7 @@ from models.networks import Network, bigram_by_counting, build_model
 from training.config import TrainingConfig, load_config
 from training.dataset import Batches, Examples
 from training.device import choose_device
-from training.distillation import TaughtBatches, imagined, lessons
+from training.distillation import IMAGINED, TaughtBatches, imagined, lessons
 from training.ensemble import Ensemble
 from training.errors import TrainingError
 from training.evaluation import name_losses
@@ -26,8 +26,6 @@ from training.trainer import Step, Trainer
 
 Show = Callable[[Step], None]
 PARTS = ("train", "dev", "test")
-# Names that each teacher invents for one student.
-IMAGINED = 60_000
 
 
 @dataclass(frozen=True)

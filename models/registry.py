@@ -160,6 +160,11 @@ class ModelRegistry:
                 lines.append(str(error))
         return lines
 
+    def reasons(self) -> list[Reason]:
+        """Return why each alias that was moved by hand points where it does: its last move, later stores winning."""
+        last = {reason.alias: reason for aliases in self._now.aliases for reason in aliases.reasons}
+        return list(last.values())
+
     def publish(self, draft: Draft) -> Manifest:
         """Publish `draft` into the last store and read the stores again. See `publication.publish`."""
         manifest = publish(draft, self.stores, self.kernels, datetime.now(UTC))

@@ -19,6 +19,8 @@ from training.ensemble import Ensemble
 
 # Names labelled at a time.
 CHUNK = 1024
+# Names that each teacher invents, unless another number is given.
+IMAGINED = 60_000
 
 
 @dataclass(frozen=True)

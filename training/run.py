@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 import torch
 
+from models import Kernels
 from models.networks import Network, bigram_by_counting, build_model
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.dataset import Examples
+from training.dataset import Batches, Examples
+from training.distillation import IMAGINED, TaughtBatches, imagined, lessons
+from training.ensemble import Ensemble
 from training.errors import Interrupted, TrainingError
 from training.evaluation import split_losses
 from training.history import History
@@ -25,13 +28,24 @@ SAVE_EVERY = 60.0
 
 
 @dataclass(frozen=True)
+class Teaching:
+    """Who teaches, by name and as networks in evaluation mode, and how many names each of them invents for it."""
+
+    names: tuple[str, ...]
+    networks: tuple[Network, ...]
+    kernels: Kernels
+    imagined: int = IMAGINED
+
+
+@dataclass(frozen=True)
 class Job:
-    """What is to be trained, on what, and where."""
+    """What is to be trained, on what, and where; with a `teaching`, on what its teachers say instead of the list."""
 
     corpus: Corpus
     config: TrainingConfig
     preset: str
     device: torch.device
+    teaching: Teaching | None = None
 
 
 @dataclass(frozen=True)
@@ -66,11 +80,25 @@ def run(job: Job, watch: Watch) -> Outcome:
     network.to(job.device)
     split, vocabulary = job.corpus.split, job.corpus.vocabulary
     train, dev = (Examples.of(names, vocabulary) for names in (split.train, split.dev))
-    trainer = Trainer(network, job.config, train, dev, generator, job.device)
+    batches = None if job.teaching is None else _taught(job, job.teaching)
+    trainer = Trainer(network, job.config, train, dev, generator, job.device, batches)
     seconds = _drive(trainer, watch)
     losses = split_losses(network, split, vocabulary, job.device)
     network.to("cpu")
     return Outcome(job, network, losses, trainer.history, trainer.best_step, seconds)
+
+
+def _taught(job: Job, teaching: Teaching) -> Batches:
+    """Return batches of the list and of as many names as the teachers invent, with what they say about each."""
+    corpus, seed = job.corpus, job.config.seed
+    longest = max(map(len, corpus.names))
+    names = list(corpus.split.train)
+    for i, teacher in enumerate(teaching.networks):
+        stream = seed * len(teaching.networks) + i
+        names += imagined(teacher, corpus.vocabulary, longest, teaching.kernels, teaching.imagined, stream)
+    labelled = lessons(names, corpus.vocabulary, Ensemble(teaching.networks))
+    generator = torch.Generator().manual_seed(seed)
+    return TaughtBatches(labelled, job.config.batch_size, generator, job.device)
 
 
 def _count(job: Job, watch: Watch) -> Outcome:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Response
 
 from app.dependencies import Running
 from app.errors import responses
-from app.schemas import DatasetSummary, ModelPage, Models, ModelSummary
+from app.schemas import AliasReason, DatasetSummary, ModelPage, Models, ModelSummary
 from models import ModelError, ModelRegistry, Version
 
 router = APIRouter(tags=["models"])
@@ -31,11 +31,12 @@ async def datasets(running: Running) -> list[DatasetSummary]:
 
 @router.get("/models", summary="Models")
 async def models(running: Running) -> Models:
-    """List all versions with their losses, the aliases, and versions that were refused, with the reason."""
+    """List all versions with their losses, the aliases and why they were moved, and what was refused and why."""
     registry = running.registry
     return Models(
         models=[_summary(version) for version in registry.versions()],
         aliases={name: registry.aliases(name).as_json() for name in registry.datasets()},
+        reasons=[AliasReason(**reason.model_dump()) for reason in registry.reasons()],
         refused=refused(registry),
     )
 
