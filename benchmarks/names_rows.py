@@ -65,7 +65,9 @@ ROWS: dict[str, Row] = {
         about="its best step kept, as always",
     ),
     "ensemble": Row("averaged", against="lstm", about="mean of 3 lstm and 2 gated_wavenet"),
-    "distilled": Row("distilled", "student", (1, 2, 3), against="lstm", about="one lstm taught by the ensemble"),
+    "distilled": Row(
+        "distilled", "lstm-student-large", (1, 2, 3), against="lstm", about="one lstm taught by the ensemble"
+    ),
 }
 MEMBERS = (("lstm", 1), ("lstm", 2), ("lstm", 3), ("gated_wavenet", 1), ("gated_wavenet", 2))
 

@@ -1,12 +1,13 @@
 """The data room: which lists ship, and how text becomes clean names. This face re-exports; nothing is done here."""
 
-from data.catalog import CATALOG, DataSet, find
+from data.catalog import CATALOG, RELATIVES, DataSet, find
 from data.names import MAX_LENGTH, MIN_NAMES, NameList, NameListError, Split, load_names, split_names
 
 __all__ = [
     "CATALOG",
     "MAX_LENGTH",
     "MIN_NAMES",
+    "RELATIVES",
     "DataSet",
     "NameList",
     "NameListError",

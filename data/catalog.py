@@ -54,7 +54,19 @@ _ANIMAL = DataSet(
     sha256="a8b9648053bbe427755393fb424fc340cb375f293bb0d1472a107af138883ba9",
 )
 
+# Not a data set that anyone is offered names of: what a network learns from before it sees the animals.
+RELATIVES = DataSet(
+    name="relatives",
+    title="Words spelled like animal names, and none of them",
+    file=_FOLDER / "relatives.txt",
+    licence=_ANIMAL.licence,
+    source="WordNet nouns, words of NCBI Taxonomy common names and its Latin names; packages as of the animal list",
+    sha256="2e9dbca77dd8f4dcad0ec54d1d624f225a5c8459b37fa0672d944878f8057052",
+)
+
 CATALOG: Mapping[str, DataSet] = MappingProxyType({data_set.name: data_set for data_set in (_HUMAN, _ANIMAL)})
+
+LISTS: Mapping[str, DataSet] = MappingProxyType({**CATALOG, RELATIVES.name: RELATIVES})
 
 
 def find(name: str) -> DataSet:

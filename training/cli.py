@@ -24,7 +24,7 @@ from training.places import open_registry, run_folder
 from training.progress import progress_on
 from training.publish import publish
 from training.published import published_losses
-from training.release import release_all
+from training.release import Hall, release_all
 from training.report import show_losses, show_names, show_publication, show_versions
 from training.resume import RunState
 from training.run import Job, Outcome, Watch, run
@@ -214,8 +214,10 @@ def release(device: str, threads: int, store: Path, kernels: Path | None) -> Non
     registry = open_registry(store, ready)
     release_all(
         registry,
-        ready,
-        choose_device(device, threads),
-        lambda job: _run(job, console),
-        lambda line: console.print(Text(line), soft_wrap=True),
+        Hall(
+            lambda job: _run(job, console),
+            lambda line: console.print(Text(line), soft_wrap=True),
+            choose_device(device, threads),
+            ready,
+        ),
     )

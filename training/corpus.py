@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from data import CATALOG, NameListError, Split, find, load_names, split_names
+from data import CATALOG, RELATIVES, NameListError, Split, find, load_names, split_names
 from models import Vocabulary
 from models.aliases import REASONS
 from models.manifest import DataRecord
@@ -63,6 +63,22 @@ def shipped_corpus(name: str, split_seed: int) -> Corpus:
         licence=entry.licence,
         source=entry.source,
         notice=entry.notice,
+        summary=names.summary(),
+    )
+
+
+def relatives_corpus(split_seed: int) -> Corpus:
+    """Return the words that a network learns from before it sees the animals. Raises `NameListError`."""
+    names = load_names(RELATIVES.file)
+    return Corpus(
+        dataset=RELATIVES.name,
+        title=RELATIVES.title,
+        names=names.names,
+        sha256=names.sha256,
+        split_seed=split_seed,
+        licence=RELATIVES.licence,
+        source=RELATIVES.source,
+        notice=CATALOG["animal"].notice,
         summary=names.summary(),
     )
 

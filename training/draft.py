@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from models import Draft, Kernels
+from models import Draft, Kernels, NameGenerator
 from models.publication import draft_generator
 from training.card import Card, write_card
+from training.dataset import Examples
+from training.evaluation import name_losses
 from training.invention import Invention, inventions
 from training.plots import loss_plot
+from training.quality import measure, quality_rows, yardstick
 from training.run import Outcome
+
+# Names that the quality is measured on, and their seed: another one than that of the names shown.
+SAMPLES, QUALITY_SEED = 2000, 1
 
 
 @dataclass(frozen=True)
@@ -19,11 +25,16 @@ class Finished:
     inventions: list[Invention]
 
 
-def finish(outcome: Outcome, kernels: Kernels, comparison: Sequence[str] = ()) -> Finished:
-    """Return the draft with its card and, for a run of steps, its plot. `comparison`: lines for the card."""
+def finish(outcome: Outcome, kernels: Kernels, comparison: Sequence[str] = (), samples: int = SAMPLES) -> Finished:
+    """Return the draft with its card and, for a run of steps, its plot.
+
+    `comparison`: lines for the card; `samples`: how many names the quality in the card is measured on.
+    """
     bare = _bare_draft(outcome)
-    drawn = inventions(draft_generator(bare, kernels))
-    files = {"card.md": _card(outcome, drawn, comparison).encode()}
+    generator = draft_generator(bare, kernels)
+    drawn = inventions(generator)
+    quality = _quality(outcome, generator, samples)
+    files = {"card.md": _card(outcome, drawn, comparison, quality).encode()}
     if outcome.history.losses:
         files["loss.png"] = _plot(outcome)
     return Finished(replace(bare, files=files), drawn)
@@ -40,7 +51,7 @@ def _bare_draft(outcome: Outcome) -> Draft:
         data=job.corpus.record(),
         seed=job.config.seed,
         metrics=outcome.losses,
-        training={"preset": job.preset, **hyperparameters, "best_step": outcome.best_step},
+        training={"preset": job.preset, **job.origin(), **hyperparameters, "best_step": outcome.best_step},
         arrays=outcome.network.to_arrays(),
         names=job.corpus.names,
         files={},
@@ -53,7 +64,20 @@ def _plot(outcome: Outcome) -> bytes:
     return loss_plot(outcome.history, title, outcome.best_step)
 
 
-def _card(outcome: Outcome, drawn: Sequence[Invention], comparison: Sequence[str]) -> str:
+def _quality(outcome: Outcome, generator: NameGenerator, samples: int) -> Sequence[tuple[str, ...]]:
+    """Return the card's rows on the names at temperature 1; none for a model that does not end its names."""
+    corpus = outcome.job.corpus
+    names = generator.generate(samples, seed=QUALITY_SEED, unique=False).names
+    if not names:
+        return ()
+    losses = name_losses(outcome.network, Examples.of(names, corpus.vocabulary))
+    model = measure(names, corpus.split.train, corpus.split.dev)
+    return quality_rows(model, yardstick(corpus.split.train, corpus.split.dev), -float(losses.mean()))
+
+
+def _card(
+    outcome: Outcome, drawn: Sequence[Invention], comparison: Sequence[str], quality: Sequence[tuple[str, ...]]
+) -> str:
     return write_card(
         Card(
             corpus=outcome.job.corpus,
@@ -66,5 +90,7 @@ def _card(outcome: Outcome, drawn: Sequence[Invention], comparison: Sequence[str
             inventions=drawn,
             has_plot=bool(outcome.history.losses),
             comparison=comparison,
+            quality=quality,
+            origin=outcome.job.origin(),
         )
     )

@@ -107,6 +107,7 @@ def quality_rows(model: Quality, real: Quality, log_prob: float) -> list[tuple[s
     `log_prob`: mean natural logarithm of the probability of one drawn name.
     """
     return [
+        ("names drawn", f"{model.count:,}", f"{real.count:,}", ""),
         ("new", f"{model.new:.1%}", f"{real.new:.1%}", "share that the train part does not hold"),
         ("repeated", f"{model.repeated:.2%}", f"{real.repeated:.2%}", "share that came before in the same sample"),
         ("lengths", f"{model.lengths:.4f}", f"{real.lengths:.4f}", "distance of the lengths to the dev names', 0 to 1"),

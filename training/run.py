@@ -22,6 +22,7 @@ from training.history import History
 from training.progress import Clock
 from training.resume import RunState, Saved
 from training.trainer import Step, Trainer
+from training.transfer import Start, begin
 
 # Seconds between two states kept during a run: what a power cut can cost.
 SAVE_EVERY = 60.0
@@ -39,13 +40,21 @@ class Teaching:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be trained, on what, and where; with a `teaching`, on what its teachers say instead of the list."""
+    """What is to be trained, on what, and where; from fresh weights or those of a `start`; with a `teaching`, on what
+    its teachers say instead of the list.
+    """
 
     corpus: Corpus
     config: TrainingConfig
     preset: str
     device: torch.device
     teaching: Teaching | None = None
+    start: Start | None = None
+
+    def origin(self) -> dict[str, str]:
+        """Return where the run got its knowledge from, beside the list, as a manifest keeps it."""
+        start = {"start": self.start.name} if self.start else {}
+        return start | ({"teachers": ", ".join(self.teaching.names)} if self.teaching else {})
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,8 @@ def run(job: Job, watch: Watch) -> Outcome:
         return _count(job, watch)
     generator = torch.Generator().manual_seed(job.config.seed)
     network = build_model(job.config.model, len(job.corpus.vocabulary), generator)
+    if job.start is not None:
+        begin(network, job.corpus.vocabulary, job.start)
     network.to(job.device)
     split, vocabulary = job.corpus.split, job.corpus.vocabulary
     train, dev = (Examples.of(names, vocabulary) for names in (split.train, split.dev))

@@ -15,6 +15,7 @@ _PEOPLE = ("hominid",)
 _GENERIC = frozenset({"baby", "entire", "offspring", "orphan", "young"})
 _WORD = re.compile(r"[a-z]+")
 _COMMON_NAME_LENGTHS = range(3, 17)
+_RELATIVE_LENGTHS = range(3, 19)
 
 
 def wordnet_animals(synsets: Mapping[str, Synset]) -> frozenset[str]:
@@ -35,6 +36,21 @@ def taxonomy_animals(names: Collection[str], words: Collection[str], latin: Coll
     repeated = Counter(name.split()[-1] for name in distinct if " " in name)
     candidates = {name for name in distinct if " " not in name} | {head for head, n in repeated.items() if n >= 2}
     return frozenset(_plain(candidates)) - frozenset(words) - frozenset(latin) - _plurals(heads)
+
+
+def relatives(
+    nouns: Collection[str], names: Iterable[str], latin: Collection[str], animals: Collection[str]
+) -> frozenset[str]:
+    """Return words that are spelled as animal names are, without those names themselves: WordNet's nouns, the words of
+    NCBI's common `names`, and every other one-word Latin name in order, since half of them teach as much as all.
+
+    A network learns from them before it sees the short list of `animals`.
+    """
+    parts = {part for name in names for part in re.split(r"[ \-']+", name)}
+    every = frozenset(nouns) | parts | frozenset(sorted(latin)[::2])
+    return frozenset(word for word in every if _WORD.fullmatch(word) and len(word) in _RELATIVE_LENGTHS) - frozenset(
+        animals
+    )
 
 
 def _plain(words: Iterable[str]) -> Iterable[str]:
