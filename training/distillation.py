@@ -20,7 +20,7 @@ from training.ensemble import Ensemble
 # Names labelled at a time.
 CHUNK = 1024
 # Names that each teacher invents, unless another number is given.
-IMAGINED = 60_000
+IMAGINED = 40_000
 
 
 @dataclass(frozen=True)

@@ -6,43 +6,64 @@ import pytest
 import torch
 
 from models import Kernels, ModelConfig, ModelRegistry
+from training.config import load_config
+from training.corpus import Corpus
 from training.errors import TrainingError
-from training.release import release_all
+from training.kneser_ney import KneserNey
+from training.release import PRESETS, Contest, Hall, gap_to_counts, release_all
 from training.run import Job, Outcome, Watch, run
 
+LSTM = ModelConfig(architecture="lstm", block_size=64, n_embd=4, n_hidden=32)
 SMALL = {
-    "wavenet": ModelConfig(architecture="wavenet", block_size=4, n_embd=4, n_hidden=24),
-    "mlp": ModelConfig(architecture="mlp", block_size=2, n_embd=2, n_hidden=4),
     "bigram": ModelConfig(architecture="bigram", block_size=1),
+    "mlp": ModelConfig(architecture="mlp", block_size=2, n_embd=2, n_hidden=4),
+    "wavenet": ModelConfig(architecture="wavenet", block_size=4, n_embd=4, n_hidden=24),
+    "gated_wavenet": ModelConfig(architecture="gated_wavenet", block_size=4, n_embd=8, n_hidden=16),
+    "lstm": LSTM,
+    "lstm-student": LSTM,
 }
+STEPS = {"bigram": 0, "mlp": 25, "wavenet": 80, "gated_wavenet": 150, "lstm": 150, "lstm-student": 200}
 
 
 def run_small(job: Job, smoothing: float) -> Outcome:
-    """The job on 300 of its names and a small network: the wavenet for long, the mlp for a short while."""
-    steps = {"wavenet": 80, "mlp": 25, "bigram": 0}[job.preset]
-    changes = {"model": SMALL[job.preset], "steps": steps, "eval_every": 20, "batch_size": 64, "smoothing": smoothing}
-    changes |= {"learning_rate": 0.02, "weight_decay": 0.0}
+    """The job on 300 of its names and a small network: the mlp for a short while, the better ones for longer."""
+    changes = {"model": SMALL[job.preset], "steps": STEPS[job.preset], "eval_every": 25, "batch_size": 64}
+    changes |= {"learning_rate": 0.02, "weight_decay": 0.0, "smoothing": smoothing}
     small = replace(job, corpus=replace(job.corpus, names=job.corpus.names[:300]))
     small = replace(small, config=job.config.model_copy(update=changes))
     return run(small, Watch(lambda step: None, lambda: False, lambda: 0.0))
 
 
-def test_everything_is_published_best_first_with_its_comparison(registry: ModelRegistry, kernels: Kernels) -> None:
-    """Both data sets get all three architectures, wavenet as default, and cards with gap and standard error."""
-    lines: list[str] = []
+def hall(kernels: Kernels, smoothing: float, lines: list[str]) -> Hall:
+    """A hall where everything is small."""
     cpu = torch.device("cpu")
-    manifests = release_all(registry, kernels, cpu, lambda job: run_small(job, 1000.0), lines.append)
-    expected = [f"{d}/{a}@1" for d in ("human", "animal") for a in ("wavenet", "mlp", "bigram")]
-    assert [manifest.reference for manifest in manifests] == expected
-    assert registry.aliases("human").default == registry.aliases("animal").default == "wavenet@1"
+    return Hall(lambda job: run_small(job, smoothing), lines.append, cpu, kernels, samples=200, imagined=300)
+
+
+def test_everything_is_published_with_its_comparison(registry: ModelRegistry, kernels: Kernels) -> None:
+    """Both data sets get every model, simplest first, the student as default with its reason, and a card."""
+    lines: list[str] = []
+    manifests = release_all(registry, hall(kernels, 1000.0, lines))
+    models = ["bigram@1", "mlp@1", "wavenet@1", "gated_wavenet@1", "lstm@1", "lstm@2"]
+    assert [m.reference for m in manifests] == [f"{d}/{model}" for d in ("human", "animal") for model in models]
+    assert registry.aliases("human").default == registry.aliases("animal").default == "lstm@2"
+    reasons = {reason.alias: reason.reason for reason in registry.reasons()}
+    assert all("parameters, taught by" in reasons[f"{dataset} default"] for dataset in ("human", "animal"))
     for dataset, words in (("human", "over the dev names"), ("animal", "over 5 split seeds")):
         card = registry.resolve(dataset, "wavenet").file("card.md").decode()
-        assert "better than `mlp` by" in card
-        assert "standard error" in card
-        assert words in card
+        for text in ("better than `mlp` by", "standard error", words, "Kneser-Ney of order 6", "names drawn | 200"):
+            assert text in card
     assert "Over 5 split seeds" in registry.resolve("animal", "bigram").file("card.md").decode()
     assert registry.resolve("animal", "mlp").manifest.data.split_seed == 42
     assert any("split seed 46" in line for line in lines)
+    assert (
+        registry.resolve("animal", "lstm@1").manifest.training["start"]
+        == "an lstm of words spelled like animal names, and none of them"
+    )
+    assert registry.resolve("human", "lstm@1").manifest.training.get("start") is None
+    taught = registry.resolve("human", "lstm@2")
+    assert taught.manifest.training["teachers"] == "the human/lstm beside it, the human/gated_wavenet beside it"
+    assert "It learned what its teachers say" in taught.file("card.md").decode()
 
 
 def test_a_model_that_does_not_beat_the_simpler_one_stops_the_release(
@@ -50,5 +71,21 @@ def test_a_model_that_does_not_beat_the_simpler_one_stops_the_release(
 ) -> None:
     """An mlp that was hardly trained loses to a fair bigram: the release ends, and nothing was published."""
     with pytest.raises(TrainingError, match="mlp does not beat bigram"):
-        release_all(registry, kernels, torch.device("cpu"), lambda job: run_small(job, 0.1), lambda line: None)
+        release_all(registry, hall(kernels, 0.1, []))
     assert registry.datasets() == []
+
+
+def test_every_preset_must_beat_one_that_comes_before_it() -> None:
+    """Each model is compared with one that was held already, so that no comparison is missing."""
+    names = list(PRESETS)
+    assert all(simpler in names[: names.index(preset)] for preset, simpler in PRESETS.items() if simpler)
+
+
+def test_the_gap_to_counts_is_the_difference_of_mean_losses(corpus: Corpus) -> None:
+    """On one split the gap is Kneser-Ney's loss on dev less the model's, in nats per character."""
+    cpu = torch.device("cpu")
+    outcome = run_small(Job(corpus, load_config("wavenet", "elves", {}), "wavenet", cpu), 1.0)
+    dev = corpus.split.dev
+    counts = float(KneserNey.fit(corpus.split.train, corpus.vocabulary).name_losses(dev).sum())
+    counts /= sum(len(name) + 1 for name in dev)
+    assert gap_to_counts(Contest("wavenet", [outcome])).mean == pytest.approx(counts - outcome.losses["dev"], abs=1e-9)
