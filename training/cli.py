@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from data import CATALOG, NameListError
-from models import ModelError, SamplingOptions, Version, prepare
+from models import Kernels, ModelError, ModelRegistry, SamplingOptions, Version, prepare
 from models.inference.sampler import MAX_SEED
 from models.spelling import capitalize
 from training.config import TrainingConfig, load_config
@@ -20,6 +21,7 @@ from training.draft import finish
 from training.errors import Interrupted, TrainingError
 from training.interruption import stop_requests
 from training.options import hyperparameter_options, kernels_option, processor_options, store_option
+from training.origins import find, seen, start_from, taught_by
 from training.places import open_registry, run_folder
 from training.progress import progress_on
 from training.publish import publish
@@ -62,6 +64,8 @@ def main() -> None:
 @click.option("--data", type=click.Path(path_type=Path), help="A list of your own: UTF-8, one name a line.")
 @click.option("--name", help="What your own list is called: a-z, 0-9 and -.")
 @click.option("--preset", default="wavenet", show_default=True, help="Hyperparameters to start from.")
+@click.option("--start", metavar="REFERENCE", help="A version to go on from, as human/lstm: for a short list.")
+@click.option("--teacher", "teachers", metavar="REFERENCE", multiple=True, help="A version to learn from; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Train and show, publish nothing.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run.")
 @click.option("--runs", type=click.Path(path_type=Path), envvar="NAMEWAVE_RUNS", help="Folder of interrupted runs.")
@@ -76,15 +80,18 @@ def train(
     store: Path,
     kernels: Path | None,
     dry_run: bool,
+    start: str | None,
+    teachers: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Train on a list of names and publish a version; hyperparameters are a preset's, changed by options."""
     console = Console()
     called = _dataset_name(dataset, data, name)
     job, state, resume = _prepare(called, data, store, **options)
+    ready = prepare(kernels)
+    job, state = _with_origins(job, state, start, teachers, open_registry(store, ready), ready)
     _announce(console, job, state, resume)
     outcome = _run(job, console, state, resume)
-    ready = prepare(kernels)
     finished = finish(outcome, ready)
     show_losses(console, outcome.losses)
     show_names(console, finished.inventions[-1].names, "New names at temperature 1:")
@@ -115,6 +122,18 @@ def _prepare(
     return job, RunState(run_folder(runs, store, called, preset), corpus.sha256, config), resume
 
 
+def _with_origins(
+    job: Job, state: RunState, start: str | None, teachers: tuple[str, ...], registry: ModelRegistry, kernels: Kernels
+) -> tuple[Job, RunState]:
+    """Return the job with the versions that it goes on from and learns from, and its state's place with them."""
+    if start is not None:
+        begun, config = start_from(start, registry, job.config)
+        job, state = replace(job, start=begun, config=config), replace(state, config=config)
+    if teachers:
+        job = replace(job, teaching=taught_by(teachers, registry, job.corpus, kernels))
+    return job, state
+
+
 def _dataset_name(dataset: str | None, data: Path | None, name: str | None) -> str:
     if (data is None) != (name is None):
         raise click.UsageError("--data and --name belong together: --data my_list.txt --name elves.")
@@ -125,6 +144,12 @@ def _dataset_name(dataset: str | None, data: Path | None, name: str | None) -> s
 
 def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None:
     lines = [f"{job.corpus.dataset}: {job.corpus.summary}", f"preset {job.preset}: {_shape(job.config)}"]
+    if job.start is not None:
+        lines.append(f"goes on from {job.start.name}")
+        if known := seen(job.start, job.corpus):
+            lines.append(f"Note: it has seen {known:,} of the dev and test names; their losses will flatter.")
+    if job.teaching is not None:
+        lines.append(f"taught by {', '.join(job.teaching.names)}")
     left = state.step()
     if left is not None and not resume:
         lines.append(
@@ -143,13 +168,12 @@ def _shape(config: TrainingConfig) -> str:
 
 def _run(job: Job, console: Console, state: RunState | None = None, resume: bool = False) -> Outcome:
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
-        return run(job, Watch(progress.show, is_stopped, time.monotonic, state, resume))
+        watch = Watch(progress.show, is_stopped, time.monotonic, state, resume, lambda line: console.print(Text(line)))
+        return run(job, watch)
 
 
 def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:
-    """Return the version that "human", "human/wavenet" or "human/wavenet@2" means."""
-    registry = open_registry(store, prepare(kernels))
-    return registry.resolve(None, reference) if "/" in reference else registry.resolve(reference)
+    return find(reference, open_registry(store, prepare(kernels)))
 
 
 @main.command()

@@ -59,13 +59,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Watch:
-    """The world around a run: who is shown each step, who may stop it, the clock, and where its state is kept."""
+    """The world around a run: who is shown each step and told of what takes long, who may stop it, the clock, and where
+    its state is kept.
+    """
 
     show: Callable[[Step], None]
     is_stopped: Callable[[], bool]
     clock: Clock
     state: RunState | None = None
     resume: bool = False
+    say: Callable[[str], None] = lambda line: None
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def run(job: Job, watch: Watch) -> Outcome:
     network.to(job.device)
     split, vocabulary = job.corpus.split, job.corpus.vocabulary
     train, dev = (Examples.of(names, vocabulary) for names in (split.train, split.dev))
-    batches = None if job.teaching is None else _taught(job, job.teaching)
+    batches = None if job.teaching is None else _taught(job, job.teaching, watch.say)
     trainer = Trainer(network, job.config, train, dev, generator, job.device, batches)
     seconds = _drive(trainer, watch)
     losses = split_losses(network, split, vocabulary, job.device)
@@ -99,14 +102,16 @@ def run(job: Job, watch: Watch) -> Outcome:
     return Outcome(job, network, losses, trainer.history, trainer.best_step, seconds)
 
 
-def _taught(job: Job, teaching: Teaching) -> Batches:
+def _taught(job: Job, teaching: Teaching, say: Callable[[str], None]) -> Batches:
     """Return batches of the list and of as many names as the teachers invent, with what they say about each."""
     corpus, seed = job.corpus, job.config.seed
     longest = max(map(len, corpus.names))
     names = list(corpus.split.train)
     for i, teacher in enumerate(teaching.networks):
+        say(f"{teaching.names[i]} invents {teaching.imagined:,} names")
         stream = seed * len(teaching.networks) + i
         names += imagined(teacher, corpus.vocabulary, longest, teaching.kernels, teaching.imagined, stream)
+    say(f"the teachers say what they think of {len(names):,} names")
     labelled = lessons(names, corpus.vocabulary, Ensemble(teaching.networks))
     generator = torch.Generator().manual_seed(seed)
     return TaughtBatches(labelled, job.config.batch_size, generator, job.device)

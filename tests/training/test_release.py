@@ -22,7 +22,7 @@ SMALL = {
     "lstm": LSTM,
     "lstm-student": LSTM,
 }
-STEPS = {"bigram": 0, "mlp": 25, "wavenet": 80, "gated_wavenet": 150, "lstm": 150, "lstm-student": 200}
+STEPS = {"bigram": 0, "mlp": 10, "wavenet": 30, "gated_wavenet": 40, "lstm": 60, "lstm-student": 90}
 
 
 def run_small(job: Job, smoothing: float) -> Outcome:

@@ -1,0 +1,54 @@
+"""Published versions that a new run goes on from or is taught by: looked up, checked, loaded as networks."""
+
+from collections.abc import Sequence
+
+from models import Kernels, ModelRegistry, Version
+from training.config import TrainingConfig
+from training.corpus import Corpus
+from training.errors import TrainingError
+from training.published import network_of
+from training.run import Teaching
+from training.transfer import Start
+
+
+def start_from(reference: str, registry: ModelRegistry, config: TrainingConfig) -> tuple[Start, TrainingConfig]:
+    """Return the version as a start, and `config` with its network's shape: dropout and all that is no shape stay.
+
+    Raises `TrainingError` where the version is of another architecture than the preset.
+    """
+    version = find(reference, registry)
+    theirs, mine = version.manifest.config, config.model
+    if theirs.architecture != mine.architecture:
+        raise TrainingError(
+            f"--start is {version.reference}, but the preset's architecture is {mine.architecture}; allowed: a preset "
+            f"of the architecture {theirs.architecture}."
+        )
+    model = theirs.model_copy(update={"dropout": mine.dropout, "input_dropout": mine.input_dropout})
+    start = Start(version.reference, network_of(version), version.manifest.alphabet, version.generator.names)
+    return start, config.model_copy(update={"model": model})
+
+
+def taught_by(references: Sequence[str], registry: ModelRegistry, corpus: Corpus, kernels: Kernels) -> Teaching:
+    """Return the versions as teachers. Raises `TrainingError` where one learned from another list or another split: it
+    would have seen names that the student is judged by.
+    """
+    versions = [find(reference, registry) for reference in references]
+    for version in versions:
+        data = version.manifest.data
+        if (data.sha256, data.split_seed) != (corpus.sha256, corpus.split_seed):
+            raise TrainingError(
+                f"--teacher {version.reference} learned from another list or split (seed {data.split_seed}); allowed "
+                f"are versions of the same list with split seed {corpus.split_seed}: it has seen other dev names."
+            )
+    names = tuple(version.reference for version in versions)
+    return Teaching(names, tuple(network_of(version) for version in versions), kernels)
+
+
+def seen(start: Start, corpus: Corpus) -> int:
+    """Return how many dev and test names the start has learned from: they make the losses look better than they are."""
+    return len(start.names & {*corpus.split.dev, *corpus.split.test})
+
+
+def find(reference: str, registry: ModelRegistry) -> Version:
+    """Return the version that "human", "human/wavenet" or "human/wavenet@2" means. Raises `ModelError`."""
+    return registry.resolve(None, reference) if "/" in reference else registry.resolve(reference)
