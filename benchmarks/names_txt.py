@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks.lists import SPLITS, lecture_split, read_parts
 from benchmarks.names_rows import PARTS, ROWS, Made, Workshop
 from benchmarks.published import PUBLISHED
-from benchmarks.results import Result, commit, here, keep, kept, now, path_of
+from benchmarks.results import Result, commit, console, here, keep, kept, now, path_of
 from training.comparison import names_gap
 from training.dataset import Examples
 from training.errors import TrainingError
@@ -41,20 +41,20 @@ def main(path: Path, split: str, rows: str, resume: bool, with_test: bool) -> No
     chosen = [row.strip() for row in rows.split(",") if row.strip() and row.strip() != "none"]
     if unknown := [row for row in chosen if row not in ROWS]:
         raise click.UsageError(f"--rows has {', '.join(unknown)}; allowed: {', '.join(ROWS)}, none.")
-    benchmark, console, parts = f"names_txt-{split}", Console(), read_parts(path, split)
+    benchmark, screen, parts = f"names_txt-{split}", console(), read_parts(path, split)
     for row in chosen:
         for seed in ROWS[row].seeds:
             if resume and path_of(benchmark, row, seed).is_file():
                 continue
-            console.print(f"{row}, seed {seed}")
-            with progress_on(console, time.monotonic) as progress:
+            screen.print(f"{row}, seed {seed}")
+            with progress_on(screen, time.monotonic) as progress:
                 workshop = Workshop(parts, WORK / benchmark, progress.show)
                 try:
                     made = workshop.make(row, seed)
                 except TrainingError as error:
                     raise click.ClickException(str(error)) from error
             keep(_result(benchmark, row, seed, made, workshop))
-    _show(console, benchmark, with_test)
+    _show(screen, benchmark, with_test)
 
 
 def _result(benchmark: str, row: str, seed: int, made: Made, workshop: Workshop) -> Result:
@@ -83,19 +83,19 @@ def _mean(losses: torch.Tensor, examples: Examples) -> float:
     return float(losses.sum() / examples.lengths.sum())
 
 
-def _show(console: Console, benchmark: str, with_test: bool) -> None:
+def _show(screen: Console, benchmark: str, with_test: bool) -> None:
     results = kept(benchmark)
     table = Table("row", title=f"{benchmark}: nats per character, end token included", title_justify="left")
     shown = PARTS if with_test else PARTS[:2]
-    for head in ("seeds", "parameters", "seconds", *shown, "better than the 6-gram by", "than", "by"):
+    for head in ("runs", "parameters", "seconds", *shown, "gain on 6-gram", "gain on", "by"):
         table.add_column(head, justify="right", no_wrap=True)
     for row, about in ((row, ROWS[row]) for row in ROWS):
         mine = [result for result in results if result.row == row]
         if mine:
             table.add_row(row, *_cells(mine, shown, about.against))
-    console.print(table)
+    screen.print(table)
     if benchmark.endswith("lines"):
-        console.print(_published())
+        screen.print(_published())
 
 
 def _cells(mine: list[Result], shown: tuple[str, ...], against: str) -> list[str]:
@@ -116,7 +116,7 @@ def _gap(mine: list[Result], other: str) -> str:
     if not gaps:
         return ""
     mean, error = (statistics.fmean(column) for column in zip(*gaps, strict=True))
-    return f"{mean:.4f} (se {error:.4f})"
+    return f"{mean:+.4f} ± {error:.4f}"
 
 
 def _published() -> Table:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
 
+# Wide enough for the tables where there is no terminal to ask.
+WIDTH = 130
 FOLDER = Path(__file__).parent / "results"
 
 
@@ -43,6 +46,12 @@ class Result(BaseModel):
     commit: str
     machine: Machine
     measured: str
+
+
+def console() -> Console:
+    """Return where tables go: the terminal, or lines of a fixed width for files."""
+    screen = Console()
+    return screen if screen.is_terminal else Console(width=WIDTH)
 
 
 def path_of(benchmark: str, row: str, seed: int) -> Path:

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.lists import read_parts
-from benchmarks.results import Result, commit, here, keep, kept, now, path_of
+from benchmarks.results import Result, commit, console, here, keep, kept, now, path_of
 from models.networks import build_model
 from training.config import load_config
 from training.dataset import Examples
@@ -116,14 +116,14 @@ def main(path: Path, recipes: str, threads: int, repeat: int, resume: bool, only
     if only is not None:
         click.echo(json.dumps(measure(path, only, threads, time.perf_counter() - time.process_time())))
         return
-    console = Console()
+    screen = console()
     for row, times, make in _plan(path, recipes, threads, repeat):
         for seed in range(1, times + 1):
             if resume and path_of(BENCHMARK, row, seed).is_file():
                 continue
-            with console.status(f"{row}, {seed} of {times}"):
+            with screen.status(f"{row}, {seed} of {times}"):
                 _keep(row, seed, threads, make())
-    _show(console)
+    _show(screen)
 
 
 def _plan(path: Path, recipes: str, threads: int, repeat: int) -> list[tuple[str, int, Callable[[], dict[str, float]]]]:
@@ -169,7 +169,7 @@ def _median(values: list[float]) -> float:
     return ordered[len(ordered) // 2]
 
 
-def _show(console: Console) -> None:
+def _show(screen: Console) -> None:
     results = kept(BENCHMARK)
     table = Table("recipe", title=f"training until dev {GOAL:.2f} on names.txt (medians)", title_justify="left")
     for head in ("runs", "seconds", "steps", "dev reached", "start, s", "dev losses, s", "peak MB", "times sooner"):
@@ -186,7 +186,7 @@ def _show(console: Console) -> None:
         ratio = f"{lecture[0] / middle:.1f}" if lecture else ""
         steps = f"{one.notes['steps']:,}"
         table.add_row(recipe, str(len(mine)), f"{middle:.1f}", steps, f"{one.losses['dev']:.4f}", *notes, ratio)
-    console.print(table)
+    screen.print(table)
     whole = Table("list", title="train --preset fast, from start to published version (medians)", title_justify="left")
     for head in ("runs", "seconds", "dev", "parameters", "peak MB"):
         whole.add_column(head, justify="right")
@@ -197,7 +197,7 @@ def _show(console: Console) -> None:
             one = next(r for r in mine if r.seconds == middle)
             cells = [f"{middle:.1f}", f"{one.losses['dev']:.4f}", f"{one.parameters:,}", f"{one.notes['megabytes']}"]
             whole.add_row(row, str(len(mine)), *cells)
-    console.print(whole)
+    screen.print(whole)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from models.spelling import capitalize
 from training.config import TrainingConfig, load_config
 from training.corpus import own_corpus, shipped_corpus
 from training.device import choose_device
+from training.diagnose import STEPS, diagnose, patient_of, write
 from training.draft import finish
 from training.errors import Interrupted, TrainingError
 from training.interruption import stop_requests
@@ -245,3 +246,25 @@ def release(device: str, threads: int, store: Path, kernels: Path | None) -> Non
             ready,
         ),
     )
+
+
+@main.command("diagnose")
+@click.argument("reference")
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the pictures."
+)
+@click.option("--dataset", type=click.Choice(list(CATALOG)), default="human", show_default=True, help="For a preset.")
+@click.option("--steps", type=click.IntRange(10, 100_000), default=STEPS, show_default=True, help="Of each short run.")
+@store_option
+@kernels_option
+def diagnose_reference(
+    reference: str, output: Path, dataset: str, steps: int, store: Path, kernels: Path | None
+) -> None:
+    """Draw what goes on inside: REFERENCE is a preset, or a version as human/lstm@2. Publishes nothing."""
+    console, registry = Console(), open_registry(store, prepare(kernels))
+    patient = patient_of(reference, dataset, registry)
+    choose_device("cpu")
+    with progress_on(console, time.monotonic) as progress:
+        files = diagnose(patient, steps, progress.show)
+    write(files, output, registry)
+    console.print(Text(f"{len(files) - 1} pictures of {patient.name} and a page about them: {output / 'README.md'}"))

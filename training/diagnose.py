@@ -1,0 +1,156 @@
+"""`python -m training diagnose`: the lectures' pictures of a version or a preset, beside those of a bad start, in a
+folder with a page that says what to look for. Collecting and drawing are done next door.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from models import ModelRegistry
+from models.networks import Network, build_model
+from training import pictures
+from training.config import TrainingConfig, load_config, preset_names
+from training.corpus import Corpus, shipped_corpus
+from training.dataset import Examples
+from training.diagnostics import SPOILT, Course, Snapshot, first_batch, follow, snapshot, spoil
+from training.errors import TrainingError
+from training.origins import find
+from training.published import network_of, split_of
+from training.trainer import Step, Trainer
+
+STEPS = 200
+GOOD, BAD = "a good start", f"a bad start: weights x {SPOILT:g}, no BatchNorm"
+Show = Callable[[Step], None]
+
+EXPLANATIONS = {
+    "activations.png": "What comes out of each bent layer for one batch before the first step. Numbers piled up at -1 "
+    "and 1 are saturated: there a tanh is flat, and hardly any gradient passes. Good is a broad hill in the middle.",
+    "gradients.png": "How much each output matters to the loss. Good is the same width in all layers; widths that "
+    "shrink or grow from layer to layer mean that some layers learn and others do not.",
+    "weights.png": "The gradient of each matrix, and its spread over that of the weights (grad:data). A matrix whose "
+    "ratio stands far above the others will be moved too fast at first.",
+    "updates.png": "How far one step moves each matrix, as a share of the matrix, on a logarithmic scale. The lectures "
+    "aim at the dashed line, a thousandth; far below it learning is slow, far above it is shaky.",
+    "losses.png": "The loss of both runs. A good start begins at the logarithm of the number of characters, a uniform "
+    "guess; a bad one is first sure of the wrong things and spends its steps on forgetting them.",
+    "embedding.png": "Where the characters lie, in the two directions that hold most of their spread. Characters that "
+    "do the same work in names come to lie together: vowels often make a cluster of their own.",
+}
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What is looked at: a name, hyperparameters, names to look with, and trained weights where there are some."""
+
+    name: str
+    config: TrainingConfig
+    corpus: Corpus
+    network: Network | None = None
+
+
+def patient_of(reference: str, dataset: str, registry: ModelRegistry) -> Patient:
+    """Return the preset or the published version that `reference` means. Raises `TrainingError`, `ModelError`."""
+    if reference in preset_names():
+        config = load_config(reference, dataset, {})
+        return Patient(f"preset {reference}", config, shipped_corpus(dataset, config.split_seed))
+    if reference not in registry.datasets() and "/" not in reference:
+        raise TrainingError(
+            f"{reference!r} is neither a preset nor a version; allowed: {', '.join(preset_names())}, or a version as "
+            "human/lstm@2."
+        )
+    version = find(reference, registry)
+    manifest = version.manifest
+    preset = str(manifest.training.get("preset", ""))
+    config = load_config(preset if preset in preset_names() else "wavenet", manifest.dataset, {})
+    config = config.model_copy(update={"model": manifest.config})
+    split = split_of(version)
+    corpus = Corpus(
+        manifest.dataset,
+        manifest.data.title,
+        (*split.train, *split.dev, *split.test),
+        manifest.data.sha256,
+        manifest.data.split_seed,
+    )
+    return Patient(version.reference, config, corpus, network_of(version))
+
+
+def diagnose(patient: Patient, steps: int, show: Show) -> dict[str, bytes]:
+    """Return every picture and the page README.md, by file name. Trains two short runs of `steps` steps."""
+    shots: dict[str, Snapshot] = {}
+    courses: dict[str, Course] = {}
+    learned = patient.network
+    corpus = patient.corpus
+    train, dev = (Examples.of(names, corpus.vocabulary) for names in (corpus.split.train, corpus.split.dev))
+    config = patient.config.model_copy(update={"method": "gradient", "steps": steps, "eval_every": max(1, steps // 10)})
+    batch = first_batch(train, config.batch_size, config.seed)
+    if learned is not None:
+        shots[f"{patient.name}, trained"] = snapshot(learned, batch)
+    for title in (GOOD, BAD):
+        generator = torch.Generator().manual_seed(config.seed)
+        network = build_model(config.model, len(corpus.vocabulary), generator)
+        if title == BAD:
+            spoil(network)
+        shots[title] = snapshot(network, batch)
+        courses[title] = follow(Trainer(network, config, train, dev, generator), show)
+        # Of a preset, the map is that of the good run, which comes first.
+        learned = learned or network
+    files = drawn(shots, courses, learned or network, corpus.vocabulary.itos)
+    return {**files, "README.md": _page(patient, steps, shots, courses, files).encode()}
+
+
+def drawn(
+    shots: Mapping[str, Snapshot], courses: Mapping[str, Course], learned: Network, symbols: Sequence[str]
+) -> dict[str, bytes]:
+    """Return the pictures by file name; a network without bent layers has none of their outputs."""
+    files = {}
+    if any(shot.activations for shot in shots.values()):
+        files["activations.png"] = pictures.activations(shots)
+        files["gradients.png"] = pictures.gradients(shots)
+    weight = learned.state_dict()["embedding.weight"]
+    return {
+        **files,
+        "weights.png": pictures.weights(shots),
+        "updates.png": pictures.updates(courses),
+        "losses.png": pictures.losses(courses),
+        "embedding.png": pictures.embedding(weight, symbols),
+    }
+
+
+def write(files: Mapping[str, bytes], folder: Path, registry: ModelRegistry) -> None:
+    """Write `files` into `folder`. Raises `TrainingError` for a folder inside of a store: versions never change."""
+    for store in registry.stores:
+        if folder.resolve().is_relative_to(store.root.resolve()):
+            raise TrainingError(
+                f"--output {folder} lies in the store {store.root}; published versions never change. "
+                "Give a folder elsewhere."
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def _page(
+    patient: Patient,
+    steps: int,
+    shots: Mapping[str, Snapshot],
+    courses: Mapping[str, Course],
+    files: Mapping[str, bytes],
+) -> str:
+    lines = [f"# {patient.name}, seen from inside", ""]
+    lines.append(
+        f"One batch of {patient.config.batch_size} names, and two runs of {steps} steps: one from a good start, one "
+        f"from a bad one, whose weights are {SPOILT:g} times too large and whose BatchNorm does nothing, as it would "
+        "hide the damage."
+    )
+    lines += ["", "| | first loss | dev loss after the run | most saturated layer |", "| --- | --- | --- | --- |"]
+    for title, shot in shots.items():
+        worst = max(shot.activations, key=lambda a: a.share, default=None)
+        told = f"{worst.name}, {worst.share:.0%}" if worst else ""
+        course = courses.get(title)
+        end = f"{course.dev[-1][1]:.4f}" if course and course.dev else ""
+        lines.append(f"| {title} | {shot.loss:.4f} | {end} | {told} |")
+    for name in files:
+        lines += ["", f"![{name.partition('.')[0]}]({name})", "", EXPLANATIONS[name]]
+    return "\n".join(lines) + "\n"

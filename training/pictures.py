@@ -1,0 +1,149 @@
+"""Diagnostics as pictures, good beside bad: PNG files that a learner can read without a caption. Nothing is computed
+here but layout.
+"""
+
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from training.diagnostics import Course, Snapshot, Spread, plane
+from training.history import smoothed
+from training.plots import DEV, FAINT, INK, TRAIN
+
+VOWELS = frozenset("aeiouyáàâäãåéèêëíìîïóòôöõøúùûüæœ")
+# Colours that stay apart for most kinds of colour blindness (Paul Tol's bright scheme, and two greys).
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#555555")
+Draw = Callable[[Axes], None]
+
+
+def activations(snapshots: Mapping[str, Snapshot]) -> bytes:
+    """Return histograms of each bent layer's outputs, one panel a snapshot."""
+    panels = {
+        f"{title}\nloss {s.loss:.2f}": _histograms(
+            s.activations, lambda a: f"{a.name}: std {a.std:.2f}, saturated {a.share:.0%}"
+        )
+        for title, s in snapshots.items()
+    }
+    return _panels("What comes out of each layer", panels, "output", "density")
+
+
+def gradients(snapshots: Mapping[str, Snapshot]) -> bytes:
+    """Return histograms of the loss's gradient at each bent layer's outputs."""
+    panels = {t: _histograms(s.gradients, lambda g: f"{g.name}: std {g.std:.1e}") for t, s in snapshots.items()}
+    return _panels("How much each layer's output matters to the loss", panels, "gradient", "density")
+
+
+def weights(snapshots: Mapping[str, Snapshot]) -> bytes:
+    """Return histograms of each matrix's gradient, with its spread over that of the weights."""
+    panels = {
+        t: _histograms(s.weights, lambda g: f"{g.name}: grad:data {g.share:.1e}", is_steep=True)
+        for t, s in snapshots.items()
+    }
+    return _panels("Gradients of the weights", panels, "gradient", "density")
+
+
+def updates(courses: Mapping[str, Course]) -> bytes:
+    """Return log10 of each matrix's update:data ratio over steps, with the line at -3 that the lectures aim at."""
+
+    def lines(course: Course) -> Draw:
+        def draw(axes: Axes) -> None:
+            for colour, (name, ratios) in zip(_cycle(len(course.ratios)), course.ratios.items(), strict=True):
+                steps, means = smoothed([math.log10(max(ratio, 1e-9)) for ratio in ratios])
+                axes.plot(steps, means, color=colour, linewidth=1.1, label=name)
+            axes.axhline(-3, color=INK, linewidth=1, linestyle="--")
+            axes.set_ylim(-5, 0)
+
+        return draw
+
+    return _panels(
+        "How far each step moves the weights", {t: lines(c) for t, c in courses.items()}, "step", "log10 update : data"
+    )
+
+
+def losses(courses: Mapping[str, Course]) -> bytes:
+    """Return the losses of both runs on the same scale."""
+    highest = max(max(smoothed(course.losses)[1]) for course in courses.values())
+
+    def lines(course: Course) -> Draw:
+        def draw(axes: Axes) -> None:
+            axes.plot(*smoothed(course.losses), color=TRAIN, linewidth=1.3, label="train")
+            if course.dev:
+                axes.plot(*zip(*course.dev, strict=True), "o-", color=DEV, markersize=3, linewidth=1, label="dev")
+                step, loss = course.dev[-1]
+                axes.annotate(
+                    f"{loss:.2f}", (step, loss), (-4, 8), textcoords="offset points", ha="right", color=DEV, fontsize=9
+                )
+            axes.set_ylim(1.5, highest * 1.03)
+
+        return draw
+
+    return _panels("The loss", {t: lines(c) for t, c in courses.items()}, "step", "nats per character")
+
+
+def embedding(weight: Tensor, symbols: Sequence[str]) -> bytes:
+    """Return a map of the characters: weight (V, C) in its two directions of greatest spread; vowels are coloured."""
+    points, share = plane(weight)
+    figure = Figure(figsize=(5.6, 5.2), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for (x, y), symbol in zip(points.tolist(), symbols, strict=True):
+        colour = DEV if symbol in VOWELS else TRAIN
+        axes.plot([x], [y], "o", color=colour, alpha=0.15, markersize=15, markeredgewidth=0)
+        axes.annotate(symbol, (x, y), ha="center", va="center", color=colour, fontsize=11)
+    axes.set_title(f"Where the characters lie ({share:.0%} of their spread)", loc="left", color=INK, fontsize=11)
+    axes.margins(0.08)
+    _dress(axes)
+    return _png(figure)
+
+
+def _histograms(spreads: Sequence[Spread], label: Callable[[Spread], str], *, is_steep: bool = False) -> Draw:
+    """Return what draws one line a spread; steep ones on a logarithmic scale, where all of them can be seen."""
+
+    def draw(axes: Axes) -> None:
+        for colour, one in zip(_cycle(len(spreads)), spreads, strict=True):
+            middles = [(a + b) / 2 for a, b in zip(one.edges, one.edges[1:], strict=False)]
+            axes.plot(middles, one.counts, color=colour, linewidth=1.3, label=label(one))
+        if is_steep:
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
+
+    return draw
+
+
+def _cycle(n: int) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(n)]
+
+
+def _panels(title: str, panels: Mapping[str, Draw], x: str, y: str) -> bytes:
+    figure = Figure(figsize=(4.6 * len(panels), 4.4), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, x=0.01, ha="left", color=INK, fontsize=12)
+    for i, (name, draw) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), i + 1)
+        draw(axes)
+        axes.set_title(name, loc="left", color=INK, fontsize=9.5)
+        axes.set_xlabel(x, color=INK, fontsize=9)
+        axes.set_ylabel(y, color=INK, fontsize=9)
+        _dress(axes)
+        axes.legend(frameon=False, fontsize=7, labelcolor=INK, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=1)
+    return _png(figure)
+
+
+def _dress(axes: Axes) -> None:
+    axes.grid(axis="y", color=FAINT, linewidth=0.6)
+    axes.tick_params(colors=INK, labelsize=8)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    # Without the date and the version of the program, the same run gives the same file.
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
