@@ -9,7 +9,7 @@ from training.config import load_config, preset_names
 from training.errors import TrainingError
 
 # Presets that are not called after their architecture.
-ARCHITECTURE = {"fast": "wavenet"}
+ARCHITECTURE = {"fast": "lstm"}
 EXPECTED = {
     "fast",
     "gated_wavenet",
