@@ -8,21 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-import torch
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from models.networks import build_model
-from training.config import TrainingConfig, load_config
-from training.corpus import Corpus
-from training.dataset import Examples
+from training.config import load_config
 from training.device import choose_device
 from training.errors import Interrupted, TrainingError
 from training.interruption import stop_requests
 from training.list_options import dataset_name, device_option, list_options, read_corpus
 from training.lr_plot import range_plot
 from training.lr_range import MIN_POINTS, Point, Suggestion, exponential_rates, range_test, suggest
+from training.new_trainer import new_trainer
 from training.output import csv_bytes, write_output
 from training.progress import progress_on
 from training.trainer import Step, Trainer
@@ -51,7 +48,7 @@ def find_lr(
     steps: int,
     device: str,
 ) -> None:
-    """Find a good learning rate: one batch at each of many rates, rising until the loss blows up."""
+    """Find a good learning rate: one batch at each of many rates. They rise until the loss blows up."""
     if low >= high:
         raise click.UsageError(f"--low is {low:g} and --high {high:g}; --low has to be the smaller one.")
     called = dataset_name(dataset, data, name)
@@ -60,7 +57,7 @@ def find_lr(
         raise TrainingError(f"The preset {preset} counts and has no learning rate; name one that learns by gradient.")
     corpus = read_corpus(called, data, config.split_seed)
     console = Console()
-    points = _measure(console, _fresh_trainer(config, corpus, choose_device(device)), low, high, steps)
+    points = _measure(console, new_trainer(config, corpus, choose_device(device)), low, high, steps)
     suggestion = _read(points)
     title = f"Learning rates for {called}, preset {preset}"
     files = {
@@ -71,14 +68,6 @@ def find_lr(
     _show(console, points, suggestion, title, config.learning_rate, high)
     for path in paths:
         console.print(Text(f"Written: {path}"), soft_wrap=True)
-
-
-def _fresh_trainer(config: TrainingConfig, corpus: Corpus, device: torch.device) -> Trainer:
-    generator = torch.Generator().manual_seed(config.seed)
-    network = build_model(config.model, len(corpus.vocabulary), generator)
-    network.to(device)
-    train, dev = (Examples.of(names, corpus.vocabulary) for names in (corpus.split.train, corpus.split.dev))
-    return Trainer(network, config, train, dev, generator, device)
 
 
 def _measure(console: Console, trainer: Trainer, low: float, high: float, steps: int) -> list[Point]:
