@@ -67,13 +67,18 @@ class Trainer:
         """
         while not self.is_over:
             rate = self.config.learning_rate * SCHEDULES[self.config.schedule](self.step / self.total)
-            loss = self._learn(self.batches.draw(), rate)
-            self.step += 1
-            self.history.losses.append(loss)
+            loss = self.learn(rate)
             due = self.step % self.eval_every == 0 or self.step == self.total
             yield Step(self.step, self.total, loss, rate, self._examine() if due else None)
         self.network.load_state_dict(self.best)
         self.network.eval()
+
+    def learn(self, rate: float) -> float:
+        """Make one step at the learning rate `rate` and return its batch's loss. Raises `TrainingError` as `fit`."""
+        loss = self._learn(self.batches.draw(), rate)
+        self.step += 1
+        self.history.losses.append(loss)
+        return loss
 
     @property
     def is_over(self) -> bool:

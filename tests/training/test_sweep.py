@@ -1,0 +1,331 @@
+"""The sweep: its ranges, its trials, its memory on disk and what it leaves, on tiny networks and lists."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from models import ModelConfig
+from training.config import TrainingConfig, preset_names
+from training.corpus import Corpus
+from training.errors import Interrupted, TrainingError
+from training.new_trainer import new_trainer
+from training.study import STARTUP_TRIALS, Row, open_study
+from training.sweep import sweep
+from training.sweep_plan import read_plan, sweep_names
+from training.sweep_plot import sweep_plot
+from training.sweep_ranges import Choices, Range, parse_ranges
+from training.sweep_report import best_row, best_toml, ranked_rows
+from training.sweep_trial import Surroundings, run_trial
+from training.trainer import Trainer
+
+ROOT = Path(__file__).parents[2]
+HEAD = """
+batch_size = 32
+steps = 6
+eval_every = 2
+[model]
+architecture = "wavenet"
+block_size = 4
+n_embd = 3
+n_hidden = 8
+[sweep]
+"""
+SWEPT = """
+learning_rate = { low = 1e-3, high = 1e-1, log = true }
+batch_size = { choices = [16, 32] }
+n_hidden = { low = 4, high = 12, step = 4 }
+"""
+RANGES = parse_ranges(tomllib.loads(SWEPT))
+MARKS = {"list of names": "ab", "--seed": "1"}
+
+
+@pytest.fixture
+def given(tmp_path: Path, made_up_names: tuple[str, ...]) -> list[str]:
+    """A sweep and a list of 125 names in files, as arguments."""
+    (tmp_path / "tiny.toml").write_text(HEAD + SWEPT, "utf-8")
+    (tmp_path / "list.txt").write_text("\n".join(made_up_names[::8]), "utf-8")
+    return [str(tmp_path / "tiny.toml"), "--data", str(tmp_path / "list.txt"), "--name", "elves"]
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner(env={"COLUMNS": "120"}).invoke(sweep, arguments)
+
+
+def results(folder: Path) -> list[dict[str, str]]:
+    rows = list(csv.DictReader((folder / "results.csv").read_text("utf-8").splitlines()))
+    return [{field: value for field, value in row.items() if field != "seconds"} for row in rows]
+
+
+def test_three_trials_end_in_a_table_a_plot_and_a_preset(tmp_path: Path, given: list[str]) -> None:
+    """All trials are listed and written; the best preset's values are the best row's, in the ranges, and valid."""
+    result = invoke(*given, "--trials", "3", "--output", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
+    assert "trial 3 of 3: learning_rate" in result.output
+    assert "best first" in result.output
+    rows = results(tmp_path / "out")
+    assert [row["trial"] for row in rows] == ["1", "2", "3"]
+    best = min(rows, key=lambda row: float(row["dev_loss"]))
+    assert all(1e-3 <= float(row["learning_rate"]) <= 1e-1 and row["n_hidden"] in ("4", "8", "12") for row in rows)
+    config = TrainingConfig.model_validate(tomllib.loads((tmp_path / "out" / "best.toml").read_text("utf-8")))
+    assert config.learning_rate == float(best["learning_rate"])
+    assert (config.batch_size, config.model.n_hidden) == (int(best["batch_size"]), int(best["n_hidden"]))
+    assert (config.steps, config.model.n_embd) == (6, 3)
+    assert (tmp_path / "out" / "sweep.png").read_bytes().startswith(b"\x89PNG\r\n")
+    assert f"dev loss {float(best['dev_loss']):.4f}" in (tmp_path / "out" / "best.toml").read_text("utf-8")
+
+
+def test_a_resumed_sweep_is_an_unbroken_one(tmp_path: Path, given: list[str]) -> None:
+    """Two trials and three more have the values, losses and best preset of five at once; another seed has others."""
+    assert invoke(*given, "--trials", "5", "--output", str(tmp_path / "whole")).exit_code == 0
+    assert invoke(*given, "--trials", "2", "--output", str(tmp_path / "parts")).exit_code == 0
+    result = invoke(*given, "--trials", "5", "--output", str(tmp_path / "parts"), "--resume")
+    assert result.exit_code == 0, result.output
+    assert "trial 3 of 5" in result.output
+    assert "trial 2 of 5" not in result.output
+    assert len(results(tmp_path / "whole")) == 5
+    assert results(tmp_path / "parts") == results(tmp_path / "whole")
+    assert (tmp_path / "parts" / "best.toml").read_bytes() == (tmp_path / "whole" / "best.toml").read_bytes()
+    assert invoke(*given, "--trials", "2", "--output", str(tmp_path / "other"), "--seed", "2").exit_code == 0
+    assert results(tmp_path / "other") != results(tmp_path / "whole")[:2]
+
+
+def test_a_broken_trial_is_drawn_again_and_leaves_no_trace(tmp_path: Path) -> None:
+    """A study whose process died in a trial asks for the same values, past the random trials too, and counts right."""
+
+    def ask_and_tell(folder: Path, broken_after: list[int]) -> list[dict[str, object]]:
+        seen: list[dict[str, object]] = []
+        for total in [*broken_after, STARTUP_TRIALS + 3]:
+            with open_study(folder, RANGES, 1, MARKS, resume=bool(seen)) as study:
+                assert len(study.rows()) == len(seen)
+                while len(seen) < total:
+                    trial = study.ask()
+                    seen.append(trial.params)
+                    rate = trial.params["learning_rate"]
+                    trial.report(3 + rate, 500)
+                    study.tell(trial, "complete", 2 + abs(rate - 0.02), 1.0)
+                study.ask().report(1.0, 500)
+        return seen
+
+    whole = ask_and_tell(tmp_path / "whole", [])
+    assert ask_and_tell(tmp_path / "broken", [2, STARTUP_TRIALS + 1]) == whole
+    assert len({str(values) for values in whole}) == len(whole)
+
+
+def test_a_study_is_not_overwritten_nor_mixed(tmp_path: Path, given: list[str]) -> None:
+    """A study is gone on with only when asked, where there is one, and with the same list, ranges and seed."""
+    out = ["--trials", "1", "--output", str(tmp_path / "out")]
+    assert "leave out --resume" in str(invoke(*given, *out, "--resume").exception)
+    assert invoke(*given, *out).exit_code == 0
+    before = (tmp_path / "out" / "study.db").read_bytes()
+    for arguments, words in (
+        ([], "lies in"),
+        (["--resume", "--seed", "5"], "another --seed"),
+        (["--resume", "--passes", "2"], "another preset, range or --passes"),
+    ):
+        result = invoke(*given, *out, *arguments)
+        assert isinstance(result.exception, TrainingError)
+        assert words in str(result.exception)
+    (tmp_path / "list.txt").write_text((tmp_path / "list.txt").read_text("utf-8") + "\nxaver\n", "utf-8")
+    assert "another list of names" in str(invoke(*given, *out, "--resume").exception)
+    assert (tmp_path / "out" / "study.db").read_bytes() == before
+    (tmp_path / "out" / "study.db").write_bytes(b"nonsense" * 500)
+    assert "cannot be used" in str(invoke(*given, *out, "--resume").exception)
+
+
+def test_a_diverged_trial_is_a_failed_one_and_not_the_end(tmp_path: Path, given: list[str]) -> None:
+    """Where every rate blows up all trials are tried and listed as failed; one line says what to do."""
+    wild = HEAD.replace("eval_every = 2", "eval_every = 60").replace(
+        "steps = 6", 'steps = 60\noptimizer = "sgd"\nl2 = 100.0\nschedule = "constant"'
+    )
+    (tmp_path / "tiny.toml").write_text(wild + "learning_rate = { low = 900.0, high = 1000.0 }", "utf-8")
+    result = invoke(*given, "--trials", "2", "--output", str(tmp_path / "out"))
+    assert "None of 2 trials" in str(result.exception)
+    rows = results(tmp_path / "out")
+    assert [row["verdict"] for row in rows] == ["failed", "failed"]
+    assert all("no number any more" in row["note"] for row in rows)
+
+
+def surroundings(hopeless: Callable[[int, float], bool], stopped: bool = False) -> Surroundings:
+    return Surroundings(lambda step: None, lambda: stopped, hopeless)
+
+
+def test_a_hopeless_trial_ends_early_with_its_best(
+    make_trainer: Callable[[TrainingConfig], Trainer], tiny_config: TrainingConfig
+) -> None:
+    """Places are thousandths of the run; the verdict ends it there, but at the last step it is complete anyway."""
+    asked: list[int] = []
+
+    def hopeless(place: int, dev_loss: float) -> bool:
+        asked.append(place)
+        return place > 500
+
+    trainer = make_trainer(tiny_config)
+    result = run_trial(trainer, surroundings(hopeless))
+    assert (result.verdict, asked, trainer.step) == ("pruned", [416, 833], 10)
+    assert result.dev_loss == min(loss for _, loss in trainer.history.dev)
+    late = run_trial(make_trainer(tiny_config), surroundings(lambda place, loss: place == 1000))
+    assert late.verdict == "complete"
+    with pytest.raises(Interrupted):
+        run_trial(make_trainer(tiny_config), surroundings(hopeless, stopped=True))
+
+
+def test_the_trials_loss_is_the_best_dev_loss_of_a_plain_run(corpus: Corpus, tiny_config: TrainingConfig) -> None:
+    """On sixty names, a trial is the run that the trainer makes alone, and its worth that run's lowest dev loss."""
+    small = replace(corpus, names=corpus.names[:60])
+    result = run_trial(
+        new_trainer(tiny_config, small, torch.device("cpu")), surroundings(lambda place, dev_loss: False)
+    )
+    alone = new_trainer(tiny_config, small, torch.device("cpu"))
+    losses = [step.dev_loss for step in alone.fit() if step.dev_loss is not None]
+    assert len(losses) == 3
+    assert result.dev_loss == min(losses)
+
+
+@pytest.mark.parametrize(
+    ("swept", "words"),
+    [
+        (
+            "leraning_rate = { low = 0.1, high = 1.0 }",
+            "leraning_rate: there is no such hyperparameter; did you mean lea",
+        ),
+        ("learning_rate = { low = 1.0, high = 0.1 }", "low is 1 and high 0.1; low has to be the smaller one."),
+        (
+            "learning_rate = { low = 0.1, high = 2000.0 }",
+            "--learning-rate is 2000.0; allowed: a number above 0 to 1,000.",
+        ),
+        ("learning_rate = { low = 0.0, high = 1.0, log = true }", "with log = true it has to be above 0."),
+        ("learning_rate = { low = 0.1, high = 1.0, lgo = true }", "'lgo' is unknown; allowed: low, high, log, step."),
+        ("learning_rate = { low = 0.1, high = nan }", "high is nan; allowed: a finite number."),
+        ("learning_rate = { low = 0.1, high = 'x' }", "high is 'x'"),
+        ("learning_rate = 0.1", "is 0.1; give { low = ..., high = ... } or { choices = [...] }."),
+        ("learning_rate = { low = 0.1, high = 1.0, step = 0.4 }", "no whole number of steps of 0.4"),
+        ("n_hidden = { low = 1.5, high = 8 }", "low is 1.5; n_hidden is a whole number."),
+        ("n_hidden = { low = 8, high = 5000 }", "--n-hidden is 5000; allowed: a whole number from 1 to 2,048."),
+        ("block_size = { choices = [4, 6] }", "block_size: block_size of a wavenet is a power of two"),
+        ("optimizer = { low = 0, high = 1 }", "optimizer: is no number; give choices"),
+        ("optimizer = { choices = ['sgd', 'adam'] }", "--optimizer is 'adam'; allowed: adamw or sgd."),
+        ("batch_size = { choices = [16] }", "give two choices or more."),
+        ("batch_size = { choices = [16, 16] }", "a choice is given twice."),
+        ("split_seed = { choices = [1, 2] }", "split_seed: cannot be swept; allowed: optimizer"),
+        ("", "[sweep] is empty"),
+    ],
+)
+def test_wrong_ranges_are_named_with_what_is_allowed(tmp_path: Path, swept: str, words: str) -> None:
+    """Each mistake in [sweep] ends in one line that names the field and what is allowed, before anything is trained."""
+    path = tmp_path / "wrong.toml"
+    path.write_text(HEAD + swept, "utf-8")
+    with pytest.raises(TrainingError) as caught:
+        read_plan(str(path), "elves")
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_two_mistakes_have_two_lines(tmp_path: Path) -> None:
+    """Nobody has to try twice."""
+    (tmp_path / "wrong.toml").write_text(HEAD + "n_embd = { low = 2, high = 1 }\nnothing = 1", "utf-8")
+    with pytest.raises(TrainingError) as caught:
+        read_plan(str(tmp_path / "wrong.toml"), "elves")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("given", ["wavenett", "mlp"])
+def test_a_sweep_that_is_not_there_names_those_that_ship(given: str) -> None:
+    """A missing file and a preset without ranges are answered with the sweeps there are."""
+    assert given == "wavenett" or given in preset_names()
+    with pytest.raises(TrainingError, match="ships: wavenet"):
+        read_plan(given, "human")
+
+
+def test_the_sweep_that_ships_is_sound() -> None:
+    """Every sweep that ships can be read; a data set's own table and --passes change it as they change a preset."""
+    assert "wavenet" in sweep_names()
+    for name in sweep_names():
+        plan = read_plan(name, "human", passes=3)
+        assert plan.config({}).passes == 3
+    plan = read_plan("wavenet", "human")
+    assert plan.ranges["learning_rate"] == Range(low=1e-3, high=3e-2, log=True)
+    assert plan.ranges["batch_size"] == Choices(choices=(64, 128, 256))
+    assert plan.config({"n_hidden": 96, "weight_decay": 1}).model.n_hidden == 96
+
+
+def test_a_data_sets_own_table_holds_in_a_sweep(tmp_path: Path) -> None:
+    """[datasets.NAME] lies over the preset, for that data set alone, and --passes wins over steps."""
+    (tmp_path / "own.toml").write_text(HEAD + SWEPT + "[datasets.elves]\nweight_decay = 3.0\n", "utf-8")
+    own, other = (read_plan(str(tmp_path / "own.toml"), name, 5).config({}) for name in ("elves", "orcs"))
+    assert (own.weight_decay, other.weight_decay) == (3.0, 0.0)
+    assert (own.steps, own.passes) == (0, 5)
+
+
+def test_the_best_is_complete_and_ranks_first() -> None:
+    """A trial that was stopped is never the best, however low; failed ones come last."""
+    rows = [
+        Row(1, "failed", {}, None, 1.0, "why"),
+        Row(2, "pruned", {}, 1.0, 1.0),
+        Row(3, "complete", {}, 2.0, 1.0),
+        Row(4, "complete", {}, 1.5, 1.0),
+    ]
+    assert [row.number for row in ranked_rows(rows)] == [4, 3, 2, 1]
+    assert best_row(rows) == rows[3]
+    assert best_row(rows[:2]) is None
+
+
+def test_a_preset_written_is_the_preset_read() -> None:
+    """Odd numbers and words come back from best.toml to the bit."""
+    config = TrainingConfig(
+        model=ModelConfig(architecture="mlp", activation="relu"), learning_rate=1e-5 / 3, l2=1e-17, optimizer="sgd"
+    )
+    text = best_toml(config, "Best.").decode()
+    assert TrainingConfig.model_validate(tomllib.loads(text)) == config
+
+
+def test_the_picture_repeats_itself_and_needs_a_complete_trial() -> None:
+    """Trials of every kind give the same PNG twice; without a complete one there is none."""
+    values = {"learning_rate": 0.01, "batch_size": 16, "n_hidden": 8}
+    rows = [
+        Row(1, "failed", values, None, 1.0, "why"),
+        Row(2, "complete", values, 9.0, 1.0),
+        Row(3, "pruned", values, 2.4, 1.0),
+        Row(4, "complete", {**values, "batch_size": 32}, 2.0, 1.0),
+        Row(5, "complete", values, 2.1, 1.0),
+    ]
+    picture = sweep_plot(rows, RANGES, "tiny")
+    assert picture.startswith(b"\x89PNG\r\n")
+    assert sweep_plot(rows, RANGES, "tiny") == picture
+    assert sweep_plot(rows[3:4], RANGES, "tiny") != picture
+    with pytest.raises(ValueError, match="no plot"):
+        sweep_plot(rows[:1], RANGES, "tiny")
+
+
+def test_ctrl_c_keeps_the_finished_trials(tmp_path: Path, given: list[str]) -> None:
+    """A real interrupt in the second trial ends in one line with the way on; then --resume runs what was missing."""
+    text = (HEAD + SWEPT).replace("steps = 6", "steps = 100").replace("eval_every = 2", "")
+    (tmp_path / "tiny.toml").write_text(text, "utf-8")
+    script = "import sys; from training.errors import Interrupted\nfrom training.sweep import sweep\n"
+    script += "try: sweep(standalone_mode=False)\nexcept Interrupted as error: print(error); sys.exit(130)"
+    out = ["--output", str(tmp_path / "out")]
+    command = [sys.executable, "-c", script, *given, "--trials", "100000", *out]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if line.startswith(b"trial 2 of"):
+                break
+        run.send_signal(signal.SIGINT)
+        rest = run.stdout.read().decode()
+    assert run.returncode == 130, rest
+    assert "--resume goes on from here" in rest
+    kept = int(rest.split(" are kept")[0].split()[-1])
+    assert kept >= 1
+    result = invoke(*given, "--trials", str(kept + 1), *out, "--resume")
+    assert result.exit_code == 0, result.output
+    assert [int(row["trial"]) for row in results(tmp_path / "out")] == list(range(1, kept + 2))

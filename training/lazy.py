@@ -1,0 +1,64 @@
+"""Commands that are imported when they are called, so that the help of the others does not wait for them."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import click
+
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """Where a command lives, "module:attribute", and the first sentence of its help."""
+
+    place: str
+    help: str
+
+    def load(self) -> click.Command:
+        """Import the command."""
+        module, _, attribute = self.place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
+    {
+        "find-lr": LazyCommand(
+            "training.lr_finder:find_lr", "Find a good learning rate: one batch at each of many rates."
+        ),
+        "sweep": LazyCommand("training.sweep:sweep", "Try many hyperparameters and keep the best as a preset."),
+    }
+)
+
+
+class LazyGroup(click.Group):
+    """A group that knows some commands by their place only; its help imports none of those."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand] = COMMANDS, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted({*super().list_commands(ctx), *self.lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now if it is a lazy one."""
+        return self.lazy[cmd_name].load() if cmd_name in self.lazy else super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands; a lazy one's line is known beforehand."""
+        names = self.list_commands(ctx)
+        limit = formatter.width - 6 - max(map(len, names), default=0)
+        lines = [(name, self._line(ctx, name, limit)) for name in names]
+        if lines:
+            with formatter.section("Commands"):
+                formatter.write_dl(lines)
+
+    def _line(self, ctx: click.Context, name: str, limit: int) -> str:
+        if name in self.lazy:
+            return self.lazy[name].help
+        command = super().get_command(ctx, name)
+        return command.get_short_help_str(limit) if command and not command.hidden else ""

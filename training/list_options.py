@@ -1,0 +1,44 @@
+"""Options that say which list of names a command works on and which processor computes, and what they mean."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from data import CATALOG
+from training.corpus import Corpus, own_corpus, shipped_corpus
+from training.device import DEVICES
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def list_options(command: Command) -> Command:
+    """Add --dataset, --data and --name."""
+    options = [
+        click.option("--dataset", type=click.Choice(list(CATALOG)), help="A list that ships (default: human)."),
+        click.option("--data", type=click.Path(path_type=Path), help="A list of your own: UTF-8, one name a line."),
+        click.option("--name", help="What your own list is called: a-z, 0-9 and -."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def device_option(command: Command) -> Command:
+    """Add --device."""
+    return click.option("--device", type=click.Choice(DEVICES), default="cpu", help="Processor that trains.")(command)
+
+
+def dataset_name(dataset: str | None, data: Path | None, name: str | None) -> str:
+    """Return what the data set is called. Raises `click.UsageError` where the three options contradict."""
+    if (data is None) != (name is None):
+        raise click.UsageError("--data and --name belong together: --data my_list.txt --name elves.")
+    if data is not None and dataset is not None:
+        raise click.UsageError("--dataset is a list that ships, --data one of your own; give one of them.")
+    return name or dataset or "human"
+
+
+def read_corpus(called: str, data: Path | None, split_seed: int) -> Corpus:
+    """Return the list at `data` under the name `called`, or the one that ships. Raises `NameListError`."""
+    return shipped_corpus(called, split_seed) if data is None else own_corpus(data, called, split_seed)

@@ -1,0 +1,148 @@
+"""A sweep's memory: the study of Optuna in an SQLite file, so that a stopped sweep goes on where it was.
+
+Optuna is known to this file alone. What a trial is worth is decided elsewhere; here it is asked for, noted, listed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.pruners import MedianPruner
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from training.errors import TrainingError
+from training.sweep_ranges import Choices, Range, Ranges, Value, is_whole
+
+FILE = "study.db"
+NAME = "namewave"
+# Trials drawn at random before the sampler has an opinion, and trials that end before one can be cut short.
+STARTUP_TRIALS = 8
+# Streams of random numbers of one sweep lie next to each other, those of another seed far away.
+STRIDE = 1_000_003
+SEEDS = 2**32
+
+Verdict = Literal["complete", "pruned", "failed"]
+_STATES: dict[Verdict, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A finished trial. `number`: from 1; `dev_loss`: its best, in nats, None where it failed; `note`: why it did."""
+
+    number: int
+    verdict: Verdict
+    values: dict[str, Value]
+    dev_loss: float | None
+    seconds: float
+    note: str = ""
+
+
+class Study:
+    """The trials of one sweep: finished ones are counted, one that was broken off is forgotten and drawn again."""
+
+    def __init__(self, study: optuna.Study, ranges: Ranges, seed: int) -> None:
+        self._study, self._seed = study, seed
+        self._distributions = {field: _distribution(field, given) for field, given in ranges.items()}
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            _settle(study, trial)
+
+    def rows(self) -> list[Row]:
+        """Return the finished trials in their order."""
+        finished = [trial for trial in self._study.get_trials(deepcopy=False) if "outcome" in trial.user_attrs]
+        return [_row(number, trial) for number, trial in enumerate(finished, start=1)]
+
+    def ask(self) -> Trial:
+        """Return the next trial: made of the seed and the finished trials alone, so that a broken one comes again."""
+        # The sampler's generator is not kept in the file; a fresh one for each trial needs no keeping.
+        seed = (self._seed * STRIDE + len(self.rows())) % SEEDS
+        self._study.sampler = TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed, constant_liar=False)
+        return self._study.ask(self._distributions)
+
+    def tell(self, trial: Trial, verdict: Verdict, dev_loss: float | None, seconds: float, note: str = "") -> None:
+        """Note how a trial ended."""
+        # One entry, so that a crash leaves the whole outcome or none.
+        trial.set_user_attr("outcome", {"verdict": verdict, "dev_loss": dev_loss, "seconds": seconds, "note": note})
+        _end(self._study, trial.number, verdict, dev_loss)
+
+
+@contextmanager
+def open_study(folder: Path, ranges: Ranges, seed: int, marks: dict[str, str], resume: bool) -> Iterator[Study]:
+    """Give the study in `folder`, a new one or, with `resume`, the one that lies there, and close it in the end.
+
+    `marks`: what makes a sweep the same one, by what a person calls it. Raises `TrainingError` where a study lies there
+    and is not wanted, or is wanted and not there, or is of another sweep.
+    """
+    path = folder / FILE
+    if path.exists() and not resume:
+        raise TrainingError(
+            f"A sweep lies in {folder} already; --resume goes on with it. For a new one give another --output."
+        )
+    if not path.exists() and resume:
+        raise TrainingError(f"No sweep lies in {folder}; leave out --resume to start one.")
+    # What a trial brings is said by whoever runs it.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+        try:
+            yield Study(_load(storage, marks, folder), ranges, seed)
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
+    except OSError as error:
+        raise TrainingError(f"{folder} cannot be written: {error.strerror}. Give another --output.") from error
+    except SQLAlchemyError as error:
+        raise TrainingError(f"{path} cannot be used ({_first_line(error)}). Give another --output.") from error
+
+
+def _load(storage: optuna.storages.RDBStorage, marks: dict[str, str], folder: Path) -> optuna.Study:
+    pruner = MedianPruner(n_startup_trials=STARTUP_TRIALS)
+    study = optuna.create_study(storage=storage, study_name=NAME, pruner=pruner, load_if_exists=True)
+    if not study.user_attrs and not study.trials:
+        for mark, value in marks.items():
+            study.set_user_attr(mark, value)
+    differing = [mark for mark, value in marks.items() if study.user_attrs.get(mark) != value]
+    if differing:
+        raise TrainingError(
+            f"The sweep in {folder} was made with another {' and another '.join(differing)}. "
+            "Give the same again, or another --output without --resume."
+        )
+    return study
+
+
+def _settle(study: optuna.Study, trial: FrozenTrial) -> None:
+    """End a trial that a crash left running: as it was noted, or else as one that never was."""
+    if outcome := trial.user_attrs.get("outcome"):
+        _end(study, trial.number, outcome["verdict"], outcome["dev_loss"])
+    else:
+        study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _end(study: optuna.Study, number: int, verdict: Verdict, dev_loss: float | None) -> None:
+    study.tell(number, dev_loss if verdict == "complete" else None, state=_STATES[verdict])
+
+
+def _distribution(field: str, given: Range | Choices) -> BaseDistribution:
+    if isinstance(given, Choices):
+        return CategoricalDistribution(given.choices)
+    if is_whole(field):
+        return IntDistribution(int(given.low), int(given.high), log=given.log, step=int(given.step or 1))
+    return FloatDistribution(given.low, given.high, log=given.log, step=given.step)
+
+
+def _row(number: int, trial: FrozenTrial) -> Row:
+    return Row(number=number, values=trial.params, **trial.user_attrs["outcome"])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,139 @@
+"""`python -m training sweep`: many short runs that look for good hyperparameters, one after the other.
+
+The dev loss alone decides; nothing is published. Optuna's part is `study`, one run `sweep_trial`, the rest is drawn
+together here.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import torch
+from rich.console import Console
+from rich.text import Text
+
+from training.corpus import Corpus
+from training.device import choose_device
+from training.errors import Interrupted, TrainingError
+from training.interruption import stop_requests
+from training.list_options import dataset_name, device_option, list_options, read_corpus
+from training.new_trainer import new_trainer
+from training.output import write_output
+from training.progress import progress_on
+from training.study import Row, Study, open_study
+from training.sweep_plan import SweepPlan, read_plan
+from training.sweep_plot import sweep_plot
+from training.sweep_report import best_row, best_toml, results_csv, short, show_results
+from training.sweep_trial import Result, Surroundings, run_trial
+
+FOLDER = Path(".namewave/sweeps")
+
+
+@click.command()
+@click.argument("preset")
+@click.option("--trials", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Trials in all.")
+@list_options
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"Folder of the sweep (default: {FOLDER}/DATASET-PRESET).",
+)
+@click.option("--passes", type=click.IntRange(1, 100_000), help="How often each trial sees the training list.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, help="Same seed, same trials.")
+@click.option("--resume", is_flag=True, help="Go on with the sweep in the folder.")
+@device_option
+def sweep(
+    preset: str,
+    trials: int,
+    dataset: str | None,
+    data: Path | None,
+    name: str | None,
+    output: Path | None,
+    passes: int | None,
+    seed: int,
+    resume: bool,
+    device: str,
+) -> None:
+    """Try many hyperparameters and keep the best as a preset.
+
+    PRESET is a TOML file with a table [sweep], or the name of one that ships.
+    """
+    called = dataset_name(dataset, data, name)
+    plan = read_plan(preset, called, passes)
+    corpus = read_corpus(called, data, plan.config({}).split_seed)
+    folder = output or FOLDER / f"{called}-{plan.title}"
+    marks = {"list of names": corpus.sha256, "preset, range or --passes": plan.digest(), "--seed": str(seed)}
+    console = Console()
+    console.print(Text(f"{called}: {corpus.summary}\nsweep {plan.title} in {folder}"), soft_wrap=True)
+    with open_study(folder, plan.ranges, seed, marks, resume) as study:
+        _run_trials(console, study, plan, corpus, choose_device(device), trials)
+        rows = study.rows()
+    _finish(console, rows, plan, folder, called)
+
+
+def _run_trials(
+    console: Console, study: Study, plan: SweepPlan, corpus: Corpus, device: torch.device, trials: int
+) -> None:
+    """Run trials until `trials` are finished in all. Raises `Interrupted` after a stop request, all finished kept."""
+    with stop_requests() as is_stopped:
+        while (done := len(study.rows())) < trials:
+            try:
+                _run_next(console, study, plan, corpus, device, trials, is_stopped)
+            except Interrupted:
+                raise Interrupted(
+                    f"Stopped in trial {done + 1} of {trials}; {done} are kept. "
+                    "The same command with --resume goes on from here."
+                ) from None
+
+
+def _run_next(
+    console: Console,
+    study: Study,
+    plan: SweepPlan,
+    corpus: Corpus,
+    device: torch.device,
+    trials: int,
+    is_stopped: Callable[[], bool],
+) -> None:
+    number, trial, start = len(study.rows()) + 1, study.ask(), time.monotonic()
+    values = ", ".join(f"{field} {short(value)}" for field, value in trial.params.items())
+    console.print(Text(f"trial {number} of {trials}: {values}"), soft_wrap=True)
+
+    def is_hopeless(place: int, dev_loss: float) -> bool:
+        trial.report(dev_loss, place)
+        return trial.should_prune()
+
+    with progress_on(console, time.monotonic) as progress:
+        try:
+            trainer = new_trainer(plan.config(trial.params), corpus, device)
+        except TrainingError as error:
+            result = Result("failed", None, str(error))
+        else:
+            result = run_trial(trainer, Surroundings(progress.show, is_stopped, is_hopeless))
+    study.tell(trial, result.verdict, result.dev_loss, time.monotonic() - start, result.note)
+    console.print(Text(_outcome(result, best_row(study.rows()))), soft_wrap=True)
+
+
+def _outcome(result: Result, best: Row | None) -> str:
+    if result.dev_loss is None:
+        return f"  failed: {result.note}"
+    so_far = f" (best so far {best.dev_loss:.4f}, trial {best.number})" if best else ""
+    early = ", stopped: worse than half of the others were here" if result.verdict == "pruned" else ""
+    return f"  dev {result.dev_loss:.4f}{early}{so_far}"
+
+
+def _finish(console: Console, rows: list[Row], plan: SweepPlan, folder: Path, called: str) -> None:
+    """Print and write what came out. Raises `TrainingError` where no trial came to its end."""
+    fields = list(plan.ranges)
+    show_results(console, rows, fields)
+    best = best_row(rows)
+    files = {"results.csv": results_csv(rows, fields)}
+    if best is None:
+        write_output(folder, files)
+        raise TrainingError(f"None of {len(rows)} trials came to its end; narrow the ranges of [sweep].")
+    comment = f"Best of {len(rows)} trials on {called}: trial {best.number}, dev loss {best.dev_loss:.4f}."
+    files["best.toml"] = best_toml(plan.config(best.values), comment)
+    files["sweep.png"] = sweep_plot(rows, plan.ranges, f"Sweep {plan.title} on {called}")
+    for path in write_output(folder, files):
+        console.print(Text(f"Written: {path}"), soft_wrap=True)
