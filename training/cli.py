@@ -10,17 +10,17 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from data import CATALOG, NameListError
+from data import NameListError
 from models import Kernels, ModelError, ModelRegistry, SamplingOptions, Version, prepare
 from models.inference.sampler import MAX_SEED
 from models.spelling import capitalize
 from training.config import TrainingConfig, load_config
-from training.corpus import own_corpus, shipped_corpus
 from training.device import choose_device
-from training.diagnose import STEPS, diagnose, patient_of, write
 from training.draft import finish
 from training.errors import Interrupted, TrainingError
 from training.interruption import stop_requests
+from training.lazy import LazyGroup
+from training.list_options import dataset_name, list_options, read_corpus
 from training.options import hyperparameter_options, kernels_option, processor_options, store_option
 from training.origins import find, seen, start_from, taught_by
 from training.places import open_registry, run_folder
@@ -35,7 +35,7 @@ from training.run import Job, Outcome, Watch, run
 INTERRUPTED = 130
 
 
-class Commands(click.Group):
+class Commands(LazyGroup):
     """A group whose commands end with a plain line where something goes wrong that can."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -61,9 +61,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--dataset", type=click.Choice(list(CATALOG)), help="A list that ships (default: human).")
-@click.option("--data", type=click.Path(path_type=Path), help="A list of your own: UTF-8, one name a line.")
-@click.option("--name", help="What your own list is called: a-z, 0-9 and -.")
+@list_options
 @click.option("--preset", default="wavenet", show_default=True, help="Hyperparameters to start from.")
 @click.option("--start", metavar="REFERENCE", help="A version to go on from, as human/lstm: for a short list.")
 @click.option("--teacher", "teachers", metavar="REFERENCE", multiple=True, help="A version to learn from; repeatable.")
@@ -87,7 +85,7 @@ def train(
 ) -> None:
     """Train on a list of names and publish a version; hyperparameters are a preset's, changed by options."""
     console = Console()
-    called = _dataset_name(dataset, data, name)
+    called = dataset_name(dataset, data, name)
     job, state, resume = _prepare(called, data, store, **options)
     ready = prepare(kernels)
     job, state = _with_origins(job, state, start, teachers, open_registry(store, ready), ready)
@@ -117,8 +115,7 @@ def _prepare(
     """Return the job, where its state lies, and whether to go on from there."""
     chosen = {field: value for field, value in hyperparameters.items() if value is not None}
     config = load_config(preset, called, chosen)
-    seed = config.split_seed
-    corpus = shipped_corpus(called, seed) if data is None else own_corpus(data, called, seed)
+    corpus = read_corpus(called, data, config.split_seed)
     job = Job(corpus, config, preset, choose_device(device, threads))
     return job, RunState(run_folder(runs, store, called, preset), corpus.sha256, config), resume
 
@@ -133,14 +130,6 @@ def _with_origins(
     if teachers:
         job = replace(job, teaching=taught_by(teachers, registry, job.corpus, kernels))
     return job, state
-
-
-def _dataset_name(dataset: str | None, data: Path | None, name: str | None) -> str:
-    if (data is None) != (name is None):
-        raise click.UsageError("--data and --name belong together: --data my_list.txt --name elves.")
-    if data is not None and dataset is not None:
-        raise click.UsageError("--dataset is a list that ships, --data one of your own; give one of them.")
-    return name or dataset or "human"
 
 
 def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None:
@@ -246,25 +235,3 @@ def release(device: str, threads: int, store: Path, kernels: Path | None) -> Non
             ready,
         ),
     )
-
-
-@main.command("diagnose")
-@click.argument("reference")
-@click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the pictures."
-)
-@click.option("--dataset", type=click.Choice(list(CATALOG)), default="human", show_default=True, help="For a preset.")
-@click.option("--steps", type=click.IntRange(10, 100_000), default=STEPS, show_default=True, help="Of each short run.")
-@store_option
-@kernels_option
-def diagnose_reference(
-    reference: str, output: Path, dataset: str, steps: int, store: Path, kernels: Path | None
-) -> None:
-    """Draw what goes on inside: REFERENCE is a preset, or a version as human/lstm@2. Publishes nothing."""
-    console, registry = Console(), open_registry(store, prepare(kernels))
-    patient = patient_of(reference, dataset, registry)
-    choose_device("cpu")
-    with progress_on(console, time.monotonic) as progress:
-        files = diagnose(patient, steps, progress.show)
-    write(files, output, registry)
-    console.print(Text(f"{len(files) - 1} pictures of {patient.name} and a page about them: {output / 'README.md'}"))

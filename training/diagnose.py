@@ -2,21 +2,31 @@
 folder with a page that says what to look for. Collecting and drawing are done next door.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import torch
+from rich.console import Console
+from rich.text import Text
 
-from models import ModelRegistry
+from data import CATALOG
+from models import ModelRegistry, prepare
 from models.networks import Network, build_model
 from training import pictures
 from training.config import TrainingConfig, load_config, preset_names
 from training.corpus import Corpus, shipped_corpus
 from training.dataset import Examples
+from training.device import choose_device
 from training.diagnostics import SPOILT, Course, Snapshot, first_batch, follow, snapshot, spoil
 from training.errors import TrainingError
+from training.options import kernels_option, store_option
 from training.origins import find
+from training.output import write_output
+from training.places import open_registry
+from training.progress import progress_on
 from training.published import network_of, split_of
 from training.trainer import Step, Trainer
 
@@ -126,9 +136,7 @@ def write(files: Mapping[str, bytes], folder: Path, registry: ModelRegistry) -> 
                 f"--output {folder} lies in the store {store.root}; published versions never change. "
                 "Give a folder elsewhere."
             )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
+    write_output(folder, dict(files))
 
 
 def _page(
@@ -154,3 +162,26 @@ def _page(
     for name in files:
         lines += ["", f"![{name.partition('.')[0]}]({name})", "", EXPLANATIONS[name]]
     return "\n".join(lines) + "\n"
+
+
+@click.command("diagnose")
+@click.argument("reference")
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the pictures."
+)
+@click.option("--dataset", type=click.Choice(list(CATALOG)), default="human", show_default=True, help="For a preset.")
+@click.option("--steps", type=click.IntRange(10, 100_000), default=STEPS, show_default=True, help="Of each short run.")
+@store_option
+@kernels_option
+def command(reference: str, output: Path, dataset: str, steps: int, store: Path, kernels: Path | None) -> None:
+    """Draw what goes on inside a network, beside a bad start.
+
+    REFERENCE is a preset, or a version as human/lstm@2. Nothing is published.
+    """
+    console, registry = Console(), open_registry(store, prepare(kernels))
+    patient = patient_of(reference, dataset, registry)
+    choose_device("cpu")
+    with progress_on(console, time.monotonic) as progress:
+        files = diagnose(patient, steps, progress.show)
+    write(files, output, registry)
+    console.print(Text(f"{len(files) - 1} pictures of {patient.name} and a page about them: {output / 'README.md'}"))

@@ -25,6 +25,7 @@ class LazyCommand:
 
 COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
     {
+        "diagnose": LazyCommand("training.diagnose:command", "Draw what goes on inside a network, beside a bad start."),
         "find-lr": LazyCommand(
             "training.lr_finder:find_lr", "Find a good learning rate: one batch at each of many rates."
         ),

@@ -1,4 +1,4 @@
-"""Options that say which list of names a command works on and which processor computes, and what they mean."""
+"""Options that say which list of names a command works on, and what they mean."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,6 @@ import click
 
 from data import CATALOG
 from training.corpus import Corpus, own_corpus, shipped_corpus
-from training.device import DEVICES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,11 +22,6 @@ def list_options(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def device_option(command: Command) -> Command:
-    """Add --device."""
-    return click.option("--device", type=click.Choice(DEVICES), default="cpu", help="Processor that trains.")(command)
 
 
 def dataset_name(dataset: str | None, data: Path | None, name: str | None) -> str:

@@ -16,10 +16,11 @@ from training.config import load_config
 from training.device import choose_device
 from training.errors import Interrupted, TrainingError
 from training.interruption import stop_requests
-from training.list_options import dataset_name, device_option, list_options, read_corpus
+from training.list_options import dataset_name, list_options, read_corpus
 from training.lr_plot import range_plot
 from training.lr_range import MIN_POINTS, Point, Suggestion, exponential_rates, range_test, suggest
 from training.new_trainer import new_trainer
+from training.options import processor_options
 from training.output import csv_bytes, write_output
 from training.progress import progress_on
 from training.trainer import Step, Trainer
@@ -36,7 +37,7 @@ ROWS = 12
 @click.option("--low", type=Rate, default=1e-5, show_default=True, help="First learning rate.")
 @click.option("--high", type=Rate, default=1.0, show_default=True, help="Last learning rate.")
 @click.option("--steps", type=click.IntRange(MIN_POINTS, 100_000), default=200, show_default=True, help="Batches.")
-@device_option
+@processor_options
 def find_lr(
     preset: str,
     dataset: str | None,
@@ -47,6 +48,7 @@ def find_lr(
     high: float,
     steps: int,
     device: str,
+    threads: int,
 ) -> None:
     """Find a good learning rate: one batch at each of many rates. They rise until the loss blows up."""
     if low >= high:
@@ -57,7 +59,7 @@ def find_lr(
         raise TrainingError(f"The preset {preset} counts and has no learning rate; name one that learns by gradient.")
     corpus = read_corpus(called, data, config.split_seed)
     console = Console()
-    points = _measure(console, new_trainer(config, corpus, choose_device(device)), low, high, steps)
+    points = _measure(console, new_trainer(config, corpus, choose_device(device, threads)), low, high, steps)
     suggestion = _read(points)
     title = f"Learning rates for {called}, preset {preset}"
     files = {

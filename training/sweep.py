@@ -17,8 +17,9 @@ from training.corpus import Corpus
 from training.device import choose_device
 from training.errors import Interrupted, TrainingError
 from training.interruption import stop_requests
-from training.list_options import dataset_name, device_option, list_options, read_corpus
+from training.list_options import dataset_name, list_options, read_corpus
 from training.new_trainer import new_trainer
+from training.options import processor_options
 from training.output import write_output
 from training.progress import progress_on
 from training.study import Row, Study, open_study
@@ -42,7 +43,7 @@ FOLDER = Path(".namewave/sweeps")
 @click.option("--passes", type=click.IntRange(1, 100_000), help="How often each trial sees the training list.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, help="Same seed, same trials.")
 @click.option("--resume", is_flag=True, help="Go on with the sweep in the folder.")
-@device_option
+@processor_options
 def sweep(
     preset: str,
     trials: int,
@@ -54,6 +55,7 @@ def sweep(
     seed: int,
     resume: bool,
     device: str,
+    threads: int,
 ) -> None:
     """Try many hyperparameters and keep the best as a preset.
 
@@ -67,7 +69,7 @@ def sweep(
     console = Console()
     console.print(Text(f"{called}: {corpus.summary}\nsweep {plan.title} in {folder}"), soft_wrap=True)
     with open_study(folder, plan.ranges, seed, marks, resume) as study:
-        _run_trials(console, study, plan, corpus, choose_device(device), trials)
+        _run_trials(console, study, plan, corpus, choose_device(device, threads), trials)
         rows = study.rows()
     _finish(console, rows, plan, folder, called)
 
