@@ -11,6 +11,7 @@ from models.config import WHOLE_NAME
 from models.spelling import capitalize
 from training.config import TrainingConfig
 from training.corpus import Corpus
+from training.explanations import EXPLANATIONS
 from training.invention import COUNT, Invention
 
 WHAT = {
@@ -40,6 +41,7 @@ class Card:
     has_plot: bool
     comparison: Sequence[str] = ()
     quality: Sequence[tuple[str, ...]] = ()
+    pictures: Sequence[str] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -128,6 +130,17 @@ def _recipe(card: Card) -> str:
     if "teachers" in card.origin:
         text += f". It learned what its teachers say ({card.origin['teachers']}) about the list and names of their own"
     return text + ".\n\n" + _table(("hyperparameter", "value"), rows)
+
+
+def _inside(card: Card) -> str:
+    """Return the pictures of what goes on inside, each with what to look for."""
+    if not card.pictures:
+        return ""
+    lines = [
+        "## Seen from inside",
+        "This version, and two short runs of its kind: from a good start and from a bad one.",
+    ]
+    return "\n\n".join([*lines, *(f"![{name}]({name})\n\n{EXPLANATIONS[name]}" for name in card.pictures)])
 
 
 def _limits(card: Card) -> str:

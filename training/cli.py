@@ -16,6 +16,7 @@ from models.inference.sampler import MAX_SEED
 from models.spelling import capitalize
 from training.config import TrainingConfig, load_config
 from training.device import choose_device
+from training.diagnose import STEPS, inside
 from training.draft import finish
 from training.errors import Interrupted, TrainingError
 from training.interruption import stop_requests
@@ -65,6 +66,7 @@ def main() -> None:
 @click.option("--preset", default="wavenet", show_default=True, help="Hyperparameters to start from.")
 @click.option("--start", metavar="REFERENCE", help="A version to go on from, as human/lstm: for a short list.")
 @click.option("--teacher", "teachers", metavar="REFERENCE", multiple=True, help="A version to learn from; repeatable.")
+@click.option("--diagnostics", is_flag=True, help="Publish pictures of what goes on inside as well; takes a while.")
 @click.option("--dry-run", is_flag=True, help="Train and show, publish nothing.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run.")
 @click.option("--runs", type=click.Path(path_type=Path), envvar="NAMEWAVE_RUNS", help="Folder of interrupted runs.")
@@ -79,6 +81,7 @@ def train(
     store: Path,
     kernels: Path | None,
     dry_run: bool,
+    diagnostics: bool,
     start: str | None,
     teachers: tuple[str, ...],
     **options: Any,
@@ -88,10 +91,12 @@ def train(
     called = dataset_name(dataset, data, name)
     job, state, resume = _prepare(called, data, store, **options)
     ready = prepare(kernels)
-    job, state = _with_origins(job, state, start, teachers, open_registry(store, ready), ready)
+    if start is not None or teachers:
+        job, state = _with_origins(job, state, start, teachers, open_registry(store, ready), ready)
     _announce(console, job, state, resume)
     outcome = _run(job, console, state, resume)
-    finished = finish(outcome, ready)
+    seen_inside = _look_inside(outcome, console) if diagnostics else None
+    finished = finish(outcome, ready, pictures=seen_inside)
     show_losses(console, outcome.losses)
     show_names(console, finished.inventions[-1].names, "New names at temperature 1:")
     if dry_run:
@@ -160,6 +165,12 @@ def _run(job: Job, console: Console, state: RunState | None = None, resume: bool
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
         watch = Watch(progress.show, is_stopped, time.monotonic, state, resume, lambda line: console.print(Text(line)))
         return run(job, watch)
+
+
+def _look_inside(outcome: Outcome, console: Console) -> dict[str, bytes]:
+    console.print("Two short runs for the pictures:")
+    with progress_on(console, time.monotonic) as progress:
+        return inside(outcome, STEPS, progress.show)
 
 
 def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:

@@ -22,32 +22,19 @@ from training.dataset import Examples
 from training.device import choose_device
 from training.diagnostics import SPOILT, Course, Snapshot, first_batch, follow, snapshot, spoil
 from training.errors import TrainingError
+from training.explanations import EXPLANATIONS
 from training.options import kernels_option, store_option
 from training.origins import find
 from training.output import write_output
 from training.places import open_registry
 from training.progress import progress_on
 from training.published import network_of, split_of
+from training.run import Outcome
 from training.trainer import Step, Trainer
 
 STEPS = 200
 GOOD, BAD = "a good start", f"a bad start: weights x {SPOILT:g}, no BatchNorm"
 Show = Callable[[Step], None]
-
-EXPLANATIONS = {
-    "activations.png": "What comes out of each bent layer for one batch before the first step. Numbers piled up at -1 "
-    "and 1 are saturated: there a tanh is flat, and hardly any gradient passes. Good is a broad hill in the middle.",
-    "gradients.png": "How much each output matters to the loss. Good is the same width in all layers; widths that "
-    "shrink or grow from layer to layer mean that some layers learn and others do not.",
-    "weights.png": "The gradient of each matrix, and its spread over that of the weights (grad:data). A matrix whose "
-    "ratio stands far above the others will be moved too fast at first.",
-    "updates.png": "How far one step moves each matrix, as a share of the matrix, on a logarithmic scale. The lectures "
-    "aim at the dashed line, a thousandth; far below it learning is slow, far above it is shaky.",
-    "losses.png": "The loss of both runs. A good start begins at the logarithm of the number of characters, a uniform "
-    "guess; a bad one is first sure of the wrong things and spends its steps on forgetting them.",
-    "embedding.png": "Where the characters lie, in the two directions that hold most of their spread. Characters that "
-    "do the same work in names come to lie together: vowels often make a cluster of their own.",
-}
 
 
 @dataclass(frozen=True)
@@ -108,6 +95,15 @@ def diagnose(patient: Patient, steps: int, show: Show) -> dict[str, bytes]:
         learned = learned or network
     files = drawn(shots, courses, learned or network, corpus.vocabulary.itos)
     return {**files, "README.md": _page(patient, steps, shots, courses, files).encode()}
+
+
+def inside(outcome: Outcome, steps: int, show: Show) -> dict[str, bytes]:
+    """Return the pictures of a finished run for its version, by file name."""
+    job = outcome.job
+    name = f"{job.corpus.dataset}/{job.config.model.architecture}"
+    files = diagnose(Patient(name, job.config, job.corpus, outcome.network), steps, show)
+    del files["README.md"]
+    return files
 
 
 def drawn(

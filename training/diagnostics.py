@@ -61,7 +61,7 @@ class Course:
 
 
 def snapshot(network: Network, rows: Rows) -> Snapshot:
-    """Look at one batch in training mode. The network's weights stay as they are; its running statistics do not."""
+    """Look at one batch in training mode. The network is as it was afterwards, in evaluation mode."""
     seen: dict[str, Tensor] = {}
 
     def see(name: str, output: Tensor) -> None:
@@ -69,11 +69,14 @@ def snapshot(network: Network, rows: Rows) -> Snapshot:
             output.retain_grad()
             seen[name] = output
 
+    kept = {name: array.clone() for name, array in network.state_dict().items()}
     network.train()
     loss = surprise(network.names(rows.ids, rows.positions, see), rows.targets).mean()
     matrices = named_matrices(network)
     inputs = [*matrices.values(), *seen.values()]
     gradients = torch.autograd.grad(loss, inputs, allow_unused=True)
+    network.load_state_dict(kept)  # running statistics move while one looks
+    network.eval()
     of_weights, of_outputs = gradients[: len(matrices)], gradients[len(matrices) :]
     return Snapshot(
         loss=float(loss.detach()),

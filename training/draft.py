@@ -1,6 +1,6 @@
 """From a finished run to what is published: sample names, plot, card and the draft of a version. Writes no file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from models import Draft, Kernels, NameGenerator
@@ -25,16 +25,25 @@ class Finished:
     inventions: list[Invention]
 
 
-def finish(outcome: Outcome, kernels: Kernels, comparison: Sequence[str] = (), samples: int = SAMPLES) -> Finished:
+def finish(
+    outcome: Outcome,
+    kernels: Kernels,
+    comparison: Sequence[str] = (),
+    samples: int = SAMPLES,
+    pictures: Mapping[str, bytes] | None = None,
+) -> Finished:
     """Return the draft with its card and, for a run of steps, its plot.
 
-    `comparison`: lines for the card; `samples`: how many names the quality in the card is measured on.
+    `comparison`: lines for the card; `samples`: how many names the quality in the card is measured on; `pictures`: of
+    `diagnostics`, by file name.
     """
     bare = _bare_draft(outcome)
     generator = draft_generator(bare, kernels)
     drawn = inventions(generator)
     quality = _quality(outcome, generator, samples)
-    files = {"card.md": _card(outcome, drawn, comparison, quality).encode()}
+    pictures = pictures or {}
+    card = _card(outcome, drawn, comparison, quality, tuple(pictures))
+    files = {"card.md": card.encode(), **pictures}
     if outcome.history.losses:
         files["loss.png"] = _plot(outcome)
     return Finished(replace(bare, files=files), drawn)
@@ -76,7 +85,11 @@ def _quality(outcome: Outcome, generator: NameGenerator, samples: int) -> Sequen
 
 
 def _card(
-    outcome: Outcome, drawn: Sequence[Invention], comparison: Sequence[str], quality: Sequence[tuple[str, ...]]
+    outcome: Outcome,
+    drawn: Sequence[Invention],
+    comparison: Sequence[str],
+    quality: Sequence[tuple[str, ...]],
+    pictures: Sequence[str],
 ) -> str:
     return write_card(
         Card(
@@ -91,6 +104,7 @@ def _card(
             has_plot=bool(outcome.history.losses),
             comparison=comparison,
             quality=quality,
+            pictures=pictures,
             origin=outcome.job.origin(),
         )
     )

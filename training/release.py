@@ -14,6 +14,7 @@ from training.comparison import Gap, names_gap, paired_gap
 from training.config import load_config
 from training.corpus import Corpus, relatives_corpus, shipped_corpus
 from training.dataset import Examples
+from training.diagnose import STEPS, inside
 from training.draft import finish
 from training.errors import TrainingError
 from training.evaluation import name_losses
@@ -64,6 +65,7 @@ class Hall:
     device: torch.device
     kernels: Kernels
     samples: int = SAMPLES
+    looked_at: int = STEPS
     imagined: int | None = None
 
 
@@ -74,7 +76,9 @@ def release_all(registry: ModelRegistry, hall: Hall) -> list[Manifest]:
         contests = _hold_all(dataset, hall)
         cards = {preset: _compare(contests, preset) for preset in contests}
         for preset, contest in contests.items():
-            draft = finish(contest.outcomes[0], hall.kernels, cards[preset], hall.samples).draft
+            outcome = contest.outcomes[0]
+            seen = inside(outcome, hall.looked_at, lambda step: None)
+            draft = finish(outcome, hall.kernels, cards[preset], hall.samples, seen).draft
             manifests.append(registry.publish(draft))
             hall.say(f"published {manifests[-1].reference}")
         registry.alias(dataset, "default", manifests[-1].reference.partition("/")[2], _reason(contests))

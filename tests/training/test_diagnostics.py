@@ -62,6 +62,7 @@ def test_the_gradient_of_an_activation_is_that_of_finite_differences(corpus: Cor
     network.state_dict()["output.weight"].mul_(10)
     ours = next(g for g in snapshot(network, rows).gradients if g.name == "activation1")
     outputs: dict[str, torch.Tensor] = {}
+    network.train()
     network.names(rows.ids, rows.positions, lambda name, x: outputs.update({name: x.detach().double()}))
     output = network.layers.layers["output"]
     weight, bias = (array.detach().double() for array in output.arrays().values())

@@ -37,7 +37,9 @@ def run_small(job: Job, smoothing: float) -> Outcome:
 def hall(kernels: Kernels, smoothing: float, lines: list[str]) -> Hall:
     """A hall where everything is small."""
     cpu = torch.device("cpu")
-    return Hall(lambda job: run_small(job, smoothing), lines.append, cpu, kernels, samples=200, imagined=300)
+    return Hall(
+        lambda job: run_small(job, smoothing), lines.append, cpu, kernels, samples=200, looked_at=10, imagined=300
+    )
 
 
 def test_everything_is_published_with_its_comparison(registry: ModelRegistry, kernels: Kernels) -> None:
@@ -46,6 +48,7 @@ def test_everything_is_published_with_its_comparison(registry: ModelRegistry, ke
     manifests = release_all(registry, hall(kernels, 1000.0, lines))
     models = ["bigram@1", "mlp@1", "wavenet@1", "gated_wavenet@1", "lstm@1", "lstm@2"]
     assert [m.reference for m in manifests] == [f"{d}/{model}" for d in ("human", "animal") for model in models]
+    assert all("updates.png" in m.files for m in manifests)
     assert registry.aliases("human").default == registry.aliases("animal").default == "lstm@2"
     reasons = {reason.alias: reason.reason for reason in registry.reasons()}
     assert all("parameters, taught by" in reasons[f"{dataset} default"] for dataset in ("human", "animal"))

@@ -76,7 +76,7 @@ def test_counting_publishes_too(tmp_path: Path, list_file: Path) -> None:
         (["--n-hiden", "8"], "Did you mean '--n-hidden'?"),
         (["--n-hidden", "many"], "'many' is given; allowed: a whole number from 1 to 2,048."),
         (["--n-hidden", "0"], "--n-hidden is 0; allowed: a whole number from 1 to 2,048."),
-        (["--architecture", "transformer"], "allowed: bigram, mlp or wavenet."),
+        (["--architecture", "transformer"], "allowed: bigram, mlp, wavenet, gated_wavenet or lstm."),
         (["--preset", "wavnet"], "Did you mean wavenet?"),
         (["--dataset", "humans"], "'human'"),
         (["--data", "list.txt"], "--data and --name belong together"),

@@ -1,0 +1,16 @@
+"""What each picture of the diagnostics shows, and what to look for: words for learners, nothing else."""
+
+EXPLANATIONS = {
+    "activations.png": "What comes out of each bent layer for one batch before the first step. Numbers piled up at -1 "
+    "and 1 are saturated: there a tanh is flat, and hardly any gradient passes. Good is a broad hill in the middle.",
+    "gradients.png": "How much each output matters to the loss. Good is the same width in all layers; widths that "
+    "shrink or grow from layer to layer mean that some layers learn and others do not.",
+    "weights.png": "The gradient of each matrix, and its spread over that of the weights (grad:data). A matrix whose "
+    "ratio stands far above the others will be moved too fast at first.",
+    "updates.png": "How far one step moves each matrix, as a share of the matrix, on a logarithmic scale. The lectures "
+    "aim at the dashed line, a thousandth; far below it learning is slow, far above it is shaky.",
+    "losses.png": "The loss of both runs. A good start begins at the logarithm of the number of characters, a uniform "
+    "guess; a bad one is first sure of the wrong things and spends its steps on forgetting them.",
+    "embedding.png": "Where the characters lie, in the two directions that hold most of their spread. Characters that "
+    "do the same work in names come to lie together: vowels often make a cluster of their own.",
+}
