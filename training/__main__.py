@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import sys
 
-NEEDED = ("torch", "matplotlib", "rich")
+NEEDED = ("torch", "matplotlib", "optuna", "rich")
 
 
 def missing_packages() -> list[str]:

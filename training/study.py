@@ -93,14 +93,15 @@ def open_study(folder: Path, ranges: Ranges, seed: int, marks: dict[str, str], r
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{folder} cannot be written: {error.strerror}. Give another --output.") from error
+    try:
         storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
         try:
             yield Study(_load(storage, marks, folder), ranges, seed)
         finally:
             storage.remove_session()
             storage.engine.dispose()
-    except OSError as error:
-        raise TrainingError(f"{folder} cannot be written: {error.strerror}. Give another --output.") from error
     except SQLAlchemyError as error:
         raise TrainingError(f"{path} cannot be used ({_first_line(error)}). Give another --output.") from error
 

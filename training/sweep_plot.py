@@ -82,8 +82,19 @@ def _draw_trials(axes: Axes, rows: Sequence[Row], best: Row, limits: tuple[float
     axes.set_xlabel("trial", color=INK)
     axes.set_ylabel("dev loss, nats per character", color=INK)
     _dress(axes, limits)
+    handles, labels = axes.get_legend_handles_labels()
+    first = dict(zip(reversed(labels), reversed(handles), strict=True))
+    keys = list(dict.fromkeys(labels))
     axes.legend(
-        frameon=False, fontsize=8, labelcolor=INK, ncols=6, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0
+        [first[label] for label in keys],
+        keys,
+        frameon=False,
+        fontsize=8,
+        labelcolor=INK,
+        ncols=len(keys),
+        loc="lower right",
+        bbox_to_anchor=(1, 1.02),
+        borderaxespad=0,
     )
 
 
@@ -138,7 +149,7 @@ def _scatter(axes: Axes, rows: Sequence[Row], xs: Sequence[float], limits: tuple
                 markerfacecolor=fill,
                 markersize=6,
                 clip_on=False,
-                label=f"{label}, off the scale",
+                label="off the scale",
             )
 
 

@@ -142,6 +142,12 @@ def test_a_study_is_not_overwritten_nor_mixed(tmp_path: Path, given: list[str]) 
     assert "cannot be used" in str(invoke(*given, *out, "--resume").exception)
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, given: list[str]) -> None:
+    """Where a file is in the way, one line names the folder and the option that changes it."""
+    (tmp_path / "file").write_text("in the way")
+    assert "Give another --output" in str(invoke(*given, "--output", str(tmp_path / "file" / "out")).exception)
+
+
 def test_a_diverged_trial_is_a_failed_one_and_not_the_end(tmp_path: Path, given: list[str]) -> None:
     """Where every rate blows up all trials are tried and listed as failed; one line says what to do."""
     wild = HEAD.replace("eval_every = 2", "eval_every = 60").replace(
