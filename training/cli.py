@@ -63,7 +63,7 @@ def main() -> None:
 
 @main.command()
 @list_options
-@click.option("--preset", default="wavenet", show_default=True, help="Hyperparameters to start from.")
+@click.option("--preset", default="wavenet", show_default=True, help="Hyperparameters: a name, or a file.toml.")
 @click.option("--start", metavar="REFERENCE", help="A version to go on from, as human/lstm: for a short list.")
 @click.option("--teacher", "teachers", metavar="REFERENCE", multiple=True, help="A version to learn from; repeatable.")
 @click.option("--diagnostics", is_flag=True, help="Publish pictures of what goes on inside as well; takes a while.")
@@ -121,8 +121,8 @@ def _prepare(
     chosen = {field: value for field, value in hyperparameters.items() if value is not None}
     config = load_config(preset, called, chosen)
     corpus = read_corpus(called, data, config.split_seed)
-    job = Job(corpus, config, preset, choose_device(device, threads))
-    return job, RunState(run_folder(runs, store, called, preset), corpus.sha256, config), resume
+    job = Job(corpus, config, Path(preset).stem, choose_device(device, threads))
+    return job, RunState(run_folder(runs, store, called, job.preset), corpus.sha256, config), resume
 
 
 def _with_origins(

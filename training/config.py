@@ -76,7 +76,8 @@ def preset_names() -> list[str]:
 def load_config(preset: str, dataset: str, overrides: Mapping[str, object]) -> TrainingConfig:
     """Return the preset's hyperparameters for `dataset`, changed by `overrides` (field names as in the two configs).
 
-    A preset is a TOML table of fields, a table [model], and maybe [datasets.NAME] with what differs for one data set.
+    `preset`: the name of one that ships, or the path of a file that ends in .toml: a TOML table of fields, a table
+    [model], and maybe [datasets.NAME] with what differs for one data set.
     Raises `TrainingError`, one line for each thing that is wrong.
     """
     document = _read_preset(preset)
@@ -89,29 +90,30 @@ def load_config(preset: str, dataset: str, overrides: Mapping[str, object]) -> T
     }
     fields: dict[str, object] = {}
     for layer in (document, own, given):
-        fields = _over(fields, layer)
+        fields = layered(fields, layer)
     try:
         return TrainingConfig.model_validate(fields)
     except ValidationError as error:
         raise TrainingError("\n".join(explain(error, TrainingConfig, ModelConfig))) from None
 
 
-def _over(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
-    model = {**_table(below.get("model")), **_table(above.get("model"))}
-    return {**below, **above, "model": model}
+def layered(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of both, where `above` wins; the tables [model] are laid over each other likewise."""
+    return {**below, **above, "model": {**table(below.get("model")), **table(above.get("model"))}}
 
 
-def _table(value: object) -> dict[str, object]:
+def table(value: object) -> dict[str, object]:
+    """Return a TOML value as a table: an empty one for what is none."""
     return value if isinstance(value, dict) else {}
 
 
 def _read_preset(name: str) -> dict[str, object]:
     names = preset_names()
-    if name not in names:
+    if name not in names and not name.endswith(".toml"):
         nearest = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
-        raise TrainingError(f"There is no preset {name!r}; allowed: {', '.join(names)}.{hint}")
-    path = PRESETS / f"{name}.toml"
+        raise TrainingError(f"There is no preset {name!r}; allowed: {', '.join(names)}, or a file.toml.{hint}")
+    path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:

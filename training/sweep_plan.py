@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from models import ModelConfig
-from training.config import TrainingConfig, preset_names
+from training.config import TrainingConfig, layered, preset_names, table
 from training.constraints import explain
 from training.errors import TrainingError
 from training.sweep_ranges import Ranges, Value, parse_ranges
@@ -32,7 +32,7 @@ class SweepPlan:
     def config(self, values: Mapping[str, Value]) -> TrainingConfig:
         """Return the hyperparameters of a trial. Raises `TrainingError` where they contradict each other."""
         try:
-            return TrainingConfig.model_validate(_layered(self.fields, _nested(values)))
+            return TrainingConfig.model_validate(layered(self.fields, _nested(values)))
         except ValidationError as error:
             raise TrainingError("\n".join(explain(error, TrainingConfig, ModelConfig))) from None
 
@@ -59,8 +59,8 @@ def read_plan(given: str, dataset: str, passes: int | None = None) -> SweepPlan:
     ranges = parse_ranges(document.pop("sweep"))
     if passes is not None and ranges.keys() & {"passes", "steps"}:
         raise TrainingError("--passes is given, and [sweep] changes passes or steps; give one of the two.")
-    special = _table(document.pop("datasets", {}))
-    fields = _layered(document, _table(special.get(dataset)))
+    special = table(document.pop("datasets", {}))
+    fields = layered(document, table(special.get(dataset)))
     if passes is not None:
         fields = {**fields, "passes": passes, "steps": 0}
     plan = SweepPlan(path.stem, fields, ranges)
@@ -115,11 +115,3 @@ def _nested(values: Mapping[str, Value]) -> dict[str, object]:
     """Put the fields of the network into a table [model]."""
     model = {field: value for field, value in values.items() if field in ModelConfig.model_fields}
     return {field: value for field, value in values.items() if field not in model} | {"model": model}
-
-
-def _layered(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
-    return {**below, **above, "model": {**_table(below.get("model")), **_table(above.get("model"))}}
-
-
-def _table(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}

@@ -1,5 +1,7 @@
 """Hyperparameters and presets: all presets can be built, and what is wrong is named with what is allowed."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -97,3 +99,13 @@ def test_an_unknown_preset_is_answered_with_the_nearest() -> None:
     """A misspelt preset names all there are and the one that was probably meant."""
     with pytest.raises(TrainingError, match=r"allowed: bigram, .*Did you mean wavenet\?"):
         load_config("wavnet", "human", {})
+
+
+def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
+    """The path of a TOML file is as good as a name, and a missing one is named."""
+    file = tmp_path / "mine.toml"
+    file.write_text('learning_rate = 0.02\n[model]\narchitecture = "mlp"\n[datasets.elves]\npasses = 3\n')
+    config = load_config(str(file), "elves", {})
+    assert (config.learning_rate, config.passes, config.model.architecture) == (0.02, 3, "mlp")
+    with pytest.raises(TrainingError, match=r"none\.toml cannot be read"):
+        load_config(str(tmp_path / "none.toml"), "elves", {})
