@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
-from data.catalog import CATALOG, DataSet, find
+from data.catalog import CATALOG, LISTS, RELATIVES, DataSet, find
 from data.names import NameListError, load_names, split_names
 
 SETS = pytest.mark.parametrize("data_set", CATALOG.values(), ids=list(CATALOG))
+FILES = pytest.mark.parametrize("data_set", LISTS.values(), ids=list(LISTS))
 
 # SHA-256 of the parts of the seed-42 split, names joined by newlines; made once by a script of its own.
 SPLITS = {
@@ -26,7 +27,7 @@ SPLITS = {
 }
 
 
-@SETS
+@FILES
 def test_shipped_list_is_the_one_in_the_catalog(data_set: DataSet) -> None:
     """The bytes of each shipped list have the catalog's SHA-256, one entry a line in a-z with a final newline."""
     content = data_set.file.read_bytes()
@@ -47,6 +48,13 @@ def test_human_list_has_its_known_counts() -> None:
 def test_animal_list_has_its_known_counts() -> None:
     """The animal list has 3,323 names and nothing to drop."""
     assert load_names(find("animal").file).summary() == "3,323 names"
+
+
+def test_relatives_are_no_animals() -> None:
+    """None of the words that the animal models learn from first is in the animal list, in no part of it."""
+    animals, relatives = (set(load_names(data_set.file).names) for data_set in (find("animal"), RELATIVES))
+    assert len(relatives) == 120_992
+    assert not animals & relatives
 
 
 @SETS

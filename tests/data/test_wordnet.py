@@ -1,6 +1,6 @@
 """Tests of `data.building.wordnet` and `.animals` on a small dictionary and a few common names made up here."""
 
-from data.building.animals import taxonomy_animals, wordnet_animals
+from data.building.animals import relatives, taxonomy_animals, wordnet_animals
 from data.building.wordnet import animals_under, parse_nouns, parse_words
 
 # offset, lexicographer's file, n, words in hexadecimal, words with sense numbers, pointers, gloss.
@@ -41,3 +41,16 @@ def test_common_names_give_single_words_and_repeated_heads() -> None:
     ]
     found = taxonomy_animals(names, words={"run", "big"}, latin={"arapaima"})
     assert found == {"kaka", "treefrog", "seabass"}
+
+
+def test_relatives_are_like_animals_and_none_of_them() -> None:
+    """Nouns, the words of common names and every other Latin name in order, of plain letters and fitting length; no
+    animal of the list.
+    """
+    words = relatives(
+        nouns=["table", "fox", "new_york", "ox", "word" * 5],
+        names=["red-tailed fox", "o'brien's kite", "treefrog"],
+        latin=["canis", "alopex", "bufo", "zeus"],
+        animals=["fox", "kite"],
+    )
+    assert words == {"table", "red", "tailed", "brien", "treefrog", "alopex", "canis"}
