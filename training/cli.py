@@ -16,9 +16,9 @@ from models.inference.sampler import MAX_SEED
 from models.spelling import capitalize
 from training.config import TrainingConfig, load_config
 from training.device import choose_device
-from training.diagnose import STEPS, inside
 from training.draft import finish
 from training.errors import Interrupted, TrainingError
+from training.inside.diagnose import STEPS, inside
 from training.interruption import stop_requests
 from training.lazy import LazyGroup
 from training.list_options import dataset_name, list_options, read_corpus

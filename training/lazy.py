@@ -25,11 +25,13 @@ class LazyCommand:
 
 COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
     {
-        "diagnose": LazyCommand("training.diagnose:command", "Draw what goes on inside a network, beside a bad start."),
-        "find-lr": LazyCommand(
-            "training.lr_finder:find_lr", "Find a good learning rate: one batch at each of many rates."
+        "diagnose": LazyCommand(
+            "training.inside.diagnose:command", "Draw what goes on inside a network, beside a bad start."
         ),
-        "sweep": LazyCommand("training.sweep:sweep", "Try many hyperparameters and keep the best as a preset."),
+        "find-lr": LazyCommand(
+            "training.search.lr_finder:find_lr", "Find a good learning rate: one batch at each of many rates."
+        ),
+        "sweep": LazyCommand("training.search.sweep:sweep", "Try many hyperparameters and keep the best as a preset."),
     }
 )
 

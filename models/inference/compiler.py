@@ -22,7 +22,7 @@ import numba
 from llvmlite import binding
 
 from models.errors import StoreError
-from models.inference import arithmetic, frozen, sampler
+from models.inference import arithmetic, forward, frozen, sampler
 
 GENERIC, MODERN = "generic", "x86-64-v3"
 # What the level x86-64-v3 promises beyond SSE (System V ABI), in LLVM's names.
@@ -97,7 +97,7 @@ def compile_every_level(folder: Path) -> tuple[str, ...]:
 
 def _fingerprint() -> str:
     """Name the folder for what the machine code is made of, so that an old one is never taken for a new one."""
-    sources = [Path(str(module.__file__)).read_bytes() for module in (arithmetic, frozen, sampler)]
+    sources = [Path(str(module.__file__)).read_bytes() for module in (arithmetic, forward, frozen, sampler)]
     versions = f"numba {numba.__version__} python {sys.version_info[:2]} {_SIGNATURES}".encode()
     return hashlib.sha256(b"\0".join([*sources, versions])).hexdigest()[:16]
 

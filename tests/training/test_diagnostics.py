@@ -11,10 +11,10 @@ from models.networks import Network, build_model
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Examples, Rows
-from training.diagnose import Patient, diagnose, patient_of, write
-from training.diagnostics import first_batch, follow, named_matrices, plane, saturation, snapshot, spoil, spread
 from training.errors import TrainingError
 from training.evaluation import mean_loss
+from training.inside.diagnose import Patient, diagnose, patient_of, write
+from training.inside.diagnostics import first_batch, follow, named_matrices, plane, saturation, snapshot, spoil, spread
 from training.loss import surprise
 from training.trainer import Trainer
 

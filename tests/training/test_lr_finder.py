@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from training.config import TrainingConfig
-from training.lr_finder import find_lr
-from training.lr_plot import range_plot
-from training.lr_range import BLOWN_UP, MEMORY, Point, exponential_rates, range_test, suggest
+from training.search.lr_finder import find_lr
+from training.search.lr_plot import range_plot
+from training.search.lr_range import BLOWN_UP, MEMORY, Point, exponential_rates, range_test, suggest
 from training.trainer import Trainer
 
 

@@ -19,13 +19,13 @@ from training.config import TrainingConfig, preset_names
 from training.corpus import Corpus
 from training.errors import Interrupted, TrainingError
 from training.new_trainer import new_trainer
-from training.study import STARTUP_TRIALS, Row, open_study
-from training.sweep import sweep
-from training.sweep_plan import read_plan, sweep_names
-from training.sweep_plot import sweep_plot
-from training.sweep_ranges import Choices, Range, parse_ranges
-from training.sweep_report import best_row, best_toml, ranked_rows
-from training.sweep_trial import Surroundings, run_trial
+from training.search.study import STARTUP_TRIALS, Row, open_study
+from training.search.sweep import sweep
+from training.search.sweep_plan import read_plan, sweep_names
+from training.search.sweep_plot import sweep_plot
+from training.search.sweep_ranges import Choices, Range, parse_ranges
+from training.search.sweep_report import best_row, best_toml, ranked_rows
+from training.search.sweep_trial import Surroundings, run_trial
 from training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
@@ -316,7 +316,7 @@ def test_ctrl_c_keeps_the_finished_trials(tmp_path: Path, given: list[str]) -> N
     """A real interrupt in the second trial ends in one line with the way on; then --resume runs what was missing."""
     text = (HEAD + SWEPT).replace("steps = 6", "steps = 100").replace("eval_every = 2", "")
     (tmp_path / "tiny.toml").write_text(text, "utf-8")
-    script = "import sys; from training.errors import Interrupted\nfrom training.sweep import sweep\n"
+    script = "import sys; from training.errors import Interrupted\nfrom training.search.sweep import sweep\n"
     script += "try: sweep(standalone_mode=False)\nexcept Interrupted as error: print(error); sys.exit(130)"
     out = ["--output", str(tmp_path / "out")]
     command = [sys.executable, "-c", script, *given, "--trials", "100000", *out]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from training.errors import Interrupted, TrainingError
-from training.study import Verdict
+from training.search.study import Verdict
 from training.trainer import Step, Trainer
 
 # A trial's dev losses are compared with those of others that are as far, in thousandths of their steps.

@@ -16,7 +16,7 @@ from models import ModelConfig
 from training.config import TrainingConfig, layered, preset_names, table
 from training.constraints import explain
 from training.errors import TrainingError
-from training.sweep_ranges import Ranges, Value, parse_ranges
+from training.search.sweep_ranges import Ranges, Value, parse_ranges
 
 SWEEPS = Path(__file__).parent / "sweeps"
 

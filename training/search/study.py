@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from training.errors import TrainingError
-from training.sweep_ranges import Choices, Range, Ranges, Value, is_whole
+from training.search.sweep_ranges import Choices, Range, Ranges, Value, is_whole
 
 FILE = "study.db"
 NAME = "namewave"

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from training.diagnostics import Course, Snapshot, Spread, plane
 from training.history import smoothed
+from training.inside.diagnostics import Course, Snapshot, Spread, plane
 from training.plots import DEV, FAINT, INK, TRAIN
 
 VOWELS = frozenset("aeiouyáàâäãåéèêëíìîïóòôöõøúùûüæœ")

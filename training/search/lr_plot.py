@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.lr_range import Point, Suggestion
 from training.plots import DEV, FAINT, INK, TRAIN
+from training.search.lr_range import Point, Suggestion
 
 # Losses above the first one times this are cut off: they would squeeze the valley that matters.
 ROOM_ABOVE = 1.25

@@ -22,11 +22,11 @@ from training.new_trainer import new_trainer
 from training.options import processor_options
 from training.output import write_output
 from training.progress import progress_on
-from training.study import Row, Study, open_study
-from training.sweep_plan import SweepPlan, read_plan
-from training.sweep_plot import sweep_plot
-from training.sweep_report import best_row, best_toml, results_csv, short, show_results
-from training.sweep_trial import Result, Surroundings, run_trial
+from training.search.study import Row, Study, open_study
+from training.search.sweep_plan import SweepPlan, read_plan
+from training.search.sweep_plot import sweep_plot
+from training.search.sweep_report import best_row, best_toml, results_csv, short, show_results
+from training.search.sweep_trial import Result, Surroundings, run_trial
 
 FOLDER = Path(".namewave/sweeps")
 

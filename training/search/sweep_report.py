@@ -8,8 +8,8 @@ from rich.table import Table
 
 from training.config import TrainingConfig
 from training.output import csv_bytes
-from training.study import Row
-from training.sweep_ranges import Value
+from training.search.study import Row
+from training.search.sweep_ranges import Value
 
 WORDS = {"complete": "", "pruned": "stopped", "failed": "failed"}
 _ORDER = ("complete", "pruned", "failed")

@@ -17,12 +17,12 @@ from training.device import choose_device
 from training.errors import Interrupted, TrainingError
 from training.interruption import stop_requests
 from training.list_options import dataset_name, list_options, read_corpus
-from training.lr_plot import range_plot
-from training.lr_range import MIN_POINTS, Point, Suggestion, exponential_rates, range_test, suggest
 from training.new_trainer import new_trainer
 from training.options import processor_options
 from training.output import csv_bytes, write_output
 from training.progress import progress_on
+from training.search.lr_plot import range_plot
+from training.search.lr_range import MIN_POINTS, Point, Suggestion, exponential_rates, range_test, suggest
 from training.trainer import Step, Trainer
 
 Rate = click.FloatRange(0, 1000, min_open=True)

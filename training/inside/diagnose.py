@@ -15,14 +15,14 @@ from rich.text import Text
 from data import CATALOG
 from models import ModelRegistry, prepare
 from models.networks import Network, build_model
-from training import pictures
 from training.config import TrainingConfig, load_config, preset_names
 from training.corpus import Corpus, shipped_corpus
 from training.dataset import Examples
 from training.device import choose_device
-from training.diagnostics import SPOILT, Course, Snapshot, first_batch, follow, snapshot, spoil
 from training.errors import TrainingError
-from training.explanations import EXPLANATIONS
+from training.inside import pictures
+from training.inside.diagnostics import SPOILT, Course, Snapshot, first_batch, follow, snapshot, spoil
+from training.inside.explanations import EXPLANATIONS
 from training.options import kernels_option, store_option
 from training.origins import find
 from training.output import write_output

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from training.plots import DEV, FAINT, INK, TRAIN
-from training.study import Row
-from training.sweep_ranges import Choices, Range, Ranges
-from training.sweep_report import best_row, short
+from training.search.study import Row
+from training.search.sweep_ranges import Choices, Range, Ranges
+from training.search.sweep_report import best_row, short
 
 PRUNED = "#999999"
 # The axis ends this many times as far above the best trial as the median lies: one bad trial does not flatten the rest.
