@@ -53,7 +53,7 @@ def test_the_models_table_is_real() -> None:
     rows = re.findall(
         r"^\| `(\w+)/(\w+)@(\d+)` \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", README, re.MULTILINE
     )
-    assert len(rows) == 6
+    assert len(rows) == 12
     for dataset, architecture, version, parameters, *losses in rows:
         path = ROOT / "models/artifacts" / dataset / architecture / version / "manifest.json"
         manifest = json.loads(path.read_text())
