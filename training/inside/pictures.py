@@ -16,8 +16,15 @@ from training.inside.diagnostics import Course, Snapshot, Spread, plane
 from training.plots import DEV, FAINT, INK, TRAIN
 
 VOWELS = frozenset("aeiouyáàâäãåéèêëíìîïóòôöõøúùûüæœ")
-# Colours that stay apart for most kinds of colour blindness (Paul Tol's bright scheme, and two greys).
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#555555")
+# Colours that stay apart for most kinds of colour blindness (Paul Tol's bright and muted schemes, and two greys).
+COLOURS = (
+    *("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"),
+    *("#555555", "#bbbbbb", "#332288", "#44aa99", "#882255", "#ddcc77"),
+)
+# Inches: the axes with title and labels, and one line of the legend below them.
+PANEL, LINE = 3.5, 0.15
+# A relu may go far out; what matters happens near 0.
+WIDEST = 3.0
 Draw = Callable[[Axes], None]
 
 
@@ -112,6 +119,8 @@ def _histograms(spreads: Sequence[Spread], label: Callable[[Spread], str], *, is
             axes.set_yscale("log")
         else:
             axes.set_ylim(bottom=0)
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, -WIDEST), min(high, WIDEST))
 
     return draw
 
@@ -121,17 +130,33 @@ def _cycle(n: int) -> list[str]:
 
 
 def _panels(title: str, panels: Mapping[str, Draw], x: str, y: str) -> bytes:
-    figure = Figure(figsize=(4.6 * len(panels), 4.4), dpi=100, layout="constrained")
+    figure = Figure(figsize=(4.6 * len(panels), PANEL), dpi=100)
     FigureCanvasAgg(figure)
-    figure.suptitle(title, x=0.01, ha="left", color=INK, fontsize=12)
-    for i, (name, draw) in enumerate(panels.items()):
-        axes = figure.add_subplot(1, len(panels), i + 1)
+    every = [figure.add_subplot(1, len(panels), i + 1) for i in range(len(panels))]
+    for axes, (name, draw) in zip(every, panels.items(), strict=True):
         draw(axes)
         axes.set_title(name, loc="left", color=INK, fontsize=9.5)
         axes.set_xlabel(x, color=INK, fontsize=9)
         axes.set_ylabel(y, color=INK, fontsize=9)
         _dress(axes)
-        axes.legend(frameon=False, fontsize=7, labelcolor=INK, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=1)
+    below = LINE * max(len(axes.get_legend_handles_labels()[1]) for axes in every) + 0.1
+    height = PANEL + below
+    figure.set_size_inches(4.6 * len(panels), height)
+    figure.subplots_adjust(
+        left=0.7 / (4.6 * len(panels)), right=0.99, top=1 - 0.8 / height, bottom=(below + 0.55) / height, wspace=0.24
+    )
+    figure.suptitle(title, x=0.01, y=1 - 0.1 / height, va="top", ha="left", color=INK, fontsize=12)
+    for axes in every:
+        inches = axes.get_position().height * height
+        axes.legend(
+            frameon=False,
+            fontsize=7,
+            labelcolor=INK,
+            loc="upper left",
+            bbox_to_anchor=(0, -0.5 / inches),
+            borderaxespad=0,
+            labelspacing=0.25,
+        )
     return _png(figure)
 
 
