@@ -48,7 +48,7 @@ def test_the_default_is_the_best_that_is_fast(shipped: ModelRegistry, dataset: s
     assert default.metrics["dev"] < min(manifest.metrics["dev"] for manifest in others)
     reasons = {reason.alias: reason for reason in shipped.reasons()}
     assert reasons[f"{dataset} default"].target == "lstm@2"
-    assert f"{default.metrics['dev']:.4f}" in reasons[f"{dataset} default"].reason or dataset == "animal"
+    assert "twenty names in" in reasons[f"{dataset} default"].reason
 
 
 @DATASETS
