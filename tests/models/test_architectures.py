@@ -58,13 +58,16 @@ def random_names(vocab_size: int, n: int, seed: int = 0) -> list[list[int]]:
 @pytest.mark.parametrize("vocab_size", [27, 60, 200])
 @pytest.mark.parametrize("config", SHAPES + [load_config(name, "human", {}).model for name in preset_names()], ids=repr)
 def test_untrained_loss_is_that_of_a_uniform_guess(config: ModelConfig, vocab_size: int) -> None:
-    """Before any training the loss is within 0.05 of ln(vocab_size), in both modes."""
+    """Before any training the loss is within 0.05 of ln(vocab_size), in both modes; an lstm's, which learns better from
+    larger output weights, within 0.1.
+    """
     network = build_model(config, vocab_size, torch.Generator().manual_seed(1))
     ids, positions, targets = packed(random_names(vocab_size, 60))
     for mode in (network.train, network.eval):
         mode()
         loss = nn.functional.cross_entropy(network.names(ids, positions), targets)
-        assert float(loss.detach()) == pytest.approx(math.log(vocab_size), abs=0.05)
+        bound = 0.1 if config.architecture == "lstm" else 0.05
+        assert float(loss.detach()) == pytest.approx(math.log(vocab_size), abs=bound)
 
 
 @settings(max_examples=30, deadline=None)
