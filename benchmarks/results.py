@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
 # Wide enough for the tables where there is no terminal to ask.
-WIDTH = 130
+WIDTH = 165
 FOLDER = Path(__file__).parent / "results"
 
 
