@@ -30,13 +30,16 @@ PARTS = ("train", "dev", "test")
 
 @dataclass(frozen=True)
 class Row:
-    """`kind`: how it is made. `against`: the row that it is compared with, name by name."""
+    """`kind`: how it is made. `against`: the row that it is compared with, name by name. `decay`: of the running mean
+    of the weights that takes their place in the end, where it is not 0.
+    """
 
     kind: str
     preset: str = ""
     seeds: tuple[int, ...] = (1,)
     overrides: Mapping[str, object] = field(default_factory=dict)
     against: str = "kneser_ney"
+    decay: float = 0.0
     about: str = ""
 
 
@@ -64,6 +67,7 @@ ROWS: dict[str, Row] = {
         against="lstm",
         about="its best step kept, as always",
     ),
+    "lstm-averaged": Row("trained", "lstm", against="lstm", decay=0.998, about="its weights averaged over the steps"),
     "ensemble": Row("averaged", against="lstm", about="mean of 3 lstm and 2 gated_wavenet"),
     "distilled": Row(
         "distilled", "lstm-student-large", (1, 2, 3), against="lstm", about="one lstm taught by the ensemble"
@@ -106,16 +110,27 @@ class Workshop:
             began = time.perf_counter()
             network = bigram_by_counting(self.parts.train, self.parts.vocabulary, config.smoothing)
             return self._measured(network, time.perf_counter() - began)
-        return self._learn(config, self.examples["train"])
+        return self._learn(config, self.examples["train"], decay=row.decay)
 
-    def _learn(self, config: TrainingConfig, train: Examples, batches: Batches | None = None) -> Made:
+    def _learn(
+        self, config: TrainingConfig, train: Examples, batches: Batches | None = None, decay: float = 0.0
+    ) -> Made:
         generator = torch.Generator().manual_seed(config.seed)
         network = build_model(config.model, len(self.parts.vocabulary), generator)
         trainer = Trainer(network, config, train, self.examples["dev"], generator, batches=batches)
+        mean = {name: array.clone() for name, array in network.state_dict().items()}
         began = time.perf_counter()
         for step in trainer.fit():
             self.show(step)
-        return self._measured(network, time.perf_counter() - began)
+            if decay:
+                # Short at first, so that the mean forgets the untrained weights.
+                weight = 1 - min(decay, step.step / (step.step + 10))
+                for name, array in network.state_dict().items():
+                    mean[name].lerp_(array, weight)
+        seconds = time.perf_counter() - began
+        if decay:
+            network.load_state_dict(mean)
+        return self._measured(network, seconds)
 
     def _count(self, row: Row, seed: int) -> Made:
         began = time.perf_counter()

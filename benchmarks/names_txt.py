@@ -34,9 +34,10 @@ BASE = "kneser_ney"
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--split", type=click.Choice(SPLITS), default="lines", show_default=True, help="How the list is split.")
 @click.option("--rows", default=",".join(ROWS), help=f"Which rows to make, or none. [{', '.join(ROWS)}]")
+@click.option("--seeds", help="Only these seeds of each row, as 1,2 (default: all that it has).")
 @click.option("--resume", is_flag=True, help="Keep the rows that were made before.")
 @click.option("--test", "with_test", is_flag=True, help="Show the test losses too.")
-def main(path: Path, split: str, rows: str, resume: bool, with_test: bool) -> None:
+def main(path: Path, split: str, rows: str, seeds: str | None, resume: bool, with_test: bool) -> None:
     """Make rows from the names at PATH, keep them, and print all that were kept."""
     chosen = [row.strip() for row in rows.split(",") if row.strip() and row.strip() != "none"]
     if unknown := [row for row in chosen if row not in ROWS]:
@@ -44,6 +45,8 @@ def main(path: Path, split: str, rows: str, resume: bool, with_test: bool) -> No
     benchmark, screen, parts = f"names_txt-{split}", console(), read_parts(path, split)
     for row in chosen:
         for seed in ROWS[row].seeds:
+            if seeds is not None and str(seed) not in seeds.split(","):
+                continue
             if resume and path_of(benchmark, row, seed).is_file():
                 continue
             screen.print(f"{row}, seed {seed}")

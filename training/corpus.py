@@ -1,11 +1,11 @@
 """A list of names ready for training: where it comes from, its alphabet, its split. Tensors are `dataset`'s job."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from data import CATALOG, RELATIVES, NameListError, Split, find, load_names, split_names
+from data import CATALOG, RELATIVES, DataSet, NameListError, Split, find, load_names, split_names
 from models import Vocabulary
 from models.aliases import REASONS
 from models.manifest import DataRecord
@@ -52,7 +52,15 @@ class Corpus:
 
 def shipped_corpus(name: str, split_seed: int) -> Corpus:
     """Return a list of the catalog. Raises `NameListError`."""
-    entry = find(name)
+    return _listed(find(name), split_seed)
+
+
+def relatives_corpus(split_seed: int) -> Corpus:
+    """Return the words that a network learns from before it sees the animals. Raises `NameListError`."""
+    return replace(_listed(RELATIVES, split_seed), notice=CATALOG["animal"].notice)
+
+
+def _listed(entry: DataSet, split_seed: int) -> Corpus:
     names = load_names(entry.file, entry.placeholders)
     return Corpus(
         dataset=entry.name,
@@ -63,22 +71,6 @@ def shipped_corpus(name: str, split_seed: int) -> Corpus:
         licence=entry.licence,
         source=entry.source,
         notice=entry.notice,
-        summary=names.summary(),
-    )
-
-
-def relatives_corpus(split_seed: int) -> Corpus:
-    """Return the words that a network learns from before it sees the animals. Raises `NameListError`."""
-    names = load_names(RELATIVES.file)
-    return Corpus(
-        dataset=RELATIVES.name,
-        title=RELATIVES.title,
-        names=names.names,
-        sha256=names.sha256,
-        split_seed=split_seed,
-        licence=RELATIVES.licence,
-        source=RELATIVES.source,
-        notice=CATALOG["animal"].notice,
         summary=names.summary(),
     )
 
