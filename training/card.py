@@ -40,7 +40,7 @@ class Card:
     inventions: Sequence[Invention]
     has_plot: bool
     comparison: Sequence[str] = ()
-    quality: Sequence[tuple[str, ...]] = ()
+    quality: str = ""
     pictures: Sequence[str] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
 
@@ -52,7 +52,7 @@ def write_card(card: Card) -> str:
         _data(card),
         _losses(card),
         _names(card),
-        _quality(card),
+        card.quality,
         _recipe(card),
         _limits(card),
         _notice(card),
@@ -102,19 +102,6 @@ def _names(card: Card) -> str:
         names = ", ".join(_plain(capitalize(name)) for name in invention.names)
         text += f"\n\nTemperature {invention.temperature:g}: {names}"
     return text
-
-
-def _quality(card: Card) -> str:
-    if not card.quality:
-        return ""
-    gap = card.losses["dev"] - card.losses["train"]
-    return (
-        "## How good the names are\n\nDrawn at temperature 1, repeats and all, and judged by the dev names, which the "
-        "model never saw; beside it what real names of the train part score, as many as there are dev names (distances "
-        "fall as a sample grows).\n\n"
-        + _table(("", "this model", "real names", "what it is"), card.quality)
-        + f"\n\nHas it learned its list by heart? Train names cost it {gap:.3f} nats a character less than dev names."
-    )
 
 
 def _recipe(card: Card) -> str:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models import Draft, Kernels, NameGenerator
 from models.publication import draft_generator
 from training.card import Card, write_card
@@ -10,11 +13,12 @@ from training.dataset import Examples
 from training.evaluation import name_losses
 from training.invention import Invention, inventions
 from training.plots import loss_plot
-from training.quality import measure, quality_rows, yardstick
+from training.quality import draw, likelihood, measure
+from training.quality_table import quality_lines
 from training.run import Outcome
 
-# Names that the quality is measured on, and their seed: another one than that of the names shown.
-SAMPLES, QUALITY_SEED = 2000, 1
+# Names that the quality is measured on.
+SAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -73,22 +77,26 @@ def _plot(outcome: Outcome) -> bytes:
     return loss_plot(outcome.history, title, outcome.best_step)
 
 
-def _quality(outcome: Outcome, generator: NameGenerator, samples: int) -> Sequence[tuple[str, ...]]:
-    """Return the card's rows on the names at temperature 1; none for a model that does not end its names."""
+def _quality(outcome: Outcome, generator: NameGenerator, samples: int) -> str:
+    """Return the card's section on names drawn at temperature 1; nothing for a model that does not end its names."""
     corpus = outcome.job.corpus
-    names = generator.generate(samples, seed=QUALITY_SEED, unique=False).names
+    names = draw(generator, samples)
     if not names:
-        return ()
-    losses = name_losses(outcome.network, Examples.of(names, corpus.vocabulary))
-    model = measure(names, corpus.split.train, corpus.split.dev)
-    return quality_rows(model, yardstick(corpus.split.train, corpus.split.dev), -float(losses.mean()))
+        return ""
+
+    def losses(names: Sequence[str]) -> NDArray[np.float64]:
+        return name_losses(outcome.network, Examples.of(names, corpus.vocabulary)).numpy()
+
+    split = corpus.split
+    quality = measure(names, split.train, split.dev, listed=split.test)
+    return "\n".join(quality_lines(quality, likelihood(losses, names, split.train, split.dev)))
 
 
 def _card(
     outcome: Outcome,
     drawn: Sequence[Invention],
     comparison: Sequence[str],
-    quality: Sequence[tuple[str, ...]],
+    quality: str,
     pictures: Sequence[str],
 ) -> str:
     return write_card(

@@ -1,117 +1,198 @@
-"""How good a model's names are, measured on many of them: new or known, repeated or not, like real ones in length and
-sound. Lists go in, figures come out; the drawing of names is `invention`'s.
+"""How good a model's names are, measured on many of them, each figure beside what real names score.
 
-The yardstick stands beside each figure: what real names that the model never saw score against the same dev names.
-After Polykovskiy et al. 2020 (MOSES), whose reference row is the training set itself.
+Lists and losses go in, figures and table rows come out; only `draw` asks a model for names. After Polykovskiy et al.
+2020 (MOSES), who judge a generator beside its own training set. Nothing is trained, no file is read.
 """
 
 import random
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from statistics import fmean
 
 import numpy as np
+from numpy.typing import NDArray
 
-# Marks the start and the end of a name among its pairs of characters; no list can hold it.
-EDGE = "\n"
+from models import NameGenerator, SamplingOptions
+from training.comparison import Gap
+from training.distances import length_distance, pair_divergence, shared_beginnings
+
+COUNT, SEED = 20_000, 0
+MOST_BLOCKS = 10
+# From names to the negative log-likelihood of each whole name, end token included, in nats.
+Losses = Callable[[Sequence[str]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Quality:
-    """`new`: share that is not in the train part; `repeated`: share that came before in the sample. `lengths`: total
-    variation distance of the lengths' distribution to the dev names', 0 to 1; `pairs`: Jensen-Shannon divergence of the
-    distribution of neighbouring characters, edges included, to theirs, in bits, 0 to 1. `prefix`: mean longest prefix
-    shared with any train name, as a share of the name's length.
+class Prefix:
+    """Longest beginnings that names share with any train name: mean and longest in characters, mean and greatest as a
+    share of the name.
+    """
+
+    mean: float
+    longest: int
+    share: float
+    greatest: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A list of `count` names, judged by the dev names. Shares lie between 0 and 1.
+
+    `new`: share that is not in train; `unlisted`: share that is in no part of the list; `repeated`: share that came
+    before; `longest`: characters of the longest; `lengths`, `pairs`: distances to dev, see `distances`; `prefix`: of
+    the new names alone, as the others share all of themselves; None where no name is new.
     """
 
     count: int
     new: float
+    unlisted: float
+    repeated: float
+    longest: int
+    lengths: float
+    pairs: float
+    prefix: Prefix | None
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Means of `repeated`, `lengths` and `pairs` over `blocks` lists of `count` names each, no two sharing a place."""
+
+    count: int
+    blocks: int
     repeated: float
     lengths: float
     pairs: float
-    prefix: float
 
 
-def measure(sample: Sequence[str], train: Collection[str], dev: Sequence[str]) -> Quality:
-    """Return the quality of `sample`. Raises `ValueError` where a list is empty."""
-    if not (sample and train and dev):
-        raise ValueError("Quality needs names in all three lists.")
-    known, n = frozenset(train), len(sample)
+@dataclass(frozen=True)
+class Quality:
+    """A model's names, and real ones to read the figures by.
+
+    Distances fall and repeats grow with the number of names, so names are read beside as many others. `drawn` is read
+    by `train`: real train names, as many as were drawn, or all where there are fewer (then the two do not compare).
+    `drawn_blocks` is read by `train_blocks`: as many names at a time as there are dev names, so that this pair compares
+    for every list; means over blocks, as one block of so few is blurred by chance. What is new and how names begin is
+    read by `dev`: real names that the model never saw, beside the same train names.
+    """
+
+    drawn: Figures
+    train: Figures
+    drawn_blocks: Blocks
+    train_blocks: Blocks
+    dev: Figures
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Mean log-probability in nats of drawn and of real dev names, of a whole name and of a character (end included).
+
+    `gap`: how much more dev names cost than train names, per character; far above that of a comparable model, a model
+    has learned its list by heart. `train`, `dev`: these two losses.
+    """
+
+    drawn_name: float
+    drawn_character: float
+    dev_name: float
+    train: float
+    dev: float
+    gap: Gap
+
+
+def measure(
+    generator_names: Sequence[str],
+    train: Sequence[str],
+    dev: Sequence[str],
+    listed: Collection[str] = (),
+    seed: int = SEED,
+) -> Quality:
+    """Return the quality of names that a model drew, repeats and all, in the order in which they came.
+
+    `listed`: the whole list, where it holds more than train and dev. `seed` chooses the train names of the yardsticks.
+    Raises `ValueError` where there are no names, no train or no dev.
+    """
+    if not (generator_names and train and dev):
+        raise ValueError("Quality needs drawn names, train names and dev names; one of the lists is empty.")
+    known, everything = frozenset(train), frozenset([*train, *dev, *listed])
+    real = random.Random(seed).sample(train, min(len(train), len(generator_names)))
+    n = min(len(dev), len(real))
     return Quality(
-        count=n,
-        new=sum(name not in known for name in sample) / n,
-        repeated=1 - len(set(sample)) / n,
-        lengths=total_variation(Counter(map(len, sample)), Counter(map(len, dev))),
-        pairs=jensen_shannon(_pairs(sample), _pairs(dev)),
-        prefix=float(
-            np.mean([shared / len(name) for name, shared in zip(sample, _prefixes(sample, known), strict=True)])
-        ),
+        drawn=_figures(generator_names, known, everything, dev),
+        train=_figures(real, known, everything, dev),
+        drawn_blocks=_blocks(generator_names, n, dev),
+        train_blocks=_blocks(real, n, dev),
+        dev=_figures(dev, known, everything, dev),
     )
 
 
-def yardstick(train: Sequence[str], dev: Sequence[str], seed: int = 0) -> Quality:
-    """Return what as many real names as there are dev names score: drawn from `train`, and judged by the rest of it.
+def _figures(names: Sequence[str], known: frozenset[str], everything: frozenset[str], dev: Sequence[str]) -> Figures:
+    new, n = [name for name in names if name not in known], len(names)
+    return Figures(
+        count=n,
+        new=len(new) / n,
+        unlisted=sum(name not in everything for name in names) / n,
+        repeated=1 - len(set(names)) / n,
+        longest=max(map(len, names)),
+        lengths=length_distance(names, dev),
+        pairs=pair_divergence(names, dev),
+        prefix=_prefix(new, known),
+    )
 
-    As many, because distances fall as a sample grows.
+
+def _blocks(names: Sequence[str], n: int, dev: Sequence[str]) -> Blocks:
+    parts = [names[i * n : (i + 1) * n] for i in range(min(len(names) // n, MOST_BLOCKS))]
+    return Blocks(
+        count=n,
+        blocks=len(parts),
+        repeated=fmean(1 - len(set(part)) / n for part in parts),
+        lengths=fmean(length_distance(part, dev) for part in parts),
+        pairs=fmean(pair_divergence(part, dev) for part in parts),
+    )
+
+
+def _prefix(new: Sequence[str], known: Collection[str]) -> Prefix | None:
+    if not new:
+        return None
+    shared = np.array(shared_beginnings(new, known))
+    # A model may draw the empty name, which has nothing to share.
+    shares = shared / np.array([max(len(name), 1) for name in new])
+    return Prefix(float(shared.mean()), int(shared.max()), float(shares.mean()), float(shares.max()))
+
+
+def likelihood(losses: Losses, drawn: Sequence[str], train: Sequence[str], dev: Sequence[str]) -> Likelihood:
+    """Return how likely a model finds the names it drew, and those it learned from beside those it never saw."""
+    (of_drawn, drawn_size), (of_train, train_size), (of_dev, dev_size) = (
+        (np.asarray(losses(names), np.float64), np.array([len(name) + 1.0 for name in names]))
+        for names in (drawn, train, dev)
+    )
+    a, b = _mean(of_train, train_size), _mean(of_dev, dev_size)
+    return Likelihood(
+        drawn_name=-float(of_drawn.mean()),
+        drawn_character=-_mean(of_drawn, drawn_size).mean,
+        dev_name=-float(of_dev.mean()),
+        train=a.mean,
+        dev=b.mean,
+        gap=Gap(b.mean - a.mean, float(np.hypot(a.error, b.error))),
+    )
+
+
+def _mean(losses: NDArray[np.float64], sizes: NDArray[np.float64]) -> Gap:
+    """Return the loss per character and its standard error: the ratio estimator (Cochran 1977, section 2.11)."""
+    n, mean = len(losses), losses.sum() / sizes.sum()
+    spread = np.square(losses - mean * sizes).sum() / max(n - 1, 1)
+    return Gap(float(mean), float(np.sqrt(spread * n) / sizes.sum()))
+
+
+def draw(generator: NameGenerator, count: int = COUNT, seed: int = SEED) -> list[str]:
+    """Return `count` names at temperature 1, repeats and all; fewer where the model hardly ever ends a name.
+
+    Names longer than the list's longest are not among them, as the service gives none.
     """
-    names = list(train)
-    random.Random(seed).shuffle(names)
-    n = min(len(dev), len(names) // 2)
-    return measure(names[:n], names[n:], dev)
+    return generator.generate(count, seed=seed, options=SamplingOptions(), unique=False).names
 
 
-def total_variation(a: Mapping[int, int], b: Mapping[int, int]) -> float:
-    """Return half the sum of absolute differences of two distributions given as counts: 0 the same, 1 apart."""
-    A, B = sum(a.values()), sum(b.values())
-    return sum(abs(a.get(key, 0) / A - b.get(key, 0) / B) for key in {*a, *b}) / 2
+def generator_losses(generator: NameGenerator) -> Losses:
+    """Return the losses as the service would score them, to six decimals: some 10,000 names a second.
 
-
-def jensen_shannon(a: Mapping[str, int], b: Mapping[str, int]) -> float:
-    """Return the Jensen-Shannon divergence of two distributions given as counts, in bits (Lin 1991)."""
-    keys = sorted({*a, *b})
-    P, Q = (np.array([counts.get(key, 0) for key in keys], float) for counts in (a, b))
-    P, Q = P / P.sum(), Q / Q.sum()
-    M = (P + Q) / 2
-    parts = (float(np.sum(D[D > 0] * np.log2(D[D > 0] / M[D > 0]))) for D in (P, Q))
-    return sum(parts) / 2
-
-
-def _pairs(names: Sequence[str]) -> Counter[str]:
-    return Counter(a + b for name in names for a, b in pairwise(EDGE + name + EDGE))
-
-
-def _prefixes(sample: Sequence[str], train: Collection[str]) -> list[int]:
-    """Return how many first characters each name shares with the train name that shares most: a neighbour in order."""
-    order = sorted(train)
-    shared = []
-    for name in sample:
-        at = bisect_left(order, name)
-        shared.append(max((_common(name, order[i]) for i in (at - 1, at) if 0 <= i < len(order)), default=0))
-    return shared
-
-
-def _common(a: str, b: str) -> int:
-    n = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        n += 1
-    return n
-
-
-def quality_rows(model: Quality, real: Quality, log_prob: float) -> list[tuple[str, str, str, str]]:
-    """Return rows of a Markdown table: what, the model's figure, real names' figure, and what it means.
-
-    `log_prob`: mean natural logarithm of the probability of one drawn name.
+    Where the network is at hand, `evaluation.name_losses` gives the same sooner.
     """
-    return [
-        ("names drawn", f"{model.count:,}", f"{real.count:,}", ""),
-        ("new", f"{model.new:.1%}", f"{real.new:.1%}", "share that the train part does not hold"),
-        ("repeated", f"{model.repeated:.2%}", f"{real.repeated:.2%}", "share that came before in the same sample"),
-        ("lengths", f"{model.lengths:.4f}", f"{real.lengths:.4f}", "distance of the lengths to the dev names', 0 to 1"),
-        ("pairs", f"{model.pairs:.4f}", f"{real.pairs:.4f}", "divergence of character pairs from the dev names', bits"),
-        ("prefix", f"{model.prefix:.1%}", f"{real.prefix:.1%}", "longest beginning shared with a train name"),
-        ("log-probability", f"{log_prob:.2f}", "", "of a drawn name, mean, in nats"),
-    ]
+    return lambda names: np.array([-score.log_prob for score in generator.score(names)])

@@ -54,7 +54,7 @@ def test_everything_is_published_with_its_comparison(registry: ModelRegistry, ke
     assert all("that taught it has" in reasons[f"{dataset} default"] for dataset in ("human", "animal"))
     for dataset, words in (("human", "over the dev names"), ("animal", "over 5 split seeds")):
         card = registry.resolve(dataset, "wavenet").file("card.md").decode()
-        for text in ("better than `mlp` by", "standard error", words, "Kneser-Ney of order 6", "names drawn | 200"):
+        for text in ("better than `mlp` by", "standard error", words, "Kneser-Ney of order 6", "drawn (200)"):
             assert text in card
     assert "Over 5 split seeds" in registry.resolve("animal", "bigram").file("card.md").decode()
     assert registry.resolve("animal", "mlp").manifest.data.split_seed == 42
