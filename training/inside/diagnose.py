@@ -124,14 +124,19 @@ def drawn(
     }
 
 
-def write(files: Mapping[str, bytes], folder: Path, registry: ModelRegistry) -> None:
-    """Write `files` into `folder`. Raises `TrainingError` for a folder inside of a store: versions never change."""
+def refuse_stores(folder: Path, registry: ModelRegistry) -> None:
+    """Raise `TrainingError` for a folder inside of a store: versions never change."""
     for store in registry.stores:
         if folder.resolve().is_relative_to(store.root.resolve()):
             raise TrainingError(
                 f"--output {folder} lies in the store {store.root}; published versions never change. "
                 "Give a folder elsewhere."
             )
+
+
+def write(files: Mapping[str, bytes], folder: Path, registry: ModelRegistry) -> None:
+    """Write `files` into `folder`. Raises `TrainingError` for a folder inside of a store."""
+    refuse_stores(folder, registry)
     write_output(folder, dict(files))
 
 
@@ -175,6 +180,7 @@ def command(reference: str, output: Path, dataset: str, steps: int, store: Path,
     REFERENCE is a preset, or a version as human/lstm@2. Nothing is published.
     """
     console, registry = Console(), open_registry(store, prepare(kernels))
+    refuse_stores(output, registry)
     patient = patient_of(reference, dataset, registry)
     choose_device("cpu")
     with progress_on(console, time.monotonic) as progress:
