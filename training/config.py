@@ -81,8 +81,7 @@ def load_config(preset: str, dataset: str, overrides: Mapping[str, object]) -> T
     Raises `TrainingError`, one line for each thing that is wrong.
     """
     document = _read_preset(preset)
-    special = document.pop("datasets", {})
-    own = special.get(dataset, {}) if isinstance(special, dict) else {}
+    own = table(table(document.pop("datasets", {})).get(dataset))
     if overrides.get("passes") and "steps" not in overrides:
         overrides = {**overrides, "steps": 0}  # passes given by hand win over a preset's steps
     given = {"model": {k: v for k, v in overrides.items() if k in ModelConfig.model_fields}} | {
@@ -116,5 +115,5 @@ def _read_preset(name: str) -> dict[str, object]:
     path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TrainingError(f"The preset {path} cannot be read: {error}") from error

@@ -6,11 +6,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from models.atomic import replace_file
+from models.store import ALIASES
 from training.errors import TrainingError
 
 
 def write_output(folder: Path, files: dict[str, bytes]) -> list[Path]:
-    """Put each file into `folder`, which is made; return their paths. Raises `TrainingError` where that cannot be."""
+    """Put each file into `folder`, which is made; return their paths. Raises `TrainingError` where that cannot be, and
+    inside of a store, whose versions never change.
+    """
+    if any((place / ALIASES).exists() for place in (folder.resolve(), *folder.resolve().parents)):
+        raise TrainingError(f"--output {folder} lies in a store; published versions never change. Name another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

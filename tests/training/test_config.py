@@ -9,6 +9,7 @@ from data import CATALOG
 from models.networks import build_model
 from training.config import load_config, preset_names
 from training.errors import TrainingError
+from training.output import write_output
 
 # Presets that are not called after their architecture.
 ARCHITECTURE = {"fast": "lstm"}
@@ -109,3 +110,23 @@ def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
     assert (config.learning_rate, config.passes, config.model.architecture) == (0.02, 3, "mlp")
     with pytest.raises(TrainingError, match=r"none\.toml cannot be read"):
         load_config(str(tmp_path / "none.toml"), "elves", {})
+
+
+@pytest.mark.parametrize("text", ["[datasets]\nelves = 3\n", "a = " + "[" * 5000, "a = ["])
+def test_a_strange_preset_ends_in_a_line(tmp_path: Path, text: str) -> None:
+    """A data set's entry that is no table counts as none; what cannot be read is one line, however deep it nests."""
+    file = tmp_path / "odd.toml"
+    file.write_text('[model]\narchitecture = "mlp"\n' + text if text.startswith("[") else text)
+    if text.startswith("[datasets]"):
+        assert load_config(str(file), "elves", {}).model.architecture == "mlp"
+    else:
+        with pytest.raises(TrainingError, match="cannot be read"):
+            load_config(str(file), "elves", {})
+
+
+def test_output_never_goes_into_a_store(tmp_path: Path) -> None:
+    """A folder below an alias file is a store's: nothing is written there, by any command."""
+    (tmp_path / "aliases.json").write_text("{}")
+    with pytest.raises(TrainingError, match="lies in a store"):
+        write_output(tmp_path / "human/mlp/1", {"a.png": b""})
+    assert not (tmp_path / "human").exists()

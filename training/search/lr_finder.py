@@ -119,7 +119,7 @@ def _show(
     console.print(table)
     is_whole = points[-1].rate >= high * (1 - 1e-9)
     lines = [
-        "The loss was still sound at --high."
+        "The loss had not left its range at --high."
         if is_whole
         else "The test ended at the last rate shown: the loss blew up.",
         f"Suggested: --learning-rate {suggestion.steepest:.2g}, where the loss falls fastest.",
