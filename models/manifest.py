@@ -11,7 +11,7 @@ from models.config import ModelConfig
 from models.vocabulary import Vocabulary
 
 # The number of the random stream and arithmetic: it goes up when any candidate of any model changes.
-SAMPLING = 1
+SAMPLING = 2
 MAX_NAME_LENGTH = 64
 
 DatasetName = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9-]{0,31}\z")]

@@ -5,7 +5,8 @@ whatever the width of the vector unit. numba neither reorders nor fuses them as 
 """
 
 import numpy as np
-from numba import njit
+
+from models.inference.kernel import kernel
 
 _LOG2E = np.float32(1.4426950408889634)
 # ln 2 in two parts: the first has so few bits that its product with a small whole number is exact (Cody & Waite 1980).
@@ -23,7 +24,7 @@ _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _LOW32, _BITS32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
-@njit(nogil=True)
+@kernel
 def exp(x):  # type: ignore[no-untyped-def]
     """Return e^x for a float32 x <= 0, to 2 units in the last place; below -87 it is e^-87, about 1.6e-38.
 
@@ -42,7 +43,7 @@ def exp(x):  # type: ignore[no-untyped-def]
     return p * np.int32((n + _EXPONENT_BIAS) << _MANTISSA_BITS).view(np.float32)
 
 
-@njit(nogil=True)
+@kernel
 def tanh(x):  # type: ignore[no-untyped-def]
     """Return tanh(x) for a float32 x, within 2e-7: (1 - e) / (1 + e) with e = e^(-2|x|), and the sign of x."""
     e = exp(-_TWO * abs(x))
@@ -50,14 +51,14 @@ def tanh(x):  # type: ignore[no-untyped-def]
     return t if x >= 0 else -t
 
 
-@njit(nogil=True)
+@kernel
 def sigmoid(x):  # type: ignore[no-untyped-def]
     """Return 1 / (1 + e^-x) for a float32 x, within 2e-7: from e = e^(-|x|), which cannot overflow."""
     e = exp(-abs(x))
     return (_ONE if x >= 0 else e) / (_ONE + e)
 
 
-@njit(nogil=True)
+@kernel
 def philox(seed, index, block):  # type: ignore[no-untyped-def]
     """Return four random 32-bit words (as uint64) of the stream (seed, index): Philox4x32-10, Salmon et al. 2011.
 

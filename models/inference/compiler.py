@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,23 @@ import numba
 from llvmlite import binding
 
 from models.errors import StoreError
-from models.inference import arithmetic, forward, frozen, sampler
+from models.inference import arithmetic, distribution, evaluation, forward, frozen, kernel, plan, product, sampler, tile
 
 GENERIC, MODERN = "generic", "x86-64-v3"
 # What the level x86-64-v3 promises beyond SSE (System V ABI), in LLVM's names.
 _MODERN_FEATURES = ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
-_MODEL = "float32[:,:,::1], int64, int64[:,::1], float32[::1]"
-_SIGNATURES = {
-    "sample": f"void({_MODEL}, int64[::1], float32, int64, float32, int64, int64, uint64, uint64, int32[:,::1],"
-    " int32[::1])",
-    "logits": f"void({_MODEL}, int64[::1], float32[:,::1])",
+_FROZEN = "float32[:,:,::1], int64, int64[:,::1], float32[::1]"
+_PLAN = "int64[:,::1], int64[:,::1], int64[:,::1], float32[::1]"
+_TREE = "int32[:,::1], int32[:,::1], float32[:,::1], int32[::1], int64[::1]"
+_OPTIONS = "int64[::1], float32, int64, float32, int64, int64, uint64, uint64"
+# Each kernel: the plain function, and the types that it is compiled for.
+_KERNELS: Mapping[str, tuple[Callable[..., None], str]] = {
+    "sample": (sampler.sample, f"void({_PLAN}, {_TREE}, int64, {_OPTIONS}, int32[:,::1], int32[::1])"),
+    "logits": (forward.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),
+    "columns": (forward.columns, f"void({_FROZEN}, int64[:,::1], float32[:,::1])"),
+    "products": (product.products, "void(float32[:,::1], int64, int64, float32[::1], float32[:,::1])"),
 }
+_SOURCES = (arithmetic, distribution, evaluation, forward, frozen, kernel, plan, product, sampler, tile)
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Kernels:
 
     sample: Callable[..., None]
     logits: Callable[..., None]
+    columns: Callable[..., None]
+    products: Callable[..., None]
     level: str
     folder: Path | None
     cached: bool
@@ -73,7 +81,7 @@ def prepare(folder: Path | None = None, level: str | None = None) -> Kernels:
         raise StoreError(f"The processor level {chosen!r} is not one of {', '.join(levels())}.", field="level")
     keep = _writable((folder or default_folder()) / _fingerprint())
     _configure(chosen, keep)
-    compiled = {name: _compile(getattr(sampler, name), signature, keep) for name, signature in _SIGNATURES.items()}
+    compiled = {name: _compile(function, types, keep) for name, (function, types) in _KERNELS.items()}
     hits = [bool(function.stats.cache_hits) for function in compiled.values()]
     return Kernels(**compiled, level=chosen, folder=keep, cached=all(hits))
 
@@ -97,8 +105,10 @@ def compile_every_level(folder: Path) -> tuple[str, ...]:
 
 def _fingerprint() -> str:
     """Name the folder for what the machine code is made of, so that an old one is never taken for a new one."""
-    sources = [Path(str(module.__file__)).read_bytes() for module in (arithmetic, forward, frozen, sampler)]
-    versions = f"numba {numba.__version__} python {sys.version_info[:2]} {_SIGNATURES}".encode()
+    sources = [Path(str(module.__file__)).read_bytes() for module in _SOURCES]
+    versions = (
+        f"numba {numba.__version__} python {sys.version_info[:2]} {[types for _, types in _KERNELS.values()]}".encode()
+    )
     return hashlib.sha256(b"\0".join([*sources, versions])).hexdigest()[:16]
 
 
@@ -133,4 +143,4 @@ def _configure(level: str, folder: Path | None) -> None:
 
 
 def _compile(function: Callable[..., None], signature: str, folder: Path | None) -> Any:
-    return numba.njit(signature, nogil=True, cache=folder is not None)(function)
+    return numba.njit(signature, nogil=True, error_model="numpy", cache=folder is not None)(function)

@@ -1,11 +1,11 @@
-"""From characters to logits: one position of a frozen model at a time. No randomness, and nothing is remembered
-between calls but the rows of `memory` that the caller keeps.
+"""From characters to logits, one position of a frozen model at a time: the plain form that says what a number is.
 
-Plain Python functions that the kernels in `sampler` are made of; each is compiled into them.
+Each product of a layer is summed alone, from zero, in the order of its inputs; then bias, what stands there already, and
+the products, oldest first, are added up. So a product may come from a table or be shared by many names (`evaluation`),
+and every number stays the same to the bit.
 """
 
 import numpy as np
-from numba import njit
 
 from models.inference.arithmetic import sigmoid, tanh
 from models.inference.frozen import (
@@ -25,13 +25,15 @@ from models.inference.frozen import (
     TARGET,
     WEIGHT_AT,
 )
+from models.inference.kernel import kernel
 
 _ZERO = np.float32(0)
 
 
-@njit(nogil=True)
-def _activate(here, start, n, code):  # type: ignore[no-untyped-def]
-    values = here[start : start + n]
+@kernel
+def activate(values, code):  # type: ignore[no-untyped-def]
+    """Apply an activation to `values` in place; GATE leaves its result in the first half."""
+    n = len(values)
     if code == TANH:
         for o in range(n):
             values[o] = tanh(values[o])
@@ -44,42 +46,31 @@ def _activate(here, start, n, code):  # type: ignore[no-untyped-def]
             values[o] = tanh(values[o]) * sigmoid(values[half + o])
 
 
-@njit(nogil=True)
-def _carry(here, before, start, n, t):  # type: ignore[no-untyped-def]
-    """Turn the four gates of an LSTM, side by side from `start`, into its h and c, side by side from `start`."""
-    H = n // 4
-    i, f = here[start : start + H], here[start + H : start + 2 * H]
-    g, o = here[start + 2 * H : start + 3 * H], here[start + 3 * H : start + 4 * H]
-    earlier = before[start + H : start + 2 * H]
+@kernel
+def carry(values, earlier):  # type: ignore[no-untyped-def]
+    """Turn the four gates of an LSTM (4H,) into its h and c, left in the first half, given c one position ago (H,)."""
+    H = len(earlier)
+    i, f, g, o = values[:H], values[H : 2 * H], values[2 * H : 3 * H], values[3 * H : 4 * H]
     for k in range(H):
-        c = sigmoid(i[k]) * tanh(g[k])
-        if t > 0:
-            c += sigmoid(f[k]) * earlier[k]
-        i[k], f[k] = sigmoid(o[k]) * tanh(c), c
+        c = sigmoid(i[k]) * tanh(g[k]) + sigmoid(f[k]) * earlier[k]
+        i[k] = sigmoid(o[k]) * tanh(c)
+        f[k] = c
 
 
-@njit(nogil=True)
-def _add_products(out, start, n_out, x, n_in, weights, at):  # type: ignore[no-untyped-def]
-    """out[start:start + n_out] += x @ weights, inputs in order, so that each output's sum is the same everywhere.
-
-    Four rows at a time keep a running sum in a register four times longer; the order of the additions does not change.
-    """
-    acc = out[start : start + n_out]
-    fours = n_in - n_in % 4
-    for i in range(0, fours, 4):
-        a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
-        rows = weights[at + i * n_out : at + (i + 4) * n_out]
-        for o in range(n_out):
-            acc[o] = (((acc[o] + a * rows[o]) + b * rows[n_out + o]) + c * rows[2 * n_out + o]) + d * rows[
-                3 * n_out + o
-            ]
-    for i in range(fours, n_in):
+@kernel
+def _add_product(out, x, weights, at):  # type: ignore[no-untyped-def]
+    """out += x @ W, the product summed apart in the order of its inputs."""
+    n_in, n_out = len(x), len(out)
+    product = np.zeros(n_out, np.float32)
+    for i in range(n_in):
         row = weights[at + i * n_out : at + (i + 1) * n_out]
         for o in range(n_out):
-            acc[o] += x[i] * row[o]
+            product[o] += x[i] * row[o]
+    for o in range(n_out):
+        out[o] += product[o]
 
 
-@njit(nogil=True)
+@kernel
 def step(table, activation, stages, weights, ids, t, memory):  # type: ignore[no-untyped-def]
     """Fill row t of `memory` (positions, width of a row) from ids[: t + 1].
 
@@ -94,7 +85,7 @@ def step(table, activation, stages, weights, ids, t, memory):  # type: ignore[no
         row = table[place, ids[max(t - (fan - 1 - place), 0)]]
         for o in range(width):
             here[o] += row[o]
-    _activate(here, 0, width, activation)
+    activate(here[:width], activation)
     for s in range(stages.shape[0]):
         fan, n_in, n_out = stages[s, FAN], stages[s, N_IN], stages[s, N_OUT]
         source, out, bias, at = stages[s, SOURCE], stages[s, TARGET], stages[s, BIAS_AT], stages[s, WEIGHT_AT]
@@ -109,14 +100,16 @@ def step(table, activation, stages, weights, ids, t, memory):  # type: ignore[no
             for place in range(fan):
                 back = max(t - lag - (fan - 1 - place) * stages[s, DILATION], 0)
                 x = memory[back, source : source + n_in]
-                _add_products(here, out, n_out, x, n_in, weights, at + place * n_in * n_out)
+                _add_product(here[out : out + n_out], x, weights, at + place * n_in * n_out)
         if stages[s, ACTIVATION] == CELL:
-            _carry(here, memory[max(t - 1, 0)], out, n_out, t)
+            H = n_out // 4
+            earlier = memory[t - 1, out + H : out + 2 * H] if t > 0 else np.zeros(H, np.float32)
+            carry(here[out : out + n_out], earlier)
         else:
-            _activate(here, out, n_out, stages[s, ACTIVATION])
+            activate(here[out : out + n_out], stages[s, ACTIVATION])
 
 
-@njit(nogil=True)
+@kernel
 def row_shape(table, stages):  # type: ignore[no-untyped-def]
     """Return the width of a row of memory, and where in it the logits start."""
     width, start = table.shape[2], 0
@@ -124,3 +117,27 @@ def row_shape(table, stages):  # type: ignore[no-untyped-def]
         start = stages[s, TARGET]
         width = max(width, start + stages[s, N_OUT])
     return width, start
+
+
+def columns(table, activation, stages, weights, ids, out):  # type: ignore[no-untyped-def]
+    """Fill `out` (N, width of a row) with the numbers of the last position of each row of `ids` (N, T)."""
+    N, T = ids.shape
+    memory = np.zeros((T, out.shape[1]), np.float32)
+    for n in range(N):
+        for t in range(T):
+            step(table, activation, stages, weights, ids[n], t, memory)
+        for o in range(out.shape[1]):
+            out[n, o] = memory[T - 1, o]
+
+
+def logits(table, activation, stages, weights, ids, out):  # type: ignore[no-untyped-def]
+    """Fill `out` (T, V) with the logits after each of the characters `ids` (T,), of which the first is the end token
+    0.
+    """
+    V = table.shape[1]
+    width, start = row_shape(table, stages)
+    memory = np.empty((len(ids), width), np.float32)
+    for t in range(len(ids)):
+        step(table, activation, stages, weights, ids, t, memory)
+        for v in range(V):
+            out[t, v] = memory[t, start + v]

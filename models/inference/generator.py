@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from models.errors import OptionError, UnknownCharacter
 from models.inference.compiler import Kernels
 from models.inference.frozen import FrozenModel
+from models.inference.memory import PrefixMemory
+from models.inference.planning import make_plan
 from models.inference.sampler import MAX_SEED, SamplingOptions
 from models.manifest import MAX_NAME_LENGTH, Manifest
 from models.spelling import fold, normalize
@@ -100,6 +102,7 @@ class NameGenerator:
         self.vocab_size = model.vocab_size
         self._kernels = kernels
         self._arrays = (model.table, model.activation, model.stages, model.weights)
+        self.plan = make_plan(model, kernels)
         self._code_points = np.array([0, *map(ord, self.vocabulary.characters)], np.uint32)
 
     def generate(
@@ -113,11 +116,13 @@ class NameGenerator:
         unique: bool = True,
         novel: bool = False,
         max_attempts: int | None = None,
+        memory: PrefixMemory | None = None,
     ) -> Batch:
         """Return `count` names in lower case, or fewer with `complete` false once `max_attempts` candidates were drawn.
 
         `max_length` is the list's longest name by default, the budget 50 x count + 1,000. `unique`: no repeats in this
-        answer; `novel`: none of the model's list. Raises `OptionError`, and `UnknownCharacter` for the prefix.
+        answer; `novel`: none of the model's list. `memory` makes it faster and changes nothing. Raises `OptionError`,
+        and `UnknownCharacter` for the prefix.
         """
         options = options or SamplingOptions()
         longest = self.longest if max_length is None else max_length
@@ -129,8 +134,8 @@ class NameGenerator:
         names: list[str] = []
         attempts = 0
         while attempts < budget and len(names) < count:
-            n = min(CHUNK, budget - attempts, count - len(names) + (count - len(names)) // 4 + 8)
-            for name in self.candidates(prefix, options, longest, seed, offset + attempts, n):
+            n = min(CHUNK, budget - attempts, count - len(names))
+            for name in self.candidates(prefix, options, longest, seed, offset + attempts, n, memory):
                 attempts += 1
                 if sieve.passes(name):
                     names.append(str(name))
@@ -139,13 +144,45 @@ class NameGenerator:
         return Batch(names, seed, offset, attempts, len(names) == count, sieve.refused)
 
     def candidates(
-        self, prefix: NDArray[np.int64], options: SamplingOptions, longest: int, seed: int, first: int, n: int
+        self,
+        prefix: NDArray[np.int64],
+        options: SamplingOptions,
+        longest: int,
+        seed: int,
+        first: int,
+        n: int,
+        memory: PrefixMemory | None = None,
     ) -> Iterator[str | None]:
         """Yield candidates first .. first + n - 1; None for one that is longer than `longest`."""
+        codes, lengths = self.draw(prefix, options, longest, seed, first, n, memory)
+        # A row of code points, padded with zeros, is numpy's own form of a string.
+        texts = self._code_points[codes].view(f"<U{longest}")[:, 0].tolist()
+        return (text if length >= 0 else None for text, length in zip(texts, lengths.tolist(), strict=True))
+
+    def draw(
+        self,
+        prefix: NDArray[np.int64],
+        options: SamplingOptions,
+        longest: int,
+        seed: int,
+        first: int,
+        n: int,
+        memory: PrefixMemory | None = None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return candidates first .. first + n - 1 as codes (n, longest), 0 beyond the end, and lengths (n,).
+
+        A candidate that is longer than `longest` has the length -1.
+        """
         codes, lengths = np.empty((n, longest), np.int32), np.empty(n, np.int32)
-        V = len(self.vocabulary)
+        tree = (memory or PrefixMemory(0)).tree(self.plan, options, n)
+        V = self.vocab_size
         self._kernels.sample(
-            *self._arrays,
+            self.plan.stages,
+            self.plan.terms,
+            self.plan.keep,
+            self.plan.weights,
+            *tree.arrays(),
+            tree.ring - 1,
             prefix,
             np.float32(options.temperature),
             min(options.top_k or V, V),
@@ -157,9 +194,7 @@ class NameGenerator:
             codes,
             lengths,
         )
-        # A row of code points, padded with zeros, is numpy's own form of a string.
-        texts = self._code_points[codes].view(f"<U{longest}")[:, 0].tolist()
-        return (text if length >= 0 else None for text, length in zip(texts, lengths.tolist(), strict=True))
+        return codes, lengths
 
     def score(self, names: Sequence[str]) -> list[Score]:
         """Return how likely each name is at temperature 1. Raises `UnknownCharacter`."""

@@ -1,28 +1,32 @@
-"""The kernel: from frozen weights, options, seed and index to names. Pure functions, nothing is remembered between
-calls.
+"""The kernel: from a plan, options, seed and index to names, many candidates abreast.
 
-These are plain Python functions that `compiler` turns into machine code; run as they are, they are their own slow
-oracle. Candidate i depends on the weights, the options, the seed and i alone: it has its own random stream, and
-nothing of one candidate is used for another but what all share (the activations along the prefix, the first
-distribution).
+Candidate i depends on the weights, the options, the seed and i alone. It has its own random stream; what it shares with
+others are the distributions after common prefixes, whose bits are the same whoever computes them. They hang in a tree of
+prefixes, of which the first nodes are remembered from call to call (`memory`) and the others last as long as a candidate
+looks back at them. All candidates go down the tree a character at a time, so that new nodes are computed in batches and
+the processor waits for many at once.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from models.errors import OptionError
-from models.inference.arithmetic import exp, philox
-from models.inference.forward import row_shape, step
+from models.inference.arithmetic import philox
+from models.inference.distribution import BITS
+from models.inference.evaluation import BLOCK, NOTHING, ROOT, evaluate
+from models.inference.kernel import kernel
+from models.inference.plan import N_IN, N_OUT, TARGET
+from models.inference.product import RUN
 from models.manifest import MAX_NAME_LENGTH
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 MAX_SEED = 2**53 - 1
 TOO_LONG = -1
 
-_ZERO, _HALF_STEP, _STEP = np.float32(0), 0.5, 2.0**-32
-_FOUR, _INFINITY = np.uint64(4), np.float32(np.inf)
+# What `used` counts: nodes that stay, room for such nodes, nodes that were computed in all.
+STAYING, ROOM, COMPUTED = range(3)
+_CUT = np.uint64(32 - BITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,71 +60,61 @@ def _check(field: str, value: float, low: float, high: float | None) -> None:
         raise OptionError(f"{field} is {value}; allowed: {allowed}.", field=field, allowed=allowed)
 
 
-@njit(nogil=True)
-def _keep_most_probable(weight, cumulative, top_k, top_p):  # type: ignore[no-untyped-def]
-    """Zero all of `weight` but its top_k largest, then all but the fewest of those whose share reaches top_p.
-
-    Ties go to the lower index. `cumulative` is scratch space.
-    """
-    V = len(weight)
-    for v in range(V):
-        cumulative[v] = weight[v]
-        weight[v] = _ZERO
-    # What top_p takes its share of is what top_k has left.
-    total, kept = _ZERO, min(top_k, V)
-    order = np.empty(kept, np.int64)
-    for k in range(kept):
-        best = 0
-        for v in range(1, V):
-            if cumulative[v] > cumulative[best]:
-                best = v
-        order[k] = best
-        weight[best] = cumulative[best]
-        total += cumulative[best]
-        cumulative[best] = -_INFINITY
-    share, goal = _ZERO, top_p * total
-    for k in range(kept):
-        if share >= goal and k > 0:
-            weight[order[k]] = _ZERO
-        share += weight[order[k]]
-
-
-@njit(nogil=True)
-def _distribution(logits, first, temperature, top_k, top_p, cumulative):  # type: ignore[no-untyped-def]
-    """Fill `cumulative` (V,) with running sums of unnormalised probabilities of outcomes `first`.. V - 1 (0 below
-    `first`).
-    """
-    V = len(logits)
-    weight = np.zeros(V, np.float32)
-    highest = logits[first]
-    for v in range(first + 1, V):
-        highest = max(highest, logits[v])
-    for v in range(first, V):
-        weight[v] = exp((logits[v] - highest) / temperature)
-    if top_k < V or top_p < np.float32(1):
-        _keep_most_probable(weight, cumulative, top_k, top_p)
-    total = _ZERO
-    for v in range(V):
-        total += weight[v]
-        cumulative[v] = total
-
-
-@njit(nogil=True)
-def _draw(cumulative, word):  # type: ignore[no-untyped-def]
-    """Return the outcome that 32 random bits choose: the first whose cumulative sum passes their share of the total."""
-    V = len(cumulative)
-    threshold = (np.float64(word) + _HALF_STEP) * _STEP * np.float64(cumulative[V - 1])
+@kernel
+def _draw(boundaries, word):  # type: ignore[no-untyped-def]
+    """Return the outcome that a random word of 30 bits chooses: how many boundaries do not exceed it."""
     v = 0
-    while v < V - 1 and np.float64(cumulative[v]) <= threshold:
-        v += 1
+    for k in range(len(boundaries)):
+        v += boundaries[k] <= word
     return v
 
 
+@kernel
+def _roll(words, alive, n, seed, first, block):  # type: ignore[no-untyped-def]
+    """Fill `words` of the candidates alive[:n] with the next four random words of their streams, cut to 30 bits."""
+    for k in range(n):
+        c = alive[k]
+        a, b, d, e = philox(seed, first + np.uint64(c), np.uint64(block))
+        words[c, 0], words[c, 1] = np.int32(a >> _CUT), np.int32(b >> _CUT)
+        words[c, 2], words[c, 3] = np.int32(d >> _CUT), np.int32(e >> _CUT)
+
+
+@kernel
+def _child(node, v, children, used, settled, passing, fresh, owners, unlinked, count, c):  # type: ignore[no-untyped-def]
+    """Return the node after `node` for character v, and how many new ones there are now.
+
+    A new node stays where its parent has stayed since an earlier call and there is room: so a name adds one node, and
+    the room goes to prefixes that come again (as in Ziv and Lempel's tree of 1978). Else it takes the next of the passing ones, and its link
+    is noted in `unlinked`, to be cut when all candidates are at this depth.
+    """
+    child = children[node, v]
+    if child != NOTHING:
+        return child, count
+    if node < settled and used[STAYING] < used[ROOM]:
+        child = used[STAYING]
+        used[STAYING] += 1
+        unlinked[count, 0] = NOTHING
+    else:
+        child = passing + count
+        unlinked[count, 0], unlinked[count, 1] = node, v
+    children[node, v] = child
+    for k in range(children.shape[1]):
+        children[child, k] = NOTHING
+    fresh[count], owners[count] = child, c
+    return child, count + 1
+
+
 def sample(  # type: ignore[no-untyped-def]
-    table,
-    activation,
     stages,
+    terms,
+    keep,
     weights,
+    boundaries,
+    children,
+    state,
+    slot,
+    used,
+    reach,
     prefix,
     temperature,
     top_k,
@@ -136,54 +130,81 @@ def sample(  # type: ignore[no-untyped-def]
 
     A candidate still without end token at `max_length` characters gets the length TOO_LONG. Codes
     beyond a name's length are 0. `prefix`: indices of the characters each name starts with, at most max_length
-    of them.
+    of them. `boundaries` and the arrays up to `used` are the memory's (see there): its room for passing nodes must be
+    at least n x (reach + 1).
     """
-    n, P, V = codes.shape[0], len(prefix), table.shape[1]
-    width, start = row_shape(table, stages)
-    memory = np.empty((max_length + 1, width), np.float32)
-    ids = np.zeros(max_length + 1, np.int64)
-    step(table, activation, stages, weights, ids, 0, memory)
-    for t in range(P):
-        ids[t + 1] = prefix[t]
-        step(table, activation, stages, weights, ids, t + 1, memory)
-    opening = np.empty(V, np.float32)
-    logits = memory[P, start : start + V]
-    _distribution(logits, 1 if min_length > P else 0, temperature, top_k, top_p, opening)
-    cumulative = np.empty(V, np.float32)
+    n, P = codes.shape[0], len(prefix)
+    ring = reach + 1  # at least 2: what passes must outlive the step to its children
+    path = np.full((n, ring), ROOT, np.int32)
+    words = np.empty((n, 4), np.int32)
+    alive, at = np.arange(n), np.full(n, ROOT, np.int32)
+    fresh, owners, unlinked = np.empty(n, np.int32), np.empty(n, np.int32), np.empty((n, 2), np.int32)
+    # Scratch space of `evaluate`.
+    width = np.max(stages[:, TARGET] + stages[:, N_OUT])
+    most = max(np.max(terms[:, N_IN]), np.max(stages[:, N_OUT]) + RUN)
+    rows, nodes = np.empty((BLOCK, width), np.float32), np.empty(BLOCK, np.int32)
+    found, product = np.empty((BLOCK, most), np.float32), np.empty((BLOCK, most), np.float32)
+    weight = np.empty(stages[-1, N_OUT], np.float32)
     for c in range(n):
-        index = first + np.uint64(c)
         lengths[c] = TOO_LONG
-        block, words = np.uint64(0), philox(seed, index, np.uint64(0))
-        for t in range(P, max_length + 1):
-            at = np.uint64(t) // _FOUR
-            if at != block:
-                block, words = at, philox(seed, index, at)
-            if t == P:
-                v = _draw(opening, words[t % 4])
-            else:
-                step(table, activation, stages, weights, ids, t, memory)
-                _distribution(
-                    memory[t, start : start + V], 1 if t < min_length else 0, temperature, top_k, top_p, cumulative
-                )
-                v = _draw(cumulative, words[t % 4])
-            if v == 0:
-                lengths[c] = t
-                break
-            if t < max_length:
-                ids[t + 1] = v
-        length = lengths[c] if lengths[c] != TOO_LONG else max_length
         for t in range(codes.shape[1]):
-            codes[c, t] = ids[t + 1] if t < length else 0
-
-
-def logits(table, activation, stages, weights, ids, out):  # type: ignore[no-untyped-def]
-    """Fill `out` (T, V) with the logits after each of the characters `ids` (T,), of which the first is the end token
-    0.
-    """
-    V = table.shape[1]
-    width, start = row_shape(table, stages)
-    memory = np.empty((len(ids), width), np.float32)
-    for t in range(len(ids)):
-        step(table, activation, stages, weights, ids, t, memory)
-        for v in range(V):
-            out[t, v] = memory[t, start + v]
+            codes[c, t] = prefix[t] if t < P else 0
+    count = 0
+    settled = used[STAYING]
+    if used[STAYING] <= ROOT:
+        used[STAYING] = ROOT + 1
+        fresh[0], owners[0], unlinked[0, 0], count = ROOT, 0, NOTHING, 1
+    for t in range(max_length + 1):
+        if count > 0:
+            evaluate(
+                stages,
+                terms,
+                keep,
+                weights,
+                boundaries,
+                state,
+                slot,
+                codes,
+                path,
+                fresh,
+                owners,
+                count,
+                t,
+                1 if t < min_length else 0,
+                temperature,
+                top_k,
+                top_p,
+                rows,
+                nodes,
+                found,
+                product,
+                weight,
+            )
+            used[COMPUTED] += count
+        passing, count = used[ROOM] + (t + 1) % ring * n, 0
+        if t < P:
+            # All go the same way: one goes ahead, the others follow.
+            child, count = _child(at[0], prefix[t], children, used, settled, passing, fresh, owners, unlinked, 0, 0)
+            for c in range(n):
+                at[c] = path[c, (t + 1) % ring] = child
+        else:
+            if t % 4 == 0 or t == P:
+                _roll(words, alive, len(alive), seed, first, t // 4)
+            going = 0
+            for k in range(len(alive)):
+                c = alive[k]
+                v = _draw(boundaries[at[c]], words[c, t % 4])
+                if v == 0:
+                    lengths[c] = t
+                elif t < max_length:
+                    codes[c, t] = v
+                    child, count = _child(at[c], v, children, used, settled, passing, fresh, owners, unlinked, count, c)
+                    at[c] = path[c, (t + 1) % ring] = child
+                    alive[going] = c
+                    going += 1
+            alive = alive[:going]
+        for k in range(count):
+            if unlinked[k, 0] != NOTHING:
+                children[unlinked[k, 0], unlinked[k, 1]] = NOTHING
+        if len(alive) == 0:
+            break

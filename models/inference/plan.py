@@ -1,0 +1,63 @@
+"""What the sampling kernel works from: stages, each a sum of terms, and one long row of numbers. `planning` makes them.
+
+A term is either a row of a table, found by the last characters, or a product of numbers that earlier stages wrote, here
+or at an older position, with a matrix.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference.frozen import Floats
+
+# Columns of `Plan.stages`: each writes N_OUT numbers from TARGET on: a bias (none where BIAS is -1), what stands from
+# ADDED on (nothing where it is -1), and its terms, which end where the next stage's begin. Then comes ACTIVATION.
+TARGET, N_OUT, BIAS, ADDED, ACTIVATION, TERMS_END, CARRIED = range(7)
+# Columns of `Plan.terms`. A table of ORDER characters is looked up BACK positions ago at AT of the weights; ORDER 0 is
+# a product of N_IN numbers from SOURCE on, BACK positions ago, with the weights at AT. Older positions' numbers are
+# remembered from KEPT of a state on, or made again by stage MADE_BY, which only looks up.
+ORDER, BACK, AT, SOURCE, N_IN, KEPT, MADE_BY, LAGGING = range(8)
+# Columns of `Plan.keep`: N numbers from FROM of a row go to TO of the state.
+FROM, N, TO = range(3)
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`stages` (S, 7), `terms` (M, 8), `keep` (K, 3), and all biases, weights and tables end to end in `weights`.
+
+    The first `vocab_size` of the last stage's outputs are the logits, the others unused. A row of numbers is `width` long, of which later
+    positions need `state` numbers, and those of at most `reach` positions ago.
+    """
+
+    stages: Ints
+    terms: Ints
+    keep: Ints
+    weights: Floats
+    vocab_size: int
+
+    @property
+    def width(self) -> int:
+        """How many numbers a position has."""
+        return int((self.stages[:, TARGET] + self.stages[:, N_OUT]).max())
+
+    @property
+    def state(self) -> int:
+        """How many of them are remembered for later positions."""
+        return int(self.keep[:, N].sum())
+
+    @property
+    def reach(self) -> int:
+        """How many positions back a product looks."""
+        return int(self.terms[self.terms[:, ORDER] == 0, BACK].max(initial=0))
+
+    @property
+    def multiply_adds(self) -> int:
+        """How many multiply-adds the products of one position take where nothing is remembered."""
+        ends = [0, *self.stages[:, TERMS_END].tolist()]
+        counts = (
+            (self.terms[a:b, N_IN].sum(), n) for a, b, n in zip(ends, ends[1:], self.stages[:, N_OUT], strict=False)
+        )
+        return int(sum(n_in * n_out for n_in, n_out in counts))

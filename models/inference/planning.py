@@ -1,0 +1,256 @@
+"""From a frozen model to a plan: everything is looked up that can be. No sampling, no names.
+
+A number that depends on the last character or two alone takes few values: they are computed once, here, by the same
+kernels, and so are their products with the next layer's weights.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from models.inference import frozen
+from models.inference.frozen import CELL, LINEAR, Floats, FrozenModel
+from models.inference.plan import (
+    ACTIVATION,
+    ADDED,
+    BACK,
+    CARRIED,
+    FROM,
+    KEPT,
+    LAGGING,
+    MADE_BY,
+    N_IN,
+    N_OUT,
+    ORDER,
+    SOURCE,
+    TARGET,
+    TERMS_END,
+    TO,
+    Ints,
+    N,
+    Plan,
+)
+from models.inference.product import RUN, in_runs
+
+# Tables by pairs of characters have at most so many rows; larger alphabets get tables by single characters.
+MOST_PAIRS = 4096
+EVER = 10**6
+
+
+@dataclass
+class _Draft:
+    stages: list[list[int]] = field(default_factory=list)
+    terms: list[list[int]] = field(default_factory=list)
+    parts: list[np.ndarray] = field(default_factory=list)
+    size: int = 0
+
+    def put(self, numbers: np.ndarray) -> int:
+        """Lay numbers down and return where they start."""
+        at = self.size
+        self.parts.append(numbers.ravel())
+        self.size += numbers.size
+        return at
+
+    def term(self, order: int, back: int, at: int, source: int = -1, n_in: int = 0, lag: int = 0) -> None:
+        self.terms.append([order, back, at, source, n_in, -1, -1, int(lag > 0)])
+
+    def stage(self, target: int, n_out: int, bias: int = -1, added: int = -1, activation: int = LINEAR) -> None:
+        """Close a stage over the terms written since the last one."""
+        self.stages.append([target, n_out, bias, added, activation, len(self.terms), -1])
+
+
+class Tabulators(Protocol):
+    """The kernels that fill tables: `forward.columns` and `product.products`, compiled."""
+
+    @property
+    def columns(self) -> Callable[..., None]:
+        """Rows of a frozen model for given characters."""
+
+    @property
+    def products(self) -> Callable[..., None]:
+        """Rows times a matrix."""
+
+
+class _Planner:
+    """Turns the stages of a frozen model into a plan's, one by one."""
+
+    def __init__(self, model: FrozenModel, kernels: Tabulators) -> None:
+        self.model, self.kernels, self.draft = model, kernels, _Draft()
+        fan, self.V, C = model.table.shape
+        self.limit = 2 if self.V**2 <= MOST_PAIRS else 1
+        ends = model.stages[:, frozen.TARGET] + model.stages[:, frozen.N_OUT]
+        # How many characters each number of a row depends on, as it stands before the next stage.
+        self.seen = np.full(max([C, *ends.tolist()]), EVER)
+        self.seen[:C] = fan
+        self.tabulated = fan <= self.limit and len(model.stages) > 0
+        self.first = self._count_known() if self.tabulated else 0
+        self.tables: dict[int, Floats] = {}
+
+    def _count_known(self) -> int:
+        """Return how many leading stages write numbers that few enough characters decide; the last one never counts."""
+        for s, stage in enumerate(self.model.stages[:-1]):
+            if self._dependence(stage) > self.limit:
+                return s
+            self._write(stage)
+        return len(self.model.stages) - 1
+
+    def _write(self, stage: Ints) -> None:
+        _, _, target, n_out = self._place(stage)
+        self.seen[target : target + n_out] = self._dependence(stage)
+
+    def plan(self) -> Plan:
+        """Return the plan."""
+        C = self.model.table.shape[2]
+        stages = self.model.stages[self.first :]
+        if self.tabulated:
+            for start, n in self._wanted(stages):
+                self._copy(start, n)
+        else:
+            self._look_up_table(C)
+        for stage in stages[:-1]:
+            self._add(stage)
+            self._write(stage)
+        for stage in stages[-1:]:
+            self._add(stage, padded=True)
+        keep = self._keep()
+        d = self.draft
+        return Plan(
+            np.array(d.stages, np.int64),
+            np.array(d.terms, np.int64).reshape(-1, LAGGING + 1),
+            np.array(keep, np.int64).reshape(-1, TO + 1),
+            np.concatenate(d.parts).astype(np.float32),
+            self.V,
+        )
+
+    def _place(self, stage: Ints) -> tuple[int, int, int, int]:
+        columns = (frozen.SOURCE, frozen.N_IN, frozen.TARGET, frozen.N_OUT)
+        source, n_in, target, n_out = (int(stage[c]) for c in columns)
+        return source, n_in, target, n_out
+
+    def _dependence(self, stage: Ints) -> int:
+        source, n_in, _, n_out = self._place(stage)
+        oldest = (stage[frozen.FAN] - 1) * stage[frozen.DILATION]
+        seen = int(self.seen[source : source + n_in].max()) + int(oldest)
+        if stage[frozen.ADDED] >= 0:
+            seen = max(seen, int(self.seen[stage[frozen.ADDED] : stage[frozen.ADDED] + n_out].max()))
+        return EVER if stage[frozen.LAG] else min(seen, EVER)
+
+    def _known(self, order: int) -> Floats:
+        """Return (V^order, width): the numbers of a row after each run of `order` characters, where those decide."""
+        if order not in self.tables:
+            self.tables[order] = self._columns(order)
+        return self.tables[order]
+
+    def _columns(self, order: int) -> Floats:
+        ids = np.indices((self.V,) * order).reshape(order, -1).T
+        ids = np.ascontiguousarray(np.hstack([np.zeros((len(ids), 1), np.int64), ids]), np.int64)
+        m = self.model
+        out = np.zeros((len(ids), len(self.seen)), np.float32)
+        self.kernels.columns(m.table, m.activation, np.ascontiguousarray(m.stages[: self.first]), m.weights, ids, out)
+        return out
+
+    def _order(self, start: int, n: int) -> int:
+        """Return how many characters decide these numbers, or 0 where they are computed each time."""
+        seen = int(self.seen[start : start + n].max())
+        return seen if self.tabulated and seen <= self.limit else 0
+
+    def _wanted(self, stages: Ints) -> list[tuple[int, int]]:
+        """Return the runs of known numbers that later stages read as they are."""
+        read, written = np.zeros(len(self.seen), bool), self.seen > self.limit
+        for stage in stages:
+            source, n_in, target, n_out = self._place(stage)
+            fresh = np.zeros_like(read)
+            if stage[frozen.ADDED] >= 0:
+                fresh[stage[frozen.ADDED] : stage[frozen.ADDED] + n_out] = True
+            if stage[frozen.LAG] or written[source : source + n_in].any():
+                fresh[source : source + n_in] = True
+            read |= fresh & ~written
+            written[target : target + n_out] = True
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], read.astype(np.int8), [0]])))
+        return [(int(a), int(b - a)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+    def _look_up_table(self, C: int) -> None:
+        fan = len(self.model.table)
+        alone = not len(self.model.stages)
+        for place, rows in enumerate(self.model.table):
+            self.draft.term(1, fan - 1 - place, self.draft.put(_padded(rows) if alone else rows))
+        self.draft.stage(0, C + -C % RUN if alone else C, activation=self.model.activation)
+
+    def _copy(self, start: int, n: int) -> None:
+        order = self._order(start, n)
+        self.draft.term(order, 0, self.draft.put(self._known(order)[:, start : start + n]))
+        self.draft.stage(start, n)
+
+    def _add(self, stage: Ints, padded: bool = False) -> None:
+        source, n_in, target, n_out = self._place(stage)
+        fan, dilation, lag, at = (int(stage[c]) for c in (frozen.FAN, frozen.DILATION, frozen.LAG, frozen.WEIGHT_AT))
+        order = 0 if lag else self._order(source, n_in)
+        for place in range(fan):
+            back = lag + (fan - 1 - place) * dilation
+            weight = self.model.weights[at + place * n_in * n_out : at + (place + 1) * n_in * n_out]
+            weight = _padded(weight.reshape(n_in, n_out))
+            if order:
+                found = self._products(order, source, weight)
+                self.draft.term(order, back, self.draft.put(found if padded else found[:, :n_out]))
+            else:
+                self.draft.term(0, back, self.draft.put(in_runs(weight)), source, n_in, lag)
+        bias = self.model.weights[stage[frozen.BIAS_AT] : stage[frozen.BIAS_AT] + n_out]
+        bias = _padded(bias[None])[0] if padded else bias
+        self.draft.stage(
+            target, len(bias), self.draft.put(bias), int(stage[frozen.ADDED]), int(stage[frozen.ACTIVATION])
+        )
+
+    def _products(self, order: int, source: int, weight: Floats) -> Floats:
+        known, (n_in, n_out) = self._known(order), weight.shape
+        out = np.empty((len(known), n_out), np.float32)
+        self.kernels.products(known, source, n_in, in_runs(weight), out)
+        return out
+
+    def _keep(self) -> list[list[int]]:
+        """Say of each product that looks back where it finds its numbers, and return what has to be remembered."""
+        keep: list[list[int]] = []
+        for term in self.draft.terms:
+            if term[ORDER] == 0 and term[BACK] > 0:
+                maker = self._maker(term[SOURCE], term[N_IN])
+                if maker >= 0:
+                    term[MADE_BY] = maker
+                else:
+                    term[KEPT] = _kept(keep, term[SOURCE], term[N_IN])
+        for stage in self.draft.stages:
+            if stage[ACTIVATION] == CELL:
+                H = stage[N_OUT] // 4
+                stage[CARRIED] = _kept(keep, stage[TARGET] + H, H)
+        return keep
+
+    def _maker(self, source: int, n_in: int) -> int:
+        """Return the stage that makes just these numbers by looking up alone, or -1."""
+        begin = 0
+        for s, stage in enumerate(self.draft.stages):
+            terms = self.draft.terms[begin : stage[TERMS_END]]
+            begin = stage[TERMS_END]
+            alone = stage[ADDED] < 0 and all(term[ORDER] for term in terms)
+            if alone and (stage[TARGET], stage[N_OUT]) == (source, n_in):
+                return s
+        return -1
+
+
+def _padded(matrix: Floats) -> Floats:
+    """Return the matrix with its outputs in whole runs: the rest are zeros."""
+    return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % RUN)))
+
+
+def _kept(keep: list[list[int]], start: int, n: int) -> int:
+    """Return where the state has these numbers, making room where it has not."""
+    for row in keep:
+        if row[FROM] == start and row[N] == n:
+            return row[TO]
+    to = sum(row[N] for row in keep)
+    keep.append([start, n, to])
+    return to
+
+
+def make_plan(model: FrozenModel, kernels: Tabulators) -> Plan:
+    """Return what the sampling kernel needs of `model`."""
+    return _Planner(model, kernels).plan()
