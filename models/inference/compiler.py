@@ -33,7 +33,7 @@ _TREE = "int32[:,::1], int32[:,::1], float32[:,::1], int32[::1], int64[::1]"
 _OPTIONS = "int64[::1], float32, int64, float32, int64, int64, uint64, uint64"
 # Each kernel: the plain function, and the types that it is compiled for.
 _KERNELS: Mapping[str, tuple[Callable[..., None], str]] = {
-    "sample": (sampler.sample, f"void({_PLAN}, {_TREE}, int64, {_OPTIONS}, int32[:,::1], int32[::1])"),
+    "sample": (sampler.sample, f"void({_PLAN}, {_TREE}, int64, int64, {_OPTIONS}, int32[:,::1], int32[::1])"),
     "logits": (forward.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),
     "columns": (forward.columns, f"void({_FROZEN}, int64[:,::1], float32[:,::1])"),
     "products": (product.products, "void(float32[:,::1], int64, int64, float32[::1], float32[:,::1])"),

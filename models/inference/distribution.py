@@ -11,18 +11,46 @@ _ZERO, _ONE, _WHOLE = np.float32(0), np.float32(1), np.float64(2**BITS)
 
 
 @kernel
+def _sift(order, weight, top, n):  # type: ignore[no-untyped-def]
+    """Let the outcome at `top` of the heap order[:n] sink below all that are more probable: the least one is on top."""
+    while 2 * top + 1 < n:
+        child = 2 * top + 1
+        if child + 1 < n and _less(weight, order[child + 1], order[child]):
+            child += 1
+        if _less(weight, order[top], order[child]):
+            return
+        order[top], order[child] = order[child], order[top]
+        top = child
+
+
+@kernel
+def _less(weight, a, b):  # type: ignore[no-untyped-def]
+    """Say whether outcome a comes after b: it is less probable, or as probable with the higher index."""
+    return weight[a] < weight[b] or (weight[a] == weight[b] and a > b)
+
+
+@kernel
 def _keep_most_probable(weight, top_k, top_p):  # type: ignore[no-untyped-def]
     """Zero all of `weight` but its top_k largest, then all but the fewest of those whose share reaches top_p.
 
-    Ties go to the lower index. What top_p takes its share of is what top_k has left.
+    Ties go to the lower index. What top_p takes its share of is what top_k has left. The order is a heap's (Williams
+    1964), without recursion and further memory.
     """
-    order = np.argsort(-weight, kind="mergesort")
-    kept = min(top_k, len(weight))
+    V = len(weight)
+    order = np.empty(V, np.int32)
+    for v in range(V):
+        order[v] = v
+    for v in range(V // 2 - 1, -1, -1):
+        _sift(order, weight, v, V)
+    for n in range(V - 1, 0, -1):
+        order[0], order[n] = order[n], order[0]
+        _sift(order, weight, 0, n)
+    kept = min(top_k, V)
     total = _ZERO
     for k in range(kept):
         total += weight[order[k]]
     share, goal = _ZERO, top_p * total
-    for k in range(len(weight)):
+    for k in range(V):
         if k >= kept or (share >= goal and k > 0):
             weight[order[k]] = _ZERO
         else:

@@ -1,8 +1,8 @@
 """From characters to logits, one position of a frozen model at a time: the plain form that says what a number is.
 
-Each product of a layer is summed alone, from zero, in the order of its inputs; then bias, what stands there already, and
-the products, oldest first, are added up. So a product may come from a table or be shared by many names (`evaluation`),
-and every number stays the same to the bit.
+Each product of a layer is summed alone, from zero, in the order of its inputs; then bias, what stands there already,
+and the products, oldest first, are added up. So a product may come from a table or be shared by many names
+(`evaluation`), and every number stays the same to the bit.
 """
 
 import numpy as np

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.frozen import Floats
+from models.inference.product import RUN
 
 # Columns of `Plan.stages`: each writes N_OUT numbers from TARGET on: a bias (none where BIAS is -1), what stands from
 # ADDED on (nothing where it is -1), and its terms, which end where the next stage's begin. Then comes ACTIVATION.
@@ -28,8 +29,7 @@ Ints = NDArray[np.int64]
 class Plan:
     """`stages` (S, 7), `terms` (M, 8), `keep` (K, 3), and all biases, weights and tables end to end in `weights`.
 
-    The first `vocab_size` of the last stage's outputs are the logits, the others unused. A row of numbers is `width` long, of which later
-    positions need `state` numbers, and those of at most `reach` positions ago.
+    The first `vocab_size` of the last stage's outputs are the logits, the others are unused.
     """
 
     stages: Ints
@@ -40,8 +40,8 @@ class Plan:
 
     @property
     def width(self) -> int:
-        """How many numbers a position has."""
-        return int((self.stages[:, TARGET] + self.stages[:, N_OUT]).max())
+        """How many numbers a position has, and no fewer than any product has, in whole runs."""
+        return max(int((self.stages[:, TARGET] + self.stages[:, N_OUT]).max()), int(self.stages[:, N_OUT].max()) + RUN)
 
     @property
     def state(self) -> int:
@@ -56,8 +56,5 @@ class Plan:
     @property
     def multiply_adds(self) -> int:
         """How many multiply-adds the products of one position take where nothing is remembered."""
-        ends = [0, *self.stages[:, TERMS_END].tolist()]
-        counts = (
-            (self.terms[a:b, N_IN].sum(), n) for a, b, n in zip(ends, ends[1:], self.stages[:, N_OUT], strict=False)
-        )
-        return int(sum(n_in * n_out for n_in, n_out in counts))
+        of_stage = np.searchsorted(self.stages[:, TERMS_END], np.arange(len(self.terms)), side="right")
+        return int((self.terms[:, N_IN] * self.stages[of_stage, N_OUT]).sum())

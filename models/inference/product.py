@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from models.inference.kernel import kernel
 from models.inference.tile import tile
 
-# A matrix is laid out in runs of so many outputs, the last one padded: (runs, n_in, RUN). So a tile reads its weights in
-# the order of memory.
+# A matrix is laid out in runs of so many outputs, the last one padded: (runs, n_in, RUN). So a tile reads its weights
+# in the order of memory.
 RUN = 32
 # Six rows and two vectors make twelve sums: as many as sixteen registers hold beside factors and weights.
 _MANY, _FEW, _ONE = tile(6, 2), tile(3, 2), tile(1, 4)

@@ -1,10 +1,10 @@
 """The kernel: from a plan, options, seed and index to names, many candidates abreast.
 
-Candidate i depends on the weights, the options, the seed and i alone. It has its own random stream; what it shares with
-others are the distributions after common prefixes, whose bits are the same whoever computes them. They hang in a tree of
-prefixes, of which the first nodes are remembered from call to call (`memory`) and the others last as long as a candidate
-looks back at them. All candidates go down the tree a character at a time, so that new nodes are computed in batches and
-the processor waits for many at once.
+Candidate i depends on the weights, the options, the seed and i alone. It has its own random stream; what it shares
+with others are the distributions after common prefixes, whose bits are the same whoever computes them. They hang in a
+tree of prefixes, of which the first nodes are remembered from call to call (`memory`) and the others last as long as a
+candidate looks back at them. All candidates go down the tree a character at a time, so that new nodes are computed in
+batches and the processor waits for many of them at once.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,6 @@ from models.inference.arithmetic import philox
 from models.inference.distribution import BITS
 from models.inference.evaluation import BLOCK, NOTHING, ROOT, evaluate
 from models.inference.kernel import kernel
-from models.inference.plan import N_IN, N_OUT, TARGET
-from models.inference.product import RUN
 from models.manifest import MAX_NAME_LENGTH
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
@@ -84,8 +82,8 @@ def _child(node, v, children, used, settled, passing, fresh, owners, unlinked, c
     """Return the node after `node` for character v, and how many new ones there are now.
 
     A new node stays where its parent has stayed since an earlier call and there is room: so a name adds one node, and
-    the room goes to prefixes that come again (as in Ziv and Lempel's tree of 1978). Else it takes the next of the passing ones, and its link
-    is noted in `unlinked`, to be cut when all candidates are at this depth.
+    the room goes to prefixes that come again (as in the tree of Ziv and Lempel 1978). Else it takes the next of the
+    passing ones, and its link is noted in `unlinked`, to be cut when all candidates are at this depth.
     """
     child = children[node, v]
     if child != NOTHING:
@@ -114,7 +112,8 @@ def sample(  # type: ignore[no-untyped-def]
     state,
     slot,
     used,
-    reach,
+    ring,
+    width,
     prefix,
     temperature,
     top_k,
@@ -130,23 +129,21 @@ def sample(  # type: ignore[no-untyped-def]
 
     A candidate still without end token at `max_length` characters gets the length TOO_LONG. Codes
     beyond a name's length are 0. `prefix`: indices of the characters each name starts with, at most max_length
-    of them. `boundaries` and the arrays up to `used` are the memory's (see there): its room for passing nodes must be
-    at least n x (reach + 1).
+    of them. `boundaries` and the arrays up to `used` are a tree's (see `memory`) with room for n x ring passing nodes:
+    a node lasts until the characters' positions have gone once around the ring. `width` is the plan's.
     """
     n, P = codes.shape[0], len(prefix)
-    ring = reach + 1  # at least 2: what passes must outlive the step to its children
-    path = np.full((n, ring), ROOT, np.int32)
-    words = np.empty((n, 4), np.int32)
-    alive, at = np.arange(n), np.full(n, ROOT, np.int32)
+    path, words = np.empty((n, ring), np.int32), np.empty((n, 4), np.int32)
+    alive, at = np.empty(n, np.int32), np.empty(n, np.int32)
     fresh, owners, unlinked = np.empty(n, np.int32), np.empty(n, np.int32), np.empty((n, 2), np.int32)
     # Scratch space of `evaluate`.
-    width = np.max(stages[:, TARGET] + stages[:, N_OUT])
-    most = max(np.max(terms[:, N_IN]), np.max(stages[:, N_OUT]) + RUN)
     rows, nodes = np.empty((BLOCK, width), np.float32), np.empty(BLOCK, np.int32)
-    found, product = np.empty((BLOCK, most), np.float32), np.empty((BLOCK, most), np.float32)
-    weight = np.empty(stages[-1, N_OUT], np.float32)
+    found, product = np.empty((BLOCK, width), np.float32), np.empty((BLOCK, width), np.float32)
+    weight = np.empty(width, np.float32)
     for c in range(n):
-        lengths[c] = TOO_LONG
+        lengths[c], alive[c], at[c] = TOO_LONG, c, ROOT
+        for r in range(ring):
+            path[c, r] = ROOT
         for t in range(codes.shape[1]):
             codes[c, t] = prefix[t] if t < P else 0
     count = 0

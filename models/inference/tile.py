@@ -23,7 +23,7 @@ def tile(rows: int, vectors: int) -> Callable[..., None]:
     x[x_at + r * x_stride + i] * w[w_at + i * w_stride + o].
     """
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def compute(typing, x, x_at, x_stride, n_in, w, w_at, w_stride, out, out_at, out_stride):  # type: ignore[no-untyped-def]
         whole = types.int64
         signature = types.void(x, whole, whole, whole, w, whole, whole, out, whole, whole)
@@ -51,7 +51,7 @@ def tile(rows: int, vectors: int) -> Callable[..., None]:
 
         return signature, generate
 
-    return compute  # type: ignore[no-any-return]
+    return compute
 
 
 def whole_number(value: int) -> ir.Constant:
@@ -60,7 +60,7 @@ def whole_number(value: int) -> ir.Constant:
 
 
 def _zeros(builder: Any, n: int) -> list[Any]:
-    return [cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, None)) for _ in range(n)]
+    return [cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, None)) for _ in range(n)]  # type: ignore[no-untyped-call]
 
 
 def _vector_at(builder: Any, data: Any, begin: Any, v: int) -> Any:
