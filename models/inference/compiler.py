@@ -1,4 +1,4 @@
-"""From the plain functions of `sampler` to machine code: which processor level, kept in which folder. No mathematics.
+"""From the plain functions of `sampler` and `lines` to machine code: which processor level, kept in which folder. No mathematics.
 
 numba writes compiled code to a cache folder and refuses to import cached functions where none is writable; code for
 another kind of processor is worthless to it. So there are two fixed levels, and `prepare` chooses level and folder
@@ -22,7 +22,7 @@ import numba
 from llvmlite import binding
 
 from models.errors import StoreError
-from models.inference import arithmetic, forward, frozen, sampler
+from models.inference import arithmetic, forward, frozen, lines, sampler
 
 GENERIC, MODERN = "generic", "x86-64-v3"
 # What the level x86-64-v3 promises beyond SSE (System V ABI), in LLVM's names.
@@ -32,7 +32,10 @@ _SIGNATURES = {
     "sample": f"void({_MODEL}, int64[::1], float32, int64, float32, int64, int64, uint64, uint64, int32[:,::1],"
     " int32[::1])",
     "logits": f"void({_MODEL}, int64[::1], float32[:,::1])",
+    "write_lines": "UniTuple(int64, 3)(int32[:,::1], int32[::1], uint8[:,:,::1], int64[:,::1], int8[::1], int8[::1],"
+    " uint8[:,::1], int64[::1], boolean, int64, uint8[::1])",
 }
+_FUNCTIONS = {"sample": sampler.sample, "logits": sampler.logits, "write_lines": lines.write_lines}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Kernels:
 
     sample: Callable[..., None]
     logits: Callable[..., None]
+    write_lines: Callable[..., tuple[int, int, int]]
     level: str
     folder: Path | None
     cached: bool
@@ -73,7 +77,7 @@ def prepare(folder: Path | None = None, level: str | None = None) -> Kernels:
         raise StoreError(f"The processor level {chosen!r} is not one of {', '.join(levels())}.", field="level")
     keep = _writable((folder or default_folder()) / _fingerprint())
     _configure(chosen, keep)
-    compiled = {name: _compile(getattr(sampler, name), signature, keep) for name, signature in _SIGNATURES.items()}
+    compiled = {name: _compile(_FUNCTIONS[name], signature, keep) for name, signature in _SIGNATURES.items()}
     hits = [bool(function.stats.cache_hits) for function in compiled.values()]
     return Kernels(**compiled, level=chosen, folder=keep, cached=all(hits))
 
@@ -97,7 +101,7 @@ def compile_every_level(folder: Path) -> tuple[str, ...]:
 
 def _fingerprint() -> str:
     """Name the folder for what the machine code is made of, so that an old one is never taken for a new one."""
-    sources = [Path(str(module.__file__)).read_bytes() for module in (arithmetic, forward, frozen, sampler)]
+    sources = [Path(str(module.__file__)).read_bytes() for module in (arithmetic, forward, frozen, lines, sampler)]
     versions = f"numba {numba.__version__} python {sys.version_info[:2]} {_SIGNATURES}".encode()
     return hashlib.sha256(b"\0".join([*sources, versions])).hexdigest()[:16]
 
@@ -132,5 +136,5 @@ def _configure(level: str, folder: Path | None) -> None:
         setattr(numba.config, name, value)
 
 
-def _compile(function: Callable[..., None], signature: str, folder: Path | None) -> Any:
+def _compile(function: Callable[..., object], signature: str, folder: Path | None) -> Any:
     return numba.njit(signature, nogil=True, cache=folder is not None)(function)
