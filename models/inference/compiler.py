@@ -1,4 +1,5 @@
-"""From the plain functions of `sampler` and `lines` to machine code: which processor level, kept in which folder. No mathematics.
+"""From plain functions (`sampler`, `lines`) to machine code: which processor level, kept in which folder. No
+mathematics.
 
 numba writes compiled code to a cache folder and refuses to import cached functions where none is writable; code for
 another kind of processor is worthless to it. So there are two fixed levels, and `prepare` chooses level and folder
@@ -35,7 +36,11 @@ _SIGNATURES = {
     "write_lines": "UniTuple(int64, 3)(int32[:,::1], int32[::1], uint8[:,:,::1], int64[:,::1], int8[::1], int8[::1],"
     " uint8[:,::1], int64[::1], boolean, int64, uint8[::1])",
 }
-_FUNCTIONS = {"sample": sampler.sample, "logits": sampler.logits, "write_lines": lines.write_lines}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sample": sampler.sample,
+    "logits": sampler.logits,
+    "write_lines": lines.write_lines,
+}
 
 
 @dataclass(frozen=True)
@@ -136,5 +141,5 @@ def _configure(level: str, folder: Path | None) -> None:
         setattr(numba.config, name, value)
 
 
-def _compile(function: Callable[..., object], signature: str, folder: Path | None) -> Any:
+def _compile(function: Callable[..., Any], signature: str, folder: Path | None) -> Any:
     return numba.njit(signature, nogil=True, cache=folder is not None)(function)
