@@ -7,6 +7,8 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,16 @@ from app.drawing import draw, seeded
 from app.main import create_app
 from app.schemas import ALLOWED, GenerateQuery
 from app.settings import Settings
+from app.supervision import supervise
 from models import ModelError, ModelRegistry, prepare
 from models.inference import compile_every_level
 from models.inference.compiler import default_folder
 from models.inference.sampler import MAX_SEED
 
 USAGE = 2
+# Seconds: for answers under way when the service is told to stop (Docker waits 15), and without a sign of life of a
+# worker, before it is replaced: a start, too, must fit in.
+GRACE, SILENCE = 10, 15
 
 
 class Commands(click.Group):
@@ -69,13 +75,30 @@ def serve(host: str | None, port: int | None) -> None:
     shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address
     click.echo(f"Namewave on http://{shown}:{number} (documentation: http://{shown}:{number}/docs)", err=True)
     click.echo(f"Try: curl 'http://{shown}:{number}/generate?dataset=animal&count=5'", err=True)
-    config = uvicorn.Config(create_app(settings), http="h11", access_log=False, log_level="warning", lifespan="on")
-    server = uvicorn.Server(config)
+    if settings.workers > 1:
+        sys.exit(supervise(_config(partial(create_app, settings), settings.workers), listener))
+    server = uvicorn.Server(_config(create_app(settings)))
     # uvicorn raises the signal that stopped it once more, after the last answer: then this ends the process, as asked.
     for wish in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wish, _end)
     server.run(sockets=[listener])
     sys.exit(0 if server.started else 3)
+
+
+def _config(app: Callable[..., Any], workers: int = 1) -> uvicorn.Config:
+    """Return how uvicorn serves `app`, which is a factory where there are several workers."""
+    return uvicorn.Config(
+        app,
+        factory=workers > 1,
+        workers=workers,
+        http="h11",
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        # A client that does not take its stream must not keep the process from ending.
+        timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=SILENCE,
+    )
 
 
 def _end(number: int, frame: object) -> None:
