@@ -17,11 +17,15 @@ import uvicorn
 from pydantic import ValidationError
 
 from app.drawing import draw, seeded
+from app.limits import check
 from app.main import create_app
+from app.name_lines import NameLines
+from app.negotiation import CSV, JSON, NDJSON, TEXT
+from app.printing import tell_shortfall, write
 from app.schemas import ALLOWED, GenerateQuery
 from app.settings import Settings
 from app.supervision import supervise
-from models import ModelError, ModelRegistry, prepare
+from models import ModelError, ModelRegistry, Version, prepare
 from models.inference import compile_every_level
 from models.inference.compiler import default_folder
 from models.inference.sampler import MAX_SEED
@@ -30,6 +34,7 @@ USAGE = 2
 # Seconds: for answers under way when the service is told to stop (Docker waits 15), and without a sign of life of a
 # worker, before it is replaced: a start, too, must fit in.
 GRACE, SILENCE = 10, 15
+FORMATS = {"text": TEXT, "csv": CSV, "ndjson": NDJSON, "json": JSON}
 
 
 class Commands(click.Group):
@@ -139,12 +144,33 @@ def _listen(settings: Settings) -> socket.socket:
 @click.option("--case", type=click.Choice(["lower", "title"]), default="title", show_default=True)
 @click.option("--details", is_flag=True, help="With the log-probability of each character.")
 @click.option("--max-attempts", type=int, help="Most candidates to draw.")
-@click.option("--json", "as_json", is_flag=True, help="The answer of the service, as JSON.")
-def generate(as_json: bool, **options: Any) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="text",
+    show_default=True,
+    help="One name a line, CSV, an object a line, or the answer of the service. JSON holds 10,000 names at most, the "
+    "others 1,000,000, with --repeats above 10,000.",
+)
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+def generate(form: str, **options: Any) -> None:
     """Invent names, one a line."""
     settings = _settings()
     request = seeded(_request(options), lambda: secrets.randbelow(MAX_SEED + 1))
     version = _registry(settings).resolve(request.dataset, request.model)
+    if form == "json" or (form == "text" and request.details):
+        _print_answer(request, version, settings, as_json=form == "json")
+        return
+    lines = NameLines(request, version, FORMATS[form], settings.max_stream_attempts)
+    write(lines, sys.stdout.buffer)
+    stream = lines.stream
+    if not stream.complete:
+        tell_shortfall(stream.names, request.count, stream.attempts, stream.refused)
+
+
+def _print_answer(request: GenerateQuery, version: Version, settings: Settings, as_json: bool) -> None:
+    check(request, JSON)
     answer = draw(request, version, settings.max_attempts)
     if as_json:
         click.echo(answer.model_dump_json(indent=2))
@@ -152,12 +178,7 @@ def generate(as_json: bool, **options: Any) -> None:
         for name in answer.names:
             click.echo(name if isinstance(name, str) else f"{name.name}\t{name.log_prob:.4f}")
     if not answer.complete:
-        most = max(answer.refused, key=answer.refused.__getitem__)
-        click.echo(
-            f"Only {len(answer.names)} of {options['count']}: {answer.attempts} candidates were drawn, most of those "
-            f"refused by {most}. Ask for fewer, or give more --max-attempts.",
-            err=True,
-        )
+        tell_shortfall(len(answer.names), request.count, answer.attempts, answer.refused)
 
 
 def _request(options: dict[str, Any]) -> GenerateQuery:

@@ -18,5 +18,8 @@ def check(request: GenerateQuery, media: str) -> None:
 
 
 def _refusal(request: GenerateQuery, field: str) -> OptionError:
-    given = f"{field} is {getattr(request, field)}, count is {request.count}"
-    return OptionError(f"{given}; allowed for {field}: {ALLOWED[field]}.", field=field, allowed=ALLOWED[field])
+    given = str(getattr(request, field)).lower()
+    with_count = "" if field == "count" else f" and count is {request.count}"
+    return OptionError(
+        f"{field} is {given}{with_count}; allowed for {field}: {ALLOWED[field]}.", field=field, allowed=ALLOWED[field]
+    )
