@@ -53,14 +53,12 @@ def _put(out, at, piece, size):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def _starts_word(kinds, codes, i):  # type: ignore[no-untyped-def]
-    """Return whether `spelling.capitalize` puts a capital at place i."""
-    if i == 0:
-        return True
-    before = kinds[codes[i - 1]]
-    if before == _APOSTROPHE:
-        return i >= 2 and kinds[codes[i - 2]] == _LETTER and (i == 2 or kinds[codes[i - 3]] >= _BREAK)
-    return before == _BREAK
+def _ends_word(kinds, codes, i):  # type: ignore[no-untyped-def]
+    """Return whether `spelling.capitalize` puts a capital after place i."""
+    kind = kinds[codes[i]]
+    if kind == _APOSTROPHE:
+        return i >= 1 and kinds[codes[i - 1]] == _LETTER and (i == 1 or kinds[codes[i - 2]] >= _BREAK)
+    return kind == _BREAK
 
 
 def write_lines(codes, lengths, pieces, sizes, kinds, special, frames, frame_sizes, title, limit, out):  # type: ignore[no-untyped-def]
@@ -84,9 +82,14 @@ def write_lines(codes, lengths, pieces, sizes, kinds, special, frames, frame_siz
                 if special[row[t]]:
                     head = 2
             used = _put(out, used, frames[head], frame_sizes[head])
+            starts = True
             for t in range(length):
-                case = 1 if title and _starts_word(kinds, row, t) else 0
-                used = _put(out, used, pieces[case, row[t]], sizes[case, row[t]])
+                case = 1 if title and starts else 0
+                size = sizes[case, row[t]]
+                for k in range(size):
+                    out[used + k] = pieces[case, row[t], k]
+                used += size
+                starts = _ends_word(kinds, row, t)
             used = _put(out, used, frames[head + 1], frame_sizes[head + 1])
             names += 1
         looked += 1

@@ -223,8 +223,10 @@ def test_two_workers_give_the_same_names(elf_store: Path) -> None:
 
 def generated(store: Path, *arguments: str) -> bytes:
     """What `generate` prints, as bytes."""
-    command = [sys.executable, "-m", "app", "generate", "--dataset", "elves", "--seed", "3", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment(store), capture_output=True, check=True).stdout
+    fixed = ["generate", "--dataset", "elves", "--seed", "3"]
+    result = CliRunner(env=environment(store)).invoke(main, [*fixed, *arguments])
+    assert result.exit_code == 0
+    return result.stdout_bytes
 
 
 def test_the_command_line_writes_every_form(elf_store: Path) -> None:
