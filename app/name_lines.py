@@ -2,11 +2,9 @@
 threads.
 """
 
-from functools import cached_property
-
 from pydantic import BaseModel
 
-from app.drawing import budget, detail
+from app.drawing import FEW_NAMES, budget, detail
 from app.limits import check
 from app.negotiation import CSV, NDJSON, TEXT
 from app.schemas import GenerateQuery
@@ -60,21 +58,25 @@ class NameLines:
         """Whether a reader of all the lines can see that a stream which fell short is over, or it did not."""
         return self.media == NDJSON or self.stream.complete
 
-    @cached_property
-    def _writer(self) -> inference.LineWriter:
-        return self.version.generator.writer(FORMS[self.media], self.request.case == "title")
+    @property
+    def quick(self) -> bool:
+        """Whether the first piece takes no longer than what `draw_if_quick` does."""
+        return self.request.count <= FEW_NAMES
 
     def piece(self) -> bytes:
         """Return some milliseconds' worth of lines, which may be none; `finished` tells that they were the last."""
         lines = b"" if self.begun else FORMS[self.media].title.encode()
         self.begun = True
         if not self.stream.finished:
-            lines += self.stream.piece(self._write_details if self.request.details else self._writer)
+            lines += self.stream.piece(self._write_details if self.request.details else self._writer())
         self.finished = self.stream.finished
         if self.finished and self.media == NDJSON:
             end = End(complete=self.stream.complete, attempts=self.stream.attempts, next_offset=self.stream.next_offset)
             lines += LastRecord(end=end).model_dump_json().encode() + b"\n"
         return lines
+
+    def _writer(self) -> inference.LineWriter:
+        return self.version.generator.writer(FORMS[self.media], self.request.case == "title")
 
     def _write_details(self, codes: Codes, lengths: Codes, limit: int) -> tuple[bytes, int, int]:
         """Write what `LineWriter` would, each name as the object that JSON's details have."""

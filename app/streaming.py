@@ -45,7 +45,7 @@ class NameResponse(Response):
 
     async def _send(self, send: Send) -> None:
         # The first piece before the first header: an error in it can still be told.
-        piece = await self._piece()
+        piece = self.lines.piece() if self.lines.quick else await self._piece()
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         while not self.lines.finished:

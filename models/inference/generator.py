@@ -14,7 +14,7 @@ from models.errors import OptionError, UnknownCharacter
 from models.inference.compiler import Kernels
 from models.inference.frozen import FrozenModel
 from models.inference.lines import Form, LineWriter
-from models.inference.pace import Pace
+from models.inference.pace import Pace, enough
 from models.inference.sampler import MAX_SEED, SamplingOptions
 from models.manifest import MAX_NAME_LENGTH, Manifest
 from models.spelling import fold, normalize
@@ -91,7 +91,9 @@ class Sieve:
 
 
 class NameGenerator:
-    """One version, ready to invent names. Safe to share between threads: nothing in it changes."""
+    """One version, ready to invent names. Safe to share between threads: nothing in it changes, but that writers of
+    lines are kept once they are made.
+    """
 
     def __init__(self, manifest: Manifest, model: FrozenModel, names: Sequence[str], kernels: Kernels) -> None:
         self.manifest = manifest
@@ -101,6 +103,7 @@ class NameGenerator:
         self.vocab_size = model.vocab_size
         self._kernels = kernels
         self._arrays = (model.table, model.activation, model.stages, model.weights)
+        self._writers: dict[tuple[Form, bool], LineWriter] = {}
         self._code_points = np.array([0, *map(ord, self.vocabulary.characters)], np.uint32)
 
     def generate(
@@ -130,7 +133,7 @@ class NameGenerator:
         attempts = 0
         pace = Pace()
         while attempts < budget and len(names) < count and not stopped():
-            n = min(pace.size, budget - attempts, count - len(names) + (count - len(names)) // 4 + 8)
+            n = min(pace.size, budget - attempts, enough(count - len(names), len(names), attempts))
             with pace.measured(n):
                 for name in self.candidates(prefix, options, longest, seed, offset + attempts, n):
                     attempts += 1
@@ -187,7 +190,9 @@ class NameGenerator:
 
     def writer(self, form: Form, title: bool) -> LineWriter:
         """Return what writes this alphabet's names as lines, with capitals if `title`."""
-        return LineWriter(self.vocabulary, form, title, self._kernels.write_lines)
+        if (form, title) not in self._writers:
+            self._writers[form, title] = LineWriter(self.vocabulary, form, title, self._kernels.write_lines)
+        return self._writers[form, title]
 
     def score(self, names: Sequence[str]) -> list[Score]:
         """Return how likely each name is at temperature 1. Raises `UnknownCharacter`."""

@@ -26,3 +26,8 @@ class Pace:
         yield
         seconds = max(self._clock() - began, 1e-9)
         self.size = max(FEWEST, min(int(n * GOAL / seconds), 4 * self.size, MOST))
+
+
+def enough(wanted: int, names: int, attempts: int) -> int:
+    """Return how many candidates likely hold `wanted` names, where `attempts` candidates had `names`."""
+    return (wanted + wanted // 4 + 8) * max(1, attempts // max(names, 1))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.generator import NameGenerator, Sieve
-from models.inference.pace import Pace
+from models.inference.pace import Pace, enough
 from models.inference.sampler import TOO_LONG, SamplingOptions
 
 Codes = NDArray[np.int32]
@@ -70,7 +70,7 @@ class NameStream:
     def piece(self, write: Writer[Lines]) -> Lines:
         """Draw some milliseconds' worth of candidates, and return what `write` makes of those that pass."""
         wanted = self.count - self.names
-        n = min(self._pace.size, self._budget - self.attempts, wanted + wanted // 4 + 8)
+        n = min(self._pace.size, self._budget - self.attempts, enough(wanted, self.names, self.attempts))
         with self._pace.measured(n):
             codes, lengths = self.generator.draw(
                 self._prefix, self._options, self._longest, self.seed, self.next_offset, n

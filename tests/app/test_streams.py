@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import threading
 from typing import Any
 
 import httpx
@@ -113,3 +114,28 @@ async def test_an_unforeseen_error_in_the_first_piece_is_a_500(
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert "secret" not in answer.text
+
+
+async def test_few_names_are_written_in_place(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first piece of a small stream is drawn without a thread, all other pieces in one, with the same names."""
+    seen: list[bool] = []
+    real = NameLines.piece
+
+    def watched(lines: NameLines) -> bytes:
+        seen.append(threading.current_thread() is threading.main_thread())
+        return real(lines)
+
+    monkeypatch.setattr(streaming.NameLines, "piece", watched)
+    small = await ask(client, TEXT, count=20, unique=False, max_length=40)
+    assert seen == [True]
+    seen.clear()
+    rare = await ask(client, NDJSON, count=20, max_length=2, prefix="ka", max_attempts=5000)
+    assert json.loads(rare.text.splitlines()[-1])["end"]["attempts"] == 5000
+    assert seen[0]
+    assert not any(seen[1:])
+    assert len(seen) > 2
+    seen.clear()
+    large = await ask(client, TEXT, count=500, unique=False, max_length=40)
+    assert seen
+    assert not any(seen)
+    assert large.text.startswith(small.text)

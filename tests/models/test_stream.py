@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models import NameGenerator, OptionError, SamplingOptions
 from models.inference import NDJSON, TEXT, NameStream
-from models.inference.pace import FEWEST, FIRST, GOAL, MOST, Pace
+from models.inference.pace import FEWEST, FIRST, GOAL, MOST, Pace, enough
 from models.networks import Network
 from models.spelling import capitalize
 
@@ -101,3 +101,11 @@ def test_pieces_keep_to_their_time() -> None:
     assert sizes[:4] == [FIRST, 4 * FIRST, 2 * FIRST, FEWEST]
     assert sizes[-1] == MOST
     assert all(b <= 4 * a for a, b in itertools.pairwise(sizes))
+
+
+def test_rare_names_are_looked_for_in_large_pieces() -> None:
+    """A little more than what is wanted is drawn at first, and the more of it the fewer passed so far."""
+    assert enough(20, 0, 0) == 33
+    assert enough(20, 500, 500) == 33
+    assert enough(20, 0, 33) == 33 * 33
+    assert enough(10, 10, 1000) == 100 * 20
