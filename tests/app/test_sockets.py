@@ -174,3 +174,15 @@ def test_a_client_that_does_not_read_stops_the_drawing(running: Running, drawn: 
             assert sum(drawn) < 1_000_000
         connection.recv(1)
     until(lambda: not running.busy)
+
+
+def test_who_leaves_the_queue_is_forgotten(running: Running, drawn: list[int]) -> None:
+    """A client that leaves while it waits for the only thread is done with at once, before the thread is free."""
+    large = {"dataset": "elves", "count": 10_000, "unique": False, "seed": 1}
+    with running.send("application/json", **large):
+        until(lambda: len(drawn) >= 2)
+        with running.send("application/json", **large):
+            until(lambda: len(running.server.server_state.tasks) == 2)
+        until(lambda: len(running.server.server_state.tasks) == 1)
+        assert sum(drawn) < 10_000
+    until(lambda: not running.busy)
