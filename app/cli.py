@@ -7,6 +7,8 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,24 @@ import uvicorn
 from pydantic import ValidationError
 
 from app.drawing import draw, seeded
+from app.limits import check
 from app.main import create_app
+from app.name_lines import NameLines
+from app.negotiation import CSV, JSON, NDJSON, TEXT
+from app.printing import tell_shortfall, write
 from app.schemas import ALLOWED, GenerateQuery
 from app.settings import Settings
-from models import ModelError, ModelRegistry, prepare
-from models.inference import compile_every_level
+from app.supervision import supervise
+from models import ModelError, ModelRegistry, Version, prepare
+from models.inference import PrefixMemory, compile_every_level
 from models.inference.compiler import default_folder
 from models.inference.sampler import MAX_SEED
 
 USAGE = 2
+# Seconds: for answers under way when the service is told to stop (Docker waits 15), and without a sign of life of a
+# worker, before it is replaced: a start, too, must fit in.
+GRACE, SILENCE = 10, 15
+FORMATS = {"text": TEXT, "csv": CSV, "ndjson": NDJSON, "json": JSON}
 
 
 class Commands(click.Group):
@@ -69,13 +80,30 @@ def serve(host: str | None, port: int | None) -> None:
     shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address
     click.echo(f"Namewave on http://{shown}:{number} (documentation: http://{shown}:{number}/docs)", err=True)
     click.echo(f"Try: curl 'http://{shown}:{number}/generate?dataset=animal&count=5'", err=True)
-    config = uvicorn.Config(create_app(settings), http="h11", access_log=False, log_level="warning", lifespan="on")
-    server = uvicorn.Server(config)
+    if settings.workers > 1:
+        sys.exit(supervise(_config(partial(create_app, settings), settings.workers), listener))
+    server = uvicorn.Server(_config(create_app(settings)))
     # uvicorn raises the signal that stopped it once more, after the last answer: then this ends the process, as asked.
     for wish in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wish, _end)
     server.run(sockets=[listener])
     sys.exit(0 if server.started else 3)
+
+
+def _config(app: Callable[..., Any], workers: int = 1) -> uvicorn.Config:
+    """Return how uvicorn serves `app`, which is a factory where there are several workers."""
+    return uvicorn.Config(
+        app,
+        factory=workers > 1,
+        workers=workers,
+        http="h11",
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        # A client that does not take its stream must not keep the process from ending.
+        timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=SILENCE,
+    )
 
 
 def _end(number: int, frame: object) -> None:
@@ -116,25 +144,41 @@ def _listen(settings: Settings) -> socket.socket:
 @click.option("--case", type=click.Choice(["lower", "title"]), default="title", show_default=True)
 @click.option("--details", is_flag=True, help="With the log-probability of each character.")
 @click.option("--max-attempts", type=int, help="Most candidates to draw.")
-@click.option("--json", "as_json", is_flag=True, help="The answer of the service, as JSON.")
-def generate(as_json: bool, **options: Any) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="text",
+    show_default=True,
+    help="One name a line, CSV, an object a line, or the answer of the service. JSON holds 10,000 names at most, the "
+    "others 1,000,000, with --repeats above 10,000.",
+)
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+def generate(form: str, **options: Any) -> None:
     """Invent names, one a line."""
     settings = _settings()
     request = seeded(_request(options), lambda: secrets.randbelow(MAX_SEED + 1))
     version = _registry(settings).resolve(request.dataset, request.model)
-    answer = draw(request, version, settings.max_attempts)
+    if form == "json" or (form == "text" and request.details):
+        _print_answer(request, version, settings, as_json=form == "json")
+        return
+    lines = NameLines(request, version, FORMATS[form], settings.max_stream_attempts, PrefixMemory(settings.memory))
+    write(lines, sys.stdout.buffer)
+    stream = lines.stream
+    if not stream.complete:
+        tell_shortfall(stream.names, request.count, stream.attempts, stream.refused)
+
+
+def _print_answer(request: GenerateQuery, version: Version, settings: Settings, as_json: bool) -> None:
+    check(request, JSON)
+    answer = draw(request, version, settings.max_attempts, PrefixMemory(settings.memory))
     if as_json:
         click.echo(answer.model_dump_json(indent=2))
     else:
         for name in answer.names:
             click.echo(name if isinstance(name, str) else f"{name.name}\t{name.log_prob:.4f}")
     if not answer.complete:
-        most = max(answer.refused, key=answer.refused.__getitem__)
-        click.echo(
-            f"Only {len(answer.names)} of {options['count']}: {answer.attempts} candidates were drawn, most of those "
-            f"refused by {most}. Ask for fewer, or give more --max-attempts.",
-            err=True,
-        )
+        tell_shortfall(len(answer.names), request.count, answer.attempts, answer.refused)
 
 
 def _request(options: dict[str, Any]) -> GenerateQuery:
@@ -178,6 +222,14 @@ def alias(place: str, alias: str, target: str, reason: str) -> None:
     """Move an alias: `human default wavenet@2`, or `human/wavenet stable 2`."""
     version = _registry(_settings()).alias(place, alias, target, reason)
     click.echo(f"{place} {alias} is now {version.reference}.")
+
+
+@models.command()
+@click.argument("reference")
+def republish(reference: str) -> None:
+    """Publish a version's weights again under a new number: `human/wavenet@1`, refused for its sampling number."""
+    manifest = _registry(_settings()).republish(reference)
+    click.echo(f"{reference} is now {manifest.reference}, and so is every alias that meant it.")
 
 
 @main.command()

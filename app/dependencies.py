@@ -11,19 +11,24 @@ import anyio.to_thread
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
+from app import negotiation
 from app.errors import NOT_ACCEPTABLE
 from app.settings import Settings
 from models import ModelRegistry
+from models.inference import PrefixMemory
 
 
 @dataclass(frozen=True)
 class Service:
-    """What a running service is made of. `entropy` gives a seed where a request has none."""
+    """What a running service is made of. `entropy` gives a seed where a request has none; `memory` is what was
+    computed of prefixes.
+    """
 
     settings: Settings
     registry: ModelRegistry
     threads: anyio.CapacityLimiter
     entropy: Callable[[], int]
+    memory: PrefixMemory
 
 
 class State(TypedDict):
@@ -41,17 +46,13 @@ def service(request: Request) -> Service:
     return running
 
 
-async def accepts_json(request: Request) -> None:
-    """Refuse a client that wants no JSON (RFC 9110, section 12.5.1): other types are not built yet."""
-    header = request.headers.get("accept", "*/*")
-    if not any(_is_json(part) for part in header.split(",")):
-        raise HTTPException(NOT_ACCEPTABLE)
-
-
-def _is_json(part: str) -> bool:
-    media, *parameters = (piece.strip().lower() for piece in part.split(";"))
-    refused = any(p.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for p in parameters)
-    return media in ("application/json", "application/*", "*/*") and not refused
+async def accepted(request: Request) -> str:
+    """Return the media type that the client likes best. Raises `HTTPException` 406 where we have none of its liking."""
+    media = negotiation.chosen(request.headers.getlist("accept"))
+    if media is None:
+        raise HTTPException(NOT_ACCEPTABLE, headers={"Vary": "Accept"})
+    return media
 
 
 Running = Annotated[Service, Depends(service)]
+Accepted = Annotated[str, Depends(accepted)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from app.schemas import CharacterDetail, GenerateAnswer, GenerateQuery, NameDetail
 from models import Batch, OptionError, SamplingOptions, Score, Version
-from models.inference import MAX_SEED
+from models.inference import MAX_SEED, PrefixMemory
 from models.spelling import capitalize
 
 # So few names, from so few candidates, are drawn in the time it takes to wake a thread.
@@ -18,18 +18,28 @@ def seeded(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
     return request if request.seed is not None else request.model_copy(update={"seed": entropy()})
 
 
-def draw_if_quick(request: GenerateQuery, version: Version, most_attempts: int) -> GenerateAnswer | None:
+def draw_if_quick(
+    request: GenerateQuery, version: Version, most_attempts: int, memory: PrefixMemory
+) -> GenerateAnswer | None:
     """Return what `draw` would, or None where that might take longer than a few milliseconds."""
-    budget = _budget(request, most_attempts)
+    most = budget(request, most_attempts)
     if request.count > FEW_NAMES:
         return None
-    short = request.model_copy(update={"max_attempts": min(budget, FEW_CANDIDATES)})
-    answer = draw(short, version, most_attempts)
-    return answer if answer.complete or budget <= FEW_CANDIDATES else None
+    short = request.model_copy(update={"max_attempts": min(most, FEW_CANDIDATES)})
+    answer = draw(short, version, most_attempts, memory)
+    return answer if answer.complete or most <= FEW_CANDIDATES else None
 
 
-def draw(request: GenerateQuery, version: Version, most_attempts: int) -> GenerateAnswer:
-    """Return the names asked for by a request with a seed (see `seeded`). Raises `OptionError`, `UnknownCharacter`."""
+def draw(
+    request: GenerateQuery,
+    version: Version,
+    most_attempts: int,
+    memory: PrefixMemory,
+    stopped: Callable[[], bool] = lambda: False,
+) -> GenerateAnswer:
+    """Return the names asked for by a request with a seed (see `seeded`), or those found before `stopped` came true.
+    Raises `OptionError`, `UnknownCharacter`.
+    """
     if request.seed is None:
         raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
     batch = version.generator.generate(
@@ -40,7 +50,9 @@ def draw(request: GenerateQuery, version: Version, most_attempts: int) -> Genera
         max_length=request.max_length,
         unique=request.unique,
         novel=request.novel,
-        max_attempts=_budget(request, most_attempts),
+        max_attempts=budget(request, most_attempts),
+        memory=memory,
+        stopped=stopped,
     )
     return GenerateAnswer(
         dataset=version.manifest.dataset,
@@ -52,11 +64,12 @@ def draw(request: GenerateQuery, version: Version, most_attempts: int) -> Genera
         complete=batch.complete,
         attempts=batch.attempts,
         refused=batch.refused,
-        names=_names(request, version, batch),
+        names=_names(request, version, batch, stopped),
     )
 
 
-def _budget(request: GenerateQuery, most: int) -> int:
+def budget(request: GenerateQuery, most: int) -> int:
+    """Return how many candidates the request may draw. Raises `OptionError` where it asks for more than `most`."""
     left = MAX_SEED + 1 - request.offset
     if request.max_attempts is None:
         return min(50 * request.count + 1000, most, left)
@@ -67,13 +80,17 @@ def _budget(request: GenerateQuery, most: int) -> int:
     return min(request.max_attempts, left)
 
 
-def _names(request: GenerateQuery, version: Version, batch: Batch) -> list[str] | list[NameDetail]:
+def _names(
+    request: GenerateQuery, version: Version, batch: Batch, stopped: Callable[[], bool]
+) -> list[str] | list[NameDetail]:
     if request.details:
-        return [_detail(score, request.case) for score in version.generator.score(batch.names)]
+        asked = (name for name in batch.names if not stopped())
+        return [detail(version.generator.score([name])[0], request.case) for name in asked]
     return [capitalize(name) for name in batch.names] if request.case == "title" else batch.names
 
 
-def _detail(score: Score, case: str) -> NameDetail:
+def detail(score: Score, case: str) -> NameDetail:
+    """Return the score as an answer tells it."""
     return NameDetail(
         name=capitalize(score.name) if case == "title" else score.name,
         log_prob=score.log_prob,

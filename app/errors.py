@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from app.negotiation import OFFERED
 from app.schemas import ALLOWED
 from models.errors import (
     CheckpointError,
@@ -35,6 +36,8 @@ UNKNOWN_FIELD, QUERY = "(unknown field)", "(query)"
 # What the other files refuse with, so that status codes are told here alone.
 UNREADABLE, UNSUPPORTED = HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 NOT_ACCEPTABLE, NOT_FOUND, UNAVAILABLE = HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE
+# For the log alone: nobody is left to read it.
+CLIENT_GONE = 499
 
 # The nearest class in an error's ancestry decides.
 STATUS: dict[type[ModelError], HTTPStatus] = {
@@ -48,7 +51,7 @@ STATUS: dict[type[ModelError], HTTPStatus] = {
 DETAILS = {
     HTTPStatus.NOT_FOUND: "There is nothing by this name here.",
     HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; see the Allow header.",
-    HTTPStatus.NOT_ACCEPTABLE: "Only application/json can be had here.",
+    HTTPStatus.NOT_ACCEPTABLE: f"There is {', '.join(OFFERED)}; the Accept header takes none of them.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request's body is too large; see /info for the limit.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON, with the header Content-Type: application/json.",
     HTTPStatus.BAD_REQUEST: "The request cannot be read: the body is no JSON, repeats a key, or nests too deeply.",

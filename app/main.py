@@ -15,8 +15,9 @@ from app.logs import set_up
 from app.middleware import BodyLimit, RequestLog
 from app.routes import docs, generate, health, models
 from app.settings import Settings
+from app.streaming import set_up_log
 from models import ModelRegistry, prepare
-from models.inference import MAX_SEED
+from models.inference import MAX_SEED, PrefixMemory
 
 DESCRIPTION = """Namewave invents names: human, animal, or in the manner of a list of your own.
 
@@ -51,8 +52,10 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
 @asynccontextmanager
 async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIterator[State]:
     set_up(settings)
+    set_up_log()
     registry = await anyio.to_thread.run_sync(_open, settings)
-    yield {"service": Service(settings, registry, anyio.CapacityLimiter(settings.threads), entropy)}
+    threads, memory = anyio.CapacityLimiter(settings.threads), PrefixMemory(settings.memory)
+    yield {"service": Service(settings, registry, threads, entropy, memory)}
 
 
 def _open(settings: Settings) -> ModelRegistry:

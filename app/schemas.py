@@ -11,13 +11,14 @@ from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
 
 MAX_COUNT = 10_000
+MAX_STREAMED = 1_000_000
 MAX_TEXT = 100
 
 # What an error says of a field.
 ALLOWED = {
     "dataset": "a name from /datasets",
     "model": "architecture, architecture@version, architecture@alias or dataset/architecture@version, from /models",
-    "count": f"a whole number, 1 to {MAX_COUNT}",
+    "count": f"a whole number, 1 to {MAX_COUNT} as JSON, 1 to {MAX_STREAMED} as a stream",
     "temperature": f"a number, {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}",
     "top_k": "a whole number, 1 or more",
     "top_p": "a number above 0, at most 1",
@@ -26,10 +27,10 @@ ALLOWED = {
     "prefix": f"text of at most {MAX_NAME_LENGTH} characters",
     "min_length": f"a whole number, 1 to {MAX_NAME_LENGTH}, at most max_length",
     "max_length": f"a whole number, 1 to {MAX_NAME_LENGTH}",
-    "unique": "true or false",
+    "unique": f"true or false; false where count is above {MAX_COUNT}",
     "novel": "true or false",
     "case": "lower or title",
-    "details": "true or false",
+    "details": "true or false; false as text/plain and text/csv",
     "max_attempts": "a whole number, 1 or more, at most the limit in /info",
 }
 
@@ -55,7 +56,9 @@ class GenerateQuery(BaseModel):
         "of an answer, `human/wavenet@1`. Default: the data set's default.",
         examples=["wavenet"],
     )
-    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = Field(10, description="How many names.")
+    count: Annotated[int, Field(ge=1, le=MAX_STREAMED)] = Field(
+        10, description=f"How many names: at most {MAX_COUNT:,} as JSON, {MAX_STREAMED:,} as a stream (see Accept)."
+    )
     temperature: Annotated[float, Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)] = Field(
         1.0, description="Below 1 safer, above 1 wilder."
     )
@@ -80,7 +83,9 @@ class GenerateQuery(BaseModel):
     max_length: Annotated[int, Field(ge=1, le=MAX_NAME_LENGTH)] | None = Field(
         None, description="Longest name: longer candidates are refused, not cut. Default: the list's longest name."
     )
-    unique: bool = Field(True, description="No repeats within this answer.")
+    unique: bool = Field(
+        True, description=f"No repeats within this answer. Must be given as false for more than {MAX_COUNT:,} names."
+    )
     novel: bool = Field(False, description="No names that are in the model's list.")
     case: Literal["lower", "title"] = Field("title", description="Capital letters, put on last.")
     details: bool = Field(False, description="Tell of each name how likely it is, character by character.")

@@ -22,11 +22,18 @@ class Settings(BaseSettings):
     max_attempts: Annotated[int, Field(ge=1, le=10**8)] = Field(
         1_000_000, description="Most candidates that one request may draw."
     )
+    max_stream_attempts: Annotated[int, Field(ge=1, le=10**8)] = Field(
+        10_000_000, description="Most candidates that one stream may draw."
+    )
     max_body_bytes: Annotated[int, Field(ge=256, le=2**30)] = Field(
         16_384, description="Largest request body in bytes; larger ones get 413."
     )
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         2, description="Large requests that are drawn at the same time."
+    )
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Processes that serve, all at the same address.")
+    memory: Annotated[float, Field(ge=0, le=65_536)] = Field(
+        64, description="Memory of prefixes in MiB, for each process; 0 turns it off. It never changes a name."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important lines to log.")
     log_format: Literal["console", "json"] = Field(

@@ -52,9 +52,9 @@ def save_checkpoint(folder: Path, manifest: Manifest, files: Mapping[str, bytes]
     sync_folder(folder)
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
+def load_checkpoint(folder: Path, any_sampling: bool = False) -> Checkpoint:
     """Return the version in `folder`, every file held against its digest. Raises `CheckpointError` otherwise."""
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, any_sampling)
     files = {name: read_verified(folder, manifest, name) for name in manifest.files}
     missing = {WEIGHTS, NAMES} - set(files)
     if missing:
@@ -69,9 +69,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(manifest, arrays, tuple(files[NAMES].decode().splitlines()))
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of `folder`. Raises `CheckpointError` where it is absent, malformed or of another sampling
-    number.
+def read_manifest(folder: Path, any_sampling: bool = False) -> Manifest:
+    """Return the manifest of `folder`. Raises `CheckpointError` where it is absent, malformed or, unless `any_sampling`
+    will do, of another sampling number.
     """
     content = _read(folder / MANIFEST)
     try:
@@ -80,10 +80,11 @@ def read_manifest(folder: Path) -> Manifest:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "the document"
         raise CheckpointError(f"{folder / MANIFEST}: {place}: {first['msg']}.") from None
-    if manifest.sampling != SAMPLING:
+    if manifest.sampling != SAMPLING and not any_sampling:
         raise CheckpointError(
             f"{folder} was published for sampling {manifest.sampling}; this program has {SAMPLING} and would draw "
-            "other names. Train and publish it again: python -m training train."
+            "other names. Publish the same weights under a new number: "
+            f"python -m app models republish {manifest.reference}"
         )
     return manifest
 

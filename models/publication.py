@@ -5,11 +5,12 @@ registry's job.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
 from models.aliases import LATEST, REASONS, STABLE, Aliases, merged
-from models.checkpoint import pack, records, save_checkpoint
+from models.checkpoint import NAMES, WEIGHTS, load_checkpoint, pack, read_verified, records, save_checkpoint
 from models.config import ModelConfig
 from models.errors import StoreError
 from models.inference import FrozenModel, Kernels, NameGenerator, freeze
@@ -69,6 +70,26 @@ def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: dateti
         below = [store.aliases() for store in stores[:-1]]
         target.change_aliases(lambda aliases: _announce(key, aliases, below))
     return manifest
+
+
+def draft_of(folder: Path) -> Draft:
+    """Return a published version as a draft again, whatever its sampling number. Raises `CheckpointError`."""
+    checkpoint = load_checkpoint(folder, any_sampling=True)
+    m = checkpoint.manifest
+    extras = {name: read_verified(folder, m, name) for name in m.files if name not in (WEIGHTS, NAMES)}
+    return Draft(
+        dataset=m.dataset,
+        config=m.config,
+        vocabulary=m.alphabet,
+        parameters=m.parameters,
+        data=m.data,
+        seed=m.seed,
+        metrics=m.metrics,
+        training=m.training,
+        arrays=checkpoint.arrays,
+        names=checkpoint.names,
+        files=extras,
+    )
 
 
 def _place(draft: Draft) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from models.checkpoint import load_checkpoint, read_verified
 from models.errors import CheckpointError, ModelError, OptionError, UnknownReference
 from models.inference import Kernels, NameGenerator, freeze
 from models.manifest import Manifest
-from models.publication import Draft, golden_names, publish
+from models.publication import Draft, draft_of, golden_names, publish
 from models.store import Key, Store
 
 SHIPPED = Path(__file__).parent / "artifacts"
@@ -169,6 +169,25 @@ class ModelRegistry:
         """Publish `draft` into the last store and read the stores again. See `publication.publish`."""
         manifest = publish(draft, self.stores, self.kernels, datetime.now(UTC))
         self.refresh()
+        return manifest
+
+    def republish(self, model: str) -> Manifest:
+        """Publish a version's weights again under a new number: what one of an earlier sampling number needs.
+
+        Aliases that meant the old version mean the new one then. Raises `UnknownReference`, `CheckpointError`,
+        `StoreError`.
+        """
+        dataset, rest = _halves(model)
+        key = self._key(dataset or DEFAULT_DATASET, rest)
+        aliases = self.aliases(key.dataset)
+        folder = next(store.folder(key) for store in reversed(self.stores) if key in store.present())
+        manifest = self.publish(draft_of(folder))
+        reason = f"published again for sampling {manifest.sampling}, before: {key.reference}"
+        if aliases.default == f"{key.architecture}@{key.version}":
+            self.alias(key.dataset, DEFAULT, f"{key.architecture}@{manifest.version}", reason)
+        for name, number in aliases.versions.get(key.architecture, {}).items():
+            if number == key.version and name != LATEST:
+                self.alias(f"{key.dataset}/{key.architecture}", name, str(manifest.version), reason)
         return manifest
 
     def alias(self, place: str, alias: str, target: str, reason: str) -> Version:

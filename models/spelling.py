@@ -6,6 +6,8 @@ Standard library only, so that every room may import it. Nothing about alphabets
 
 import unicodedata
 
+APOSTROPHES = "'’"
+
 
 def normalize(text: str) -> str:
     """Return `text` in lower case, in Unicode's composed form (NFC), without blanks at either end.
@@ -27,22 +29,24 @@ def capitalize(name: str) -> str:
     A word starts after anything that is no letter, digit or mark; after an apostrophe only where one letter stands
     before it, so that "ka'ani" keeps its small a. A letter without a one-letter capital (ß) stays as it is.
     """
-    return "".join(_title(c) if _starts_word(name, i) else c for i, c in enumerate(name))
+    return "".join(capital(c) if _starts_word(name, i) else c for i, c in enumerate(name))
 
 
-def _title(character: str) -> str:
-    capital = character.title()
-    return capital if len(capital) == 1 else character
+def capital(character: str) -> str:
+    """Return the character as it starts a word: its title case, where that is one character (ß stays as it is)."""
+    title = character.title()
+    return title if len(title) == 1 else character
 
 
 def _starts_word(name: str, i: int) -> bool:
     if i == 0:
         return True
     before = name[i - 1]
-    if before in "'’":
-        return i >= 2 and name[i - 2].isalpha() and (i == 2 or _is_break(name[i - 3]))
-    return _is_break(before)
+    if before in APOSTROPHES:
+        return i >= 2 and name[i - 2].isalpha() and (i == 2 or is_break(name[i - 3]))
+    return is_break(before)
 
 
-def _is_break(character: str) -> bool:
+def is_break(character: str) -> bool:
+    """Return whether a word ends before this character: it is no letter, digit or mark."""
     return unicodedata.category(character)[0] not in "LNM"

@@ -8,11 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
+import pytest
+
+from app.main import create_app
 from app.schemas import ALLOWED
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """One event loop is enough: uvicorn's."""
+    return "asyncio"
 
 
 def test_every_setting_is_documented() -> None:
@@ -46,6 +56,22 @@ def test_the_sample_of_the_command_line_is_real() -> None:
     command = [sys.executable, *found[1].split()]
     done = subprocess.run(command, cwd=ROOT, env=store, capture_output=True, text=True, check=True)
     assert done.stdout == found[2]
+
+
+@pytest.mark.anyio
+async def test_the_sample_of_a_stream_is_real() -> None:
+    """The README's stream is what a service over the models that ship answers to the link and header shown."""
+    found = re.search(r"\$ curl -H 'accept: (\S+)' 'localhost:8000(/generate\S+)'\n((?:.+\n)+?)```", README)
+    assert found is not None
+    app = create_app(Settings(store=Path("/nonexistent/store")))
+    async with app.router.lifespan_context(app) as state:
+
+        async def with_state(scope, receive, send):  # type: ignore[no-untyped-def]
+            await app({**scope, "state": dict(state)}, receive, send)
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://test") as client:
+            answer = await client.get(found[2], headers={"accept": found[1]})
+    assert answer.text == found[3]
 
 
 def test_the_models_table_is_real() -> None:

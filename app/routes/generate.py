@@ -1,37 +1,36 @@
 """/generate: new names."""
 
+import threading
+from functools import partial
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 
+from app.answers import ANSWERS, EXAMPLES
 from app.bodies import StrictRoute
-from app.dependencies import Running, Service, accepts_json
+from app.departure import unless_gone
+from app.dependencies import Accepted, Running, Service
 from app.drawing import draw, draw_if_quick, seeded
-from app.errors import responses
+from app.errors import CLIENT_GONE
+from app.limits import check
+from app.name_lines import NameLines
+from app.negotiation import JSON
 from app.schemas import GenerateAnswer, GenerateQuery, GenerateRequest
+from app.streaming import NameResponse
+from models import Version
 
-ERRORS = responses(400, 404, 406, 413, 415, 422, 503)
-EXAMPLES = {
-    "animals": {
-        "summary": "Five animals, a little safer",
-        "value": {"dataset": "animal", "count": 5, "temperature": 0.8},
-    },
-    "novel": {
-        "summary": "Names that start with Mar and are in no list",
-        "value": {"prefix": "Mar", "novel": True, "count": 5, "seed": 1},
-    },
-    "details": {"summary": "How likely each character was", "value": {"count": 2, "details": True}},
-}
-
-router = APIRouter(tags=["names"], route_class=StrictRoute, dependencies=[Depends(accepts_json)])
+router = APIRouter(tags=["names"], route_class=StrictRoute)
 
 
-@router.post("/generate", summary="Invent names", responses=ERRORS)
+@router.post("/generate", summary="Invent names", response_model=GenerateAnswer, responses=ANSWERS)
 async def generate(
     request: Annotated[GenerateRequest, Body(openapi_examples=EXAMPLES)],
     running: Running,
-) -> GenerateAnswer:
+    media: Accepted,
+    connection: Request,
+    response: Response,
+) -> GenerateAnswer | Response:
     """Draw names from a model.
 
     Candidate *i* of a seed is a promise: it depends on the model's version, the sampling options, the seed and *i*
@@ -39,29 +38,52 @@ async def generate(
     `next_offset` goes on without gap or overlap.
 
     `unique`, `novel` and `max_length` refuse candidates; where the budget of attempts runs out, `complete` is false.
+
+    `Accept` chooses the form. As `application/x-ndjson`, `text/plain` or `text/csv` up to a million names come as a
+    stream. NDJSON ends with a record of how it ended; a text or CSV stream that fell short closes the connection
+    without its last chunk, which clients report as an error.
     """
-    return await _answer(request, running)
+    response.headers["Vary"] = "Accept"
+    return await _answer(request, running, media, connection, {"Vary": "Accept"})
 
 
-@router.get("/generate", summary="Invent names, by a link", responses=ERRORS)
+@router.get("/generate", summary="Invent names, by a link", response_model=GenerateAnswer, responses=ANSWERS)
 async def generate_by_link(
-    query: Annotated[GenerateQuery, Query()], running: Running, response: Response
-) -> GenerateAnswer:
+    query: Annotated[GenerateQuery, Query()],
+    running: Running,
+    media: Accepted,
+    connection: Request,
+    response: Response,
+) -> GenerateAnswer | Response:
     """The same as POST with the fields in the query, so that a link can be shared. Without a seed it is not to be
     cached.
 
     Example: `/generate?dataset=animal&count=5&seed=7`
     """
-    if query.seed is None:
-        response.headers["Cache-Control"] = "no-store"
-    return await _answer(query, running)
+    headers = {"Vary": "Accept"} if query.seed is not None else {"Vary": "Accept", "Cache-Control": "no-store"}
+    response.headers.update(headers)
+    return await _answer(query, running, media, connection, headers)
 
 
-async def _answer(request: GenerateQuery, running: Service) -> GenerateAnswer:
+async def _answer(
+    request: GenerateQuery, running: Service, media: str, connection: Request, headers: dict[str, str]
+) -> GenerateAnswer | Response:
     version = running.registry.resolve(request.dataset, request.model)
-    most = running.settings.max_attempts
     request = seeded(request, running.entropy)
-    answer = draw_if_quick(request, version, most)
-    if answer is None:
-        answer = await anyio.to_thread.run_sync(draw, request, version, most, limiter=running.threads)
-    return answer
+    if media != JSON:
+        lines = NameLines(request, version, media, running.settings.max_stream_attempts, running.memory)
+        return NameResponse(lines, running.threads, headers)
+    check(request, media)
+    answer = draw_if_quick(request, version, running.settings.max_attempts, running.memory)
+    return answer or await _draw_in_thread(request, version, running, connection)
+
+
+async def _draw_in_thread(
+    request: GenerateQuery, version: Version, running: Service, connection: Request
+) -> GenerateAnswer | Response:
+    gone = threading.Event()
+    work = partial(draw, request, version, running.settings.max_attempts, running.memory, gone.is_set)
+    answer = await unless_gone(
+        connection.receive, partial(anyio.to_thread.run_sync, work, limiter=running.threads), gone.set
+    )
+    return answer or Response(status_code=CLIENT_GONE)

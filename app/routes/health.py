@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from app.dependencies import Running
 from app.errors import UNAVAILABLE
 from app.routes.models import refused, without_paths
-from app.schemas import MAX_COUNT, Health, Info
+from app.schemas import MAX_COUNT, MAX_STREAMED, Health, Info
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
 
@@ -34,11 +34,13 @@ async def info(running: Running) -> Info:
     """Tell this service's version and what it allows."""
     limits = {
         "max_count": MAX_COUNT,
+        "max_streamed_count": MAX_STREAMED,
         "min_temperature": MIN_TEMPERATURE,
         "max_temperature": MAX_TEMPERATURE,
         "max_seed": MAX_SEED,
         "max_name_length": MAX_NAME_LENGTH,
         "max_attempts": running.settings.max_attempts,
+        "max_stream_attempts": running.settings.max_stream_attempts,
         "max_body_bytes": running.settings.max_body_bytes,
     }
     return Info(version=VERSION, limits=limits)

@@ -1,4 +1,5 @@
-"""From the plain functions of `sampler` to machine code: which processor level, kept in which folder. No mathematics.
+"""From plain functions (`sampler`, `lines`) to machine code: which processor level, kept in which folder. No
+mathematics.
 
 numba writes compiled code to a cache folder and refuses to import cached functions where none is writable; code for
 another kind of processor is worthless to it. So there are two fixed levels, and `prepare` chooses level and folder
@@ -22,7 +23,19 @@ import numba
 from llvmlite import binding
 
 from models.errors import StoreError
-from models.inference import arithmetic, distribution, evaluation, forward, frozen, kernel, plan, product, sampler, tile
+from models.inference import (
+    arithmetic,
+    distribution,
+    evaluation,
+    forward,
+    frozen,
+    kernel,
+    lines,
+    plan,
+    product,
+    sampler,
+    tile,
+)
 
 GENERIC, MODERN = "generic", "x86-64-v3"
 # What the level x86-64-v3 promises beyond SSE (System V ABI), in LLVM's names.
@@ -32,13 +45,18 @@ _PLAN = "int64[:,::1], int64[:,::1], int64[:,::1], float32[::1]"
 _TREE = "int32[:,::1], int32[:,::1], float32[:,::1], int32[::1], int64[::1]"
 _OPTIONS = "int64[::1], float32, int64, float32, int64, int64, uint64, uint64"
 # Each kernel: the plain function, and the types that it is compiled for.
-_KERNELS: Mapping[str, tuple[Callable[..., None], str]] = {
+_KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "sample": (sampler.sample, f"void({_PLAN}, {_TREE}, int64, int64, {_OPTIONS}, int32[:,::1], int32[::1])"),
     "logits": (forward.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),
     "columns": (forward.columns, f"void({_FROZEN}, int64[:,::1], float32[:,::1])"),
     "products": (product.products, "void(float32[:,::1], int64, int64, float32[::1], float32[:,::1])"),
+    "write_lines": (
+        lines.write_lines,
+        "UniTuple(int64, 3)(int32[:,::1], int32[::1], uint8[:,:,::1], int64[:,::1], int8[::1], int8[::1], uint8[:,::1],"
+        " int64[::1], boolean, int64, uint8[::1])",
+    ),
 }
-_SOURCES = (arithmetic, distribution, evaluation, forward, frozen, kernel, plan, product, sampler, tile)
+_SOURCES = (arithmetic, distribution, evaluation, forward, frozen, kernel, lines, plan, product, sampler, tile)
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,7 @@ class Kernels:
     logits: Callable[..., None]
     columns: Callable[..., None]
     products: Callable[..., None]
+    write_lines: Callable[..., tuple[int, int, int]]
     level: str
     folder: Path | None
     cached: bool
@@ -142,5 +161,5 @@ def _configure(level: str, folder: Path | None) -> None:
         setattr(numba.config, name, value)
 
 
-def _compile(function: Callable[..., None], signature: str, folder: Path | None) -> Any:
+def _compile(function: Callable[..., Any], signature: str, folder: Path | None) -> Any:
     return numba.njit(signature, nogil=True, error_model="numpy", cache=folder is not None)(function)

@@ -4,7 +4,7 @@ What a candidate is, the sampler decides; here candidates are only refused, in t
 files.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from models.errors import OptionError, UnknownCharacter
 from models.inference.compiler import Kernels
 from models.inference.frozen import FrozenModel
-from models.inference.memory import PrefixMemory
+from models.inference.lines import Form, LineWriter
+from models.inference.memory import PrefixMemory, PrefixTree
+from models.inference.pace import Pace, enough
 from models.inference.planning import make_plan
 from models.inference.sampler import MAX_SEED, SamplingOptions
 from models.manifest import MAX_NAME_LENGTH, Manifest
 from models.spelling import fold, normalize
 from models.vocabulary import END, Vocabulary
 
-# One call of the kernel draws at most so many: a few milliseconds, and a few hundred kB.
-CHUNK = 4096
 # Probabilities are told to this many decimals: fine enough for anyone, coarse enough to be the same on every machine.
 DECIMALS = 6
 
@@ -64,7 +64,7 @@ class Score:
 
 
 @dataclass
-class _Sieve:
+class Sieve:
     """Refuses candidates: None is one that grew too long, which the sampler found out already."""
 
     unique: bool
@@ -73,6 +73,7 @@ class _Sieve:
     refused: dict[str, int] = field(default_factory=lambda: {"max_length": 0, "unique": 0, "novel": 0})
 
     def passes(self, name: str | None) -> bool:
+        """Return whether the candidate passes, and count it if not."""
         reason = self._reason(name)
         if reason is not None:
             self.refused[reason] += 1
@@ -92,7 +93,9 @@ class _Sieve:
 
 
 class NameGenerator:
-    """One version, ready to invent names. Safe to share between threads: nothing in it changes."""
+    """One version, ready to invent names. Safe to share between threads: nothing in it changes, but that writers of
+    lines are kept once they are made.
+    """
 
     def __init__(self, manifest: Manifest, model: FrozenModel, names: Sequence[str], kernels: Kernels) -> None:
         self.manifest = manifest
@@ -103,6 +106,7 @@ class NameGenerator:
         self._kernels = kernels
         self._arrays = (model.table, model.activation, model.stages, model.weights)
         self.plan = make_plan(model, kernels)
+        self._writers: dict[tuple[Form, bool], LineWriter] = {}
         self._code_points = np.array([0, *map(ord, self.vocabulary.characters)], np.uint32)
 
     def generate(
@@ -117,31 +121,41 @@ class NameGenerator:
         novel: bool = False,
         max_attempts: int | None = None,
         memory: PrefixMemory | None = None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> Batch:
         """Return `count` names in lower case, or fewer with `complete` false once `max_attempts` candidates were drawn.
 
         `max_length` is the list's longest name by default, the budget 50 x count + 1,000. `unique`: no repeats in this
-        answer; `novel`: none of the model's list. `memory` makes it faster and changes nothing. Raises `OptionError`,
-        and `UnknownCharacter` for the prefix.
+        answer; `novel`: none of the model's list. `memory` makes it faster and changes nothing. Where `stopped` comes
+        true, which is asked every few milliseconds, the answer is what there is by then. Raises `OptionError`, and
+        `UnknownCharacter` for the prefix.
         """
         options = options or SamplingOptions()
+        prefix, longest = self.opening(options, max_length, seed, offset)
+        budget = 50 * count + 1000 if max_attempts is None else max_attempts
+        sieve = Sieve(unique, self.names if novel else frozenset())
+        names: list[str] = []
+        attempts = 0
+        pace = Pace()
+        while attempts < budget and len(names) < count and not stopped():
+            n = min(pace.size, budget - attempts, enough(count - len(names), len(names), attempts))
+            with pace.measured(n):
+                for name in self.candidates(prefix, options, longest, seed, offset + attempts, n, memory):
+                    attempts += 1
+                    if sieve.passes(name):
+                        names.append(str(name))
+                        if len(names) == count:
+                            break
+        return Batch(names, seed, offset, attempts, len(names) == count, sieve.refused)
+
+    def opening(
+        self, options: SamplingOptions, max_length: int | None, seed: int, offset: int
+    ) -> tuple[NDArray[np.int64], int]:
+        """Return the prefix's indices and the greatest length. Raises `OptionError`, `UnknownCharacter`."""
         longest = self.longest if max_length is None else max_length
         _check_range("seed", seed, MAX_SEED)
         _check_range("offset", offset, MAX_SEED)
-        prefix = self._encode_prefix(options, longest)
-        budget = 50 * count + 1000 if max_attempts is None else max_attempts
-        sieve = _Sieve(unique, self.names if novel else frozenset())
-        names: list[str] = []
-        attempts = 0
-        while attempts < budget and len(names) < count:
-            n = min(CHUNK, budget - attempts, count - len(names))
-            for name in self.candidates(prefix, options, longest, seed, offset + attempts, n, memory):
-                attempts += 1
-                if sieve.passes(name):
-                    names.append(str(name))
-                    if len(names) == count:
-                        break
-        return Batch(names, seed, offset, attempts, len(names) == count, sieve.refused)
+        return self._encode_prefix(options, longest), longest
 
     def candidates(
         self,
@@ -154,10 +168,7 @@ class NameGenerator:
         memory: PrefixMemory | None = None,
     ) -> Iterator[str | None]:
         """Yield candidates first .. first + n - 1; None for one that is longer than `longest`."""
-        codes, lengths = self.draw(prefix, options, longest, seed, first, n, memory)
-        # A row of code points, padded with zeros, is numpy's own form of a string.
-        texts = self._code_points[codes].view(f"<U{longest}")[:, 0].tolist()
-        return (text if length >= 0 else None for text, length in zip(texts, lengths.tolist(), strict=True))
+        return self.texts(*self.draw(prefix, options, longest, seed, first, n, memory))
 
     def draw(
         self,
@@ -171,10 +182,24 @@ class NameGenerator:
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return candidates first .. first + n - 1 as codes (n, longest), 0 beyond the end, and lengths (n,).
 
-        A candidate that is longer than `longest` has the length -1.
+        A candidate that is longer than `longest` has a negative length.
         """
         codes, lengths = np.empty((n, longest), np.int32), np.empty(n, np.int32)
-        tree = (memory or PrefixMemory(0)).tree(self.plan, options, n)
+        with (memory or PrefixMemory(0)).lend(self.plan, options, n) as tree:
+            self._sample(tree, prefix, options, longest, seed, first, codes, lengths)
+        return codes, lengths
+
+    def _sample(
+        self,
+        tree: PrefixTree,
+        prefix: NDArray[np.int64],
+        options: SamplingOptions,
+        longest: int,
+        seed: int,
+        first: int,
+        codes: NDArray[np.int32],
+        lengths: NDArray[np.int32],
+    ) -> None:
         V = self.vocab_size
         self._kernels.sample(
             self.plan.stages,
@@ -195,7 +220,18 @@ class NameGenerator:
             codes,
             lengths,
         )
-        return codes, lengths
+
+    def texts(self, codes: NDArray[np.int32], lengths: NDArray[np.int32]) -> Iterator[str | None]:
+        """Yield what `draw` gave as text; None where the length is negative."""
+        # A row of code points, padded with zeros, is numpy's own form of a string.
+        texts = self._code_points[codes].view(f"<U{codes.shape[1]}")[:, 0].tolist()
+        return (text if length >= 0 else None for text, length in zip(texts, lengths.tolist(), strict=True))
+
+    def writer(self, form: Form, title: bool) -> LineWriter:
+        """Return what writes this alphabet's names as lines, with capitals if `title`."""
+        if (form, title) not in self._writers:
+            self._writers[form, title] = LineWriter(self.vocabulary, form, title, self._kernels.write_lines)
+        return self._writers[form, title]
 
     def score(self, names: Sequence[str]) -> list[Score]:
         """Return how likely each name is at temperature 1. Raises `UnknownCharacter`."""

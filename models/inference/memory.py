@@ -1,9 +1,12 @@
 """What is remembered of prefixes from call to call, within a bound: trees of distributions. No kernels, no names.
 
-Nothing here changes any result: a tree only saves computing again. A memory is for one thread at a time.
+Nothing here changes any result: a tree only saves computing again.
 """
 
+import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +16,8 @@ from models.inference.plan import Plan
 from models.inference.sampler import COMPUTED, ROOM, STAYING, SamplingOptions
 
 MEBIBYTE = 2**20
+# No tree takes all there is: a long stream leaves something for the small requests beside it.
+LARGEST_SHARE = 0.75
 # A tree begins with room for so many nodes, and doubles.
 FIRST_ROOM = 1024
 # The node before the root, and the root: what a tree has even where nothing is to be remembered.
@@ -33,14 +38,14 @@ class _Key:
 class PrefixTree:
     """Nodes of one plan under one set of options: N boundaries and children (N, V), states (N, S).
 
-    The first `used[ROOM]` nodes stay; behind them is room for those that only pass (see `sampler.sample`).
+    The first `room` nodes stay; behind them is room for those that only pass (see `sampler.sample`).
     """
 
-    def __init__(self, plan: Plan, room: int = LEAST_ROOM) -> None:
+    def __init__(self, plan: Plan, candidates: int = 0) -> None:
         self.plan = plan
         self.ring = max(plan.reach, 1) + 1
-        self.used = np.array([0, room, 0], np.int64)
-        self._passing = 0
+        self.passing = candidates * self.ring
+        self.used = np.array([0, LEAST_ROOM, 0], np.int64)
         self._allocate()
 
     @property
@@ -51,7 +56,7 @@ class PrefixTree:
     @property
     def size(self) -> int:
         """Bytes in all."""
-        return self.node_bytes * len(self.slot)
+        return self.node_bytes * (self.room + self.passing)
 
     @property
     def room(self) -> int:
@@ -72,65 +77,79 @@ class PrefixTree:
         """Return what the kernel works on."""
         return self.boundaries, self.children, self.state, self.slot, self.used
 
-    def make_way(self, candidates: int) -> None:
-        """See to it that so many candidates find room to pass."""
-        if candidates * self.ring > self._passing:
-            self._passing = candidates * self.ring
-            self._move()
-
-    def grow(self, room: int) -> None:
-        """Let `room` nodes stay."""
-        self.used[ROOM] = room
-        self._move()
+    def make_room(self, room: int, passing: int) -> None:
+        """Let `room` nodes stay and `passing` ones pass; neither becomes less."""
+        if (room, passing) != (self.room, self.passing):
+            self.used[ROOM], self.passing = room, passing
+            before, kept = self.arrays()[:3], int(self.used[STAYING])
+            self._allocate()
+            for old, new in zip(before, self.arrays()[:3], strict=True):
+                new[:kept] = old[:kept]
 
     def _allocate(self) -> None:
-        n, V = int(self.used[ROOM]) + self._passing, self.plan.vocab_size
+        n, V = self.room + self.passing, self.plan.vocab_size
         self.boundaries, self.children = np.empty((n, V), np.int32), np.empty((n, V), np.int32)
         self.state, self.slot = np.empty((n, self.plan.state), np.float32), np.zeros(n, np.int32)
         self.state[:LEAST_ROOM], self.children[:LEAST_ROOM] = 0, 0
 
-    def _move(self) -> None:
-        before, kept = self.arrays()[:3], int(self.used[STAYING])
-        self._allocate()
-        for old, new in zip(before, self.arrays()[:3], strict=True):
-            new[:kept] = old[:kept]
-
 
 class PrefixMemory:
-    """Trees for the options in use, at most `mebibytes` in all; the least recently used ones go first. 0: none."""
+    """Trees for the options in use, at most `mebibytes` in all; the least recently used ones go first. 0: none.
+
+    Safe to share between threads: a tree is in one hand at a time, and who finds none of his options free gets a new
+    one.
+    """
 
     def __init__(self, mebibytes: float) -> None:
         self.limit = int(mebibytes * MEBIBYTE)
-        self._trees: OrderedDict[_Key, PrefixTree] = OrderedDict()
+        self._lock = threading.Lock()
+        self._held = 0
+        # By the time of their return, the oldest first.
+        self._free: OrderedDict[int, tuple[_Key, PrefixTree]] = OrderedDict()
 
     @property
     def size(self) -> int:
-        """Bytes of all trees."""
-        return sum(tree.size for tree in self._trees.values())
+        """Bytes of all trees, lent ones included."""
+        return self._held
 
-    def tree(self, plan: Plan, options: SamplingOptions, candidates: int) -> PrefixTree:
-        """Return the tree for `plan` under `options`, with room for so many candidates to pass."""
-        # The tree holds on to its plan, so that no other plan can have its id.
+    @contextmanager
+    def lend(self, plan: Plan, options: SamplingOptions, candidates: int) -> Iterator[PrefixTree]:
+        """Lend a tree for `plan` under `options`, with room for so many candidates to pass."""
+        if not self.limit:
+            yield PrefixTree(plan, candidates)
+            return
+        # A tree holds on to its plan, so that no other plan can have its id.
         key = _Key(id(plan), options.temperature, options.top_k, options.top_p, options.min_length)
-        tree = self._trees.get(key) or PrefixTree(plan)
-        tree.make_way(candidates)
-        if self.limit:
-            self._trees[key] = tree
-            self._trees.move_to_end(key)
-            self._shrink()
-            if tree.full:
-                self._grow(tree)
-        return tree
+        tree = self._take(key) or PrefixTree(plan)
+        self._fit(tree, candidates)
+        try:
+            yield tree
+        finally:
+            with self._lock:
+                self._free[id(tree)] = key, tree
 
-    def _grow(self, tree: PrefixTree) -> None:
-        """Double the room of the tree in use, at the cost of the others, as far as the limit allows."""
-        passing = tree.size - tree.room * tree.node_bytes
-        most = (self.limit - passing) // tree.node_bytes
-        room = min(max(FIRST_ROOM, 2 * tree.room), most)
-        if room > tree.room:
-            tree.grow(room)
-            self._shrink()
+    def _take(self, key: _Key) -> PrefixTree | None:
+        with self._lock:
+            for number, (of, tree) in reversed(self._free.items()):
+                if of == key:
+                    del self._free[number]
+                    return tree
+        return None
 
-    def _shrink(self) -> None:
-        while len(self._trees) > 1 and self.size > self.limit:
-            self._trees.popitem(last=False)
+    def _fit(self, tree: PrefixTree, candidates: int) -> None:
+        """Give the tree the room it needs, and more to stay in if it is full: at the cost of free trees, not of lent
+        ones.
+        """
+        passing = max(candidates * tree.ring, tree.passing)
+        room = max(FIRST_ROOM, 2 * tree.room) if tree.full else tree.room
+        with self._lock:
+            most = (int(self.limit * LARGEST_SHARE) - passing * tree.node_bytes) // tree.node_bytes
+            room = max(min(room, most), tree.room)
+            before, wanted = tree.size, (room + passing) * tree.node_bytes
+            while self._free and self._held - before + wanted > self.limit:
+                _, (_, oldest) = self._free.popitem(last=False)
+                self._held -= oldest.size
+            if self._held - before + wanted > self.limit:
+                room = tree.room
+            self._held += (room + passing) * tree.node_bytes - before
+        tree.make_room(room, passing)

@@ -51,6 +51,9 @@ def test_the_command_line_gives_the_services_names(elf_store: Path) -> None:
         (["generate", "--dataset", "elfs"], ["elfs", "elves"]),
         (["generate", "--dataset", "elves", "--temperature", "9"], ["--temperature", "9", "0.05 to 5"]),
         (["generate", "--dataset", "elves", "--count", "0"], ["--count", "0", "1 to 10000"]),
+        (["generate", "--dataset", "elves", "--count", "20000"], ["unique", "20000", "false where count is above"]),
+        (["generate", "--dataset", "elves", "--count", "20000", "--json"], ["count", "20000", "1 to 10000 as JSON"]),
+        (["generate", "--dataset", "elves", "--format", "csv", "--details"], ["details", "text/csv"]),
         (["generate", "--dataset", "elves", "--seed", "-1"], ["--seed", "-1", "2^53-1"]),
         (["generate", "--dataset", "elves", "--prefix", "þ"], ["þ"]),
         (["models", "alias", "elves", "default", "wavenet@7", "--reason", "x"], ["wavenet@7"]),
@@ -176,3 +179,79 @@ print([name for name in ("torch", "matplotlib") if name in sys.modules])
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def children(process: int) -> list[int]:
+    """The processes that this one started and that are still there."""
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def is_alive(process: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_two_workers_give_the_same_names(elf_store: Path) -> None:
+    """NAMEWAVE_WORKERS=2: fifty connections get the same names, a worker that dies is replaced, SIGTERM ends all."""
+    with served(elf_store, NAMEWAVE_WORKERS="2") as (process, address):
+        wait_until_ready(address)
+        link = f"{address}/generate?dataset=elves&seed=7&count=5"
+        names = {tuple(httpx.get(link).json()["names"]) for _ in range(50)}
+        assert len(names) == 1
+        before = children(process.pid)
+        assert len(before) >= 2
+        os.kill(before[-1], signal.SIGKILL)
+        for _ in range(300):
+            if len(children(process.pid)) == len(before) and before[-1] not in children(process.pid):
+                break
+            time.sleep(0.1)
+        wait_until_ready(address)
+        assert tuple(httpx.get(link).json()["names"]) in names
+        all_of_them = {*before, *children(process.pid)}
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+        for _ in range(50):
+            if not any(map(is_alive, all_of_them)):
+                break
+            time.sleep(0.1)
+        assert [worker for worker in all_of_them if is_alive(worker)] == []
+
+
+def generated(store: Path, *arguments: str) -> bytes:
+    """What `generate` prints, as bytes."""
+    fixed = ["generate", "--dataset", "elves", "--seed", "3"]
+    result = CliRunner(env=environment(store)).invoke(main, [*fixed, *arguments])
+    assert result.exit_code == 0
+    return result.stdout_bytes
+
+
+def test_the_command_line_writes_every_form(elf_store: Path) -> None:
+    """--format writes the streams of the service, more names than an answer may hold, and JSON as --json does."""
+    large = ["--count", "12000", "--repeats"]
+    text = generated(elf_store, *large).decode()
+    assert len(text.splitlines()) == 12_000
+    assert generated(elf_store, *large, "--format", "csv").decode() == "name\r\n" + text.replace("\n", "\r\n")
+    *records, last = map(json.loads, generated(elf_store, *large, "--format", "ndjson").splitlines())
+    assert [record["name"] for record in records] == text.splitlines()
+    assert last["end"]["complete"]
+    answer = generated(elf_store, "--count", "12", "--format", "json")
+    assert answer == generated(elf_store, "--count", "12", "--json")
+    assert json.loads(answer)["names"] == generated(elf_store, "--count", "12").decode().splitlines()
+
+
+def test_a_reader_that_has_enough_is_met_in_silence(elf_store: Path) -> None:
+    """A pipe that is closed after the first names (`| head`) ends the command without a word."""
+    command = [sys.executable, "-m", "app", "generate", "--dataset", "elves", "--count", "1000000", "--repeats"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(elf_store), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1

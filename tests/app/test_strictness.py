@@ -96,9 +96,9 @@ async def test_no_long_work_on_the_event_loop(client: httpx.AsyncClient, monkeyp
     seen: list[tuple[bool, int | None]] = []
     real = drawing.draw
 
-    def watched(request, version, most):  # type: ignore[no-untyped-def]
+    def watched(request, version, most, *stopped):  # type: ignore[no-untyped-def]
         seen.append((threading.current_thread() is threading.main_thread(), request.max_attempts))
-        return real(request, version, most)
+        return real(request, version, most, *stopped)
 
     monkeypatch.setattr(drawing, "draw", watched)
     monkeypatch.setattr(route, "draw", watched)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from models import Draft, ModelRegistry, StoreError, prepare
-from models.inference import compiler
+from models.inference import compiler, forward
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -90,5 +90,5 @@ def test_an_unknown_level_is_refused(tmp_path: Path) -> None:
 def test_the_folder_is_named_for_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cache's name changes with the kernels' signatures, so that old machine code is never taken for new."""
     before = compiler._fingerprint()
-    monkeypatch.setitem(compiler._SIGNATURES, "logits", "void()")
+    monkeypatch.setitem(compiler._KERNELS, "logits", (forward.logits, "void()"))
     assert compiler._fingerprint() != before

@@ -131,22 +131,8 @@ def test_frequencies_match_the_probabilities(
 
 def draw(generator: NameGenerator, options: SamplingOptions, longest: int) -> np.ndarray:
     """The first `longest` characters of many candidates, unfinished ones included: none is left out for its length."""
-    codes, lengths = np.empty((DRAWS, longest), np.int32), np.empty(DRAWS, np.int32)
-    V = generator.vocab_size
-    generator._kernels.sample(
-        *generator._arrays,
-        np.array(generator.vocabulary.encode(options.prefix), np.int64),
-        np.float32(options.temperature),
-        min(options.top_k or V, V),
-        np.float32(options.top_p or 1),
-        options.min_length,
-        longest,
-        np.uint64(11),
-        np.uint64(0),
-        codes,
-        lengths,
-    )
-    return codes
+    prefix = np.array(generator.vocabulary.encode(options.prefix), np.int64)
+    return generator.draw(prefix, options, longest, 11, 0, DRAWS)[0]
 
 
 def check(drawn: np.ndarray, p: np.ndarray) -> None:

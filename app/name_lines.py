@@ -1,0 +1,93 @@
+"""From a request to the bytes of a stream, a piece at a time: what HTTP and the command line share. No HTTP and no
+threads.
+"""
+
+from pydantic import BaseModel
+
+from app.drawing import FEW_NAMES, budget, detail
+from app.limits import check
+from app.negotiation import CSV, NDJSON, TEXT
+from app.schemas import GenerateQuery
+from models import OptionError, SamplingOptions, Version, inference
+from models.inference import MAX_SEED, NameStream, PrefixMemory
+from models.inference.stream import Codes
+
+FORMS = {TEXT: inference.TEXT, CSV: inference.CSV, NDJSON: inference.NDJSON}
+
+
+class End(BaseModel):
+    """How a stream ended."""
+
+    complete: bool
+    attempts: int
+    next_offset: int
+
+
+class LastRecord(BaseModel):
+    """The last line of NDJSON."""
+
+    end: End
+
+
+class NameLines:
+    """The lines of a request with a seed. Raises `OptionError` and `UnknownCharacter` when made, and nothing later."""
+
+    def __init__(
+        self, request: GenerateQuery, version: Version, media: str, most_attempts: int, memory: PrefixMemory
+    ) -> None:
+        check(request, media)
+        if request.seed is None:
+            raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
+        self.request, self.version, self.media, self.memory = request, version, media, memory
+        self.seed = request.seed
+        self.stream = NameStream(
+            version.generator,
+            request.count,
+            seed=request.seed,
+            offset=request.offset,
+            options=SamplingOptions(
+                request.temperature, request.top_k, request.top_p, request.prefix, request.min_length
+            ),
+            max_length=request.max_length,
+            unique=request.unique,
+            novel=request.novel,
+            max_attempts=budget(request, most_attempts),
+        )
+        self.begun = self.finished = False
+
+    @property
+    def tells_its_end(self) -> bool:
+        """Whether a reader of all the lines can see that a stream which fell short is over, or it did not."""
+        return self.media == NDJSON or self.stream.complete
+
+    @property
+    def quick(self) -> bool:
+        """Whether the first piece takes no longer than what `draw_if_quick` does."""
+        return self.request.count <= FEW_NAMES
+
+    def piece(self) -> bytes:
+        """Return some milliseconds' worth of lines, which may be none; `finished` tells that they were the last."""
+        lines = b"" if self.begun else FORMS[self.media].title.encode()
+        self.begun = True
+        if not self.stream.finished:
+            lines += self.stream.piece(self._write_details if self.request.details else self._writer(), self.memory)
+        self.finished = self.stream.finished
+        if self.finished and self.media == NDJSON:
+            end = End(complete=self.stream.complete, attempts=self.stream.attempts, next_offset=self.stream.next_offset)
+            lines += LastRecord(end=end).model_dump_json().encode() + b"\n"
+        return lines
+
+    def _writer(self) -> inference.LineWriter:
+        return self.version.generator.writer(FORMS[self.media], self.request.case == "title")
+
+    def _write_details(self, codes: Codes, lengths: Codes, limit: int) -> tuple[bytes, int, int]:
+        """Write what `LineWriter` would, each name as the object that JSON's details have."""
+        generator, looked = self.version.generator, 0
+        lines: list[bytes] = []
+        for text in generator.texts(codes, lengths):
+            if len(lines) == limit:
+                break
+            looked += 1
+            if text is not None:
+                lines.append(detail(generator.score([text])[0], self.request.case).model_dump_json().encode() + b"\n")
+        return b"".join(lines), len(lines), looked

@@ -1,0 +1,149 @@
+"""From drawn codes to lines of bytes, in one of three forms: plain text, CSV, NDJSON. No text object is made for a
+name, and nothing is drawn here.
+
+`write_lines` is a plain Python function that `compiler` turns into machine code; run as it is, it is its own slow
+oracle. What it must know of characters (their bytes, whether a word starts after them) comes in tables.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from models.spelling import APOSTROPHES, capital, is_break
+from models.vocabulary import Vocabulary
+
+# What a character means for the one after it: see `spelling.capitalize`. Both of the last two end a word.
+_INSIDE, _LETTER, _BREAK, _APOSTROPHE = range(4)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How lines are written. A name with one of the `special` characters stands between `special_head` and
+    `special_tail`; `escape` gives what stands for a character.
+    """
+
+    head: str
+    tail: str
+    escape: Callable[[str], str]
+    title: str = ""
+    special: str = ""
+    special_head: str = ""
+    special_tail: str = ""
+
+
+def _json_escape(character: str) -> str:
+    return json.dumps(character, ensure_ascii=False)[1:-1]
+
+
+TEXT = Form("", "\n", str)
+# RFC 4180. A leading = or + stays as it is: names are data, and a changed name would be another one.
+CSV = Form("", "\r\n", lambda c: '""' if c == '"' else c, "name\r\n", ',"\r\n', '"', '"\r\n')
+NDJSON = Form('{"name":"', '"}\n', _json_escape)
+
+
+@njit(nogil=True)
+def _put(out, at, piece, size):  # type: ignore[no-untyped-def]
+    for k in range(size):
+        out[at + k] = piece[k]
+    return at + size
+
+
+@njit(nogil=True)
+def _ends_word(kinds, codes, i):  # type: ignore[no-untyped-def]
+    """Return whether `spelling.capitalize` puts a capital after place i."""
+    kind = kinds[codes[i]]
+    if kind == _APOSTROPHE:
+        return i >= 1 and kinds[codes[i - 1]] == _LETTER and (i == 1 or kinds[codes[i - 2]] >= _BREAK)
+    return kind == _BREAK
+
+
+def write_lines(codes, lengths, pieces, sizes, kinds, special, frames, frame_sizes, title, limit, out):  # type: ignore[no-untyped-def]
+    """Write at most `limit` names into `out` (uint8), and return the bytes used, the names written and the candidates
+    looked at: those up to the last name written, or all; fewer where the next name might not fit.
+
+    codes (n, T) and lengths (n,): the sampler's; a negative length is refused. pieces (2, V, W), sizes (2, V): the
+    bytes of each character, small and capital. kinds, special (V,). frames (4, F), frame_sizes (4,): head and tail,
+    special head and tail.
+    """
+    used, names, looked = 0, 0, 0
+    for c in range(len(lengths)):
+        length = lengths[c]
+        if names == limit:
+            break
+        if length >= 0:
+            if used + 2 * frames.shape[1] + length * pieces.shape[2] > len(out):
+                break
+            row, head = codes[c], 0
+            for t in range(length):
+                if special[row[t]]:
+                    head = 2
+            used = _put(out, used, frames[head], frame_sizes[head])
+            starts = True
+            for t in range(length):
+                case = 1 if title and starts else 0
+                size = sizes[case, row[t]]
+                for k in range(size):
+                    out[used + k] = pieces[case, row[t], k]
+                used += size
+                starts = _ends_word(kinds, row, t)
+            used = _put(out, used, frames[head + 1], frame_sizes[head + 1])
+            names += 1
+        looked += 1
+    return used, names, looked
+
+
+class LineWriter:
+    """The lines of one form over one vocabulary. Safe to share between threads: nothing in it changes."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, form: Form, title: bool, kernel: Callable[..., tuple[int, int, int]]
+    ) -> None:
+        characters = vocabulary.characters
+        cases = ["", *characters], ["", *map(capital, characters)]
+        self._pieces, self._sizes = _padded([form.escape(c).encode() if c else b"" for case in cases for c in case])
+        self._pieces = self._pieces.reshape(2, len(vocabulary), -1)
+        self._sizes = self._sizes.reshape(2, -1)
+        self._kinds = np.array([_BREAK, *map(_kind, characters)], np.int8)
+        self._special = np.array([0, *(c in form.special for c in characters)], np.int8)
+        frames = (form.head, form.tail, form.special_head, form.special_tail)
+        self._frames, self._frame_sizes = _padded([frame.encode() for frame in frames])
+        self._title, self._kernel = title, kernel
+
+    def __call__(self, codes: NDArray[np.int32], lengths: NDArray[np.int32], limit: int) -> tuple[bytes, int, int]:
+        """Return the lines of at most `limit` names, how many these are, and how many candidates were looked at."""
+        longest = 2 * self._frames.shape[1] + codes.shape[1] * self._pieces.shape[2]
+        out = np.empty(len(lengths) * longest, np.uint8)
+        used, names, looked = self._kernel(
+            codes,
+            lengths,
+            self._pieces,
+            self._sizes,
+            self._kinds,
+            self._special,
+            self._frames,
+            self._frame_sizes,
+            self._title,
+            limit,
+            out,
+        )
+        return out[:used].tobytes(), names, looked
+
+
+def _padded(texts: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the texts as rows of one array, padded with zeros, and their sizes."""
+    rows = np.zeros((len(texts), max(map(len, texts))), np.uint8)
+    for row, text in zip(rows, texts, strict=True):
+        row[: len(text)] = np.frombuffer(text, np.uint8)
+    return rows, np.array([len(text) for text in texts], np.int64)
+
+
+def _kind(character: str) -> int:
+    if character in APOSTROPHES:
+        return _APOSTROPHE
+    if character.isalpha():
+        return _LETTER
+    return _BREAK if is_break(character) else _INSIDE

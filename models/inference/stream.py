@@ -1,0 +1,96 @@
+"""The names of one request, a piece at a time: the same ones in the same order as `NameGenerator.generate`, for as many
+as one likes in constant memory (but for `unique`, which remembers). No bytes are made here and no threads.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference.generator import NameGenerator, Sieve
+from models.inference.memory import PrefixMemory
+from models.inference.pace import Pace, enough
+from models.inference.sampler import TOO_LONG, SamplingOptions
+
+Codes = NDArray[np.int32]
+Lines = TypeVar("Lines")
+# From codes, lengths (negative: refused) and a limit: the lines, how many names, how many candidates were looked at.
+Writer = Callable[[Codes, Codes, int], tuple[Lines, int, int]]
+
+
+class NameStream:
+    """Draws until `count` names passed or `max_attempts` candidates were looked at. For one thread at a time.
+
+    Arguments and errors are those of `NameGenerator.generate`.
+    """
+
+    def __init__(
+        self,
+        generator: NameGenerator,
+        count: int,
+        *,
+        seed: int,
+        offset: int = 0,
+        options: SamplingOptions | None = None,
+        max_length: int | None = None,
+        unique: bool = True,
+        novel: bool = False,
+        max_attempts: int | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self.generator, self.count, self.seed, self.offset = generator, count, seed, offset
+        self._options = options or SamplingOptions()
+        self._prefix, self._longest = generator.opening(self._options, max_length, seed, offset)
+        self._budget = 50 * count + 1000 if max_attempts is None else max_attempts
+        self._sieve = Sieve(unique, generator.names if novel else frozenset())
+        self._sifts = unique or novel
+        self._pace = pace or Pace()
+        self.names = self.attempts = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all names were found."""
+        return self.names == self.count
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is no more to draw: all names are there, or the budget is spent."""
+        return self.complete or self.attempts >= self._budget
+
+    @property
+    def next_offset(self) -> int:
+        """The first candidate that was not looked at."""
+        return self.offset + self.attempts
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many candidates each constraint refused so far."""
+        return self._sieve.refused
+
+    def piece(self, write: Writer[Lines], memory: PrefixMemory | None = None) -> Lines:
+        """Draw some milliseconds' worth of candidates, and return what `write` makes of those that pass."""
+        wanted = self.count - self.names
+        n = min(self._pace.size, self._budget - self.attempts, enough(wanted, self.names, self.attempts))
+        with self._pace.measured(n):
+            codes, lengths = self.generator.draw(
+                self._prefix, self._options, self._longest, self.seed, self.next_offset, n, memory
+            )
+            if self._sifts:
+                self._refuse(codes, lengths, wanted)
+            lines, names, looked = write(codes, lengths, wanted)
+        if not self._sifts:
+            self._sieve.refused["max_length"] += looked - names
+        self.names += names
+        self.attempts += looked
+        return lines
+
+    def _refuse(self, codes: Codes, lengths: Codes, wanted: int) -> None:
+        """Mark the candidates that the sieve refuses, up to the last name that is wanted."""
+        for i, text in enumerate(self.generator.texts(codes, lengths)):
+            if self._sieve.passes(text):
+                wanted -= 1
+                if wanted == 0:
+                    return
+            else:
+                lengths[i] = TOO_LONG
