@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from models import Draft, ModelConfig, ModelRegistry
 from models.networks import Network, build_model
@@ -13,7 +14,7 @@ from training.corpus import Corpus
 from training.dataset import Examples, Rows
 from training.errors import TrainingError
 from training.evaluation import mean_loss
-from training.inside.diagnose import Patient, diagnose, patient_of, write
+from training.inside.diagnose import Patient, command, diagnose, patient_of, write
 from training.inside.diagnostics import first_batch, follow, named_matrices, plane, saturation, snapshot, spoil, spread
 from training.loss import surprise
 from training.trainer import Trainer
@@ -168,3 +169,13 @@ def test_a_version_is_seen_as_it_was_trained(
     assert (tmp_path / "pictures/deep/a.png").read_bytes() == b"x"
     with pytest.raises(TrainingError, match="neither a preset nor a version"):
         patient_of("wavent", "human", registry)
+
+
+def test_a_folder_that_cannot_be_made_is_noticed_before_the_work(tmp_path: Path) -> None:
+    """Where a file is in the way of --output, one line says so and not a step is made."""
+    (tmp_path / "file").write_text("in the way")
+    given = ["bigram-gradient", "--dataset", "animal", "--steps", "10", "--store", str(tmp_path / "store")]
+    result = CliRunner().invoke(command, [*given, "--output", str(tmp_path / "file" / "out")])
+    assert isinstance(result.exception, TrainingError)
+    assert "nothing can be written: Not a directory. Name another folder." in str(result.exception)
+    assert "step" not in result.output

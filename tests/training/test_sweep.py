@@ -143,9 +143,15 @@ def test_a_study_is_not_overwritten_nor_mixed(tmp_path: Path, given: list[str]) 
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, given: list[str]) -> None:
-    """Where a file is in the way, one line names the folder and the option that changes it."""
+    """Where a file is in the way, or the folder lies in a store, one line says so before anything is written there."""
     (tmp_path / "file").write_text("in the way")
-    assert "Give another --output" in str(invoke(*given, "--output", str(tmp_path / "file" / "out")).exception)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "aliases.json").write_text("{}")
+    for folder, words in (("file/out", "nothing can be written: Not a directory"), ("store/out", "lies in a store")):
+        result = invoke(*given, "--output", str(tmp_path / folder))
+        assert words in str(result.exception)
+        assert "trial" not in result.output
+        assert not (tmp_path / folder).exists()
 
 
 def test_a_diverged_trial_is_a_failed_one_and_not_the_end(tmp_path: Path, given: list[str]) -> None:

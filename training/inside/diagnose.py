@@ -25,7 +25,7 @@ from training.inside.diagnostics import SPOILT, Course, Snapshot, first_batch, f
 from training.inside.explanations import EXPLANATIONS
 from training.options import kernels_option, store_option
 from training.origins import find
-from training.output import write_output
+from training.output import prepare_output, write_output
 from training.places import open_registry
 from training.progress import progress_on
 from training.published import network_of, split_of
@@ -182,6 +182,7 @@ def command(reference: str, output: Path, dataset: str, steps: int, store: Path,
     console, registry = Console(), open_registry(store, prepare(kernels))
     refuse_stores(output, registry)
     patient = patient_of(reference, dataset, registry)
+    prepare_output(output)
     choose_device("cpu")
     with progress_on(console, time.monotonic) as progress:
         files = diagnose(patient, steps, progress.show)

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from training.errors import TrainingError
+from training.output import prepare_output
 from training.search.sweep_ranges import Choices, Range, Ranges, Value, is_whole
 
 FILE = "study.db"
@@ -91,10 +92,7 @@ def open_study(folder: Path, ranges: Ranges, seed: int, marks: dict[str, str], r
         raise TrainingError(f"No sweep lies in {folder}; leave out --resume to start one.")
     # What a trial brings is said by whoever runs it.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"{folder} cannot be written: {error.strerror}. Give another --output.") from error
+    prepare_output(folder)
     try:
         storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
         try:
