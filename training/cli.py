@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from data import NameListError
-from models import Kernels, ModelError, ModelRegistry, SamplingOptions, Version, prepare
+from models import ModelError, SamplingOptions, Version, prepare
 from models.inference.sampler import MAX_SEED
 from models.spelling import capitalize
 from training.config import TrainingConfig, load_config
@@ -23,7 +22,7 @@ from training.interruption import stop_requests
 from training.lazy import LazyGroup
 from training.list_options import dataset_name, list_options, read_corpus
 from training.options import hyperparameter_options, kernels_option, processor_options, store_option
-from training.origins import find, seen, start_from, taught_by
+from training.origins import find, seen, with_origins
 from training.places import open_registry, run_folder
 from training.progress import progress_on
 from training.publish import publish
@@ -92,7 +91,7 @@ def train(
     job, state, resume = _prepare(called, data, store, **options)
     ready = prepare(kernels)
     if start is not None or teachers:
-        job, state = _with_origins(job, state, start, teachers, open_registry(store, ready), ready)
+        job, state = with_origins(job, state, start, teachers, open_registry(store, ready), ready)
     _announce(console, job, state, resume)
     outcome = _run(job, console, state, resume)
     seen_inside = _look_inside(outcome, console) if diagnostics else None
@@ -123,18 +122,6 @@ def _prepare(
     corpus = read_corpus(called, data, config.split_seed)
     job = Job(corpus, config, Path(preset).stem, choose_device(device, threads))
     return job, RunState(run_folder(runs, store, called, job.preset), corpus.sha256, config), resume
-
-
-def _with_origins(
-    job: Job, state: RunState, start: str | None, teachers: tuple[str, ...], registry: ModelRegistry, kernels: Kernels
-) -> tuple[Job, RunState]:
-    """Return the job with the versions that it goes on from and learns from, and its state's place with them."""
-    if start is not None:
-        begun, config = start_from(start, registry, job.config)
-        job, state = replace(job, start=begun, config=config), replace(state, config=config)
-    if teachers:
-        job = replace(job, teaching=taught_by(teachers, registry, job.corpus, kernels))
-    return job, state
 
 
 def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None:

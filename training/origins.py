@@ -1,14 +1,30 @@
 """Published versions that a new run goes on from or is taught by: looked up, checked, loaded as networks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from models import Kernels, ModelRegistry, Version
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.errors import TrainingError
 from training.published import network_of
-from training.run import Teaching
+from training.resume import RunState
+from training.run import Job, Teaching
 from training.transfer import Start
+
+
+def with_origins(
+    job: Job, state: RunState, start: str | None, teachers: tuple[str, ...], registry: ModelRegistry, kernels: Kernels
+) -> tuple[Job, RunState]:
+    """Return the job with the versions that it goes on from and learns from, and its state with what they are called.
+    Raises `TrainingError` and `ModelError`.
+    """
+    if start is not None:
+        begun, config = start_from(start, registry, job.config)
+        job, state = replace(job, start=begun, config=config), replace(state, config=config)
+    if teachers:
+        job = replace(job, teaching=taught_by(teachers, registry, job.corpus, kernels))
+    return job, replace(state, origin=job.origin())
 
 
 def start_from(reference: str, registry: ModelRegistry, config: TrainingConfig) -> tuple[Start, TrainingConfig]:
