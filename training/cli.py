@@ -22,7 +22,7 @@ from training.interruption import stop_requests
 from training.lazy import LazyGroup
 from training.list_options import dataset_name, list_options, read_corpus
 from training.options import hyperparameter_options, kernels_option, processor_options, store_option
-from training.origins import find, seen, with_origins
+from training.origins import find, seen, strangers, with_origins
 from training.places import open_registry, run_folder
 from training.progress import progress_on
 from training.publish import publish
@@ -130,6 +130,8 @@ def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None
         lines.append(f"goes on from {job.start.name}")
         if known := seen(job.start, job.corpus):
             lines.append(f"Note: it has seen {known:,} of the dev and test names; their losses will flatter.")
+        if warning := strangers(job.start, job.corpus):
+            click.echo(warning, err=True)
     if job.teaching is not None:
         lines.append(f"taught by {', '.join(job.teaching.names)}")
     left = state.step()

@@ -65,6 +65,21 @@ def seen(start: Start, corpus: Corpus) -> int:
     return len(start.names & {*corpus.split.dev, *corpus.split.test})
 
 
+def strangers(start: Start, corpus: Corpus) -> str:
+    """Return a warning where the start knows less than half of the list's characters: of the others it has only fresh
+    numbers. Empty where it knows enough.
+    """
+    characters = set(corpus.vocabulary.characters)
+    known = characters & set(start.vocabulary.characters)
+    if 2 * len(known) >= len(characters):
+        return ""
+    count = f"only {len(known)}" if known else "none"
+    return (
+        f"Warning: {start.name} knows {count} of the {len(characters)} characters of this list; the others start "
+        "fresh. A version of the same script helps more, or none."
+    )
+
+
 def find(reference: str, registry: ModelRegistry) -> Version:
     """Return the version that "human", "human/wavenet" or "human/wavenet@2" means. Raises `ModelError`."""
     return registry.resolve(None, reference) if "/" in reference else registry.resolve(reference)
