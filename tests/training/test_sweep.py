@@ -144,6 +144,23 @@ def test_a_study_is_not_overwritten_nor_mixed(tmp_path: Path, given: list[str]) 
     assert "cannot be used" in str(invoke(*given, *out, "--resume").exception)
 
 
+def test_two_sweeps_do_not_share_a_folder(tmp_path: Path) -> None:
+    """While one sweep is at work another one in its folder is refused in one line, with --resume and without, and the
+    first one's running trial stays; when it has ended, --resume goes on.
+    """
+    with open_study(tmp_path / "other", RANGES, 1, MARKS, resume=False) as study:
+        trial = study.ask()
+        for resume in (False, True):
+            with (
+                pytest.raises(TrainingError, match=r"Another sweep is at work in .*other\. Wait until it ends"),
+                open_study(tmp_path / "other", RANGES, 1, MARKS, resume=resume),
+            ):
+                pass
+        study.tell(trial, "complete", 2.0, 1.0)
+    with open_study(tmp_path / "other", RANGES, 1, MARKS, resume=True) as study:
+        assert [row.dev_loss for row in study.rows()] == [2.0]
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, given: list[str]) -> None:
     """Where a file is in the way, or the folder lies in a store, one line says so before anything is written there."""
     (tmp_path / "file").write_text("in the way")
