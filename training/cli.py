@@ -152,7 +152,15 @@ def _shape(config: TrainingConfig) -> str:
 
 def _run(job: Job, console: Console, state: RunState | None = None, resume: bool = False) -> Outcome:
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
-        watch = Watch(progress.show, is_stopped, time.monotonic, state, resume, lambda line: console.print(Text(line)))
+        watch = Watch(
+            show=progress.show,
+            is_stopped=is_stopped,
+            clock=time.monotonic,
+            state=state,
+            resume=resume,
+            say=lambda line: console.print(Text(line)),
+            count=progress.count,
+        )
         return run(job, watch)
 
 

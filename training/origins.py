@@ -6,6 +6,7 @@ from dataclasses import replace
 from models import Kernels, ModelRegistry, Version
 from training.config import TrainingConfig
 from training.corpus import Corpus
+from training.distillation import enough
 from training.errors import TrainingError
 from training.published import network_of
 from training.resume import RunState
@@ -57,7 +58,8 @@ def taught_by(references: Sequence[str], registry: ModelRegistry, corpus: Corpus
                 f"are versions of the same list with split seed {corpus.split_seed}: it has seen other dev names."
             )
     names = tuple(version.reference for version in versions)
-    return Teaching(names, tuple(network_of(version) for version in versions), kernels)
+    networks = tuple(network_of(version) for version in versions)
+    return Teaching(names, networks, kernels, enough(len(corpus.names)))
 
 
 def seen(start: Start, corpus: Corpus) -> int:

@@ -60,7 +60,7 @@ class Job:
 @dataclass(frozen=True)
 class Watch:
     """The world around a run: who is shown each step and told of what takes long, who may stop it, the clock, and where
-    its state is kept.
+    its state is kept. `count(what, done, total)`: how far the work before the first step is.
     """
 
     show: Callable[[Step], None]
@@ -69,6 +69,7 @@ class Watch:
     state: RunState | None = None
     resume: bool = False
     say: Callable[[str], None] = lambda line: None
+    count: Callable[[str, int, int], None] = lambda what, done, total: None
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def run(job: Job, watch: Watch) -> Outcome:
     network.to(job.device)
     split, vocabulary = job.corpus.split, job.corpus.vocabulary
     train, dev = (Examples.of(names, vocabulary) for names in (split.train, split.dev))
-    batches = None if job.teaching is None else _taught(job, job.teaching, watch.say)
+    batches = None if job.teaching is None else _taught(job, job.teaching, watch)
     trainer = Trainer(network, job.config, train, dev, generator, job.device, batches)
     if saved is not None:
         _restore(trainer, saved)
@@ -106,17 +107,25 @@ def run(job: Job, watch: Watch) -> Outcome:
     return Outcome(job, network, losses, trainer.history, trainer.best_step, seconds)
 
 
-def _taught(job: Job, teaching: Teaching, say: Callable[[str], None]) -> Batches:
-    """Return batches of the list and of as many names as the teachers invent, with what they say about each."""
+def _taught(job: Job, teaching: Teaching, watch: Watch) -> Batches:
+    """Return batches of the list and of as many names as the teachers invent, with what they say about each. Raises
+    `Interrupted` after a stop request.
+    """
     corpus, seed = job.corpus, job.config.seed
     longest = max(map(len, corpus.names))
     names = list(corpus.split.train)
     for i, teacher in enumerate(teaching.networks):
-        say(f"{teaching.names[i]} invents {teaching.imagined:,} names")
+        watch.say(f"{teaching.names[i]} invents {teaching.imagined:,} names")
         stream = seed * len(teaching.networks) + i
         names += imagined(teacher, corpus.vocabulary, longest, teaching.kernels, teaching.imagined, stream)
-    say(f"the teachers say what they think of {len(names):,} names")
-    labelled = lessons(names, corpus.vocabulary, Ensemble(teaching.networks))
+    watch.say(f"the teachers say what they think of {len(names):,} names")
+
+    def told(done: int, total: int) -> None:
+        watch.count("labelling", done, total)
+        if watch.is_stopped():
+            raise Interrupted("Stopped before the first step; nothing was kept.")
+
+    labelled = lessons(names, corpus.vocabulary, Ensemble(teaching.networks), told)
     generator = torch.Generator().manual_seed(seed)
     return TaughtBatches(labelled, job.config.batch_size, generator, job.device)
 
