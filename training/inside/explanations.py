@@ -1,8 +1,10 @@
 """What each picture of the diagnostics shows, and what to look for: words for learners, nothing else."""
 
 EXPLANATIONS = {
-    "activations.png": "What comes out of each bent layer for one batch before the first step. Numbers piled up at -1 "
-    "and 1 are saturated: there a tanh is flat, and hardly any gradient passes. Good is a broad hill in the middle.",
+    "activations.png": "What comes out of each bent layer for one batch, at both starts before their first step; a "
+    "panel that says trained has the learned weights. Numbers piled up at -1 and 1 are saturated: there a tanh is "
+    "flat, and hardly any gradient passes; likewise for a sigmoid at 0 and 1. Good is a broad hill in the middle. An "
+    "lstm shows its gates, whose saturation tells, beside its outputs, whose saturation would say nothing.",
     "gradients.png": "How much each output matters to the loss. Good is the same width in all layers; widths that "
     "shrink or grow from layer to layer mean that some layers learn and others do not.",
     "weights.png": "The gradient of each matrix, and its spread over that of the weights (grad:data). A matrix whose "

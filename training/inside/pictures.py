@@ -30,12 +30,7 @@ Draw = Callable[[Axes], None]
 
 def activations(snapshots: Mapping[str, Snapshot]) -> bytes:
     """Return histograms of each bent layer's outputs, one panel a snapshot."""
-    panels = {
-        f"{title}\nloss {s.loss:.2f}": _histograms(
-            s.activations, lambda a: f"{a.name}: std {a.std:.2f}, saturated {a.share:.0%}"
-        )
-        for title, s in snapshots.items()
-    }
+    panels = {f"{title}\nloss {s.loss:.2f}": _histograms(s.activations, _saturated) for title, s in snapshots.items()}
     return _panels("What comes out of each layer", panels, "output", "density")
 
 
@@ -106,6 +101,11 @@ def embedding(weight: Tensor, symbols: Sequence[str]) -> bytes:
     axes.margins(0.08)
     _dress(axes)
     return _png(figure)
+
+
+def _saturated(one: Spread) -> str:
+    told = f"{one.name}: std {one.std:.2f}"
+    return told if one.share is None else f"{told}, saturated {one.share:.0%}"
 
 
 def _histograms(spreads: Sequence[Spread], label: Callable[[Spread], str], *, is_steep: bool = False) -> Draw:
