@@ -15,8 +15,19 @@ from training.dataset import Examples, Rows
 from training.errors import TrainingError
 from training.evaluation import mean_loss
 from training.inside.diagnose import Patient, bad_title, command, diagnose, patient_of, write
-from training.inside.diagnostics import first_batch, follow, named_matrices, plane, saturation, snapshot, spoil, spread
+from training.inside.diagnostics import (
+    Course,
+    first_batch,
+    follow,
+    named_matrices,
+    plane,
+    saturation,
+    snapshot,
+    spoil,
+    spread,
+)
 from training.inside.explanations import EXPLANATIONS
+from training.inside.pictures import loss_limits
 from training.loss import surprise
 from training.trainer import Trainer
 
@@ -126,6 +137,20 @@ def test_update_ratios_are_those_of_the_weights(corpus: Corpus) -> None:
     assert course.ratios == expected
     assert course.losses == again.history.losses
     assert [step for step, _ in course.dev] == [3, 6]
+
+
+@pytest.mark.parametrize("end", [2.5, 40.0])
+def test_a_huge_first_loss_does_not_flatten_the_good_run(end: float) -> None:
+    """However high the bad run begins, the good one is whole in the picture and fills half of its logarithmic height
+    where the bad one ends near it; and the end of the bad one is always in it.
+    """
+    good = Course([3.3, 2.5, 2.2], [(3, 2.1)], {})
+    low, top = loss_limits([good, Course([103.0, 60.0, end], [(3, end + 0.1)], {})])
+    assert low < 2.1
+    assert max(3.3, end + 0.1) < top
+    if end < 3.3:
+        assert np.log(3.3 / 2.1) > np.log(top / low) / 2
+    assert (low, top) == loss_limits([good, Course([9000.0, 60.0, end], [(3, end + 0.1)], {})])
 
 
 def test_the_plane_holds_the_spread_it_says() -> None:

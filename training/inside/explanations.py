@@ -11,8 +11,9 @@ EXPLANATIONS = {
     "ratio stands far above the others will be moved too fast at first.",
     "updates.png": "How far one step moves each matrix, as a share of the matrix, on a logarithmic scale. The lectures "
     "aim at the dashed line, a thousandth; far below it learning is slow, far above it is shaky.",
-    "losses.png": "The loss of both runs. A good start begins at the logarithm of the number of characters, a uniform "
-    "guess; a bad one is first sure of the wrong things and spends its steps on forgetting them.",
+    "losses.png": "The loss of both runs, on a scale that fits the good one: the bad one may begin far above it. A "
+    "good start begins at the logarithm of the number of characters, a uniform guess; a bad one is first sure of the "
+    "wrong things and spends its steps on forgetting them.",
     "embedding.png": "Where the characters lie, in the two directions that hold most of their spread. Characters that "
     "do the same work in names come to lie together: vowels often make a cluster of their own.",
 }
