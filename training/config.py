@@ -97,13 +97,25 @@ def load_config(preset: str, dataset: str, overrides: Mapping[str, object]) -> T
 
 
 def layered(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of both, where `above` wins; the tables [model] are laid over each other likewise."""
-    return {**below, **above, "model": {**table(below.get("model")), **table(above.get("model"))}}
+    """Return the fields of both, where `above` wins; the tables [model] are laid over each other likewise. Raises
+    `TrainingError` for a model that is no table.
+    """
+    return {**below, **above, "model": {**_model_table(below), **_model_table(above)}}
 
 
 def table(value: object) -> dict[str, object]:
     """Return a TOML value as a table: an empty one for what is none."""
     return value if isinstance(value, dict) else {}
+
+
+def _model_table(fields: Mapping[str, object]) -> dict[str, object]:
+    model = fields.get("model", {})
+    if not isinstance(model, dict):
+        raise TrainingError(
+            f"model is {model!r}; it must be a table: a line [model], and below it its fields, as "
+            'architecture = "lstm".'
+        )
+    return model
 
 
 def _read_preset(name: str) -> dict[str, object]:

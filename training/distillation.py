@@ -4,7 +4,7 @@ probabilities. A list of names is short; what its models can say about names tha
 Names and labels are made here; the learning is the ordinary `Trainer`'s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,8 +19,10 @@ from training.ensemble import Ensemble
 
 # Names labelled at a time.
 CHUNK = 1024
-# Names that each teacher invents, unless another number is given.
-IMAGINED = 40_000
+# Names that each teacher invents, unless another number is given, and at most so many for each name of the list.
+IMAGINED, PER_NAME = 40_000, 20
+# Told how many of how many names are labelled.
+Told = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Lessons:
 
     examples: Examples
     probabilities: Tensor
+
+
+def enough(names: int) -> int:
+    """Return how many names each teacher invents beside a list of `names`: a short list is soon learned anyway."""
+    return min(IMAGINED, PER_NAME * names)
 
 
 def imagined(
@@ -52,13 +59,17 @@ def imagined(
     return draft_generator(draft, kernels).generate(count, seed=seed, unique=False).names
 
 
-def lessons(names: Sequence[str], vocabulary: Vocabulary, teachers: Ensemble) -> Lessons:
-    """Return `names` labelled by `teachers`."""
+def lessons(
+    names: Sequence[str], vocabulary: Vocabulary, teachers: Ensemble, told: Told = lambda done, total: None
+) -> Lessons:
+    """Return `names` labelled by `teachers`; `told` hears how far that is, from the beginning to the end."""
     examples = Examples.of(names, vocabulary)
     chunks = []
     for first in range(0, len(examples), CHUNK):
+        told(first, len(examples))
         rows = examples.names_at(torch.arange(first, min(first + CHUNK, len(examples))))
         chunks.append(teachers.names(rows.ids, rows.positions).exp())
+    told(len(examples), len(examples))
     return Lessons(examples, torch.cat(chunks))
 
 

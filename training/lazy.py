@@ -28,10 +28,19 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
         "diagnose": LazyCommand(
             "training.inside.diagnose:command", "Draw what goes on inside a network, beside a bad start."
         ),
+        "evaluate": LazyCommand(
+            "training.version_commands:evaluate", "Compute the losses of a published version anew."
+        ),
         "find-lr": LazyCommand(
             "training.search.lr_finder:find_lr", "Find a good learning rate: one batch at each of many rates."
         ),
+        "list": LazyCommand(
+            "training.version_commands:list_versions", "List every published version with its aliases and its dev loss."
+        ),
+        "release": LazyCommand("training.train_command:release", "Train and publish everything that ships."),
+        "sample": LazyCommand("training.version_commands:sample", "Print names of a published version, one a line."),
         "sweep": LazyCommand("training.search.sweep:sweep", "Try many hyperparameters and keep the best as a preset."),
+        "train": LazyCommand("training.train_command:train", "Train on a list of names and publish a version."),
     }
 )
 

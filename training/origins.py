@@ -1,14 +1,31 @@
 """Published versions that a new run goes on from or is taught by: looked up, checked, loaded as networks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from models import Kernels, ModelRegistry, Version
 from training.config import TrainingConfig
 from training.corpus import Corpus
+from training.distillation import enough
 from training.errors import TrainingError
 from training.published import network_of
-from training.run import Teaching
+from training.resume import RunState
+from training.run import Job, Teaching
 from training.transfer import Start
+
+
+def with_origins(
+    job: Job, state: RunState, start: str | None, teachers: tuple[str, ...], registry: ModelRegistry, kernels: Kernels
+) -> tuple[Job, RunState]:
+    """Return the job with the versions that it goes on from and learns from, and its state with what they are called.
+    Raises `TrainingError` and `ModelError`.
+    """
+    if start is not None:
+        begun, config = start_from(start, registry, job.config)
+        job, state = replace(job, start=begun, config=config), replace(state, config=config)
+    if teachers:
+        job = replace(job, teaching=taught_by(teachers, registry, job.corpus, kernels))
+    return job, replace(state, origin=job.origin())
 
 
 def start_from(reference: str, registry: ModelRegistry, config: TrainingConfig) -> tuple[Start, TrainingConfig]:
@@ -41,12 +58,28 @@ def taught_by(references: Sequence[str], registry: ModelRegistry, corpus: Corpus
                 f"are versions of the same list with split seed {corpus.split_seed}: it has seen other dev names."
             )
     names = tuple(version.reference for version in versions)
-    return Teaching(names, tuple(network_of(version) for version in versions), kernels)
+    networks = tuple(network_of(version) for version in versions)
+    return Teaching(names, networks, kernels, enough(len(corpus.names)))
 
 
 def seen(start: Start, corpus: Corpus) -> int:
     """Return how many dev and test names the start has learned from: they make the losses look better than they are."""
     return len(start.names & {*corpus.split.dev, *corpus.split.test})
+
+
+def strangers(start: Start, corpus: Corpus) -> str:
+    """Return a warning where the start knows less than half of the list's characters: of the others it has only fresh
+    numbers. Empty where it knows enough.
+    """
+    characters = set(corpus.vocabulary.characters)
+    known = characters & set(start.vocabulary.characters)
+    if 2 * len(known) >= len(characters):
+        return ""
+    count = f"only {len(known)}" if known else "none"
+    return (
+        f"Warning: {start.name} knows {count} of the {len(characters)} characters of this list; the others start "
+        "fresh. A version of the same script helps more, or none."
+    )
 
 
 def find(reference: str, registry: ModelRegistry) -> Version:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,21 +11,35 @@ from models.store import ALIASES
 from training.errors import TrainingError
 
 
-def write_output(folder: Path, files: dict[str, bytes]) -> list[Path]:
-    """Put each file into `folder`, which is made; return their paths. Raises `TrainingError` where that cannot be, and
-    inside of a store, whose versions never change.
+def prepare_output(folder: Path) -> None:
+    """Make `folder` and try to write there, so that nobody works for files that cannot be kept. Raises `TrainingError`
+    where that cannot be, and inside of a store, whose versions never change.
     """
     if any((place / ALIASES).exists() for place in (folder.resolve(), *folder.resolve().parents)):
         raise TrainingError(f"--output {folder} lies in a store; published versions never change. Name another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\n")
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def write_output(folder: Path, files: dict[str, bytes]) -> list[Path]:
+    """Put each file into `folder`, which is made; return their paths. Raises `TrainingError` as `prepare_output`."""
+    prepare_output(folder)
+    try:
         for name, content in files.items():
             replace_file(folder / name, content)
     except OSError as error:
-        raise TrainingError(
-            f"--output is {str(folder)!r}, where nothing can be written: {error.strerror}. Name another folder."
-        ) from error
+        raise _unwritable(folder, error) from error
     return [folder / name for name in files]
+
+
+def _unwritable(folder: Path, error: OSError) -> TrainingError:
+    return TrainingError(
+        f"--output is {str(folder)!r}, where nothing can be written: {error.strerror}. Name another folder."
+    )
 
 
 def csv_bytes(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

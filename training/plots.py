@@ -11,7 +11,7 @@ from training.history import History, smoothed
 
 TRAIN, DEV, FAINT, INK = "#4477aa", "#cc3311", "#d5d5d5", "#333333"
 # Every tick that may be labelled on the logarithmic axis of losses, in nats.
-TICKS = [0.5, 1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5, 7, 10]
+TICKS = [0.5, 1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100]
 
 
 def loss_plot(history: History, title: str, best_step: int) -> bytes:

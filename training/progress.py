@@ -17,6 +17,8 @@ Clock = Callable[[], float]
 
 # Seconds between two lines where there is no terminal.
 PAUSE = 5.0
+# What the bar says in front of steps.
+TRAINING = "training"
 # The shown training loss is a running mean: a single batch says little.
 MEMORY = 0.98
 
@@ -46,7 +48,7 @@ class Bar(AbstractContextManager["Bar"]):
     def __init__(self, console: Console) -> None:
         self._meter = LossMeter()
         self._progress = Progress(
-            TextColumn("training"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[losses]}"),
@@ -56,12 +58,25 @@ class Bar(AbstractContextManager["Bar"]):
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("training", total=None, losses=str(self._meter))
+        self._work = TRAINING
+        self._task = self._progress.add_task(TRAINING, total=None, losses=str(self._meter))
 
     def show(self, step: Step) -> None:
         """Take in one step; the bar redraws itself in its own time."""
         self._meter.add(step)
+        self._turn_to(TRAINING)
         self._progress.update(self._task, total=step.total, completed=step.step, losses=str(self._meter))
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Take in how far the work `what` is, which comes before the first step."""
+        self._turn_to(what)
+        self._progress.update(self._task, total=total, completed=done, losses="")
+
+    def _turn_to(self, work: str) -> None:
+        """Begin anew for another work: its time left has nothing to do with the speed of the one before."""
+        if work != self._work:
+            self._work = work
+            self._progress.reset(self._task, description=work)
 
     def __enter__(self) -> "Bar":
         self._progress.start()
@@ -79,22 +94,31 @@ class Lines(AbstractContextManager["Lines"]):
     def __init__(self, console: Console, clock: Clock, pause: float = PAUSE) -> None:
         self._console, self._clock, self._pause = console, clock, pause
         self._meter = LossMeter()
-        self._start = self._last = clock()
-        self._first: int | None = None
+        self._work, self._first = "", 0
+        self._start = self._seen = self._last = clock()
 
     def show(self, step: Step) -> None:
         """Take in one step; print it if it is the last, or if the last line is long ago."""
         self._meter.add(step)
-        self._first = step.step - 1 if self._first is None else self._first
+        self._line("step", step.step - 1, step.step, step.total, f"  {self._meter}")
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Take in how far the work `what` is, which comes before the first step; print it as a step."""
+        self._line(what, done, done, total, "")
+
+    def _line(self, work: str, before: int, done: int, total: int, rest: str) -> None:
+        """Print that `done` of `total` are done. `before`: how many were, when it began, if it begins now."""
         now = self._clock()
-        if now - self._last < self._pause and step.step < step.total:
+        if work != self._work:
+            self._work, self._first, self._start = work, before, self._seen if done > before else now
+        self._seen = now
+        if done == self._first or (now - self._last < self._pause and done < total):
             return
         self._last = now
         elapsed = now - self._start
-        left = elapsed / (step.step - self._first) * (step.total - step.step)
+        left = elapsed / (done - self._first) * (total - done)
         self._console.print(
-            f"step {step.step}/{step.total}  {self._meter}  elapsed {_clock_time(elapsed)}  left {_clock_time(left)}",
-            highlight=False,
+            f"{work} {done}/{total}{rest}  elapsed {_clock_time(elapsed)}  left {_clock_time(left)}", highlight=False
         )
 
     def __exit__(

@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +22,8 @@ from training.config import TrainingConfig
 from training.errors import TrainingError
 
 _DOCUMENT = "state.json"
+# What brings each origin of a run about on the command line.
+_ORIGINS = {"start": "--start", "teachers": "--teacher"}
 
 
 class _Record(BaseModel):
@@ -32,6 +34,7 @@ class _Record(BaseModel):
     format: Literal[1] = 1
     list_sha256: str
     config: dict[str, object]
+    origin: dict[str, str] = {}
     step: Annotated[int, Field(ge=0)]
     seconds: Annotated[float, Field(ge=0)]
     tensors: Annotated[str, Field(pattern=r"\Astep-[0-9]{1,12}\.safetensors\z")]
@@ -49,11 +52,14 @@ class Saved:
 
 @dataclass(frozen=True)
 class RunState:
-    """Where the state of one run lies: of one list (by the digest of its file) and one set of hyperparameters."""
+    """Where the state of one run lies: of one list (by the digest of its file), one set of hyperparameters, and the
+    versions that it goes on from and learns from, as `Job.origin` names them.
+    """
 
     folder: Path
     list_sha256: str
     config: TrainingConfig
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def step(self) -> int | None:
         """Return the step of the state that lies here, None if there is none that can be read."""
@@ -70,6 +76,7 @@ class RunState:
         record = _Record(
             list_sha256=self.list_sha256,
             config=_plain(self.config),
+            origin=dict(self.origin),
             step=state.step,
             seconds=state.seconds,
             tensors=name,
@@ -121,8 +128,13 @@ class RunState:
         end = "Give the same again, or leave out --resume to start anew."
         if record.list_sha256 != self.list_sha256:
             raise TrainingError(f"{lead} on another list of names. {end}")
+        differing = [
+            f"{given} {record.origin.get(key, 'none')}, not {self.origin.get(key, 'none')}"
+            for key, given in _ORIGINS.items()
+            if record.origin.get(key) != self.origin.get(key)
+        ]
         then, now = _flat(record.config), _flat(_plain(self.config))
-        differing = [f"{key} {then.get(key)}, not {now.get(key)}" for key in now if then.get(key) != now.get(key)]
+        differing += [f"{key} {then.get(key)}, not {now.get(key)}" for key in now if then.get(key) != now.get(key)]
         if differing or set(then) != set(now):
             raise TrainingError(f"{lead} made with other settings ({'; '.join(differing)}). {end}")
 

@@ -60,7 +60,7 @@ class Job:
 @dataclass(frozen=True)
 class Watch:
     """The world around a run: who is shown each step and told of what takes long, who may stop it, the clock, and where
-    its state is kept.
+    its state is kept. `count(what, done, total)`: how far the work before the first step is.
     """
 
     show: Callable[[Step], None]
@@ -69,6 +69,7 @@ class Watch:
     state: RunState | None = None
     resume: bool = False
     say: Callable[[str], None] = lambda line: None
+    count: Callable[[str, int, int], None] = lambda what, done, total: None
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def run(job: Job, watch: Watch) -> Outcome:
     """Train to the end. Raises `Interrupted` after a stop request, the state kept; `TrainingError` otherwise."""
     if job.config.method == "counting":
         return _count(job, watch)
+    # First of all: a state of another run is refused before teachers speak for minutes.
+    saved = watch.state.load() if watch.state is not None and watch.resume else None
     generator = torch.Generator().manual_seed(job.config.seed)
     network = build_model(job.config.model, len(job.corpus.vocabulary), generator)
     if job.start is not None:
@@ -94,25 +97,35 @@ def run(job: Job, watch: Watch) -> Outcome:
     network.to(job.device)
     split, vocabulary = job.corpus.split, job.corpus.vocabulary
     train, dev = (Examples.of(names, vocabulary) for names in (split.train, split.dev))
-    batches = None if job.teaching is None else _taught(job, job.teaching, watch.say)
+    batches = None if job.teaching is None else _taught(job, job.teaching, watch)
     trainer = Trainer(network, job.config, train, dev, generator, job.device, batches)
-    seconds = _drive(trainer, watch)
+    if saved is not None:
+        _restore(trainer, saved)
+    seconds = _drive(trainer, watch, saved.seconds if saved else 0.0)
     losses = split_losses(network, split, vocabulary, job.device)
     network.to("cpu")
     return Outcome(job, network, losses, trainer.history, trainer.best_step, seconds)
 
 
-def _taught(job: Job, teaching: Teaching, say: Callable[[str], None]) -> Batches:
-    """Return batches of the list and of as many names as the teachers invent, with what they say about each."""
+def _taught(job: Job, teaching: Teaching, watch: Watch) -> Batches:
+    """Return batches of the list and of as many names as the teachers invent, with what they say about each. Raises
+    `Interrupted` after a stop request.
+    """
     corpus, seed = job.corpus, job.config.seed
     longest = max(map(len, corpus.names))
     names = list(corpus.split.train)
     for i, teacher in enumerate(teaching.networks):
-        say(f"{teaching.names[i]} invents {teaching.imagined:,} names")
+        watch.say(f"{teaching.names[i]} invents {teaching.imagined:,} names")
         stream = seed * len(teaching.networks) + i
         names += imagined(teacher, corpus.vocabulary, longest, teaching.kernels, teaching.imagined, stream)
-    say(f"the teachers say what they think of {len(names):,} names")
-    labelled = lessons(names, corpus.vocabulary, Ensemble(teaching.networks))
+    watch.say(f"the teachers say what they think of {len(names):,} names")
+
+    def told(done: int, total: int) -> None:
+        watch.count("labelling", done, total)
+        if watch.is_stopped():
+            raise Interrupted("Stopped before the first step; nothing was kept.")
+
+    labelled = lessons(names, corpus.vocabulary, Ensemble(teaching.networks), told)
     generator = torch.Generator().manual_seed(seed)
     return TaughtBatches(labelled, job.config.batch_size, generator, job.device)
 
@@ -125,9 +138,9 @@ def _count(job: Job, watch: Watch) -> Outcome:
     return Outcome(job, network, losses, History(), 0, watch.clock() - start)
 
 
-def _drive(trainer: Trainer, watch: Watch) -> float:
-    """Run the trainer to its end and return how many seconds it took, those before an interruption included."""
-    start = watch.clock() - _restore(trainer, watch)
+def _drive(trainer: Trainer, watch: Watch, before: float) -> float:
+    """Run the trainer to its end and return how many seconds it took, with those `before` an interruption."""
+    start = watch.clock() - before
     kept = watch.clock()
     for step in trainer.fit():
         watch.show(step)
@@ -142,18 +155,14 @@ def _drive(trainer: Trainer, watch: Watch) -> float:
     return watch.clock() - start
 
 
-def _restore(trainer: Trainer, watch: Watch) -> float:
-    """Put the kept state back, where that is wanted, and return the seconds it took."""
-    if watch.state is None or not watch.resume:
-        return 0.0
-    saved = watch.state.load()
+def _restore(trainer: Trainer, saved: Saved) -> None:
+    """Put the kept state back. Raises `TrainingError` where it does not fit."""
     try:
         trainer.load_state(saved.tensors)
     except (KeyError, ValueError, RuntimeError) as error:
         raise TrainingError(
-            f"The state in {watch.state.folder} does not fit ({error}); leave out --resume to start anew."
+            f"The state of the interrupted run does not fit ({error}); leave out --resume to start anew."
         ) from error
-    return saved.seconds
 
 
 def _keep(trainer: Trainer, watch: Watch, start: float) -> None:

@@ -31,7 +31,21 @@ class LSTM(Layer):
         rows, active = by_time(positions)
         gates = torch.addmm(self.bias, torch.index_select(x, 0, rows), self.input)
         h: Tensor = _Recurrence.apply(gates, self.hidden, active)  # type: ignore[no-untyped-call]
-        return torch.index_select(h, 0, rows.argsort())
+        h = torch.index_select(h, 0, rows.argsort())
+        if see is not None:
+            self._show_gates(x, positions, h, see)
+        return h
+
+    def _show_gates(self, x: Tensor, positions: Tensor, h: Tensor, see: Onlooker) -> None:
+        """Tell `see` the sigmoids i, f, o (N, 3 n_hidden) and the tanh g (N, n_hidden), computed anew from h (N,
+        n_hidden): the recurrence itself hands out nothing else. No gradient of the loss reaches them.
+        """
+        H = self.hidden.shape[0]
+        before = h.roll(1, 0) * (positions > 0)[:, None]
+        gates = torch.addmm(self.bias, x, self.input) + before @ self.hidden
+        i_f, g, o = gates.split([2 * H, H, H], dim=1)
+        see("sigmoid", torch.cat([i_f, o], dim=1).sigmoid())
+        see("tanh", g.tanh())
 
     def arrays(self) -> dict[str, Tensor]:
         return {"input": self.input, "hidden": self.hidden, "bias": self.bias}

@@ -10,6 +10,7 @@ from models.networks import build_model
 from training.config import load_config, preset_names
 from training.errors import TrainingError
 from training.output import write_output
+from training.search.sweep_plan import read_plan
 
 # Presets that are not called after their architecture.
 ARCHITECTURE = {"fast": "lstm"}
@@ -122,6 +123,18 @@ def test_a_strange_preset_ends_in_a_line(tmp_path: Path, text: str) -> None:
     else:
         with pytest.raises(TrainingError, match="cannot be read"):
             load_config(str(file), "elves", {})
+
+
+@pytest.mark.parametrize("text", ["model = 3\n", '[model]\narchitecture = "mlp"\n[datasets.elves]\nmodel = 3\n'])
+def test_a_model_that_is_no_table_is_named(tmp_path: Path, text: str) -> None:
+    """Where model is a number, one line says what was given and that [model] must be a table, for a sweep too."""
+    file = tmp_path / "odd.toml"
+    file.write_text(text)
+    with pytest.raises(TrainingError, match=r"\Amodel is 3; it must be a table: a line \[model\]"):
+        load_config(str(file), "elves", {"n_hidden": 8})
+    file.write_text(text + "[sweep]\nlearning_rate = { low = 0.01, high = 0.1 }\n")
+    with pytest.raises(TrainingError, match=r"\Amodel is 3; it must be a table"):
+        read_plan(str(file), "elves")
 
 
 def test_output_never_goes_into_a_store(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from models import Draft, ModelConfig, ModelRegistry
 from models.networks import Network, build_model
@@ -13,8 +14,20 @@ from training.corpus import Corpus
 from training.dataset import Examples, Rows
 from training.errors import TrainingError
 from training.evaluation import mean_loss
-from training.inside.diagnose import Patient, diagnose, patient_of, write
-from training.inside.diagnostics import first_batch, follow, named_matrices, plane, saturation, snapshot, spoil, spread
+from training.inside.diagnose import Patient, bad_title, command, diagnose, patient_of, write
+from training.inside.diagnostics import (
+    Course,
+    first_batch,
+    follow,
+    named_matrices,
+    plane,
+    saturation,
+    snapshot,
+    spoil,
+    spread,
+)
+from training.inside.explanations import EXPLANATIONS
+from training.inside.pictures import loss_limits
 from training.loss import surprise
 from training.trainer import Trainer
 
@@ -95,8 +108,9 @@ def test_a_bad_start_is_bad(config: ModelConfig, corpus: Corpus, rows: Rows) -> 
     one, other = snapshot(good, rows), snapshot(bad, rows)
     assert one.loss == pytest.approx(np.log(len(corpus.vocabulary)), abs=0.1)
     assert other.loss > one.loss + 0.1
-    if config.architecture not in ("bigram", "lstm") and config.activation == "tanh":
-        assert max(a.share for a in other.activations) > max(a.share for a in one.activations) + 0.2
+    if config.architecture != "bigram" and config.activation == "tanh":
+        good_share, bad_share = (max(a.share or 0 for a in shot.activations) for shot in (one, other))
+        assert bad_share > good_share + 0.2
 
 
 def test_update_ratios_are_those_of_the_weights(corpus: Corpus) -> None:
@@ -125,6 +139,20 @@ def test_update_ratios_are_those_of_the_weights(corpus: Corpus) -> None:
     assert [step for step, _ in course.dev] == [3, 6]
 
 
+@pytest.mark.parametrize("end", [2.5, 40.0])
+def test_a_huge_first_loss_does_not_flatten_the_good_run(end: float) -> None:
+    """However high the bad run begins, the good one is whole in the picture and fills half of its logarithmic height
+    where the bad one ends near it; and the end of the bad one is always in it.
+    """
+    good = Course([3.3, 2.5, 2.2], [(3, 2.1)], {})
+    low, top = loss_limits([good, Course([103.0, 60.0, end], [(3, end + 0.1)], {})])
+    assert low < 2.1
+    assert max(3.3, end + 0.1) < top
+    if end < 3.3:
+        assert np.log(3.3 / 2.1) > np.log(top / low) / 2
+    assert (low, top) == loss_limits([good, Course([9000.0, 60.0, end], [(3, end + 0.1)], {})])
+
+
 def test_the_plane_holds_the_spread_it_says() -> None:
     """Points that lie in a plane keep their distances, and the plane holds all of their spread."""
     points = torch.randn(7, 2, generator=torch.Generator().manual_seed(0)).double()
@@ -132,6 +160,53 @@ def test_the_plane_holds_the_spread_it_says() -> None:
     flat, share = plane(points @ basis.T + 3)
     assert share == pytest.approx(1)
     torch.testing.assert_close(torch.cdist(flat, flat), torch.cdist(points, points))
+
+
+def test_the_gates_of_an_lstm_are_those_of_a_loop(corpus: Corpus, rows: Rows) -> None:
+    """Name by name and position by position in numpy, the gates have the mean, spread and saturation that are shown; a
+    share of its outputs, which are products, is not.
+    """
+    network = fresh(CONFIGS["lstm"], corpus)
+    network.state_dict()["lstm0.input"].mul_(8)
+    weights = {name: array.double().numpy() for name, array in network.state_dict().items()}
+    H = CONFIGS["lstm"].n_hidden
+    sigmoids, tanhs = [], []
+    for row, position in zip(rows.ids.tolist(), rows.positions.tolist(), strict=True):
+        if position == 0:
+            h = c = np.zeros(H)
+        x = weights["embedding.weight"][row]
+        z = x @ weights["lstm0.input"] + h @ weights["lstm0.hidden"] + weights["lstm0.bias"]
+        i, f, o = (1 / (1 + np.exp(-z[k * H : (k + 1) * H])) for k in (0, 1, 3))
+        g = np.tanh(z[2 * H : 3 * H])
+        c = f * c + i * g
+        h = o * np.tanh(c)
+        sigmoids.append([i, f, o])
+        tanhs.append(g)
+    shown = {a.name: a for a in snapshot(network, rows).activations}
+    assert shown.keys() == {f"lstm{i}{part}" for i in (0, 1) for part in ("", ".sigmoid", ".tanh")}
+    for name, values, flat in (
+        ("lstm0.sigmoid", np.array(sigmoids), lambda v: (v < 0.015) | (v > 0.985)),
+        ("lstm0.tanh", np.array(tanhs), lambda v: abs(v) > 0.97),
+    ):
+        assert shown[name].mean == pytest.approx(values.mean(), abs=1e-5)
+        assert shown[name].std == pytest.approx(values.std(), abs=1e-3)
+        assert shown[name].share == pytest.approx(flat(values).mean(), abs=1e-3)
+        assert flat(values).mean() > 0.01
+    assert shown["lstm0"].share is None
+
+
+def test_what_is_said_of_the_starts_is_true(corpus: Corpus) -> None:
+    """Only of a network with a BatchNorm it is said that the bad start has none; the gates of an lstm are in the table;
+    a trained network is never called one before its first step.
+    """
+    with_norm = {name for name, config in CONFIGS.items() if "no BatchNorm" in bad_title(fresh(config, corpus))}
+    assert with_norm == {"mlp", "relu", "gated_wavenet"}
+    config = TrainingConfig(model=CONFIGS["lstm"], batch_size=32)
+    page = diagnose(Patient("elves/lstm@1", config, corpus, fresh(CONFIGS["lstm"], corpus)), 8, lambda step: None)
+    rows = [line.split(" | ") for line in page["README.md"].decode().splitlines() if line.startswith("| a bad")]
+    assert rows[0][0] == "| a bad start: weights x 6, the last x 60"
+    assert rows[0][3].startswith(("lstm0.", "lstm1."))
+    assert "at both starts before their first step; a panel that says trained" in EXPLANATIONS["activations.png"]
 
 
 @pytest.mark.parametrize("name", list(CONFIGS))
@@ -168,3 +243,13 @@ def test_a_version_is_seen_as_it_was_trained(
     assert (tmp_path / "pictures/deep/a.png").read_bytes() == b"x"
     with pytest.raises(TrainingError, match="neither a preset nor a version"):
         patient_of("wavent", "human", registry)
+
+
+def test_a_folder_that_cannot_be_made_is_noticed_before_the_work(tmp_path: Path) -> None:
+    """Where a file is in the way of --output, one line says so and not a step is made."""
+    (tmp_path / "file").write_text("in the way")
+    given = ["bigram-gradient", "--dataset", "animal", "--steps", "10", "--store", str(tmp_path / "store")]
+    result = CliRunner().invoke(command, [*given, "--output", str(tmp_path / "file" / "out")])
+    assert isinstance(result.exception, TrainingError)
+    assert "nothing can be written: Not a directory. Name another folder." in str(result.exception)
+    assert "step" not in result.output

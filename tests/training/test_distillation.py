@@ -1,16 +1,23 @@
 """Ensembles and distillation: the mean of probabilities, labels in their places, a student that learns from them."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 import torch
 
-from models import Kernels, ModelConfig, Vocabulary
+from models import Draft, Kernels, ModelConfig, ModelRegistry, Vocabulary
 from models.networks import Network, build_model
 from training.config import TrainingConfig
+from training.corpus import Corpus
 from training.dataset import Examples
-from training.distillation import TaughtBatches, TaughtRows, imagined, lessons
+from training.distillation import TaughtBatches, TaughtRows, enough, imagined, lessons
 from training.ensemble import Ensemble
+from training.errors import Interrupted
 from training.evaluation import mean_loss, name_losses
 from training.loss import surprise
+from training.origins import taught_by
+from training.run import Job, Teaching, Watch, run
 from training.trainer import Trainer
 
 CONFIG = ModelConfig(architecture="lstm", block_size=64, n_embd=6, n_hidden=10)
@@ -97,3 +104,36 @@ def test_a_student_comes_close_to_its_teachers(teachers: tuple[Ensemble, Vocabul
         pass
     assert distance(student, ensemble, unseen) < before / 4
     assert mean_loss(student, unseen) == pytest.approx(mean_loss(ensemble, unseen), abs=0.1)
+
+
+def test_a_short_list_gets_fewer_imagined_names(
+    registry: ModelRegistry, elf_draft: Draft, corpus: Corpus, kernels: Kernels
+) -> None:
+    """Lists of the size of those that ship keep 40,000, one of 250 names gets twenty a name, and the teachers that
+    the command line asks for obey.
+    """
+    assert [enough(names) for names in (29_619, 3_323, 2_000, 250)] == [40_000, 40_000, 40_000, 5_000]
+    registry.publish(elf_draft)
+    same = replace(corpus, sha256=elf_draft.data.sha256)
+    assert taught_by(["elves/wavenet"], registry, same, kernels).imagined == 20 * len(corpus.names) == 5_000
+
+
+def test_labelling_says_how_far_it_is_and_can_be_stopped(corpus: Corpus, kernels: Kernels) -> None:
+    """The count rises from nothing to all names, those of the list and the imagined ones; a stop request ends it."""
+    network = build_model(CONFIG, len(corpus.vocabulary), torch.Generator().manual_seed(1))
+    network.eval()
+    config = TrainingConfig(model=CONFIG, batch_size=16, steps=1)
+    job = Job(corpus, config, "tiny", torch.device("cpu"), Teaching(("it",), (network,), kernels, 2000))
+    told: list[tuple[str, int, int]] = []
+
+    def watch(is_stopped: Callable[[], bool]) -> Watch:
+        return Watch(
+            lambda step: None, is_stopped, lambda: 0.0, count=lambda what, done, total: told.append((what, done, total))
+        )
+
+    run(job, watch(lambda: False))
+    names = len(corpus.split.train) + 2000
+    assert told == [("labelling", done, names) for done in (0, 1024, 2048, names)]
+    with pytest.raises(Interrupted, match="before the first step"):
+        run(job, watch(lambda: len(told) >= 6))
+    assert told[-1] == ("labelling", 1024, names)

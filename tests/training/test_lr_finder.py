@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from training.config import TrainingConfig
+from training.errors import TrainingError
 from training.search.lr_finder import find_lr
 from training.search.lr_plot import range_plot
 from training.search.lr_range import BLOWN_UP, MEMORY, Point, exponential_rates, range_test, suggest
@@ -150,3 +151,13 @@ def test_mistakes_are_named(tmp_path: Path, arguments: list[str], words: str) ->
     assert result.exit_code == 2
     assert words in result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_noticed_before_the_work(tmp_path: Path, list_file: Path) -> None:
+    """Where a file is in the way of --output, one line says so and not a step is made."""
+    (tmp_path / "file").write_text("in the way")
+    given = ["--data", str(list_file), "--name", "elves", "--preset", "bigram-gradient", "--steps", "60"]
+    result = invoke(*given, "--output", str(tmp_path / "file" / "out"))
+    assert isinstance(result.exception, TrainingError)
+    assert "nothing can be written: Not a directory. Name another folder." in str(result.exception)
+    assert "step" not in result.output

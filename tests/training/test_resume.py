@@ -1,15 +1,18 @@
 """The state of a run on disk: it comes back to the bit, and is refused where it does not belong or was damaged."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from models import ModelConfig
+from models import Draft, Kernels, ModelConfig, ModelRegistry
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.errors import Interrupted, TrainingError
+from training.origins import with_origins
 from training.resume import RunState, Saved
 from training.run import Job, Outcome, Watch, run
 from training.trainer import Step, Trainer
@@ -57,6 +60,36 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path, tiny_config: Training
     with pytest.raises(TrainingError, match="another list of names"):
         RunState(tmp_path, "ef" * 32, tiny_config).load()
     assert kept.load().step == 1
+
+
+def test_a_state_with_another_origin_is_refused(tmp_path: Path, tiny_config: TrainingConfig) -> None:
+    """A run that goes on from a version, or learns from some, goes on with the same ones only; a state that was kept
+    before origins were noted has none.
+    """
+    origin = {"start": "human/lstm@1", "teachers": "human/lstm@1, human/lstm@2"}
+    RunState(tmp_path, LIST, tiny_config, origin).save(Saved(1, 0.0, {"x": torch.zeros(1)}))
+    assert RunState(tmp_path, LIST, tiny_config, dict(origin)).load().step == 1
+    for other, words in (
+        ({**origin, "start": "human/lstm@2"}, r"\(--start human/lstm@1, not human/lstm@2\)"),
+        ({}, r"\(--start human/lstm@1, not none; --teacher human/lstm@1, human/lstm@2, not none\)"),
+    ):
+        with pytest.raises(TrainingError, match=f"made with other settings {words}. Give the same again"):
+            RunState(tmp_path, LIST, tiny_config, other).load()
+    document = json.loads((tmp_path / "state.json").read_text())
+    del document["origin"]
+    (tmp_path / "state.json").write_text(json.dumps(document))
+    assert RunState(tmp_path, LIST, tiny_config).load().step == 1
+
+
+def test_the_command_keeps_the_origin_of_a_run(
+    registry: ModelRegistry, elf_draft: Draft, kernels: Kernels, corpus: Corpus, tiny_config: TrainingConfig
+) -> None:
+    """What --start and --teacher name is in the state that the command line makes."""
+    registry.publish(elf_draft)
+    job = Job(replace(corpus, sha256=elf_draft.data.sha256), tiny_config, "wavenet", torch.device("cpu"))
+    state = RunState(Path("nowhere"), LIST, tiny_config)
+    _, kept = with_origins(job, state, "elves/wavenet", ("elves/wavenet@1",), registry, kernels)
+    assert kept.origin == {"start": "elves/wavenet@1", "teachers": "elves/wavenet@1"}
 
 
 @pytest.mark.parametrize("damage", [b"{", b'{"format": 2}', b""])

@@ -1,6 +1,7 @@
 """The sweep: its ranges, its trials, its memory on disk and what it leaves, on tiny networks and lists."""
 
 import csv
+import io
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from models import ModelConfig
 from training.config import TrainingConfig, preset_names
@@ -24,7 +26,7 @@ from training.search.sweep import sweep
 from training.search.sweep_plan import read_plan, sweep_names
 from training.search.sweep_plot import sweep_plot
 from training.search.sweep_ranges import Choices, Range, parse_ranges
-from training.search.sweep_report import best_row, best_toml, ranked_rows
+from training.search.sweep_report import best_row, best_toml, ranked_rows, show_results
 from training.search.sweep_trial import Surroundings, run_trial
 from training.trainer import Trainer
 
@@ -142,10 +144,33 @@ def test_a_study_is_not_overwritten_nor_mixed(tmp_path: Path, given: list[str]) 
     assert "cannot be used" in str(invoke(*given, *out, "--resume").exception)
 
 
+def test_two_sweeps_do_not_share_a_folder(tmp_path: Path) -> None:
+    """While one sweep is at work another one in its folder is refused in one line, with --resume and without, and the
+    first one's running trial stays; when it has ended, --resume goes on.
+    """
+    with open_study(tmp_path / "other", RANGES, 1, MARKS, resume=False) as study:
+        trial = study.ask()
+        for resume in (False, True):
+            with (
+                pytest.raises(TrainingError, match=r"Another sweep is at work in .*other\. Wait until it ends"),
+                open_study(tmp_path / "other", RANGES, 1, MARKS, resume=resume),
+            ):
+                pass
+        study.tell(trial, "complete", 2.0, 1.0)
+    with open_study(tmp_path / "other", RANGES, 1, MARKS, resume=True) as study:
+        assert [row.dev_loss for row in study.rows()] == [2.0]
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, given: list[str]) -> None:
-    """Where a file is in the way, one line names the folder and the option that changes it."""
+    """Where a file is in the way, or the folder lies in a store, one line says so before anything is written there."""
     (tmp_path / "file").write_text("in the way")
-    assert "Give another --output" in str(invoke(*given, "--output", str(tmp_path / "file" / "out")).exception)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "aliases.json").write_text("{}")
+    for folder, words in (("file/out", "nothing can be written: Not a directory"), ("store/out", "lies in a store")):
+        result = invoke(*given, "--output", str(tmp_path / folder))
+        assert words in str(result.exception)
+        assert "trial" not in result.output
+        assert not (tmp_path / folder).exists()
 
 
 def test_a_diverged_trial_is_a_failed_one_and_not_the_end(tmp_path: Path, given: list[str]) -> None:
@@ -283,6 +308,24 @@ def test_the_best_is_complete_and_ranks_first() -> None:
     assert [row.number for row in ranked_rows(rows)] == [4, 3, 2, 1]
     assert best_row(rows) == rows[3]
     assert best_row(rows[:2]) is None
+
+
+def test_the_table_has_no_empty_column() -> None:
+    """At eighty columns no column is blank from head to foot: the last one has a head, or is not there at all."""
+
+    def columns_of(rows: list[Row]) -> list[str]:
+        console = Console(file=io.StringIO(), width=80, record=True)
+        show_results(console, rows, ["learning_rate", "batch_size"])
+        cells = [line for line in console.export_text().splitlines() if line.startswith(("┃", "│"))]
+        columns = zip(*(line.replace("┃", "│").split("│")[1:-1] for line in cells), strict=True)
+        words = [" ".join(cell.strip() for cell in column).strip() for column in columns]
+        assert all(words)
+        return words
+
+    values = {"learning_rate": 0.01, "batch_size": 32}
+    whole = [Row(1, "complete", {**values}, 2.0, 1.0), Row(2, "complete", {**values}, 1.5, 1.0)]
+    assert len(columns_of(whole)) == 5
+    assert columns_of([*whole, Row(3, "pruned", {**values}, 3.0, 1.0)])[-1].split() == ["note", "stopped"]
 
 
 def test_a_preset_written_is_the_preset_read() -> None:

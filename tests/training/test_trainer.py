@@ -10,11 +10,12 @@ import torch
 
 from models import ModelConfig, Vocabulary
 from models.networks import bigram_by_counting, build_model
-from training.config import TrainingConfig
+from training.config import TrainingConfig, load_config
 from training.corpus import Corpus
 from training.dataset import Examples
 from training.errors import TrainingError
 from training.evaluation import mean_loss
+from training.new_trainer import new_trainer
 from training.trainer import Trainer
 
 MakeTrainer = Callable[[TrainingConfig], Trainer]
@@ -143,3 +144,16 @@ def test_l2_pulls_the_table_to_the_even_one(make_trainer: MakeTrainer) -> None:
         list(trainer.fit())
         norms.append(float(trainer.network.state_dict()["embedding.weight"].square().mean()))
     assert norms[0] > 2 * norms[1] > 4 * norms[2]
+
+
+def test_the_preset_fast_ends_soon_on_a_short_list(corpus: Corpus) -> None:
+    """On 250 names it ends long before its steps are made, with the best weights; on a long list there are too few dev
+    losses for that ever to happen.
+    """
+    config = load_config("fast", "elves", {"n_hidden": 64})
+    trainer = new_trainer(config, corpus, torch.device("cpu"))
+    for _ in trainer.fit():
+        pass
+    assert trainer.step < config.steps / 2
+    assert trainer.step == trainer.best_step + config.patience * trainer.eval_every
+    assert config.steps / (0.8 * 30_000 / config.batch_size) < config.patience

@@ -2,17 +2,21 @@
 not be fair is refused.
 """
 
+import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from models import Draft, Kernels, ModelConfig, ModelRegistry, Vocabulary
 from models.networks import build_model
+from training.cli import main
 from training.config import TrainingConfig, load_config
 from training.corpus import Corpus
 from training.errors import TrainingError
-from training.origins import seen, start_from, taught_by
+from training.origins import seen, start_from, strangers, taught_by
 from training.run import Job, Watch, run
 from training.transfer import Start, begin
 
@@ -111,3 +115,27 @@ def test_names_that_a_start_has_seen_are_counted(corpus: Corpus) -> None:
     split = corpus.split
     start = replace(start_of("abc"), names=frozenset({*split.train[:9], *split.dev[:2], split.test[0], "nobody"}))
     assert seen(start, corpus) == 3
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "words"), [("abc", ""), ("ab", ""), ("a", "only 1 of the 4"), ("xy", "none of the 4")]
+)
+def test_a_start_of_another_alphabet_is_warned_of(corpus: Corpus, alphabet: str, words: str) -> None:
+    """A start that knows half of the list's characters is fine; less than that, or nothing at all, is one line."""
+    line = strangers(start_of(alphabet), replace(corpus, names=("abcd", "dabba")))
+    assert bool(line) == bool(words)
+    assert words in line
+    assert "\n" not in line
+
+
+def test_the_warning_goes_to_stderr(tmp_path: Path) -> None:
+    """A Cyrillic list that starts from the human names is trained, and the warning does not mix with the output."""
+    (tmp_path / "list.txt").write_text("\n".join(map("".join, itertools.product("ибанк", repeat=3))), "utf-8")
+    given = ["--data", str(tmp_path / "list.txt"), "--name", "cities", "--preset", "wavenet", "--steps", "2"]
+    result = CliRunner().invoke(
+        main, ["train", *given, "--start", "human/wavenet", "--dry-run", "--store", str(tmp_path / "store")]
+    )
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("Warning: human/wavenet@")
+    assert "knows none of the 5 characters of this list" in result.stderr
+    assert "Warning" not in result.stdout

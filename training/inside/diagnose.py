@@ -21,11 +21,21 @@ from training.dataset import Examples
 from training.device import choose_device
 from training.errors import TrainingError
 from training.inside import pictures
-from training.inside.diagnostics import SPOILT, Course, Snapshot, first_batch, follow, snapshot, spoil
+from training.inside.diagnostics import (
+    SPOILT,
+    SURE,
+    Course,
+    Snapshot,
+    first_batch,
+    follow,
+    is_normalised,
+    snapshot,
+    spoil,
+)
 from training.inside.explanations import EXPLANATIONS
 from training.options import kernels_option, store_option
 from training.origins import find
-from training.output import write_output
+from training.output import prepare_output, write_output
 from training.places import open_registry
 from training.progress import progress_on
 from training.published import network_of, split_of
@@ -33,7 +43,7 @@ from training.run import Outcome
 from training.trainer import Step, Trainer
 
 STEPS = 200
-GOOD, BAD = "a good start", f"a bad start: weights x {SPOILT:g}, no BatchNorm"
+GOOD = "a good start"
 Show = Callable[[Step], None]
 
 
@@ -84,10 +94,11 @@ def diagnose(patient: Patient, steps: int, show: Show) -> dict[str, bytes]:
     batch = first_batch(train, config.batch_size, config.seed)
     if learned is not None:
         shots[f"{patient.name}, trained"] = snapshot(learned, batch)
-    for title in (GOOD, BAD):
+    for is_bad in (False, True):
         generator = torch.Generator().manual_seed(config.seed)
         network = build_model(config.model, len(corpus.vocabulary), generator)
-        if title == BAD:
+        title = bad_title(network) if is_bad else GOOD
+        if is_bad:
             spoil(network)
         shots[title] = snapshot(network, batch)
         courses[title] = follow(Trainer(network, config, train, dev, generator), show)
@@ -95,6 +106,12 @@ def diagnose(patient: Patient, steps: int, show: Show) -> dict[str, bytes]:
         learned = learned or network
     files = drawn(shots, courses, learned or network, corpus.vocabulary.itos)
     return {**files, "README.md": _page(patient, steps, shots, courses, files).encode()}
+
+
+def bad_title(network: Network) -> str:
+    """Return what a bad start of the fresh `network` is made of."""
+    title = f"a bad start: weights x {SPOILT:g}, the last x {SPOILT * SURE:g}"
+    return f"{title}, no BatchNorm" if is_normalised(network) else title
 
 
 def inside(outcome: Outcome, steps: int, show: Show) -> dict[str, bytes]:
@@ -150,13 +167,17 @@ def _page(
     lines = [f"# {patient.name}, seen from inside", ""]
     lines.append(
         f"One batch of {patient.config.batch_size} names, and two runs of {steps} steps: one from a good start, one "
-        f"from a bad one, whose weights are {SPOILT:g} times too large and whose BatchNorm does nothing, as it would "
-        "hide the damage."
+        f"from a bad one, whose weights are {SPOILT:g} times too large, those of the last matrix {SPOILT * SURE:g} "
+        "times. A BatchNorm, where there is one, does nothing there, as it would hide the damage."
     )
-    lines += ["", "| | first loss | dev loss after the run | most saturated layer |", "| --- | --- | --- | --- |"]
+    lines += [
+        "",
+        "| | loss of the batch | dev loss after the run | most saturated layer |",
+        "| --- | --- | --- | --- |",
+    ]
     for title, shot in shots.items():
-        worst = max(shot.activations, key=lambda a: a.share, default=None)
-        told = f"{worst.name}, {worst.share:.0%}" if worst else ""
+        share, worst = max(((a.share, a.name) for a in shot.activations if a.share is not None), default=(0.0, ""))
+        told = f"{worst}, {share:.0%}" if worst else ""
         course = courses.get(title)
         end = f"{course.dev[-1][1]:.4f}" if course and course.dev else ""
         lines.append(f"| {title} | {shot.loss:.4f} | {end} | {told} |")
@@ -182,6 +203,7 @@ def command(reference: str, output: Path, dataset: str, steps: int, store: Path,
     console, registry = Console(), open_registry(store, prepare(kernels))
     refuse_stores(output, registry)
     patient = patient_of(reference, dataset, registry)
+    prepare_output(output)
     choose_device("cpu")
     with progress_on(console, time.monotonic) as progress:
         files = diagnose(patient, steps, progress.show)

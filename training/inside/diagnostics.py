@@ -30,13 +30,14 @@ SURE = 10.0
 @dataclass(frozen=True)
 class Spread:
     """The distribution of one tensor's numbers. `counts` (BINS,) as a density over `edges` (BINS + 1,); `share`: how
-    many are saturated (activations), or the spread of the gradient over that of the weights (weights).
+    many are saturated (activations), or the spread of the gradient over that of the weights (weights), None where
+    neither means anything.
     """
 
     name: str
     mean: float
     std: float
-    share: float
+    share: float | None
     edges: Sequence[float]
     counts: Sequence[float]
 
@@ -81,7 +82,7 @@ def snapshot(network: Network, rows: Rows) -> Snapshot:
     return Snapshot(
         loss=float(loss.detach()),
         activations=[spread(name, x, saturation(name, x)) for name, x in seen.items()],
-        gradients=[spread(name, g, 0.0) for name, g in zip(seen, of_outputs, strict=True) if g is not None],
+        gradients=[spread(name, g, None) for name, g in zip(seen, of_outputs, strict=True) if g is not None],
         weights=[
             spread(name, g, float(g.std() / matrices[name].detach().std()))
             for name, g in zip(matrices, of_weights, strict=True)
@@ -98,9 +99,13 @@ def named_matrices(network: Network) -> dict[str, Tensor]:
     return {name: array for name, array in found.items() if array.dim() > 1}
 
 
-def saturation(name: str, x: Tensor) -> float:
-    """Return the share of outputs where the layer's slope is nearly gone."""
+def saturation(name: str, x: Tensor) -> float | None:
+    """Return the share of outputs where the layer's slope is nearly gone; None for an lstm's, which are products: its
+    gates, a sigmoid and a tanh, tell.
+    """
     kind = name.rpartition(".")[2]
+    if kind.startswith("lstm"):
+        return None
     x = x.detach()
     if kind.startswith("sigmoid"):
         return float(((2 * x - 1).abs() > SATURATED).float().mean())
@@ -108,7 +113,7 @@ def saturation(name: str, x: Tensor) -> float:
     return float(((x == 0) if is_relu else (x.abs() > SATURATED)).float().mean())
 
 
-def spread(name: str, x: Tensor, share: float) -> Spread:
+def spread(name: str, x: Tensor, share: float | None) -> Spread:
     """Return the distribution of a tensor's numbers: all of them within four standard deviations, or from -1 to 1."""
     values = x.detach().flatten().double()
     mean, std = float(values.mean()), float(values.std())
@@ -154,6 +159,11 @@ class Unnormalised(Layer):
 
     def arrays(self) -> dict[str, Tensor]:
         return self.norm.arrays()
+
+
+def is_normalised(network: Network) -> bool:
+    """Whether the network has a BatchNorm, which a bad start does without."""
+    return any(isinstance(layer, BatchNorm1d | GatedStack) for layer in network.layers.layers.values())
 
 
 def spoil(network: Network) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from training.history import smoothed
 from training.inside.diagnostics import Course, Snapshot, Spread, plane
-from training.plots import DEV, FAINT, INK, TRAIN
+from training.plots import DEV, FAINT, INK, TICKS, TRAIN
 
 VOWELS = frozenset("aeiouyáàâäãåéèêëíìîïóòôöõøúùûüæœ")
 # Colours that stay apart for most kinds of colour blindness (Paul Tol's bright and muted schemes, and two greys).
@@ -25,17 +25,14 @@ COLOURS = (
 PANEL, LINE = 3.5, 0.15
 # A relu may go far out; what matters happens near 0.
 WIDEST = 3.0
+# Times the highest and the lowest loss shown, on a logarithmic axis, and times the end of a bad run.
+ROOM, ABOVE = 1.08, 1.3
 Draw = Callable[[Axes], None]
 
 
 def activations(snapshots: Mapping[str, Snapshot]) -> bytes:
     """Return histograms of each bent layer's outputs, one panel a snapshot."""
-    panels = {
-        f"{title}\nloss {s.loss:.2f}": _histograms(
-            s.activations, lambda a: f"{a.name}: std {a.std:.2f}, saturated {a.share:.0%}"
-        )
-        for title, s in snapshots.items()
-    }
+    panels = {f"{title}\nloss {s.loss:.2f}": _histograms(s.activations, _saturated) for title, s in snapshots.items()}
     return _panels("What comes out of each layer", panels, "output", "density")
 
 
@@ -73,23 +70,50 @@ def updates(courses: Mapping[str, Course]) -> bytes:
 
 
 def losses(courses: Mapping[str, Course]) -> bytes:
-    """Return the losses of both runs on the same scale."""
-    highest = max(max(smoothed(course.losses)[1]) for course in courses.values())
+    """Return the losses of both runs, the good one first, on the same logarithmic scale: the good run's. Where the bad
+    one lies above it, words say where it begins.
+    """
+    low, top = loss_limits(list(courses.values()))
 
     def lines(course: Course) -> Draw:
         def draw(axes: Axes) -> None:
-            axes.plot(*smoothed(course.losses), color=TRAIN, linewidth=1.3, label="train")
+            steps, means = smoothed(course.losses)
+            axes.plot(steps, means, color=TRAIN, linewidth=1.3, label="train")
             if course.dev:
                 axes.plot(*zip(*course.dev, strict=True), "o-", color=DEV, markersize=3, linewidth=1, label="dev")
                 step, loss = course.dev[-1]
                 axes.annotate(
                     f"{loss:.2f}", (step, loss), (-4, 8), textcoords="offset points", ha="right", color=DEV, fontsize=9
                 )
-            axes.set_ylim(1.5, highest * 1.03)
+            if means[0] > top:
+                _tell_beginning(axes, steps, means, top)
+            axes.set_yscale("log")
+            axes.set_ylim(low, top)
+            shown = [tick for tick in TICKS if low <= tick <= top]
+            axes.set_yticks(shown, [f"{tick:g}" for tick in shown])
+            axes.set_yticks([], minor=True)
 
         return draw
 
     return _panels("The loss", {t: lines(c) for t, c in courses.items()}, "step", "nats per character")
+
+
+def loss_limits(courses: Sequence[Course]) -> tuple[float, float]:
+    """Return the lowest and the highest loss to show: all of the first run, and at least the end of every other one."""
+    first, *others = ([smoothed(course.losses)[1], [loss for _, loss in course.dev]] for course in courses)
+    ends = [losses[-1] for run in others for losses in run if losses]
+    lowest = min(min(losses) for run in (first, *others) for losses in run if losses)
+    return lowest / ROOM, max(*(max(losses) * ROOM for losses in first if losses), *(end * ABOVE for end in ends))
+
+
+def _tell_beginning(axes: Axes, steps: Sequence[float], losses: Sequence[float], top: float) -> None:
+    """Write beside the place where the losses come down into the picture, on its emptier side, where they began."""
+    enters = next((step for step, loss in zip(steps, losses, strict=True) if loss <= top), steps[-1])
+    share = enters / steps[-1]
+    x, side = (share - 0.03, "right") if share > 0.3 else (share + 0.12, "left")
+    axes.text(
+        x, 0.95, f"begins at {losses[0]:.1f}", transform=axes.transAxes, ha=side, va="top", color=TRAIN, fontsize=9
+    )
 
 
 def embedding(weight: Tensor, symbols: Sequence[str]) -> bytes:
@@ -106,6 +130,11 @@ def embedding(weight: Tensor, symbols: Sequence[str]) -> bytes:
     axes.margins(0.08)
     _dress(axes)
     return _png(figure)
+
+
+def _saturated(one: Spread) -> str:
+    told = f"{one.name}: std {one.std:.2f}"
+    return told if one.share is None else f"{told}, saturated {one.share:.0%}"
 
 
 def _histograms(spreads: Sequence[Spread], label: Callable[[Spread], str], *, is_steep: bool = False) -> Draw:

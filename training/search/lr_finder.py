@@ -19,7 +19,7 @@ from training.interruption import stop_requests
 from training.list_options import dataset_name, list_options, read_corpus
 from training.new_trainer import new_trainer
 from training.options import processor_options
-from training.output import csv_bytes, write_output
+from training.output import csv_bytes, prepare_output, write_output
 from training.progress import progress_on
 from training.search.lr_plot import range_plot
 from training.search.lr_range import MIN_POINTS, Point, Suggestion, exponential_rates, range_test, suggest
@@ -58,6 +58,7 @@ def find_lr(
     if config.method == "counting":
         raise TrainingError(f"The preset {preset} counts and has no learning rate; name one that learns by gradient.")
     corpus = read_corpus(called, data, config.split_seed)
+    prepare_output(output)
     console = Console()
     points = _measure(console, new_trainer(config, corpus, choose_device(device, threads)), low, high, steps)
     suggestion = _read(points)

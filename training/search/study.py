@@ -17,6 +17,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from training.errors import TrainingError
+from training.folder_lock import alone_in
+from training.output import prepare_output
 from training.search.sweep_ranges import Choices, Range, Ranges, Value, is_whole
 
 FILE = "study.db"
@@ -80,25 +82,30 @@ def open_study(folder: Path, ranges: Ranges, seed: int, marks: dict[str, str], r
     """Give the study in `folder`, a new one or, with `resume`, the one that lies there, and close it in the end.
 
     `marks`: what makes a sweep the same one, by what a person calls it. Raises `TrainingError` where a study lies there
-    and is not wanted, or is wanted and not there, or is of another sweep.
+    and is not wanted, or is wanted and not there, or is of another sweep, or where another sweep is at work.
     """
     path = folder / FILE
-    if path.exists() and not resume:
-        raise TrainingError(
-            f"A sweep lies in {folder} already; --resume goes on with it. For a new one give another --output."
-        )
     if not path.exists() and resume:
         raise TrainingError(f"No sweep lies in {folder}; leave out --resume to start one.")
+    prepare_output(folder)
+    # Two sweeps would take each other's running trial for one that a crash broke off.
+    with alone_in(folder, "sweep"):
+        if path.exists() and not resume:
+            raise TrainingError(
+                f"A sweep lies in {folder} already; --resume goes on with it. For a new one give another --output."
+            )
+        with _opened(path) as storage:
+            yield Study(_load(storage, marks, folder), ranges, seed)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[optuna.storages.RDBStorage]:
     # What a trial brings is said by whoever runs it.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"{folder} cannot be written: {error.strerror}. Give another --output.") from error
-    try:
         storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
         try:
-            yield Study(_load(storage, marks, folder), ranges, seed)
+            yield storage
         finally:
             storage.remove_session()
             storage.engine.dispose()

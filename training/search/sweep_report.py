@@ -31,12 +31,14 @@ def show_results(console: Console, rows: Sequence[Row], fields: Sequence[str]) -
     table = Table(title="trials, best first (dev loss in nats per character)", title_justify="left")
     for head in ("trial", *(field.replace("_", "_\n") for field in fields), "dev loss", "seconds"):
         table.add_column(head, justify="right")
-    table.add_column("")
+    notes = [WORDS[row.verdict] for row in ranked_rows(rows)]
+    if any(notes):
+        table.add_column("note")
     best = best_row(rows)
-    for row in ranked_rows(rows):
+    for row, note in zip(ranked_rows(rows), notes, strict=True):
         loss = "" if row.dev_loss is None else f"{row.dev_loss:.4f}"
         cells = [str(row.number), *(short(row.values[field]) for field in fields), loss, f"{row.seconds:.1f}"]
-        table.add_row(*cells, WORDS[row.verdict], style="bold" if row is best else "")
+        table.add_row(*cells, *([note] if any(notes) else []), style="bold" if row is best else "")
     console.print(table)
 
 

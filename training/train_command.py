@@ -1,0 +1,163 @@
+"""`python -m training train` and `release`: options in, a run that is watched, a version out. What a run is, is told
+in `run`.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from models import prepare
+from training.config import TrainingConfig, load_config
+from training.device import choose_device
+from training.draft import finish
+from training.inside.diagnose import STEPS, inside
+from training.interruption import stop_requests
+from training.list_options import dataset_name, list_options, read_corpus
+from training.options import hyperparameter_options, kernels_option, processor_options, store_option
+from training.origins import seen, strangers, with_origins
+from training.places import open_registry, run_folder
+from training.progress import progress_on
+from training.publish import publish
+from training.release import Hall, release_all
+from training.report import show_losses, show_names, show_publication
+from training.resume import RunState
+from training.run import Job, Outcome, Watch, run
+
+
+@click.command()
+@list_options
+@click.option("--preset", default="wavenet", show_default=True, help="Hyperparameters: a name, or a file.toml.")
+@click.option("--start", metavar="REFERENCE", help="A version to go on from, as human/lstm: for a short list.")
+@click.option("--teacher", "teachers", metavar="REFERENCE", multiple=True, help="A version to learn from; repeatable.")
+@click.option("--diagnostics", is_flag=True, help="Publish pictures of what goes on inside as well; takes a while.")
+@click.option("--dry-run", is_flag=True, help="Train and show, publish nothing.")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted run.")
+@click.option("--runs", type=click.Path(path_type=Path), envvar="NAMEWAVE_RUNS", help="Folder of interrupted runs.")
+@processor_options
+@store_option
+@kernels_option
+@hyperparameter_options
+def train(
+    dataset: str | None,
+    data: Path | None,
+    name: str | None,
+    store: Path,
+    kernels: Path | None,
+    dry_run: bool,
+    diagnostics: bool,
+    start: str | None,
+    teachers: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Train on a list of names and publish a version.
+
+    Hyperparameters are a preset's, changed by options.
+    """
+    console = Console()
+    called = dataset_name(dataset, data, name)
+    job, state, resume = _prepare(called, data, store, **options)
+    ready = prepare(kernels)
+    if start is not None or teachers:
+        job, state = with_origins(job, state, start, teachers, open_registry(store, ready), ready)
+    _announce(console, job, state, resume)
+    outcome = _run(job, console, state, resume)
+    seen_inside = _look_inside(outcome, console) if diagnostics else None
+    finished = finish(outcome, ready, pictures=seen_inside)
+    show_losses(console, outcome.losses)
+    show_names(console, finished.inventions[-1].names, "New names at temperature 1:")
+    if dry_run:
+        state.remove()
+        console.print("A dry run: nothing was published.")
+        return
+    show_publication(console, publish(finished.draft, store, ready, state))
+
+
+def _prepare(
+    called: str,
+    data: Path | None,
+    store: Path,
+    preset: str,
+    device: str,
+    threads: int,
+    runs: Path | None,
+    resume: bool,
+    **hyperparameters: object,
+) -> tuple[Job, RunState, bool]:
+    """Return the job, where its state lies, and whether to go on from there."""
+    chosen = {field: value for field, value in hyperparameters.items() if value is not None}
+    config = load_config(preset, called, chosen)
+    corpus = read_corpus(called, data, config.split_seed)
+    job = Job(corpus, config, Path(preset).stem, choose_device(device, threads))
+    return job, RunState(run_folder(runs, store, called, job.preset), corpus.sha256, config), resume
+
+
+def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None:
+    lines = [f"{job.corpus.dataset}: {job.corpus.summary}", f"preset {job.preset}: {_shape(job.config)}"]
+    if job.start is not None:
+        lines.append(f"goes on from {job.start.name}")
+        if known := seen(job.start, job.corpus):
+            lines.append(f"Note: it has seen {known:,} of the dev and test names; their losses will flatter.")
+        if warning := strangers(job.start, job.corpus):
+            click.echo(warning, err=True)
+    if job.teaching is not None:
+        lines.append(f"taught by {', '.join(job.teaching.names)}")
+    left = state.step()
+    if left is not None and not resume:
+        lines.append(
+            f"An interrupted run (step {left:,}) lies in {state.folder}; starting anew. --resume goes on with it."
+        )
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
+
+
+def _shape(config: TrainingConfig) -> str:
+    model = config.model
+    if model.architecture == "bigram":
+        return f"bigram by {config.method}"
+    return f"{model.architecture}, block_size {model.block_size}, n_embd {model.n_embd}, n_hidden {model.n_hidden}"
+
+
+def _run(job: Job, console: Console, state: RunState | None = None, resume: bool = False) -> Outcome:
+    with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
+        watch = Watch(
+            show=progress.show,
+            is_stopped=is_stopped,
+            clock=time.monotonic,
+            state=state,
+            resume=resume,
+            say=lambda line: console.print(Text(line)),
+            count=progress.count,
+        )
+        return run(job, watch)
+
+
+def _look_inside(outcome: Outcome, console: Console) -> dict[str, bytes]:
+    console.print("Two short runs for the pictures:")
+    with progress_on(console, time.monotonic) as progress:
+        return inside(outcome, STEPS, progress.show)
+
+
+@click.command()
+@processor_options
+@store_option
+@kernels_option
+def release(device: str, threads: int, store: Path, kernels: Path | None) -> None:
+    """Train and publish everything that ships.
+
+    The project itself does so with --store models/artifacts.
+    """
+    console, ready = Console(), prepare(kernels)
+    registry = open_registry(store, ready)
+    release_all(
+        registry,
+        Hall(
+            lambda job: _run(job, console),
+            lambda line: console.print(Text(line), soft_wrap=True),
+            choose_device(device, threads),
+            ready,
+        ),
+    )

@@ -1,0 +1,79 @@
+"""`python -m training evaluate`, `sample` and `list`: a look at what was published. Nothing is written."""
+
+import secrets
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from models import SamplingOptions, Version, prepare
+from models.inference.sampler import MAX_SEED
+from models.spelling import capitalize
+from training.device import choose_device
+from training.options import kernels_option, processor_options, store_option
+from training.origins import find
+from training.places import open_registry
+from training.published import published_losses
+from training.report import show_losses, show_versions
+
+
+def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:
+    return find(reference, open_registry(store, prepare(kernels)))
+
+
+@click.command()
+@click.argument("reference")
+@processor_options
+@store_option
+@kernels_option
+def evaluate(reference: str, device: str, threads: int, store: Path, kernels: Path | None) -> None:
+    """Compute the losses of a published version anew.
+
+    REFERENCE is human, human/wavenet or human/wavenet@2.
+    """
+    version = _resolve(reference, store, kernels)
+    console = Console()
+    console.print(version.reference)
+    show_losses(console, published_losses(version, choose_device(device, threads)), version.manifest.metrics)
+
+
+@click.command()
+@click.argument("reference")
+@click.option("--count", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="How many names.")
+@click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 safer, above 1 wilder.")
+@click.option("--prefix", default="", help="What each name starts with.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Same seed, same names (default: a random one).")
+@click.option("--novel", is_flag=True, help="Only names that are not in the list.")
+@store_option
+@kernels_option
+def sample(
+    reference: str,
+    count: int,
+    temperature: float,
+    prefix: str,
+    seed: int | None,
+    novel: bool,
+    store: Path,
+    kernels: Path | None,
+) -> None:
+    """Print names of a published version, one a line.
+
+    REFERENCE is human, human/wavenet or human/wavenet@2.
+    """
+    version = _resolve(reference, store, kernels)
+    seed = secrets.randbelow(MAX_SEED + 1) if seed is None else seed
+    options = SamplingOptions(temperature=temperature, prefix=prefix)
+    batch = version.generator.generate(count, seed=seed, options=options, novel=novel)
+    click.echo(f"{version.reference}, seed {seed}", err=True)
+    for name in batch.names:
+        click.echo(capitalize(name))
+    if not batch.complete:
+        click.echo(f"Only {len(batch.names)} of {count} names were found in {batch.attempts:,} attempts.", err=True)
+
+
+@click.command("list")
+@store_option
+@kernels_option
+def list_versions(store: Path, kernels: Path | None) -> None:
+    """List every published version with its aliases and its dev loss."""
+    show_versions(Console(), open_registry(store, prepare(kernels)))
