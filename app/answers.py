@@ -29,7 +29,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
             JSON: {
                 "example": {
                     "dataset": "human",
-                    "model": "human/lstm@2",
+                    "model": "human/lstm@4",
                     "seed": 1,
                     "offset": 0,
                     "next_offset": 2,

@@ -9,8 +9,9 @@ from models import Batch, OptionError, SamplingOptions, Score, Version
 from models.inference import MAX_SEED, PrefixMemory
 from models.spelling import capitalize
 
-# So few names, from so few candidates, are drawn in the time it takes to wake a thread.
-FEW_NAMES, FEW_CANDIDATES = 32, 64
+# What is drawn in about a millisecond where nothing is remembered: at most so many candidates, and at most so many
+# multiply-adds for one new node each. That is not worth waking a thread.
+FEWEST, MOST, MULTIPLY_ADDS = 16, 256, 2**23
 
 
 def seeded(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
@@ -22,12 +23,18 @@ def draw_if_quick(
     request: GenerateQuery, version: Version, most_attempts: int, memory: PrefixMemory
 ) -> GenerateAnswer | None:
     """Return what `draw` would, or None where that might take longer than a few milliseconds."""
-    most = budget(request, most_attempts)
-    if request.count > FEW_NAMES:
+    most, few = budget(request, most_attempts), few_candidates(version)
+    # Half of them may be refused.
+    if 2 * request.count > few:
         return None
-    short = request.model_copy(update={"max_attempts": min(most, FEW_CANDIDATES)})
+    short = request.model_copy(update={"max_attempts": min(most, few)})
     answer = draw(short, version, most_attempts, memory)
-    return answer if answer.complete or most <= FEW_CANDIDATES else None
+    return answer if answer.complete or most <= few else None
+
+
+def few_candidates(version: Version) -> int:
+    """Return how many candidates of this version are drawn in about a millisecond at worst."""
+    return max(FEWEST, min(MOST, MULTIPLY_ADDS // max(1, version.generator.plan.multiply_adds)))
 
 
 def draw(

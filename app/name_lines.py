@@ -4,7 +4,7 @@ threads.
 
 from pydantic import BaseModel
 
-from app.drawing import FEW_NAMES, budget, detail
+from app.drawing import budget, detail, few_candidates
 from app.limits import check
 from app.negotiation import CSV, NDJSON, TEXT
 from app.schemas import GenerateQuery
@@ -62,8 +62,8 @@ class NameLines:
 
     @property
     def quick(self) -> bool:
-        """Whether the first piece takes no longer than what `draw_if_quick` does."""
-        return self.request.count <= FEW_NAMES
+        """Whether the next piece takes no longer than what `draw_if_quick` does."""
+        return self.stream.attempts + self.stream.size <= few_candidates(self.version)
 
     def piece(self) -> bytes:
         """Return some milliseconds' worth of lines, which may be none; `finished` tells that they were the last."""

@@ -45,7 +45,7 @@ class NameResponse(Response):
 
     async def _send(self, send: Send) -> None:
         # The first piece before the first header: an error in it can still be told.
-        piece = self.lines.piece() if self.lines.quick else await self._piece()
+        piece = await self._piece()
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         while not self.lines.finished:
@@ -59,6 +59,8 @@ class NameResponse(Response):
             structlog.get_logger().warning("stream fell short", names=stream.names, attempts=stream.attempts)
 
     async def _piece(self) -> bytes:
+        if self.lines.quick:
+            return self.lines.piece()
         return await anyio.to_thread.run_sync(self.lines.piece, limiter=self.threads)
 
 

@@ -19,7 +19,7 @@ MEDIA_TYPES = {
 
 Dataset = Annotated[str, Path(max_length=100, description="A name from /datasets", examples=["human"])]
 Architecture = Annotated[str, Path(max_length=100, description="A kind of model, from /models", examples=["wavenet"])]
-Number = Annotated[str, Path(max_length=100, description="Version or alias", examples=["1"])]
+Number = Annotated[str, Path(max_length=100, description="Version or alias", examples=["latest"])]
 File = Annotated[str, Path(max_length=100, description="A file that the version lists", examples=["card.md"])]
 
 

@@ -68,10 +68,15 @@ class NameStream:
         """How many candidates each constraint refused so far."""
         return self._sieve.refused
 
+    @property
+    def size(self) -> int:
+        """How many candidates the next piece draws."""
+        wanted = self.count - self.names
+        return min(self._pace.size, self._budget - self.attempts, enough(wanted, self.names, self.attempts))
+
     def piece(self, write: Writer[Lines], memory: PrefixMemory | None = None) -> Lines:
         """Draw some milliseconds' worth of candidates, and return what `write` makes of those that pass."""
-        wanted = self.count - self.names
-        n = min(self._pace.size, self._budget - self.attempts, enough(wanted, self.names, self.attempts))
+        wanted, n = self.count - self.names, self.size
         with self._pace.measured(n):
             codes, lengths = self.generator.draw(
                 self._prefix, self._options, self._longest, self.seed, self.next_offset, n, memory

@@ -148,7 +148,7 @@ DAMAGE = {
         (folder / "manifest.json").read_text().replace('"golden": [\n    "', '"golden": [\n    "x')
     ),
     "another sampling number": lambda folder: (folder / "manifest.json").write_text(
-        (folder / "manifest.json").read_text().replace('"sampling": 1', '"sampling": 99')
+        (folder / "manifest.json").read_text().replace('"sampling": 2', '"sampling": 99')
     ),
 }
 

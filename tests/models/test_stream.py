@@ -104,8 +104,9 @@ def test_pieces_keep_to_their_time() -> None:
 
 
 def test_rare_names_are_looked_for_in_large_pieces() -> None:
-    """A little more than what is wanted is drawn at first, and the more of it the fewer passed so far."""
-    assert enough(20, 0, 0) == 33
-    assert enough(20, 500, 500) == 33
-    assert enough(20, 0, 33) == 33 * 33
-    assert enough(10, 10, 1000) == 100 * 20
+    """No more than what is wanted is drawn at first, and then the more of it the fewer passed so far."""
+    assert enough(20, 0, 0) == 20
+    assert enough(20, 500, 500) == 20
+    assert enough(20, 500, 501) == 40
+    assert enough(20, 0, 33) == 20 * 33
+    assert enough(10, 10, 1000) == 10 * 100
