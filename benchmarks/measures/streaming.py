@@ -73,12 +73,12 @@ def _read(port: int, count: int) -> int:
                     f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n{content}"
                 ).encode()
             )
-            return _count_lines(connection)
+            return count_lines(connection)
     finally:
         os.sched_setaffinity(0, allowed)
 
 
-def _count_lines(connection: socket.socket) -> int:
+def count_lines(connection: socket.socket) -> int:
     """Return the lines of the body. What frames a chunk ends in CR LF, a name in LF alone, so that nothing needs to be
     taken apart.
     """
