@@ -7,6 +7,7 @@ here rows are chosen, kept and shown.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -130,6 +131,8 @@ def main(times: int, seconds: float, rows: str, resume: bool, others: Path | Non
     asked = [] if rows == "none" else rows.split(",")
     if odd := sorted({*asked} - {*GROUPS, *RIVALS}):
         raise click.UsageError(f"--rows has {', '.join(odd)}; allowed: {', '.join((*GROUPS, *RIVALS))}, none.")
+    if asked and not {rounds.SERVER_CORE, rounds.LOAD_CORE} <= os.sched_getaffinity(0):
+        raise click.ClickException("Cores 0 and 1 are needed, one of them for the load. Kept rows: --rows none.")
     run = Run(console(), times, seconds, resume, others, environment)
     rivals = [rival for rival in RIVALS.values() if "http" in asked or rival.row in asked]
     _over_http(run, rivals)
