@@ -8,6 +8,7 @@ here rows are chosen, kept and shown.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -133,6 +134,8 @@ def main(times: int, seconds: float, rows: str, resume: bool, others: Path | Non
         raise click.UsageError(f"--rows has {', '.join(odd)}; allowed: {', '.join((*GROUPS, *RIVALS))}, none.")
     if asked and not {rounds.SERVER_CORE, rounds.LOAD_CORE} <= os.sched_getaffinity(0):
         raise click.ClickException("Cores 0 and 1 are needed, one of them for the load. Kept rows: --rows none.")
+    # As Ctrl-C does: a kind end of this command ends the servers, too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     run = Run(console(), times, seconds, resume, others, environment)
     rivals = [rival for rival in RIVALS.values() if "http" in asked or rival.row in asked]
     _over_http(run, rivals)
