@@ -88,7 +88,7 @@ def commit() -> str:
     try:
         head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True)
         changed = subprocess.run(
-            ["git", "diff", "--quiet", "HEAD", "--", "models", "training", "benchmarks/*.py"], cwd=root
+            ["git", "diff", "--quiet", "HEAD", "--", "app", "models", "training", "benchmarks/*.py"], cwd=root
         )
     except OSError:
         return "unknown"

@@ -1,0 +1,1 @@
+"""What `benchmarks.serving` measures, one file a question. The servers measured are next door."""

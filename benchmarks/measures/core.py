@@ -1,0 +1,135 @@
+"""The second table's figures, in a process of its own: how fast one core draws names from one version, and how fast it
+could multiply and add. No HTTP.
+
+    python -m benchmarks.measures.core human/wavenet@1 --seconds 2      (prints one line of JSON)
+"""
+
+import inspect
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+import numba
+import numpy as np
+
+from models import Batch, ModelRegistry, NameGenerator, inference, prepare
+from models.config import ModelConfig
+
+# One call draws so many: enough that the call itself costs nothing.
+CALL = 4096
+MEMORY_MIB = 64
+# A chain of products and sums on each of LANES numbers: short enough that many run at once, long enough that loading
+# and storing are nothing beside it.
+LANES, DEPTH = 1024, 16
+
+
+def prefix_memory() -> Callable[[], Any] | None:
+    """Return what makes an empty memory of prefixes, or None where the service has none."""
+    make = getattr(inference, "PrefixMemory", None)
+    return (lambda: make(MEMORY_MIB)) if make else None
+
+
+def draw(generator: NameGenerator, count: int, offset: int, memory: Any) -> Batch:
+    """Draw `count` names from candidate `offset` of seed 1 on, repeats let through. The only call of a generator."""
+    options: dict[str, Any] = {"memory": memory} if "memory" in inspect.signature(generator.generate).parameters else {}
+    return generator.generate(count, seed=1, offset=offset, unique=False, **options)
+
+
+def rate(generator: NameGenerator, memory: Any, offset: int, seconds: float) -> tuple[float, int]:
+    """Return names a second of processor time, drawn for `seconds` from `offset` on, and where that ended."""
+    began, names = time.process_time(), 0
+    while (spent := time.process_time() - began) < seconds or not names:
+        batch = draw(generator, CALL, offset, memory)
+        names, offset = names + len(batch.names), batch.next_offset
+    return names / spent, offset
+
+
+def products(config: ModelConfig, vocab_size: int) -> int:
+    """Return the multiply-adds of one position, with first layers as tables of characters and nothing kept between
+    names but what the position's own name has computed.
+    """
+    C, H, V, depth = config.n_embd, config.n_hidden, vocab_size, len(config.fans)
+    if config.architecture == "bigram":
+        return 0
+    if config.architecture == "lstm":
+        return H * 4 * H + (config.n_layers - 1) * 2 * H * 4 * H + H * V
+    if config.architecture == "gated_wavenet":
+        return depth * 2 * C * 2 * H + (depth - 1) * H * C + depth * H * H + H * H + H * V
+    return sum(fan * H * H for fan in config.fans[1:]) + H * V
+
+
+def _chains(a: Any, b: Any, x: Any, times: int) -> None:
+    for _ in range(times):
+        for k in range(LANES):
+            value = x[k]
+            for _ in range(DEPTH):
+                value = value * a[k] + b[k]
+            x[k] = value
+
+
+def peak(seconds: float = 0.5) -> float:
+    """Return the float32 multiply-adds a second of this core, each rounded twice (no fused operations, no fastmath).
+
+    LANES x DEPTH products and sums, vectorised over the lanes; what one chain waits for, the next ones fill.
+    """
+    chains = numba.njit("void(float32[::1], float32[::1], float32[::1], int64)", nogil=True)(_chains)
+    a, b = np.full(LANES, 0.5, np.float32), np.full(LANES, 1.0, np.float32)
+    x = np.arange(LANES, dtype=np.float32)
+    best, times, stop = 0.0, 2000, time.perf_counter() + seconds
+    while time.perf_counter() < stop:
+        began = time.perf_counter()
+        chains(a, b, x, times)
+        best = max(best, LANES * DEPTH * times / (time.perf_counter() - began))
+    return best
+
+
+def measure(reference: str, seconds: float) -> dict[str, float | int | str]:
+    """Return one version's figures; None of a memory of prefixes where there is none."""
+    version = ModelRegistry.open(prepare()).resolve(None, reference)
+    generator = version.generator
+    began = time.perf_counter()
+    draw(generator, 20, 0, None)
+    first = time.perf_counter() - began
+    off, _ = rate(generator, None, 0, seconds)
+    sample = draw(generator, 20_000, 0, None).names
+    positions = sum(map(len, sample)) / len(sample)  # the first position is the same for all
+    found: dict[str, float | int | str] = {
+        "off": round(off),
+        "first_ms": round(first * 1e3, 3),
+        "call_20_us": round(_call_of_20(generator) * 1e6, 1),
+        "products": round(products(version.manifest.config, generator.vocab_size) * positions),
+        "parameters": version.manifest.parameters,
+    }
+    make = prefix_memory()
+    if make is not None:
+        memory = make()
+        cold, offset = rate(generator, memory, 0, 0.0)
+        _, offset = rate(generator, memory, offset, 2 * seconds)
+        warm, _ = rate(generator, memory, offset, seconds)
+        found |= {"cold": round(cold), "warm": round(warm)}
+    return found
+
+
+def _call_of_20(generator: NameGenerator) -> float:
+    """Return the processor seconds of a call for 20 names, without a memory."""
+    times, began = 100, time.process_time()
+    for i in range(times):
+        draw(generator, 20, 1000 * i, None)
+    return (time.process_time() - began) / times
+
+
+@click.command()
+@click.argument("reference", required=False)
+@click.option("--seconds", default=2.0, show_default=True)
+def main(reference: str | None, seconds: float) -> None:
+    """Print the figures of REFERENCE as JSON, or without one those of the core itself."""
+    if reference is None:
+        click.echo(json.dumps({"peak": peak()}))
+    else:
+        click.echo(json.dumps(measure(reference, seconds)))
+
+
+if __name__ == "__main__":
+    main()

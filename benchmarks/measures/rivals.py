@@ -1,0 +1,71 @@
+"""Which servers are measured over HTTP, side by side: how each is started and asked. What they do is in
+`benchmarks.servers`.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PLAIN = '{"dataset":"human","model":"wavenet","count":COUNT,"seed":%d}'
+DEFAULT = '{"count":COUNT,"seed":%d}'
+LISTED = '{"requests":[{"count":COUNT,"seed":%d}]}'
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A row of the first table. `needs`: a package of requirements/benchmarks.txt; `fixed`: the names never change."""
+
+    row: str
+    title: str
+    command: str
+    body: str = PLAIN
+    needs: str = ""
+    fixed: bool = False
+
+    def arguments(self, python: str, port: int) -> list[str]:
+        """Return the command line for `port`."""
+        return [python, "-m", *self.command.split(), "--port", str(port)]
+
+    def asked(self, count: int) -> str:
+        """Return the body of a request for `count` names; %d stands for the seed."""
+        return self.body.replace("COUNT", str(count))
+
+
+RIVALS = {
+    rival.row: rival
+    for rival in (
+        Rival("floor", "floor: FastAPI, constant names", "benchmarks.servers.floor", fixed=True),
+        Rival("same-app", "this service, constant names", "benchmarks.servers.same_app serve", fixed=True),
+        Rival("namewave", "this service, human/wavenet", "app serve"),
+        Rival("namewave-default", "this service, the default model", "app serve", DEFAULT),
+        Rival("lecture", "the lectures' loop in FastAPI", "benchmarks.servers.lecture"),
+        Rival("batched", "batched torch in FastAPI", "benchmarks.servers.batched"),
+        Rival("litserve", "batched torch in LitServe", "benchmarks.servers.with_litserve", needs="litserve"),
+        Rival(
+            "bentoml",
+            "batched torch in BentoML",
+            "bentoml serve benchmarks.servers.with_bentoml:NamesService --host 127.0.0.1",
+            LISTED,
+            needs="bentoml",
+        ),
+    )
+}
+# Nothing of ours is told to BentoML's makers, and its files stay in the temporary folder.
+QUIET = {"BENTOML_DO_NOT_TRACK": "1"}
+
+
+def interpreter(rival: Rival, others: Path | None) -> str:
+    """Return the Python that runs `rival`: `others` where it needs packages that are not ours."""
+    return str(others) if rival.needs and others else sys.executable
+
+
+def lacks(rival: Rival, python: str) -> str | None:
+    """Return why `rival` cannot run with `python`, or None."""
+    if not rival.needs:
+        return None
+    try:
+        found = subprocess.run([python, "-c", f"import {rival.needs}"], capture_output=True, check=False)
+    except OSError as error:
+        return f"{python} cannot be run: {error.strerror}"
+    return f"{rival.needs} is not installed (requirements/benchmarks.txt)" if found.returncode else None

@@ -1,0 +1,124 @@
+"""The first table's figures: every server in turn, round after round, loaded with requests for 1, 20 and 1,000 names.
+No tables here.
+"""
+
+import json
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measures import wrk
+from benchmarks.measures.processes import NotMeasuredError, Process, ask, free_port, started, wait_until
+from benchmarks.measures.rivals import QUIET, Rival, interpreter, lacks
+
+COUNTS = (1, 20, 1000)
+SERVER_CORE, LOAD_CORE = 0, 1
+PATH = "/generate"
+# Servers that take long for an answer are loaded longer than asked: until so many answers, or so many times as long.
+# Those that take longer than SLOW seconds have nothing to warm up, and would first have to end what that began.
+ENOUGH, LONGEST, SLOW = 4 * wrk.CONNECTIONS, 5, 0.1
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One server, one round, one count; `busy` is the share of its core that the server used."""
+
+    load: wrk.Load
+    busy: float
+
+
+def measure(
+    rival: Rival, others: Path | None, seconds: float, first_seed: int, counts: Sequence[int] = COUNTS
+) -> dict[int, Taken]:
+    """Start `rival`, load it for each of `counts`, end it. Raises `NotMeasuredError` with the reason."""
+    python = interpreter(rival, others)
+    if reason := wrk.missing() or lacks(rival, python):
+        raise NotMeasuredError(reason)
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = Path(name), free_port()
+        environment = {**QUIET, "BENTOML_HOME": str(folder / "bentoml")}
+        with started(rival.arguments(python, port), port, folder, [SERVER_CORE], environment) as process:
+            wait_until(process, PATH, rival.asked(1).replace("%d", "1").encode())
+            return {count: _one(rival, process, folder, count, seconds, first_seed) for count in counts}
+
+
+def _one(rival: Rival, process: Process, folder: Path, count: int, seconds: float, first_seed: int) -> Taken:
+    each = check(rival, process, count)
+    if each < SLOW:
+        warm = wrk.write_script(folder, rival.asked(count), first_seed + 500_000_000)
+        wrk.run(process.address, warm, max(seconds / 4, 1), [LOAD_CORE])
+        # What the warm-up left unanswered is still worked on: an answer now says that this is over.
+        check(rival, process, count)
+    script = wrk.write_script(folder, rival.asked(count), first_seed)
+    seconds = max(seconds, min(ENOUGH * each, LONGEST * seconds))
+    before, clock = process.cpu_seconds(), time.perf_counter()
+    load = wrk.run(process.address, script, seconds, [LOAD_CORE])
+    return Taken(load, (process.cpu_seconds() - before) / (time.perf_counter() - clock))
+
+
+def check(rival: Rival, process: Process, count: int) -> float:
+    """See that the answers hold `count` names, the same for two seeds or not, as they should; return the last one's
+    seconds.
+    """
+    found, began = [], 0.0
+    for seed in ("7", "8"):
+        began = time.perf_counter()
+        status, content = ask(process.address + PATH, rival.asked(count).replace("%d", seed).encode())
+        names = re.findall(r'"names": ?(\[[^\]]*\])', content.decode())
+        if status != 200 or len(names) != 1 or len(json.loads(names[0])) != count:
+            raise NotMeasuredError(f"asked for {count} names it answered {status}: {content[:120]!r}")
+        found.append(names[0])
+    if (found[0] == found[1]) != rival.fixed:
+        raise NotMeasuredError("its names should change with the seed" if not rival.fixed else "its names change")
+    return time.perf_counter() - began
+
+
+def all_rounds(
+    rivals: Sequence[Rival],
+    others: Path | None,
+    times: int,
+    seconds: float,
+    say: Say,
+    done: Callable[[Rival, Mapping[int, Sequence[Taken]] | str], None],
+) -> None:
+    """Measure all `rivals` in turn, `times` over; after each, `done` is told all of its rounds, or why there are
+    none.
+    """
+    taken: dict[str, dict[int, list[Taken]]] = {rival.row: {count: [] for count in COUNTS} for rival in rivals}
+    failed: set[str] = set()
+    for number in range(1, times + 1):
+        for rival in rivals:
+            if rival.row in failed:
+                continue
+            say(f"round {number} of {times}: {rival.title}")
+            try:
+                one = measure(rival, others, seconds, number * 1_000_000_000)
+            except NotMeasuredError as error:
+                failed.add(rival.row)
+                done(rival, str(error))
+                continue
+            for count, figure in one.items():
+                taken[rival.row][count].append(figure)
+            done(rival, taken[rival.row])
+
+
+def notes(taken: Mapping[int, Sequence[Taken]]) -> dict[str, float | int | str]:
+    """Return the medians of all rounds, by figure and count, with all errors."""
+    found: dict[str, float | int | str] = {"rounds": min(map(len, taken.values()))}
+    for count, figures in taken.items():
+        loads = [figure.load for figure in figures]
+        requests = statistics.median(load.requests for load in loads)
+        found |= {
+            f"requests_{count}": round(requests, 2),
+            f"names_{count}": round(requests * count),
+            f"p50_{count}": round(statistics.median(load.p50 for load in loads), 3),
+            f"p99_{count}": round(statistics.median(load.p99 for load in loads), 3),
+            f"errors_{count}": sum(load.errors for load in loads),
+            f"busy_{count}": round(statistics.median(figure.busy for figure in figures), 2),
+        }
+    return found

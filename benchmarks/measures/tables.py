@@ -1,0 +1,185 @@
+"""How kept rows are shown: the tables, and the goals beside what was reached. Nothing is measured here."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measures.rivals import RIVALS
+from benchmarks.measures.rounds import COUNTS
+from benchmarks.results import Result
+
+Notes = Mapping[str, float | int | str]
+Rows = Mapping[str, Result]
+MISSING = "missing"
+
+
+def show(screen: Console, rows: Rows) -> None:
+    """Print all tables, from the rows by name."""
+    for table in (over_http(rows), in_process(rows), footprint(rows), goals(rows)):
+        screen.print(table)
+    for result in list(rows.values())[:1]:
+        screen.print(f"{result.machine.processor}, {result.machine.cores} cores, Python {result.machine.python}")
+
+
+def number(row: Result | None, key: str) -> float | None:
+    """Return a figure of a row, or None where it was not measured."""
+    value = row.notes.get(key) if row is not None else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def over_http(rows: Rows) -> Table:
+    """Return the first table: a line for each server and count."""
+    table = Table("server", title="over HTTP, server on one core, wrk on the other, 16 connections (medians)")
+    table.title_justify = "left"
+    for head in (
+        "count",
+        "requests/s",
+        "names/s",
+        "p50, ms",
+        "p99, ms",
+        "core used",
+        "requests/core s",
+        "errors",
+        "commit",
+    ):
+        table.add_column(head, justify="right")
+    for rival in RIVALS.values():
+        result = rows.get(f"http-{rival.row}")
+        if result is None or MISSING in result.notes:
+            table.add_row(rival.title, "", f"not measured: {_reason(result)}")
+            continue
+        for count in COUNTS:
+            figures = [number(result, f"{key}_{count}") for key in ("requests", "names", "p50", "p99", "busy")]
+            errors = result.notes[f"errors_{count}"]
+            # Where other programs took a part of the core, what the server did in the rest still tells something.
+            alone = figures[0] / figures[4] if figures[0] is not None and figures[4] else None
+            told = str(errors) if errors == 0 else f"[bold red]{errors}: not valid[/]"
+            cells = [_figure(figures[0]), _figure(figures[1]), *map(_figure, figures[2:]), _figure(alone)]
+            table.add_row(rival.title if count == COUNTS[0] else "", f"{count:,}", *cells, told, result.commit)
+        table.add_section()
+    return table
+
+
+def in_process(rows: Rows) -> Table:
+    """Return the second table: a line for each shipped model."""
+    best = number(rows.get("core"), "peak")
+    told = "not measured" if best is None else f"{best / 1e9:.1f} G/s"
+    title = f"in-process, one core (float32 multiply-adds of this core, not fused: {told})"
+    table = Table("model", title=title, title_justify="left")
+    heads = (
+        "parameters",
+        "off, names/s",
+        "cold",
+        "warm",
+        "first call, ms",
+        "20 names, us",
+        "multiply-adds a name",
+        "share",
+    )
+    for head in heads:
+        table.add_column(head, justify="right")
+    for name, result in rows.items():
+        if not name.startswith("model-"):
+            continue
+        if MISSING in result.notes:
+            table.add_row(str(result.notes["model"]), "", f"not measured: {_reason(result)}")
+            continue
+        keys = ("off", "cold", "warm", "first_ms", "call_20_us", "products")
+        cells = [_figure(number(result, key)) for key in keys]
+        part = share(result, best)
+        cells.append("" if not part else f"{part:.2f}")
+        table.add_row(str(result.notes["model"]), f"{result.parameters:,}", *cells)
+    return table
+
+
+def share(result: Result, best: float | None) -> float | None:
+    """Return which part of the core's multiply-adds the kernel reaches without a memory; None for a table of counts."""
+    names, products = number(result, "off"), number(result, "products")
+    return names * products / best if names and products and best else None
+
+
+def footprint(rows: Rows) -> Table:
+    """Return the third table: start, memory, size, streams, workers."""
+    table = Table("what", title="start, memory, size, streams, workers", title_justify="left")
+    table.add_column("figure", justify="right")
+    for row, key, title in (
+        ("start", "ready_s", "start to ready, s (compiled code cached)"),
+        ("start", "resident_mib", "resident when ready, MiB"),
+        ("start", "used_mib", "resident after requests to every version, MiB"),
+        ("size", "installed_mib", "site-packages of serving, MiB"),
+        ("size", "source_mib", "app and models with all versions, MiB"),
+        ("stream", "names", "stream of 1,000,000 names, names/s"),
+        ("stream", "growth_mib", "its growth of resident memory, MiB"),
+        ("workers", "one", "one worker, requests/s for 20 names"),
+        ("workers", "two", "two workers and wrk on two cores, as counted"),
+        ("workers", "load_share", "wrk's share of the two cores"),
+        ("workers", "two_corrected", "two workers, wrk's share subtracted"),
+    ):
+        result = rows.get(row)
+        value = number(result, key)
+        if value is None:
+            written = result.notes.get(key.removesuffix("_mib")) if result is not None else None
+            table.add_row(title, str(written or f"not measured: {_reason(result)}"))
+        else:
+            table.add_row(title, _figure(value))
+    return table
+
+
+def goals(rows: Rows) -> Table:
+    """Return what was wanted beside what was reached."""
+    table = Table("what", title="goals", title_justify="left")
+    for head in ("goal", "reached", ""):
+        table.add_column(head, justify="right")
+    for title, goal, reached in _goals(rows):
+        most = title.startswith("at most")
+        mark = "" if reached is None else "yes" if (reached <= goal if most else reached >= goal) else "no"
+        told = "not measured" if reached is None else f"{reached:,.2f}" if reached < 1000 else f"{reached:,.0f}"
+        table.add_row(title, f"{goal:,g}", told, mark)
+    return table
+
+
+def _goals(rows: Rows) -> list[tuple[str, float, float | None]]:
+    best = number(rows.get("core"), "peak")
+    found: list[tuple[str, float, float | None]] = [
+        ("20 names: requests/s against the same app, constant names", 0.7, _ratio(rows, "same-app")),
+        ("20 names: requests/s against bare FastAPI", 0.5, _ratio(rows, "floor")),
+        *(
+            (f"20 names: times the requests/s of {RIVALS[row].title}", 25, _ratio(rows, row))
+            for row in ("batched", "litserve", "bentoml")
+        ),
+    ]
+    for name, result in rows.items():
+        if name.startswith("model-human-wavenet"):
+            found.append((f"{result.notes['model']}: names/s a core, warm", 400_000, number(result, "warm")))
+            found.append((f"{result.notes['model']}: names/s a core, memory off", 100_000, number(result, "off")))
+        elif name.startswith("model-") and number(result, "products") != 0:
+            found.append((f"{result.notes['model']}: share of multiply-adds", 0.5, share(result, best)))
+    one, two = (number(rows.get("workers"), key) for key in ("one", "two_corrected"))
+    return [
+        *found,
+        ("stream of 1,000,000: names/s", 250_000, number(rows.get("stream"), "names")),
+        ("at most: growth of memory meanwhile, MiB", 100, number(rows.get("stream"), "growth_mib")),
+        ("at most: start to ready, s", 1.5, number(rows.get("start"), "ready_s")),
+        ("at most: resident with all shipped models, MiB", 250, number(rows.get("start"), "used_mib")),
+        ("two workers: times one, wrk's share subtracted", 1.8, two / one if one and two else None),
+    ]
+
+
+def _ratio(rows: Rows, other: str) -> float | None:
+    """Return this service's requests for 20 names against another's; None where either had errors."""
+    mine, theirs = rows.get("http-namewave"), rows.get(f"http-{other}")
+    if number(mine, "errors_20") != 0 or number(theirs, "errors_20") != 0:
+        return None
+    ours, beside = number(mine, "requests_20"), number(theirs, "requests_20")
+    return ours / beside if ours and beside else None
+
+
+def _reason(result: Result | None) -> str:
+    return "no row" if result is None else str(result.notes.get(MISSING, "not there yet"))
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "not there yet"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.1f}" if value >= 100 else f"{value:,.2f}"

@@ -1,0 +1,157 @@
+"""How fast names are served, side by side on one machine: over HTTP, in-process, from start to ready.
+
+    python -m benchmarks.serving [--rounds 3] [--seconds 4] [--rows http,models,...] [--resume] [--others PYTHON]
+
+Each server runs on core 0, the load generator wrk on core 1. What is measured, and how, is in `benchmarks.measures`;
+here rows are chosen, kept and shown.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks.measures import footprint, rounds, streaming, workers
+from benchmarks.measures.processes import NotMeasuredError
+from benchmarks.measures.rivals import RIVALS, Rival
+from benchmarks.measures.tables import MISSING, show
+from benchmarks.results import Result, commit, console, here, keep, kept, now, path_of
+from models.registry import SHIPPED
+from models.store import Store
+
+BENCHMARK, SEED, CORE = "serving", 1, 0
+GROUPS = ("http", "models", "start", "size", "stream", "workers")
+Notes = dict[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was asked for on the command line."""
+
+    screen: Console
+    times: int
+    seconds: float
+    resume: bool
+    others: Path | None
+    environment: Path | None
+
+    def wants(self, row: str) -> bool:
+        """Tell whether `row` is to be made: without --resume always, else where there are no figures yet."""
+        path = path_of(BENCHMARK, row, SEED)
+        return not (self.resume and path.is_file() and MISSING not in path.read_text("utf-8"))
+
+    def keep(self, row: str, notes: Notes, began: float) -> None:
+        """Write a row down, with the time it took."""
+        keep(
+            Result(
+                benchmark=BENCHMARK,
+                row=row,
+                seed=SEED,
+                parameters=int(notes.pop("parameters", 0)),
+                seconds=round(time.perf_counter() - began, 2),
+                notes=notes,
+                commit=commit(),
+                machine=here(),
+                measured=now(),
+            )
+        )
+
+    def make(self, row: str, title: str, measure: Callable[[], Notes]) -> None:
+        """Measure one row and keep it, or the reason why it has no figures."""
+        if not self.wants(row):
+            return
+        began = time.perf_counter()
+        self.screen.print(f"{title} ...", style="dim")
+        try:
+            notes = measure()
+        except NotMeasuredError as error:
+            notes = {MISSING: str(error)}
+        self.keep(row, notes, began)
+
+
+def _over_http(run: Run, rivals: Sequence[Rival]) -> None:
+    wanted = [rival for rival in rivals if run.wants(f"http-{rival.row}")]
+    began = time.perf_counter()
+
+    def done(rival: Rival, taken: Mapping[int, Sequence[rounds.Taken]] | str) -> None:
+        notes: Notes = {MISSING: taken} if isinstance(taken, str) else rounds.notes(taken)
+        run.keep(f"http-{rival.row}", {**notes, "each_s": run.seconds}, began)
+
+    rounds.all_rounds(
+        wanted, run.others, run.times, run.seconds, lambda text: run.screen.print(text, style="dim"), done
+    )
+
+
+def _models(run: Run) -> None:
+    def core() -> Notes:
+        # With the code of the kernels' level and with the host's own: the better of the two is what the core can.
+        return max((_alone([], level) for level in ("x86-64-v3", "")), key=lambda notes: float(notes["peak"]))
+
+    run.make("core", "multiply-adds of this core", core)
+    for key in sorted(Store(SHIPPED).present()):
+        arguments = [key.reference, "--seconds", str(run.seconds)]
+        row = "model-" + key.reference.replace("/", "-").replace("@", "-")
+        run.make(row, key.reference, lambda a=arguments: {**_alone(a), "model": a[0]})  # type: ignore[misc]
+
+
+def _alone(arguments: Sequence[str], level: str | None = None) -> Notes:
+    """Return what `measures.core` finds in a process of its own on one core."""
+    command = ["taskset", "-c", str(CORE), "env", "OMP_NUM_THREADS=1"]
+    command += [] if level is None else [f"NUMBA_CPU_NAME={level}"]
+    done = subprocess.run(
+        [*command, sys.executable, "-m", "benchmarks.measures.core", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise NotMeasuredError((done.stderr.strip().splitlines() or ["no reason told"])[-1][:200])
+    notes: Notes = json.loads(done.stdout)
+    return notes
+
+
+@click.command()
+@click.option("--rounds", "times", default=3, show_default=True, help="How often each server has its turn.")
+@click.option("--seconds", default=4.0, show_default=True, help="How long each measurement loads or draws.")
+@click.option(
+    "--rows", default=",".join(GROUPS), show_default=True, help=f"Groups, servers ({', '.join(RIVALS)}), none."
+)
+@click.option("--resume", is_flag=True, help="Keep the rows that were measured before.")
+@click.option("--others", type=click.Path(path_type=Path), help="Python that has requirements/benchmarks.txt.")
+@click.option("--environment", type=click.Path(exists=True, path_type=Path), help="Environment of serve.txt to weigh.")
+def main(times: int, seconds: float, rows: str, resume: bool, others: Path | None, environment: Path | None) -> None:
+    """Measure on this machine, keep the rows, and print all that were kept."""
+    asked = [] if rows == "none" else rows.split(",")
+    if odd := sorted({*asked} - {*GROUPS, *RIVALS}):
+        raise click.UsageError(f"--rows has {', '.join(odd)}; allowed: {', '.join((*GROUPS, *RIVALS))}, none.")
+    if asked and not {rounds.SERVER_CORE, rounds.LOAD_CORE} <= os.sched_getaffinity(0):
+        raise click.ClickException("Cores 0 and 1 are needed, one of them for the load. Kept rows: --rows none.")
+    # As Ctrl-C does: a kind end of this command ends the servers, too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    run = Run(console(), times, seconds, resume, others, environment)
+    rivals = [rival for rival in RIVALS.values() if "http" in asked or rival.row in asked]
+    _over_http(run, rivals)
+    if "models" in asked:
+        _models(run)
+    single: dict[str, tuple[str, Callable[[], Notes]]] = {
+        "start": ("start to ready", lambda: footprint.start(times)),
+        "size": ("sizes", lambda: footprint.sizes(environment)),
+        "stream": ("a stream of a million names", streaming.measure),
+        "workers": ("two workers against one", lambda: workers.measure(times, seconds)),
+    }
+    for row, (title, measure) in single.items():
+        if row in asked:
+            run.make(row, title, measure)
+    show(run.screen, {result.row: result for result in kept(BENCHMARK)})
+
+
+if __name__ == "__main__":
+    main()
