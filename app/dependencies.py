@@ -35,8 +35,8 @@ class State(TypedDict):
 Lifespan = AsyncIterator[State]
 
 
-def service(request: Request) -> Service:
-    """Return the running service."""
+async def service(request: Request) -> Service:
+    """Return the running service. (FastAPI would call it in a thread if it were no coroutine.)"""
     running: Service = request.state.service
     return running
 

@@ -27,6 +27,12 @@ def capitalize(name: str) -> str:
     A word starts after anything that is no letter, digit or mark; after an apostrophe only where one letter stands
     before it, so that "ka'ani" keeps its small a. A letter without a one-letter capital (ß) stays as it is.
     """
+    # Nearly all names are one word of letters, or such words between blanks or hyphens: these take no closer look.
+    if name.isalpha():
+        return _title(name[0]) + name[1:]
+    for between in (" ", "-"):
+        if between in name:
+            return between.join([capitalize(word) for word in name.split(between)])
     return "".join(_title(c) if _starts_word(name, i) else c for i, c in enumerate(name))
 
 

@@ -71,3 +71,24 @@ def test_capitals_change_nothing_else(name: str) -> None:
     capital = capitalize(name)
     assert len(capital) == len(name)
     assert all(c == t or c.title() == t for c, t in zip(name, capital, strict=True))
+
+
+def plainly_capitalized(name: str) -> str:
+    """The rule, looked at one character at a time."""
+
+    def is_break(i: int) -> bool:
+        return i < 0 or unicodedata.category(name[i])[0] not in "LNM"
+
+    def starts(i: int) -> bool:
+        if i > 0 and name[i - 1] in "'’":
+            return i > 1 and name[i - 2].isalpha() and is_break(i - 3)
+        return is_break(i - 1)
+
+    titles = [c.title() if starts(i) and len(c.title()) == 1 else c for i, c in enumerate(name)]
+    return "".join(titles)
+
+
+@given(st.text() | st.text(alphabet="abß '’-.7\u0301ǆ"))
+def test_the_quick_way_to_capitals_is_the_plain_one(name: str) -> None:
+    """Looking at words of letters as a whole gives what looking at each character gives."""
+    assert capitalize(name) == plainly_capitalized(name)
