@@ -35,13 +35,18 @@ class State(TypedDict):
 Lifespan = AsyncIterator[State]
 
 
-async def service(request: Request) -> Service:
-    """Return the running service. (FastAPI would call it in a thread if it were no coroutine.)"""
+def service(request: Request) -> Service:
+    """Return the running service."""
     running: Service = request.state.service
     return running
 
 
-async def accepts_json(request: Request) -> None:
+async def _service(request: Request) -> Service:
+    # A coroutine: FastAPI would call anything else in a thread.
+    return service(request)
+
+
+def accepts_json(request: Request) -> None:
     """Refuse a client that wants no JSON (RFC 9110, section 12.5.1): other types are not built yet."""
     header = request.headers.get("accept", "*/*")
     if not any(_is_json(part) for part in header.split(",")):
@@ -54,4 +59,4 @@ def _is_json(part: str) -> bool:
     return media in ("application/json", "application/*", "*/*") and not refused
 
 
-Running = Annotated[Service, Depends(service)]
+Running = Annotated[Service, Depends(_service)]
