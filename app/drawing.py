@@ -7,7 +7,7 @@ from collections.abc import Callable
 from app.schemas import CharacterDetail, GenerateAnswer, GenerateQuery, NameDetail
 from models import Batch, OptionError, SamplingOptions, Score, Version
 from models.inference import MAX_SEED
-from models.spelling import capitalize
+from models.spelling import capitalize, capitalize_all
 
 # So few names, from so few candidates, are drawn in the time it takes to wake a thread.
 FEW_NAMES, FEW_CANDIDATES = 32, 64
@@ -70,7 +70,7 @@ def _budget(request: GenerateQuery, most: int) -> int:
 def _names(request: GenerateQuery, version: Version, batch: Batch) -> list[str] | list[NameDetail]:
     if request.details:
         return [_detail(score, request.case) for score in version.generator.score(batch.names)]
-    return [capitalize(name) for name in batch.names] if request.case == "title" else batch.names
+    return capitalize_all(batch.names) if request.case == "title" else batch.names
 
 
 def _detail(score: Score, case: str) -> NameDetail:

@@ -35,6 +35,7 @@ UNKNOWN_FIELD, QUERY = "(unknown field)", "(query)"
 # What the other files refuse with, so that status codes are told here alone.
 UNREADABLE, UNSUPPORTED = HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 NOT_ACCEPTABLE, NOT_FOUND, UNAVAILABLE = HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE
+HEAD_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 # The nearest class in an error's ancestry decides.
 STATUS: dict[type[ModelError], HTTPStatus] = {
@@ -50,6 +51,7 @@ DETAILS = {
     HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; see the Allow header.",
     HTTPStatus.NOT_ACCEPTABLE: "Only application/json can be had here.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request's body is too large; see /info for the limit.",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request's address and headers are too large, or too many.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON, with the header Content-Type: application/json.",
     HTTPStatus.BAD_REQUEST: "The request cannot be read: the body is no JSON, repeats a key, or nests too deeply.",
     HTTPStatus.SERVICE_UNAVAILABLE: "This model cannot be served at the moment; /health/ready says more.",

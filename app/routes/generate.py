@@ -66,4 +66,4 @@ async def _answer(request: GenerateQuery, connection: Request) -> Response:
     if answer is None:
         answer = await anyio.to_thread.run_sync(draw, request, version, most, limiter=running.threads)
     # Made here, the answer is not validated and copied once more.
-    return Response(answer.__pydantic_serializer__.to_json(answer), media_type="application/json")
+    return Response(answer.model_dump_json(), media_type="application/json")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.spelling import capitalize, fold, normalize
+from models.spelling import capitalize, capitalize_all, fold, normalize
 
 # Where lower case and composition meet: letters that decompose in lower case, sigmas, marks of several classes, blanks.
 TRICKY = "İIıiJΣσςΆάᾼᾳῼ\u0345ÅÅKﬁßẞǅǆ \u2000\u00a0'’aE\u0300\u0301\u0307\u0323\u0327\u0342각\u1100\u1161\u11a8"
@@ -88,7 +88,10 @@ def plainly_capitalized(name: str) -> str:
     return "".join(titles)
 
 
-@given(st.text() | st.text(alphabet="abß '’-.7\u0301ǆ"))
-def test_the_quick_way_to_capitals_is_the_plain_one(name: str) -> None:
-    """Looking at words of letters as a whole gives what looking at each character gives."""
-    assert capitalize(name) == plainly_capitalized(name)
+NAME = st.text() | st.text(alphabet="abß '’-.7\n\u0301ǆA")
+
+
+@given(st.lists(NAME) | st.lists(st.text(alphabet="ab -.\n")))
+def test_lists_get_the_capitals_of_their_names(names: list[str]) -> None:
+    """A list as a whole gives what looking at each character of each name gives."""
+    assert capitalize_all(names) == [capitalize(name) for name in names] == list(map(plainly_capitalized, names))
