@@ -70,7 +70,9 @@ def serve(host: str | None, port: int | None) -> None:
     shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address
     click.echo(f"Namewave on http://{shown}:{number} (documentation: http://{shown}:{number}/docs)", err=True)
     click.echo(f"Try: curl 'http://{shown}:{number}/generate?dataset=animal&count=5'", err=True)
-    config = uvicorn.Config(create_app(settings), http=HttpProtocol, access_log=False, log_level="warning", lifespan="on")
+    config = uvicorn.Config(
+        create_app(settings), http=HttpProtocol, access_log=False, log_level="warning", lifespan="on"
+    )
     server = uvicorn.Server(config)
     # uvicorn raises the signal that stopped it once more, after the last answer: then this ends the process, as asked.
     for wish in (signal.SIGTERM, signal.SIGINT):

@@ -5,6 +5,8 @@ What is refused here never reaches the application: it is answered with a proble
 
 from http import HTTPStatus
 
+import httptools
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import HEAD_TOO_LARGE, UNREADABLE, problem
@@ -14,6 +16,8 @@ MAX_HEAD_BYTES, MAX_HEADERS = 16_384, 100
 # Two of these in one request mean different things to different servers (RFC 9112, sections 3.2 and 6.3).
 ONCE = (b"host", b"content-length", b"transfer-encoding")
 VERSIONS = ("1.0", "1.1")
+# What a client says that would rather talk HTTP/2 or WebSocket.
+SWITCHING = (b"connection", b"upgrade", b"http2-settings")
 
 
 class _Refused(Exception):
@@ -24,22 +28,30 @@ class HttpProtocol(HttpToolsProtocol):
     """One connection. `unread` counts the bytes since the parser last told of something."""
 
     unread = head_bytes = header_count = 0
-    in_head = True
+    in_body = refused = False
     refusal: HTTPStatus = UNREADABLE
 
     def data_received(self, data: bytes) -> None:
         """Parse what came. The parser keeps a header to itself until it ends, so its beginning is counted here."""
+        if self.refused:
+            return
+        self._unset_keepalive_if_required()
         self.unread += len(data)
-        super().data_received(data)
-        if self.unread > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.refusal = HEAD_TOO_LARGE
-            self.send_400_response("")
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay_with_http(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._end()
+        else:
+            if self.unread > MAX_HEAD_BYTES:
+                self.refusal = HEAD_TOO_LARGE
+                self._end()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
         self.head_bytes = self.header_count = 0
-        self.in_head = True
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the address."""
@@ -52,17 +64,17 @@ class HttpProtocol(HttpToolsProtocol):
         self.header_count += 1
         if self.header_count > MAX_HEADERS:
             self._refuse(HEAD_TOO_LARGE)
-        if self.in_head:
+        if not self.in_body:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Let the application have the request, where its headers mean the same to everyone."""
-        self.unread, self.in_head = 0, False
-        names = [name for name, _ in self.headers]
-        hosts, version = names.count(b"host"), self.parser.get_http_version()
-        if version not in VERSIONS or (version == "1.1" and not hosts) or any(names.count(name) > 1 for name in ONCE):
+        self.unread = 0
+        if not self._is_plain():
             self._refuse(UNREADABLE)
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+            self.in_body = True
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
@@ -71,26 +83,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self.unread = 0
-        super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer what cannot be read, and close. (uvicorn calls this for every error of the parser.)
-
-        Nothing is said while an earlier request waits for its answer: the client would take this for it.
-        """
-        if not self._owes_an_answer():
-            answer = problem(self.refusal, "" if self.refusal is HEAD_TOO_LARGE else "This is no HTTP/1.1 request.")
-            headers = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
-            lines = [name + b": " + value + b"\r\n" for name, value in headers]
-            self.transport.write(b"".join([STATUS_LINE[self.refusal], *lines, b"\r\n", bytes(answer.body)]))
-        self.transport.close()
-
-    def _owes_an_answer(self) -> bool:
-        cycle = self.cycle
-        if cycle is None or cycle.response_complete:
-            return False
-        return bool(self.pipeline) or cycle.response_started or not cycle.more_body
+        self.unread, self.in_body = 0, False
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def _count(self, size: int) -> None:
         self.head_bytes += size
@@ -100,3 +95,50 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus) -> None:
         self.refusal = status
         raise _Refused
+
+    def _is_plain(self) -> bool:
+        version, names = self.parser.get_http_version(), [name for name, _ in self.headers]
+        if version not in VERSIONS or any(names.count(name) > 1 for name in ONCE):
+            return False
+        if b"transfer-encoding" in names:
+            value = self.headers[names.index(b"transfer-encoding")][1]
+            return version == "1.1" and b"host" in names and value.lower() == b"chunked"
+        return version == "1.0" or b"host" in names
+
+    def _end(self) -> None:
+        """Read no more of this connection, tell why where that cannot be taken for another answer, and close."""
+        self.refused = True
+        owing = self.cycle is not None and not self.cycle.response_complete
+        if owing and not self.in_body:
+            # What came before is answered first, and then uvicorn closes.
+            self.cycle.keep_alive = False
+            return
+        untold = owing and not self.cycle.response_started and not self.pipeline
+        if untold or not self.in_body:
+            self._tell()
+        self.transport.close()
+
+    def _tell(self) -> None:
+        self.logger.warning("A request was refused: %d.", self.refusal)
+        answer = problem(self.refusal, "" if self.refusal is HEAD_TOO_LARGE else "This is no HTTP/1.1 request.")
+        headers = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
+        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        self.transport.write(b"".join([STATUS_LINE[self.refusal], *lines, b"\r\n", bytes(answer.body)]))
+
+    def _stay_with_http(self, rest: bytes) -> None:
+        """Answer a request that asks for another protocol as if it did not, and close.
+
+        httptools stops before the body of such a request, and would take that for the next one; h11 reads on. (Java's
+        client asks for HTTP/2 with every first request.)
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._end()
+            return
+        self.connections.discard(self)
+        kept = [(name, value) for name, value in self.headers if name not in SWITCHING]
+        lines = [name + b": " + value + b"\r\n" for name, value in [*kept, (b"connection", b"close")]]
+        first = self.parser.get_method() + b" " + self.url + f" HTTP/{self.parser.get_http_version()}\r\n".encode()
+        plain = H11Protocol(self.config, self.server_state, self.app_state)
+        plain.connection_made(self.transport)
+        self.transport.set_protocol(plain)
+        plain.data_received(b"".join([first, *lines, b"\r\n", rest]))
