@@ -11,7 +11,7 @@ from app.logs import line
     "value", ["a\nb", "a\r\x1b[31m", "\u2028\x85", "\ud800", "é\udfff", 1.5, True, None, [1], {"a": 1}]
 )
 def test_a_line_stays_one_line_of_ascii(value: object) -> None:
-    """Whatever a value holds, half a surrogate pair included, the event is one line of ASCII that reads back as it was."""
+    """Whatever a value holds, half a surrogate pair too, the event is one line of ASCII that reads back as it was."""
     text = line({"event": "x", "value": value}, repr)
     assert text.isascii()
     assert len(text.splitlines()) == 1
