@@ -27,7 +27,7 @@ class StrictRequest(Request):
             raise HTTPException(UNREADABLE)
         try:
             # JSON travels as UTF-8 (RFC 8259, section 8.1); json.loads would take other encodings of bytes.
-            return json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_refuse)
+            return STRICT_JSON.decode(body.decode())
         except (ValueError, RecursionError):
             raise HTTPException(UNREADABLE) from None
 
@@ -43,6 +43,9 @@ def _refuse(constant: str) -> None:
     raise ValueError("this is no JSON number")
 
 
+STRICT_JSON = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse)
+
+
 class StrictRoute(APIRoute):
     """A route that reads its requests strictly."""
 
@@ -51,15 +54,16 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            names = Counter(key for key, _ in request.query_params.multi_items())
+            strictly = StrictRequest(request.scope, request.receive)
+            names = Counter(name for name, _ in strictly.query_params.multi_items())
             if request.method == "POST":
-                _check_content_type(request)
+                _check_content_type(strictly)
                 if names:
                     return invalid_query(QUERY, "none with POST: the fields go into the JSON body")
             for name, times in names.items():
                 if times > 1:
                     return invalid_query(name, "each field once")
-            return await handle(StrictRequest(request.scope, request.receive))
+            return await handle(strictly)
 
         return strict
 

@@ -22,6 +22,7 @@ from app.main import create_app
 from app.name_lines import NameLines
 from app.negotiation import CSV, JSON, NDJSON, TEXT
 from app.printing import tell_shortfall, write
+from app.protocol import HttpProtocol
 from app.schemas import ALLOWED, GenerateQuery
 from app.settings import Settings
 from app.supervision import supervise
@@ -96,7 +97,7 @@ def _config(app: Callable[..., Any], workers: int = 1) -> uvicorn.Config:
         app,
         factory=workers > 1,
         workers=workers,
-        http="h11",
+        http=HttpProtocol,
         access_log=False,
         log_level="warning",
         lifespan="on",

@@ -46,7 +46,12 @@ def service(request: Request) -> Service:
     return running
 
 
-async def accepted(request: Request) -> str:
+async def _service(request: Request) -> Service:
+    # A coroutine: FastAPI would call anything else in a thread.
+    return service(request)
+
+
+def accepted(request: Request) -> str:
     """Return the media type that the client likes best. Raises `HTTPException` 406 where we have none of its liking."""
     media = negotiation.chosen(request.headers.getlist("accept"))
     if media is None:
@@ -54,5 +59,4 @@ async def accepted(request: Request) -> str:
     return media
 
 
-Running = Annotated[Service, Depends(service)]
-Accepted = Annotated[str, Depends(accepted)]
+Running = Annotated[Service, Depends(_service)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from app.schemas import CharacterDetail, GenerateAnswer, GenerateQuery, NameDetail
 from models import Batch, OptionError, SamplingOptions, Score, Version
 from models.inference import MAX_SEED, PrefixMemory
-from models.spelling import capitalize
+from models.spelling import capitalize, capitalize_all
 
 # What is drawn in about a millisecond where nothing is remembered: at most so many candidates, and at most so many
 # multiply-adds for one new node each. That is not worth waking a thread.
@@ -93,7 +93,7 @@ def _names(
     if request.details:
         asked = (name for name in batch.names if not stopped())
         return [detail(version.generator.score([name])[0], request.case) for name in asked]
-    return [capitalize(name) for name in batch.names] if request.case == "title" else batch.names
+    return capitalize_all(batch.names) if request.case == "title" else batch.names
 
 
 def detail(score: Score, case: str) -> NameDetail:

@@ -1,17 +1,24 @@
 """Setting up the log: one structured line for each event, on standard error, for people or as JSON."""
 
+import json
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import structlog
+from pydantic_core import PydanticSerializationError, to_json
 
 from app.settings import Settings
 
 
 def set_up(settings: Settings) -> None:
-    """Configure structlog. JSON escapes whatever a value holds, so that no value can forge a line."""
+    """Configure structlog. JSON escapes whatever a value holds, so that no value can forge a line.
+
+    Each line is written and flushed at once: a signal that ends the process loses none.
+    """
     last: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(serializer=line)
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
@@ -24,5 +31,14 @@ def set_up(settings: Settings) -> None:
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.log_level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
+
+
+def line(event: dict[str, Any], default: Callable[[Any], Any]) -> str:
+    """Return `event` as JSON in one line of ASCII; `default` makes something of a value that JSON does not know."""
+    try:
+        return to_json(event, ensure_ascii=True, fallback=default).decode()
+    except (PydanticSerializationError, ValueError):
+        # Half a surrogate pair, which is text to Python and not to Rust.
+        return json.dumps(event, default=default)

@@ -2,14 +2,13 @@
 headers.
 """
 
+import os
 import re
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import problem
@@ -21,10 +20,11 @@ POLICY = (
     "connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": POLICY,
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"content-security-policy": POLICY.encode(),
 }
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class RequestLog:
@@ -42,39 +42,50 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        given = _header(scope, b"x-request-id")
+        request_id = given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
         began, status = self.clock(), 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                for name, value in SAFE_HEADERS.items():
-                    headers.setdefault(name, value)
+                message["headers"] = _with_safe_headers(message.get("headers", ()), request_id)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self.app(scope, receive, send_with_id)
-            except Exception:
-                structlog.get_logger().exception("unexpected error")
-                if status:
-                    raise
-                await problem(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send_with_id)
-            finally:
-                route = getattr(scope.get("route"), "path", "(none)")
-                milliseconds = round((self.clock() - began) * 1000, 2)
-                structlog.get_logger().info(
-                    "request", method=_method(scope), route=route, status=status, milliseconds=milliseconds
-                )
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            structlog.get_logger().exception("unexpected error")
+            if status:
+                raise
+            await problem(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send_with_id)
+        finally:
+            structlog.get_logger().info(
+                "request",
+                method=scope["method"] if scope["method"] in METHODS else "(other)",
+                route=getattr(scope.get("route"), "path", "(none)"),
+                status=status,
+                milliseconds=round((self.clock() - began) * 1000, 2),
+            )
+            structlog.contextvars.reset_contextvars(**bound)
 
 
-def _method(scope: Scope) -> str:
-    known = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-    return scope["method"] if scope["method"] in known else "(other)"
+def _header(scope: Scope, name: bytes) -> str:
+    """Return the first header called `name` (in lower case, as all names are in a scope), or nothing."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return ""
+
+
+def _with_safe_headers(given: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    headers = list(given)
+    names = {name.lower() for name, _ in headers}
+    headers.append((b"x-request-id", request_id.encode()))
+    headers += [header for header in SAFE_HEADERS.items() if header[0] not in names]
+    return headers
 
 
 class BodyLimit:
@@ -90,7 +101,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
+        declared = _header(scope, b"content-length")
         if declared.isdecimal() and int(declared[:20]) > self.limit:
             await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
             return

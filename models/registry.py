@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from models.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason, merged
@@ -51,6 +52,26 @@ class _Snapshot:
     versions: Mapping[Key, Version]
     refused: Mapping[Key, str]
     aliases: Sequence[Aliases]
+
+    @cached_property
+    def merged(self) -> dict[str, DatasetAliases]:
+        """The aliases of each data set over all stores."""
+        return {dataset: merged(self.aliases, dataset) for dataset in sorted({key.dataset for key in self._keys()})}
+
+    @cached_property
+    def choices(self) -> dict[str, dict[str, dict[str, int]]]:
+        """What may stand behind the @, and the version it means, by data set and architecture; all are sorted."""
+        choices: dict[str, dict[str, dict[str, int]]] = {dataset: {} for dataset in self.merged}
+        for key in sorted(self._keys()):
+            choices[key.dataset].setdefault(key.architecture, {})[str(key.version)] = key.version
+        for dataset, architectures in choices.items():
+            for architecture, labels in architectures.items():
+                aliases = self.merged[dataset].versions.get(architecture, {})
+                labels.update({LATEST: max(labels.values()), **aliases})
+        return choices
+
+    def _keys(self) -> list[Key]:
+        return [*self.versions, *self.refused]
 
 
 class ModelRegistry:
@@ -102,7 +123,7 @@ class ModelRegistry:
 
     def aliases(self, dataset: str) -> DatasetAliases:
         """Return the data set's aliases over all stores."""
-        return merged(self._now.aliases, dataset)
+        return self._now.merged.get(dataset) or merged(self._now.aliases, dataset)
 
     def resolve(self, dataset: str | None = None, model: str | None = None) -> Version:
         """Return the version that is meant.
@@ -111,41 +132,11 @@ class ModelRegistry:
         "architecture@alias", each also with "dataset/" before it. Raises `UnknownReference` with the nearest names,
         `OptionError` where the two data sets differ, `CheckpointError` where the version is there but refused.
         """
-        before, after = _halves(model or "")
-        if before and dataset is not None and before != dataset:
-            raise OptionError(
-                "dataset and model name different data sets.", field="model", allowed="a model of the data set"
-            )
-        dataset = before or dataset or DEFAULT_DATASET
-        known = sorted({key.dataset for key in (*self._now.versions, *self._now.refused)})
-        if dataset not in known:
-            raise _unknown("dataset", dataset, known, "There is no data set")
-        return self._version(self._key(dataset, after))
-
-    def _key(self, dataset: str, model: str) -> Key:
-        numbers = self._numbers(dataset)
-        aliases = self.aliases(dataset)
-        architecture, _, label = (model or aliases.default or next(iter(numbers))).partition("@")
-        if architecture not in numbers:
-            raise _unknown("model", model, numbers, f"{dataset} has no model")
-        mine = aliases.versions.get(architecture, {})
-        named = {LATEST: max(numbers[architecture]), **mine}
-        choices = {str(n): n for n in numbers[architecture]} | named
-        if (label or LATEST) not in choices:
-            raise _unknown("model", model, [f"{architecture}@{c}" for c in choices], f"{dataset} has no model")
-        return Key(dataset, architecture, choices[label or LATEST])
-
-    def _numbers(self, dataset: str) -> dict[str, list[int]]:
-        numbers: dict[str, list[int]] = {}
-        for key in sorted([*self._now.versions, *self._now.refused]):
-            if key.dataset == dataset:
-                numbers.setdefault(key.architecture, []).append(key.version)
-        return numbers
-
-    def _version(self, key: Key) -> Version:
-        if key in self._now.versions:
-            return self._now.versions[key]
-        reason = self._now.refused.get(key, "an alias points to it, but no store has it")
+        now = self._now
+        key = _meant(now, dataset, model)
+        if key in now.versions:
+            return now.versions[key]
+        reason = now.refused.get(key, "an alias points to it, but no store has it")
         raise CheckpointError(f"{key.reference} is not served: {reason}", field="model")
 
     def problems(self) -> list[str]:
@@ -153,7 +144,7 @@ class ModelRegistry:
         problem.
         """
         lines = [] if self._now.versions or self._now.refused else ["No store holds a model."]
-        for dataset in sorted({key.dataset for key in (*self._now.versions, *self._now.refused)}):
+        for dataset in self._now.choices:
             try:
                 self.resolve(dataset)
             except ModelError as error:
@@ -177,8 +168,9 @@ class ModelRegistry:
         Aliases that meant the old version mean the new one then. Raises `UnknownReference`, `CheckpointError`,
         `StoreError`.
         """
-        dataset, rest = _halves(model)
-        key = self._key(dataset or DEFAULT_DATASET, rest)
+        key = _meant(self._now, None, model)
+        if key in self._now.versions:
+            raise OptionError(f"{key.reference} is served as it is; it need not be published again.", field="model")
         aliases = self.aliases(key.dataset)
         folder = next(store.folder(key) for store in reversed(self.stores) if key in store.present())
         manifest = self.publish(draft_of(folder))
@@ -235,6 +227,30 @@ def _load(key: Key, folder: Path, kernels: Kernels) -> Version:
     if golden_names(generator) != manifest.golden:
         raise CheckpointError(f"{folder} does not draw the golden names of its manifest.")
     return Version(manifest, generator, folder)
+
+
+def _meant(now: _Snapshot, dataset: str | None, model: str | None) -> Key:
+    """Return what `ModelRegistry.resolve` resolves to, whether it is served or refused."""
+    before, after = _halves(model or "")
+    if before and dataset is not None and before != dataset:
+        raise OptionError(
+            "dataset and model name different data sets.", field="model", allowed="a model of the data set"
+        )
+    dataset = before or dataset or DEFAULT_DATASET
+    if dataset not in now.choices:
+        raise _unknown("dataset", dataset, now.choices, "There is no data set")
+    return _key(now, dataset, after)
+
+
+def _key(now: _Snapshot, dataset: str, model: str) -> Key:
+    architectures = now.choices[dataset]
+    architecture, _, label = (model or now.merged[dataset].default or next(iter(architectures))).partition("@")
+    if architecture not in architectures:
+        raise _unknown("model", model, architectures, f"{dataset} has no model")
+    labels = architectures[architecture]
+    if (label or LATEST) not in labels:
+        raise _unknown("model", model, [f"{architecture}@{each}" for each in labels], f"{dataset} has no model")
+    return Key(dataset, architecture, labels[label or LATEST])
 
 
 def _halves(model: str) -> tuple[str, str]:

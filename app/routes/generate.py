@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from app.answers import ANSWERS, EXAMPLES
 from app.bodies import StrictRoute
 from app.departure import unless_gone
-from app.dependencies import Accepted, Running, Service
+from app.dependencies import Service, accepted, service
 from app.drawing import draw, draw_if_quick, seeded
 from app.errors import CLIENT_GONE
 from app.limits import check
@@ -23,14 +23,11 @@ from models import Version
 router = APIRouter(tags=["names"], route_class=StrictRoute)
 
 
+# These two take the connection instead of dependencies: each of those costs as much as drawing a few names.
 @router.post("/generate", summary="Invent names", response_model=GenerateAnswer, responses=ANSWERS)
 async def generate(
-    request: Annotated[GenerateRequest, Body(openapi_examples=EXAMPLES)],
-    running: Running,
-    media: Accepted,
-    connection: Request,
-    response: Response,
-) -> GenerateAnswer | Response:
+    request: Annotated[GenerateRequest, Body(openapi_examples=EXAMPLES)], connection: Request
+) -> Response:
     """Draw names from a model.
 
     Candidate *i* of a seed is a promise: it depends on the model's version, the sampling options, the seed and *i*
@@ -43,31 +40,22 @@ async def generate(
     stream. NDJSON ends with a record of how it ended; a text or CSV stream that fell short closes the connection
     without its last chunk, which clients report as an error.
     """
-    response.headers["Vary"] = "Accept"
-    return await _answer(request, running, media, connection, {"Vary": "Accept"})
+    return await _answer(request, connection, {"Vary": "Accept"})
 
 
 @router.get("/generate", summary="Invent names, by a link", response_model=GenerateAnswer, responses=ANSWERS)
-async def generate_by_link(
-    query: Annotated[GenerateQuery, Query()],
-    running: Running,
-    media: Accepted,
-    connection: Request,
-    response: Response,
-) -> GenerateAnswer | Response:
+async def generate_by_link(query: Annotated[GenerateQuery, Query()], connection: Request) -> Response:
     """The same as POST with the fields in the query, so that a link can be shared. Without a seed it is not to be
     cached.
 
     Example: `/generate?dataset=animal&count=5&seed=7`
     """
     headers = {"Vary": "Accept"} if query.seed is not None else {"Vary": "Accept", "Cache-Control": "no-store"}
-    response.headers.update(headers)
-    return await _answer(query, running, media, connection, headers)
+    return await _answer(query, connection, headers)
 
 
-async def _answer(
-    request: GenerateQuery, running: Service, media: str, connection: Request, headers: dict[str, str]
-) -> GenerateAnswer | Response:
+async def _answer(request: GenerateQuery, connection: Request, headers: dict[str, str]) -> Response:
+    media, running = accepted(connection), service(connection)
     version = running.registry.resolve(request.dataset, request.model)
     request = seeded(request, running.entropy)
     if media != JSON:
@@ -75,15 +63,19 @@ async def _answer(
         return NameResponse(lines, running.threads, headers)
     check(request, media)
     answer = draw_if_quick(request, version, running.settings.max_attempts, running.memory)
-    return answer or await _draw_in_thread(request, version, running, connection)
+    answer = answer or await _draw_in_thread(request, version, running, connection)
+    if answer is None:
+        return Response(status_code=CLIENT_GONE)
+    # Made here, the answer is not validated and copied once more.
+    return Response(answer.model_dump_json(), media_type=JSON, headers=headers)
 
 
 async def _draw_in_thread(
     request: GenerateQuery, version: Version, running: Service, connection: Request
-) -> GenerateAnswer | Response:
+) -> GenerateAnswer | None:
+    """Return the answer, or None where the client did not wait for it."""
     gone = threading.Event()
     work = partial(draw, request, version, running.settings.max_attempts, running.memory, gone.is_set)
-    answer = await unless_gone(
+    return await unless_gone(
         connection.receive, partial(anyio.to_thread.run_sync, work, limiter=running.threads), gone.set
     )
-    return answer or Response(status_code=CLIENT_GONE)

@@ -275,3 +275,22 @@ def test_reserved_and_misfitting_drafts_are_refused(registry: ModelRegistry, elf
     with pytest.raises(CheckpointError):
         registry.publish(replace(elf_draft, config=ModelConfig(architecture="wavenet", block_size=4, n_hidden=20)))
     assert registry.datasets() == []
+
+
+def test_a_version_of_an_earlier_sampling_is_published_again(registry: ModelRegistry, elf_draft: Draft) -> None:
+    """republish() gives the weights of a refused version a new number, with all files; the aliases that meant the old
+    one mean the new one, and say why. What is served need not be published again.
+    """
+    registry.publish(elf_draft)
+    manifest = registry.stores[-1].root / "elves/wavenet/1/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"sampling": 2', '"sampling": 1'))
+    again = ModelRegistry(registry.stores, registry.kernels)
+    again.refresh()
+    assert "python -m app models republish elves/wavenet@1" in again.refused["elves/wavenet@1"]
+    published = again.republish("elves/wavenet@1")
+    assert published.reference == again.resolve("elves").reference == "elves/wavenet@2"
+    assert again.resolve("elves", "wavenet@stable").reference == "elves/wavenet@2"
+    assert again.resolve("elves").file("card.md") == elf_draft.files["card.md"]
+    assert {reason.alias for reason in again.reasons()} == {"elves default", "elves/wavenet stable"}
+    with pytest.raises(OptionError, match="served as it is"):
+        again.republish("elves/wavenet@2")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.spelling import capitalize, fold, normalize
+from models.spelling import capitalize, capitalize_all, fold, normalize
 
 # Where lower case and composition meet: letters that decompose in lower case, sigmas, marks of several classes, blanks.
 TRICKY = "İIıiJΣσςΆάᾼᾳῼ\u0345ÅÅKﬁßẞǅǆ \u2000\u00a0'’aE\u0300\u0301\u0307\u0323\u0327\u0342각\u1100\u1161\u11a8"
@@ -71,3 +71,27 @@ def test_capitals_change_nothing_else(name: str) -> None:
     capital = capitalize(name)
     assert len(capital) == len(name)
     assert all(c == t or c.title() == t for c, t in zip(name, capital, strict=True))
+
+
+def plainly_capitalized(name: str) -> str:
+    """The rule, looked at one character at a time."""
+
+    def is_break(i: int) -> bool:
+        return i < 0 or unicodedata.category(name[i])[0] not in "LNM"
+
+    def starts(i: int) -> bool:
+        if i > 0 and name[i - 1] in "'’":
+            return i > 1 and name[i - 2].isalpha() and is_break(i - 3)
+        return is_break(i - 1)
+
+    titles = [c.title() if starts(i) and len(c.title()) == 1 else c for i, c in enumerate(name)]
+    return "".join(titles)
+
+
+NAME = st.text() | st.text(alphabet="abß '’-.7\n\u0301ǆA")
+
+
+@given(st.lists(NAME) | st.lists(st.text(alphabet="ab -.\n")))
+def test_lists_get_the_capitals_of_their_names(names: list[str]) -> None:
+    """A list as a whole gives what looking at each character of each name gives."""
+    assert capitalize_all(names) == [capitalize(name) for name in names] == list(map(plainly_capitalized, names))

@@ -1,0 +1,144 @@
+"""HTTP/1.1 as uvicorn and httptools read it, with limits that neither has, and without what helps to smuggle requests.
+
+What is refused here never reaches the application: it is answered with a problem, and the connection is closed.
+"""
+
+from http import HTTPStatus
+
+import httptools
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.errors import HEAD_TOO_LARGE, UNREADABLE, problem
+
+# Bytes of the address and all headers of a request (its trailers, too), and their number.
+MAX_HEAD_BYTES, MAX_HEADERS = 16_384, 100
+# Two of these in one request mean different things to different servers (RFC 9112, sections 3.2 and 6.3).
+ONCE = (b"host", b"content-length", b"transfer-encoding")
+VERSIONS = ("1.0", "1.1")
+# What a client says that would rather talk HTTP/2 or WebSocket.
+SWITCHING = (b"connection", b"upgrade", b"http2-settings")
+
+
+class _Refused(Exception):
+    """Ends the parsing of a request."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection. `unread` counts the bytes since the parser last told of something."""
+
+    unread = head_bytes = header_count = 0
+    in_body = refused = False
+    refusal: HTTPStatus = UNREADABLE
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came. The parser keeps a header to itself until it ends, so its beginning is counted here."""
+        if self.refused:
+            return
+        self._unset_keepalive_if_required()
+        self.unread += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay_with_http(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._end()
+        else:
+            if self.unread > MAX_HEAD_BYTES:
+                self.refusal = HEAD_TOO_LARGE
+                self._end()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self.head_bytes = self.header_count = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the address."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. Trailers, which come after the body, are counted and left out."""
+        self._count(len(name) + len(value))
+        self.header_count += 1
+        if self.header_count > MAX_HEADERS:
+            self._refuse(HEAD_TOO_LARGE)
+        if not self.in_body:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Let the application have the request, where its headers mean the same to everyone."""
+        self.unread = 0
+        if not self._is_plain():
+            self._refuse(UNREADABLE)
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+            self.in_body = True
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self.unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self.unread, self.in_body = 0, False
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _count(self, size: int) -> None:
+        self.head_bytes += size
+        if self.head_bytes > MAX_HEAD_BYTES:
+            self._refuse(HEAD_TOO_LARGE)
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        self.refusal = status
+        raise _Refused
+
+    def _is_plain(self) -> bool:
+        version, names = self.parser.get_http_version(), [name for name, _ in self.headers]
+        if version not in VERSIONS or any(names.count(name) > 1 for name in ONCE):
+            return False
+        if b"transfer-encoding" in names:
+            value = self.headers[names.index(b"transfer-encoding")][1]
+            return version == "1.1" and b"host" in names and value.lower() == b"chunked"
+        return version == "1.0" or b"host" in names
+
+    def _end(self) -> None:
+        """Read no more of this connection, tell why where that cannot be taken for another answer, and close."""
+        self.refused = True
+        owing = self.cycle is not None and not self.cycle.response_complete
+        if owing and not self.in_body:
+            # What came before is answered first, and then uvicorn closes.
+            self.cycle.keep_alive = False
+            return
+        untold = owing and not self.cycle.response_started and not self.pipeline
+        if untold or not self.in_body:
+            self._tell()
+        self.transport.close()
+
+    def _tell(self) -> None:
+        self.logger.warning("A request was refused: %d.", self.refusal)
+        answer = problem(self.refusal, "" if self.refusal is HEAD_TOO_LARGE else "This is no HTTP/1.1 request.")
+        headers = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
+        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        self.transport.write(b"".join([STATUS_LINE[self.refusal], *lines, b"\r\n", bytes(answer.body)]))
+
+    def _stay_with_http(self, rest: bytes) -> None:
+        """Answer a request that asks for another protocol as if it did not, and close.
+
+        httptools stops before the body of such a request, and would take that for the next one; h11 reads on. (Java's
+        client asks for HTTP/2 with every first request.)
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._end()
+            return
+        self.connections.discard(self)
+        kept = [(name, value) for name, value in self.headers if name not in SWITCHING]
+        lines = [name + b": " + value + b"\r\n" for name, value in [*kept, (b"connection", b"close")]]
+        first = self.parser.get_method() + b" " + self.url + f" HTTP/{self.parser.get_http_version()}\r\n".encode()
+        plain = H11Protocol(self.config, self.server_state, self.app_state)
+        plain.connection_made(self.transport)
+        self.transport.set_protocol(plain)
+        plain.data_received(b"".join([first, *lines, b"\r\n", rest]))
