@@ -4,45 +4,43 @@ could multiply and add. No HTTP.
     python -m benchmarks.measures.core human/wavenet@1 --seconds 2      (prints one line of JSON)
 """
 
-import inspect
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 
 import click
 import numba
 import numpy as np
 
-from models import Batch, ModelRegistry, NameGenerator, inference, prepare
+from models import ModelRegistry, NameGenerator, prepare
 from models.config import ModelConfig
+from models.inference import TEXT, NameStream, PrefixMemory
 
 # One call draws so many: enough that the call itself costs nothing.
 CALL = 4096
 MEMORY_MIB = 64
+# A memory is warm after so many times the seconds that are measured then.
+WARMING = 4
 # A chain of products and sums on each of LANES numbers: short enough that many run at once, long enough that loading
 # and storing are nothing beside it.
 LANES, DEPTH = 1024, 16
 
 
-def prefix_memory() -> Callable[[], Any] | None:
-    """Return what makes an empty memory of prefixes, or None where the service has none."""
-    make = getattr(inference, "PrefixMemory", None)
-    return (lambda: make(MEMORY_MIB)) if make else None
+def draw(generator: NameGenerator, count: int, offset: int, memory: PrefixMemory | None) -> int:
+    """Draw `count` names as lines from candidate `offset` of seed 1 on, repeats included; return where that ended."""
+    stream = NameStream(generator, count, seed=1, offset=offset, unique=False)
+    write = generator.writer(TEXT, True)
+    while not stream.finished:
+        stream.piece(write, memory)
+    return stream.next_offset
 
 
-def draw(generator: NameGenerator, count: int, offset: int, memory: Any) -> Batch:
-    """Draw `count` names from candidate `offset` of seed 1 on, repeats let through. The only call of a generator."""
-    options: dict[str, Any] = {"memory": memory} if "memory" in inspect.signature(generator.generate).parameters else {}
-    return generator.generate(count, seed=1, offset=offset, unique=False, **options)
-
-
-def rate(generator: NameGenerator, memory: Any, offset: int, seconds: float) -> tuple[float, int]:
+def rate(generator: NameGenerator, memory: PrefixMemory | None, offset: int, seconds: float) -> tuple[float, int]:
     """Return names a second of processor time, drawn for `seconds` from `offset` on, and where that ended."""
     began, names = time.process_time(), 0
     while (spent := time.process_time() - began) < seconds or not names:
-        batch = draw(generator, CALL, offset, memory)
-        names, offset = names + len(batch.names), batch.next_offset
+        offset = draw(generator, CALL, offset, memory)
+        names += CALL
     return names / spent, offset
 
 
@@ -86,37 +84,36 @@ def peak(seconds: float = 0.5) -> float:
 
 
 def measure(reference: str, seconds: float) -> dict[str, float | int | str]:
-    """Return one version's figures; None of a memory of prefixes where there is none."""
+    """Return one version's figures."""
     version = ModelRegistry.open(prepare()).resolve(None, reference)
     generator = version.generator
     began = time.perf_counter()
-    draw(generator, 20, 0, None)
+    generator.generate(20, seed=1)
     first = time.perf_counter() - began
     off, _ = rate(generator, None, 0, seconds)
-    sample = draw(generator, 20_000, 0, None).names
+    sample = generator.generate(20_000, seed=1, unique=False).names
     positions = sum(map(len, sample)) / len(sample)  # the first position is the same for all
-    found: dict[str, float | int | str] = {
+    memory = PrefixMemory(MEMORY_MIB)
+    cold, offset = rate(generator, memory, 0, 0.0)
+    _, offset = rate(generator, memory, offset, WARMING * seconds)
+    warm, _ = rate(generator, memory, offset, seconds)
+    return {
         "off": round(off),
+        "cold": round(cold),
+        "warm": round(warm),
         "first_ms": round(first * 1e3, 3),
-        "call_20_us": round(_call_of_20(generator) * 1e6, 1),
+        "call_20_us": round(_call_of_20(generator, None) * 1e6, 1),
+        "warm_call_20_us": round(_call_of_20(generator, memory) * 1e6, 1),
         "products": round(products(version.manifest.config, generator.vocab_size) * positions),
         "parameters": version.manifest.parameters,
     }
-    make = prefix_memory()
-    if make is not None:
-        memory = make()
-        cold, offset = rate(generator, memory, 0, 0.0)
-        _, offset = rate(generator, memory, offset, 2 * seconds)
-        warm, _ = rate(generator, memory, offset, seconds)
-        found |= {"cold": round(cold), "warm": round(warm)}
-    return found
 
 
-def _call_of_20(generator: NameGenerator) -> float:
-    """Return the processor seconds of a call for 20 names, without a memory."""
-    times, began = 100, time.process_time()
+def _call_of_20(generator: NameGenerator, memory: PrefixMemory | None) -> float:
+    """Return the processor seconds of a call for 20 names that nobody drew before."""
+    times, began = 200, time.process_time()
     for i in range(times):
-        draw(generator, 20, 1000 * i, None)
+        generator.generate(20, seed=10**9, offset=1000 * i, memory=memory)
     return (time.process_time() - began) / times
 
 
