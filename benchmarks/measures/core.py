@@ -17,7 +17,7 @@ from models.config import ModelConfig
 from models.inference import TEXT, NameStream, PrefixMemory
 
 # One call draws so many: enough that the call itself costs nothing.
-CALL = 4096
+CALL = 65_536
 MEMORY_MIB = 64
 # A memory is warm after so many times the seconds that are measured then.
 WARMING = 4

@@ -1,7 +1,7 @@
 """From prefixes to distributions, many at once: the stages of a plan over a batch of positions. No randomness.
 
 A batch is a list of new nodes of the tree of prefixes, all equally deep, each with a candidate that came by. Products
-with the numbers of older positions are computed once for all that share the older position.
+with the numbers of older positions are computed once for all that share the older position, and are remembered.
 """
 
 import numpy as np
@@ -24,6 +24,7 @@ from models.inference.plan import (
     N_IN,
     N_OUT,
     ORDER,
+    SHARED,
     SOURCE,
     TARGET,
     TERMS_END,
@@ -36,6 +37,8 @@ from models.inference.product import RUN, multiply
 BLOCK = 64
 # The node before the first, whose state is zero, and the node of the empty prefix.
 NOTHING, ROOT = 0, 1
+# What `used` counts: nodes that stay, room for such nodes, room for those that stay at once, nodes computed in all.
+STAYING, ROOM, EASY, COMPUTED = range(4)
 _ZERO, _ONE, _ALL = np.float32(0), np.float32(1), 2**30
 
 
@@ -50,10 +53,9 @@ def _add_terms_looked_up(row, terms, begin, end, weights, codes, c, t, V):  # ty
     n = len(row)
     for m in range(begin, end):
         if terms[m, ORDER] > 0:
-            at = t - terms[m, BACK]
-            index = _character(codes, c, at)
-            if terms[m, ORDER] == 2:
-                index += _character(codes, c, at - 1) * V
+            index = 0
+            for back in range(terms[m, BACK] + terms[m, ORDER] - 1, terms[m, BACK] - 1, -1):
+                index = index * V + _character(codes, c, t - back)
             found = weights[terms[m, AT] + index * n : terms[m, AT] + (index + 1) * n]
             for o in range(n):
                 row[o] += found[o]
@@ -83,42 +85,104 @@ def _older_node(path, c, t, back, lagging):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _gather_older(  # type: ignore[no-untyped-def]
-    stages, terms, m, weights, codes, path, state, slot, cands, begin, n, t, V, rows, nodes, found
-):
-    """Fill `found` with the numbers of the distinct older positions that term m needs, and return how many there are.
+def _fill_older(row, stages, terms, m, weights, codes, state, rows, b, c, node, t, V):  # type: ignore[no-untyped-def]
+    """Fill `row` with the numbers of an older position, `node`, that term m needs for row b, which is candidate c's."""
+    kept, maker = terms[m, KEPT], terms[m, MADE_BY]
+    if maker >= 0:
+        _begin(row, row, stages, maker, weights)
+        first = stages[maker - 1, TERMS_END] if maker > 0 else 0
+        at = max(t - terms[m, BACK], 0)
+        _add_terms_looked_up(row, terms, first, stages[maker, TERMS_END], weights, codes, c, at, V)
+        activate(row, stages[maker, ACTIVATION])
+    elif node == ROOT and t == 0:
+        # All that came before the name stands as the root does, which is just being computed.
+        for i in range(len(row)):
+            row[i] = rows[b, terms[m, SOURCE] + i]
+    else:
+        for i in range(len(row)):
+            row[i] = state[node, kept + i]
 
-    `slot[node]` is its row, valid only if `nodes[row]` is that node: so it need not be cleared.
+
+@kernel
+def _multiply_older(  # type: ignore[no-untyped-def]
+    stages,
+    terms,
+    m,
+    weights,
+    codes,
+    path,
+    state,
+    slot,
+    used,
+    shared,
+    shared_of,
+    cands,
+    begin,
+    n,
+    t,
+    V,
+    runs,
+    rows,
+    nodes,
+    found,
+    product,
+):
+    """Fill `product` with term m's products of the distinct older positions that rows have; slot[node] is the row.
+
+    Products that are remembered come from below, the others from above; slot[node] counts only where nodes[slot[node]]
+    is that node, so it need not be cleared.
     """
-    n_in, kept, maker, count = terms[m, N_IN], terms[m, KEPT], terms[m, MADE_BY], 0
+    n_in, kind, entries = terms[m, N_IN], terms[m, SHARED], shared.shape[1]
+    count, low = 0, BLOCK
     for b in range(n):
         c = cands[begin + b]
         node = _older_node(path, c, t, terms[m, BACK], terms[m, LAGGING])
         k = slot[node]
-        if 0 <= k < count and nodes[k] == node:
+        if (0 <= k < count or low <= k < BLOCK) and nodes[k] == node:
             continue
-        slot[node], nodes[count] = count, node
-        row = found[count, :n_in]
-        if maker < 0 and node == ROOT and t == 0:
-            # All that came before the name stands as the root does, which is just being computed.
-            for i in range(n_in):
-                row[i] = rows[b, terms[m, SOURCE] + i]
-        elif maker < 0:
-            for i in range(n_in):
-                row[i] = state[node, kept + i]
+        if shared_of[kind, node % entries] == node:
+            low -= 1
+            slot[node], nodes[low] = low, node
+            known, row = shared[kind, node % entries], product[low]
+            for o in range(runs):
+                row[o] = known[o]
         else:
-            _begin(row, row, stages, maker, weights)
-            first = stages[maker - 1, TERMS_END] if maker > 0 else 0
-            at = max(t - terms[m, BACK], 0)
-            _add_terms_looked_up(row, terms, first, stages[maker, TERMS_END], weights, codes, c, at, V)
-            activate(row, stages[maker, ACTIVATION])
-        count += 1
-    return count
+            slot[node], nodes[count] = count, node
+            _fill_older(found[count, :n_in], stages, terms, m, weights, codes, state, rows, b, c, node, t, V)
+            count += 1
+    multiply(found, 0, n_in, count, weights, terms[m, AT], runs, product)
+    for k in range(count):
+        # What only passes is not worth it; the root's numbers may come from a row that is not finished.
+        if ROOT < nodes[k] < used[ROOM]:
+            entry = nodes[k] % entries
+            shared_of[kind, entry] = nodes[k]
+            known, row = shared[kind, entry], product[k]
+            for o in range(runs):
+                known[o] = row[o]
 
 
 @kernel
 def _run_stage(  # type: ignore[no-untyped-def]
-    s, stages, terms, weights, codes, path, state, slot, cands, begin, n, t, V, rows, nodes, found, product
+    s,
+    stages,
+    terms,
+    weights,
+    codes,
+    path,
+    state,
+    slot,
+    used,
+    shared,
+    shared_of,
+    cands,
+    begin,
+    n,
+    t,
+    V,
+    rows,
+    nodes,
+    found,
+    product,
 ):
     target, n_out = stages[s, TARGET], stages[s, N_OUT]
     runs = n_out + -n_out % RUN
@@ -134,10 +198,29 @@ def _run_stage(  # type: ignore[no-untyped-def]
         if back == 0:
             multiply(rows, terms[m, SOURCE], n_in, n, weights, terms[m, AT], runs, product)
         else:
-            count = _gather_older(
-                stages, terms, m, weights, codes, path, state, slot, cands, begin, n, t, V, rows, nodes, found
+            _multiply_older(
+                stages,
+                terms,
+                m,
+                weights,
+                codes,
+                path,
+                state,
+                slot,
+                used,
+                shared,
+                shared_of,
+                cands,
+                begin,
+                n,
+                t,
+                V,
+                runs,
+                rows,
+                nodes,
+                found,
+                product,
             )
-            multiply(found, 0, n_in, count, weights, terms[m, AT], runs, product)
         for b in range(n):
             k = b if back == 0 else slot[_older_node(path, cands[begin + b], t, back, terms[m, LAGGING])]
             row, add = rows[b, target : target + n_out], product[k, :n_out]
@@ -161,6 +244,9 @@ def evaluate(  # type: ignore[no-untyped-def]
     boundaries,
     state,
     slot,
+    used,
+    shared,
+    shared_of,
     codes,
     path,
     fresh,
@@ -186,7 +272,26 @@ def evaluate(  # type: ignore[no-untyped-def]
         n = min(BLOCK, count - begin)
         for s in range(stages.shape[0]):
             _run_stage(
-                s, stages, terms, weights, codes, path, state, slot, cands, begin, n, t, V, rows, nodes, found, product
+                s,
+                stages,
+                terms,
+                weights,
+                codes,
+                path,
+                state,
+                slot,
+                used,
+                shared,
+                shared_of,
+                cands,
+                begin,
+                n,
+                t,
+                V,
+                rows,
+                nodes,
+                found,
+                product,
             )
         for b in range(n):
             node = fresh[begin + b]

@@ -11,13 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.inference.evaluation import ROOT
-from models.inference.plan import Plan
-from models.inference.sampler import COMPUTED, ROOM, STAYING, SamplingOptions
+from models.inference.evaluation import COMPUTED, EASY, ROOM, ROOT, STAYING
+from models.inference.plan import N_OUT, Plan
+from models.inference.product import RUN
+from models.inference.sampler import SamplingOptions
 
 MEBIBYTE = 2**20
 # No tree takes all there is: a long stream leaves something for the small requests beside it.
 LARGEST_SHARE = 0.75
+# Up to this share of its final room, a tree keeps every node.
+EASY_SHARE = 0.5
+# One node in so many has room for its products with later positions' weights.
+SHARED_BY = 8
 # A tree begins with room for so many nodes, and doubles.
 FIRST_ROOM = 1024
 # The node before the root, and the root: what a tree has even where nothing is to be remembered.
@@ -36,7 +41,8 @@ class _Key:
 
 
 class PrefixTree:
-    """Nodes of one plan under one set of options: N boundaries and children (N, V), states (N, S).
+    """Nodes of one plan under one set of options: N boundaries and children (N, V), states (N, S), and for every kind
+    of product that looks back some that were computed, `shared`, with the nodes that they are of.
 
     The first `room` nodes stay; behind them is room for those that only pass (see `sampler.sample`).
     """
@@ -45,13 +51,14 @@ class PrefixTree:
         self.plan = plan
         self.ring = max(plan.reach, 1) + 1
         self.passing = candidates * self.ring
-        self.used = np.array([0, LEAST_ROOM, 0], np.int64)
+        self.used = np.array([0, LEAST_ROOM, 0, 0], np.int64)
+        self._product = int(plan.stages[:, N_OUT].max()) + RUN if plan.shared else 0
         self._allocate()
 
     @property
     def node_bytes(self) -> int:
-        """Bytes of one node."""
-        return 4 * (2 * self.plan.vocab_size + self.plan.state + 1)
+        """Bytes of one node, its share of the products included."""
+        return 4 * (2 * self.plan.vocab_size + self.plan.state + 1 + self.plan.shared * self._product // SHARED_BY)
 
     @property
     def size(self) -> int:
@@ -75,10 +82,11 @@ class PrefixTree:
 
     def arrays(self) -> tuple[np.ndarray, ...]:
         """Return what the kernel works on."""
-        return self.boundaries, self.children, self.state, self.slot, self.used
+        return self.boundaries, self.children, self.state, self.slot, self.used, self.shared, self.shared_of
 
-    def make_room(self, room: int, passing: int) -> None:
-        """Let `room` nodes stay and `passing` ones pass; neither becomes less."""
+    def make_room(self, room: int, passing: int, easy: int) -> None:
+        """Let `room` nodes stay and `passing` ones pass; neither becomes less. The first `easy` ones stay at once."""
+        self.used[EASY] = easy
         if (room, passing) != (self.room, self.passing):
             self.used[ROOM], self.passing = room, passing
             before, kept = self.arrays()[:3], int(self.used[STAYING])
@@ -91,6 +99,9 @@ class PrefixTree:
         self.boundaries, self.children = np.empty((n, V), np.int32), np.empty((n, V), np.int32)
         self.state, self.slot = np.empty((n, self.plan.state), np.float32), np.zeros(n, np.int32)
         self.state[:LEAST_ROOM], self.children[:LEAST_ROOM] = 0, 0
+        entries = max(1, self.room // SHARED_BY)
+        self.shared = np.empty((self.plan.shared, entries, self._product), np.float32)
+        self.shared_of = np.full((self.plan.shared, entries), -1, np.int32)
 
 
 class PrefixMemory:
@@ -152,4 +163,4 @@ class PrefixMemory:
             if self._held - before + wanted > self.limit:
                 room = tree.room
             self._held += (room + passing) * tree.node_bytes - before
-        tree.make_room(room, passing)
+        tree.make_room(room, passing, int(EASY_SHARE * most))

@@ -17,8 +17,9 @@ from models.inference.product import RUN
 TARGET, N_OUT, BIAS, ADDED, ACTIVATION, TERMS_END, CARRIED = range(7)
 # Columns of `Plan.terms`. A table of ORDER characters is looked up BACK positions ago at AT of the weights; ORDER 0 is
 # a product of N_IN numbers from SOURCE on, BACK positions ago, with the weights at AT. Older positions' numbers are
-# remembered from KEPT of a state on, or made again by stage MADE_BY, which only looks up.
-ORDER, BACK, AT, SOURCE, N_IN, KEPT, MADE_BY, LAGGING = range(8)
+# remembered from KEPT of a state on, or made again by stage MADE_BY, which only looks up; products with them are
+# remembered as kind SHARED.
+ORDER, BACK, AT, SOURCE, N_IN, KEPT, MADE_BY, LAGGING, SHARED = range(9)
 # Columns of `Plan.keep`: N numbers from FROM of a row go to TO of the state.
 FROM, N, TO = range(3)
 
@@ -27,7 +28,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Plan:
-    """`stages` (S, 7), `terms` (M, 8), `keep` (K, 3), and all biases, weights and tables end to end in `weights`.
+    """`stages` (S, 7), `terms` (M, 9), `keep` (K, 3), and all biases, weights and tables end to end in `weights`.
 
     The first `vocab_size` of the last stage's outputs are the logits, the others are unused.
     """
@@ -52,6 +53,11 @@ class Plan:
     def reach(self) -> int:
         """How many positions back a product looks."""
         return int(self.terms[self.terms[:, ORDER] == 0, BACK].max(initial=0))
+
+    @property
+    def shared(self) -> int:
+        """How many kinds of products look back, so that later prefixes share them."""
+        return int(self.terms[:, SHARED].max(initial=-1)) + 1
 
     @property
     def multiply_adds(self) -> int:

@@ -1,6 +1,6 @@
 """From a frozen model to a plan: everything is looked up that can be. No sampling, no names.
 
-A number that depends on the last character or two alone takes few values: they are computed once, here, by the same
+A number that depends on the last few characters alone takes few values: they are computed once, here, by the same
 kernels, and so are their products with the next layer's weights.
 """
 
@@ -19,11 +19,11 @@ from models.inference.plan import (
     CARRIED,
     FROM,
     KEPT,
-    LAGGING,
     MADE_BY,
     N_IN,
     N_OUT,
     ORDER,
+    SHARED,
     SOURCE,
     TARGET,
     TERMS_END,
@@ -34,8 +34,8 @@ from models.inference.plan import (
 )
 from models.inference.product import RUN, in_runs
 
-# Tables by pairs of characters have at most so many rows; larger alphabets get tables by single characters.
-MOST_PAIRS = 4096
+# Tables by one, two and three characters have at most so many rows; larger alphabets get tables by fewer characters.
+MOST_ROWS = {1: 10**9, 2: 4096, 3: 32_768}
 EVER = 10**6
 
 
@@ -54,7 +54,7 @@ class _Draft:
         return at
 
     def term(self, order: int, back: int, at: int, source: int = -1, n_in: int = 0, lag: int = 0) -> None:
-        self.terms.append([order, back, at, source, n_in, -1, -1, int(lag > 0)])
+        self.terms.append([order, back, at, source, n_in, -1, -1, int(lag > 0), -1])
 
     def stage(self, target: int, n_out: int, bias: int = -1, added: int = -1, activation: int = LINEAR) -> None:
         """Close a stage over the terms written since the last one."""
@@ -79,7 +79,7 @@ class _Planner:
     def __init__(self, model: FrozenModel, kernels: Tabulators) -> None:
         self.model, self.kernels, self.draft = model, kernels, _Draft()
         fan, self.V, C = model.table.shape
-        self.limit = 2 if self.V**2 <= MOST_PAIRS else 1
+        self.limit = max(order for order, rows in MOST_ROWS.items() if self.V**order <= rows)
         ends = model.stages[:, frozen.TARGET] + model.stages[:, frozen.N_OUT]
         # How many characters each number of a row depends on, as it stands before the next stage.
         self.seen = np.full(max([C, *ends.tolist()]), EVER)
@@ -118,7 +118,7 @@ class _Planner:
         d = self.draft
         return Plan(
             np.array(d.stages, np.int64),
-            np.array(d.terms, np.int64).reshape(-1, LAGGING + 1),
+            np.array(d.terms, np.int64).reshape(-1, SHARED + 1),
             np.array(keep, np.int64).reshape(-1, TO + 1),
             np.concatenate(d.parts).astype(np.float32),
             self.V,
@@ -211,13 +211,13 @@ class _Planner:
     def _keep(self) -> list[list[int]]:
         """Say of each product that looks back where it finds its numbers, and return what has to be remembered."""
         keep: list[list[int]] = []
-        for term in self.draft.terms:
-            if term[ORDER] == 0 and term[BACK] > 0:
-                maker = self._maker(term[SOURCE], term[N_IN])
-                if maker >= 0:
-                    term[MADE_BY] = maker
-                else:
-                    term[KEPT] = _kept(keep, term[SOURCE], term[N_IN])
+        for kind, term in enumerate(t for t in self.draft.terms if t[ORDER] == 0 and t[BACK] > 0):
+            term[SHARED] = kind
+            maker = self._maker(term[SOURCE], term[N_IN])
+            if maker >= 0:
+                term[MADE_BY] = maker
+            else:
+                term[KEPT] = _kept(keep, term[SOURCE], term[N_IN])
         for stage in self.draft.stages:
             if stage[ACTIVATION] == CELL:
                 H = stage[N_OUT] // 4

@@ -13,8 +13,9 @@ from models.inference.tile import tile
 # A matrix is laid out in runs of so many outputs, the last one padded: (runs, n_in, RUN). So a tile reads its weights
 # in the order of memory.
 RUN = 32
-# Six rows and two vectors make twelve sums: as many as sixteen registers hold beside factors and weights.
-_MANY, _FEW, _ONE = tile(6, 2), tile(3, 2), tile(1, 4)
+# Six rows and two vectors make twelve sums: as many as sixteen registers hold beside factors and weights. A few rows
+# wait for their weights anyway, so that three cost little more than one.
+_SIX, _THREE, _TWO, _ONE = tile(6, 2), tile(3, 2), tile(2, 4), tile(1, 4)
 _HALF = RUN // 2
 
 
@@ -26,16 +27,21 @@ def multiply(x, source, n_in, n, weights, at, n_out, out):  # type: ignore[no-un
     Outputs are the outer loop: their part of the weights stays in the first cache.
     """
     wide, width = x.shape[1], out.shape[1]
-    many, few = n - n % 6, n - n % 3
+    sixes = n - n % 6
     for o in range(0, n_out, RUN):
         run = at + o * n_in
         for half in range(0, RUN, _HALF):
-            for b in range(0, many, 6):
-                _MANY(x, b * wide + source, wide, n_in, weights, run + half, RUN, out, b * width + o + half, width)
-            for b in range(many, few, 3):
-                _FEW(x, b * wide + source, wide, n_in, weights, run + half, RUN, out, b * width + o + half, width)
-        for b in range(few, n):
-            _ONE(x, b * wide + source, wide, n_in, weights, run, RUN, out, b * width + o, width)
+            for b in range(0, sixes, 6):
+                _SIX(x, b * wide + source, wide, n_in, weights, run + half, RUN, out, b * width + o + half, width)
+            for left in range(sixes, n, 3):
+                # The last three overlap those before where rows are left over: they are computed again, to the same.
+                b = min(left, n - 3)
+                if b >= 0:
+                    _THREE(x, b * wide + source, wide, n_in, weights, run + half, RUN, out, b * width + o + half, width)
+        if n == 2:
+            _TWO(x, source, wide, n_in, weights, run, RUN, out, o, width)
+        elif n == 1:
+            _ONE(x, source, wide, n_in, weights, run, RUN, out, o, width)
 
 
 def products(x, source, n_in, weights, out):  # type: ignore[no-untyped-def]

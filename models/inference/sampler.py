@@ -14,7 +14,7 @@ import numpy as np
 from models.errors import OptionError
 from models.inference.arithmetic import philox
 from models.inference.distribution import BITS
-from models.inference.evaluation import BLOCK, NOTHING, ROOT, evaluate
+from models.inference.evaluation import BLOCK, COMPUTED, EASY, NOTHING, ROOM, ROOT, STAYING, evaluate
 from models.inference.kernel import kernel
 from models.manifest import MAX_NAME_LENGTH
 
@@ -22,8 +22,6 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 MAX_SEED = 2**53 - 1
 TOO_LONG = -1
 
-# What `used` counts: nodes that stay, room for such nodes, nodes that were computed in all.
-STAYING, ROOM, COMPUTED = range(3)
 _CUT = np.uint64(32 - BITS)
 
 
@@ -81,14 +79,16 @@ def _roll(words, alive, n, seed, first, block):  # type: ignore[no-untyped-def]
 def _child(node, v, children, used, settled, passing, fresh, owners, unlinked, count, c):  # type: ignore[no-untyped-def]
     """Return the node after `node` for character v, and how many new ones there are now.
 
-    A new node stays where its parent has stayed since an earlier call and there is room: so a name adds one node, and
-    the room goes to prefixes that come again (as in the tree of Ziv and Lempel 1978). Else it takes the next of the
-    passing ones, and its link is noted in `unlinked`, to be cut when all candidates are at this depth.
+    A new node stays where its parent does and there is room; once it is scarce, only where the parent has stayed since
+    an earlier call: then a name adds one node, and the room goes to prefixes that come again (as in the tree of Ziv and
+    Lempel 1978). Else it takes the next of the passing ones, and its link is noted in `unlinked`, to be cut when all
+    candidates are at this depth.
     """
     child = children[node, v]
     if child != NOTHING:
         return child, count
-    if node < settled and used[STAYING] < used[ROOM]:
+    free = used[STAYING] < used[ROOM] and (node < settled or used[STAYING] < used[EASY])
+    if node < used[ROOM] and free:
         child = used[STAYING]
         used[STAYING] += 1
         unlinked[count, 0] = NOTHING
@@ -112,6 +112,8 @@ def sample(  # type: ignore[no-untyped-def]
     state,
     slot,
     used,
+    shared,
+    shared_of,
     ring,
     width,
     prefix,
@@ -161,6 +163,9 @@ def sample(  # type: ignore[no-untyped-def]
                 boundaries,
                 state,
                 slot,
+                used,
+                shared,
+                shared_of,
                 codes,
                 path,
                 fresh,
