@@ -1,14 +1,18 @@
 """From prefixes to distributions, many at once: the stages of a plan over a batch of positions. No randomness.
 
 A batch is a list of new nodes of the tree of prefixes, all equally deep, each with a candidate that came by. Products
-with the numbers of older positions are computed once for all that share the older position, and are remembered.
+with the numbers of older positions are computed once for all that share the older position; those and the products that
+the last few characters decide are remembered.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from models.inference.distribution import fill_boundaries
 from models.inference.forward import activate, carry
-from models.inference.frozen import CELL
+from models.inference.frozen import CELL, Floats
 from models.inference.kernel import kernel
 from models.inference.plan import (
     ACTIVATION,
@@ -26,9 +30,12 @@ from models.inference.plan import (
     ORDER,
     SHARED,
     SOURCE,
+    SPAN,
     TARGET,
     TERMS_END,
     TO,
+    VIRTUAL,
+    Ints,
     N,
 )
 from models.inference.product import RUN, multiply
@@ -39,30 +46,80 @@ BLOCK = 64
 NOTHING, ROOT = 0, 1
 # What `used` counts: nodes that stay, room for such nodes, room for those that stay at once, nodes computed in all.
 STAYING, ROOM, EASY, COMPUTED = range(4)
-_ZERO, _ONE, _ALL = np.float32(0), np.float32(1), 2**30
+_ZERO, _ONE = np.float32(0), np.float32(1)
+# Knuth's multiplier for hashing (TAOCP 6.4), which mixes best in the middle bits of a product.
+_SPREAD, _MIDDLE = 2654435761, 12
+
+Codes = NDArray[np.int32]
+
+
+class Program(NamedTuple):
+    """A plan's arrays (see there)."""
+
+    stages: Ints
+    terms: Ints
+    keep: Ints
+    weights: Floats
+
+
+class Tree(NamedTuple):
+    """A tree's arrays (see `memory`), `used` among them."""
+
+    boundaries: Codes
+    children: Codes
+    state: Floats
+    slot: Codes
+    used: Ints
+    shared: Floats
+    shared_of: Codes
+
+
+class Way(NamedTuple):
+    """Where candidates are: their characters (n, length), and their last nodes (n, ring) by position modulo ring."""
+
+    codes: Codes
+    path: Codes
+
+
+class Scratch(NamedTuple):
+    """Space to work in: rows of numbers of BLOCK positions; older positions' nodes, keys, numbers; their products, and
+    which row of those is whose; one distribution.
+    """
+
+    rows: Floats
+    nodes: Codes
+    keys: Ints
+    found: Floats
+    product: Floats
+    place: Codes
+    weight: Floats
 
 
 @kernel
-def _character(codes, c, t):  # type: ignore[no-untyped-def]
-    """Return character t of candidate c; position 0 and all before it have the end token."""
-    return codes[c, t - 1] if t > 0 else 0
+def scratch_space(width):  # type: ignore[no-untyped-def]
+    """Return space for rows of so many numbers."""
+    return Scratch(
+        np.empty((BLOCK, width), np.float32),
+        np.empty(BLOCK, np.int32),
+        np.empty(BLOCK, np.int64),
+        np.empty((BLOCK, width), np.float32),
+        np.empty((BLOCK, width), np.float32),
+        np.empty(BLOCK, np.int32),
+        np.empty(width, np.float32),
+    )
 
 
 @kernel
-def _add_terms_looked_up(row, terms, begin, end, weights, codes, c, t, V):  # type: ignore[no-untyped-def]
-    n = len(row)
-    for m in range(begin, end):
-        if terms[m, ORDER] > 0:
-            index = 0
-            for back in range(terms[m, BACK] + terms[m, ORDER] - 1, terms[m, BACK] - 1, -1):
-                index = index * V + _character(codes, c, t - back)
-            found = weights[terms[m, AT] + index * n : terms[m, AT] + (index + 1) * n]
-            for o in range(n):
-                row[o] += found[o]
+def _gram(codes, c, t, span, V):  # type: ignore[no-untyped-def]
+    """Return the last `span` characters of candidate c at position t as a number; before the name stand end tokens."""
+    number = 0
+    for at in range(t - span, t):
+        number = number * V + (codes[c, at] if at >= 0 else 0)
+    return number
 
 
 @kernel
-def _begin(row, here, stages, s, weights):  # type: ignore[no-untyped-def]
+def _begin(row, here, stages, weights, s):  # type: ignore[no-untyped-def]
     """Fill `row` with stage s's bias, and with what stands in `here` already."""
     n, bias, added = len(row), stages[s, BIAS], stages[s, ADDED]
     if bias >= 0 and added >= 0:
@@ -77,6 +134,18 @@ def _begin(row, here, stages, s, weights):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _look_up(row, stages, terms, weights, s, codes, c, t, V):  # type: ignore[no-untyped-def]
+    """Add stage s's rows of tables for candidate c at position t to `row`."""
+    n = len(row)
+    for m in range(stages[s - 1, TERMS_END] if s > 0 else 0, stages[s, TERMS_END]):
+        if terms[m, ORDER] > 0:
+            at = terms[m, AT] + n * _gram(codes, c, t - terms[m, BACK], terms[m, ORDER], V)
+            found = weights[at : at + n]
+            for o in range(n):
+                row[o] += found[o]
+
+
+@kernel
 def _older_node(path, c, t, back, lagging):  # type: ignore[no-untyped-def]
     """Return candidate c's node `back` positions before t: the root before the name, or nothing where a state lags."""
     if t >= back:
@@ -85,151 +154,99 @@ def _older_node(path, c, t, back, lagging):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _fill_older(row, stages, terms, m, weights, codes, state, rows, b, c, node, t, V):  # type: ignore[no-untyped-def]
-    """Fill `row` with the numbers of an older position, `node`, that term m needs for row b, which is candidate c's."""
-    kept, maker = terms[m, KEPT], terms[m, MADE_BY]
+def _fill_source(row, stages, terms, weights, state, codes, here, m, c, node, t, V):  # type: ignore[no-untyped-def]
+    """Fill `row` with the numbers that term m multiplies for candidate c at its position `node`, seen from `here`."""
+    maker, source, kept = terms[m, MADE_BY], terms[m, SOURCE], terms[m, KEPT]
     if maker >= 0:
-        _begin(row, row, stages, maker, weights)
-        first = stages[maker - 1, TERMS_END] if maker > 0 else 0
-        at = max(t - terms[m, BACK], 0)
-        _add_terms_looked_up(row, terms, first, stages[maker, TERMS_END], weights, codes, c, at, V)
+        _begin(row, row, stages, weights, maker)
+        _look_up(row, stages, terms, weights, maker, codes, c, t - terms[m, BACK], V)
         activate(row, stages[maker, ACTIVATION])
     elif node == ROOT and t == 0:
         # All that came before the name stands as the root does, which is just being computed.
         for i in range(len(row)):
-            row[i] = rows[b, terms[m, SOURCE] + i]
+            row[i] = here[source + i]
     else:
         for i in range(len(row)):
             row[i] = state[node, kept + i]
 
 
 @kernel
-def _multiply_older(  # type: ignore[no-untyped-def]
-    stages,
-    terms,
-    m,
-    weights,
-    codes,
-    path,
-    state,
-    slot,
-    used,
-    shared,
-    shared_of,
-    cands,
-    begin,
-    n,
-    t,
-    V,
-    runs,
-    rows,
-    nodes,
-    found,
-    product,
-):
-    """Fill `product` with term m's products of the distinct older positions that rows have; slot[node] is the row.
+def _add_shared(program, tree, way, scratch, m, owners, begin, n, t, V, target, n_out):  # type: ignore[no-untyped-def]
+    """Add term m to all rows, multiplying only what is not remembered and each older position once.
 
-    Products that are remembered come from below, the others from above; slot[node] counts only where nodes[slot[node]]
-    is that node, so it need not be cleared.
+    slot[node] is the row of `product`, and counts only where nodes[slot[node]] is that node: it need not be cleared.
     """
-    n_in, kind, entries = terms[m, N_IN], terms[m, SHARED], shared.shape[1]
-    count, low = 0, BLOCK
+    stages, terms, weights = program.stages, program.terms, program.weights
+    state, slot, codes, path = tree.state, tree.slot, way.codes, way.path
+    rows, nodes, keys, place = scratch.rows, scratch.nodes, scratch.keys, scratch.place
+    found, product, room = scratch.found, scratch.product, tree.used[ROOM]
+    back, span, kind = terms[m, BACK], terms[m, SPAN], terms[m, SHARED]
+    known, known_of, mask, count = tree.shared, tree.shared_of, tree.shared.shape[1] - 1, 0
     for b in range(n):
-        c = cands[begin + b]
-        node = _older_node(path, c, t, terms[m, BACK], terms[m, LAGGING])
+        c = owners[begin + b]
+        node = _older_node(path, c, t, back, terms[m, LAGGING])
         k = slot[node]
-        if (0 <= k < count or low <= k < BLOCK) and nodes[k] == node:
+        if 0 <= k < count and nodes[k] == node:
+            place[b] = k
             continue
-        if shared_of[kind, node % entries] == node:
-            low -= 1
-            slot[node], nodes[low] = low, node
-            known, row = shared[kind, node % entries], product[low]
-            for o in range(runs):
-                row[o] = known[o]
+        key = _gram(codes, c, t - back, span, V) if span > 0 else node
+        entry = key * _SPREAD >> _MIDDLE & mask
+        if known_of[kind, entry] == key:
+            row, add = rows[b, target : target + n_out], known[kind, entry]
+            for o in range(n_out):
+                row[o] += add[o]
+            place[b] = -1
         else:
-            slot[node], nodes[count] = count, node
-            _fill_older(found[count, :n_in], stages, terms, m, weights, codes, state, rows, b, c, node, t, V)
+            slot[node], nodes[count], keys[count], place[b] = count, node, key, count
+            source = found[count, : terms[m, N_IN]]
+            _fill_source(source, stages, terms, weights, state, codes, rows[b], m, c, node, t, V)
             count += 1
-    multiply(found, 0, n_in, count, weights, terms[m, AT], runs, product)
+    runs = n_out + -n_out % RUN
+    multiply(found, 0, terms[m, N_IN], count, weights, terms[m, AT], runs, product)
+    for b in range(n):
+        if place[b] >= 0:
+            row, add = rows[b, target : target + n_out], product[place[b]]
+            for o in range(n_out):
+                row[o] += add[o]
     for k in range(count):
-        # What only passes is not worth it; the root's numbers may come from a row that is not finished.
-        if ROOT < nodes[k] < used[ROOM]:
-            entry = nodes[k] % entries
-            shared_of[kind, entry] = nodes[k]
-            known, row = shared[kind, entry], product[k]
-            for o in range(runs):
-                known[o] = row[o]
+        # A node that only passes is not worth remembering; the root's numbers may come from an unfinished row.
+        if span > 0 or ROOT < keys[k] < room:
+            entry = keys[k] * _SPREAD >> _MIDDLE & mask
+            known_of[kind, entry] = keys[k]
+            row, add = known[kind, entry], product[k]
+            for o in range(n_out):
+                row[o] = add[o]
 
 
 @kernel
-def _run_stage(  # type: ignore[no-untyped-def]
-    s,
-    stages,
-    terms,
-    weights,
-    codes,
-    path,
-    state,
-    slot,
-    used,
-    shared,
-    shared_of,
-    cands,
-    begin,
-    n,
-    t,
-    V,
-    rows,
-    nodes,
-    found,
-    product,
-):
+def _add_product(program, scratch, m, n, target, n_out):  # type: ignore[no-untyped-def]
+    """Add term m to all rows: a product of numbers that they have."""
+    terms, rows, product, runs = program.terms, scratch.rows, scratch.product, n_out + -n_out % RUN
+    multiply(rows, terms[m, SOURCE], terms[m, N_IN], n, program.weights, terms[m, AT], runs, product)
+    for b in range(n):
+        row, add = rows[b, target : target + n_out], product[b]
+        for o in range(n_out):
+            row[o] += add[o]
+
+
+@kernel
+def _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V):  # type: ignore[no-untyped-def]
+    stages, terms, weights, rows = program.stages, program.terms, program.weights, scratch.rows
+    codes, path, state = way.codes, way.path, tree.state
     target, n_out = stages[s, TARGET], stages[s, N_OUT]
-    runs = n_out + -n_out % RUN
-    first, end = stages[s - 1, TERMS_END] if s > 0 else 0, stages[s, TERMS_END]
     for b in range(n):
         row = rows[b, target : target + n_out]
-        _begin(row, rows[b], stages, s, weights)
-        _add_terms_looked_up(row, terms, first, end, weights, codes, cands[begin + b], t, V)
-    for m in range(first, end):
-        if terms[m, ORDER] > 0:
-            continue
-        back, n_in = terms[m, BACK], terms[m, N_IN]
-        if back == 0:
-            multiply(rows, terms[m, SOURCE], n_in, n, weights, terms[m, AT], runs, product)
-        else:
-            _multiply_older(
-                stages,
-                terms,
-                m,
-                weights,
-                codes,
-                path,
-                state,
-                slot,
-                used,
-                shared,
-                shared_of,
-                cands,
-                begin,
-                n,
-                t,
-                V,
-                runs,
-                rows,
-                nodes,
-                found,
-                product,
-            )
-        for b in range(n):
-            k = b if back == 0 else slot[_older_node(path, cands[begin + b], t, back, terms[m, LAGGING])]
-            row, add = rows[b, target : target + n_out], product[k, :n_out]
-            for o in range(n_out):
-                row[o] += add[o]
+        _begin(row, rows[b], stages, weights, s)
+        _look_up(row, stages, terms, weights, s, codes, owners[begin + b], t, V)
+    for m in range(stages[s - 1, TERMS_END] if s > 0 else 0, stages[s, TERMS_END]):
+        if terms[m, SHARED] >= 0:
+            _add_shared(program, tree, way, scratch, m, owners, begin, n, t, V, target, n_out)
+        elif terms[m, ORDER] == 0:
+            _add_product(program, scratch, m, n, target, n_out)
     for b in range(n):
         row = rows[b, target : target + n_out]
         if stages[s, ACTIVATION] == CELL:
-            before = _older_node(path, cands[begin + b], t, 1, True)
+            before = _older_node(path, owners[begin + b], t, 1, True)
             carry(row, state[before, stages[s, CARRIED] : stages[s, CARRIED] + n_out // 4])
         else:
             activate(row, stages[s, ACTIVATION])
@@ -237,67 +254,21 @@ def _run_stage(  # type: ignore[no-untyped-def]
 
 @kernel
 def evaluate(  # type: ignore[no-untyped-def]
-    stages,
-    terms,
-    keep,
-    weights,
-    boundaries,
-    state,
-    slot,
-    used,
-    shared,
-    shared_of,
-    codes,
-    path,
-    fresh,
-    cands,
-    count,
-    t,
-    first_outcome,
-    temperature,
-    top_k,
-    top_p,
-    rows,
-    nodes,
-    found,
-    product,
-    weight,
+    program, tree, way, scratch, fresh, owners, count, t, first_outcome, temperature, top_k, top_p
 ):
-    """Fill the boundaries and the state of the nodes fresh[:count], each at position t of candidate cands[k].
-
-    `rows`, `nodes`, `found`, `product` and `weight` are scratch space.
-    """
-    V, last = boundaries.shape[1], stages.shape[0] - 1
+    """Fill the boundaries and the state of the nodes fresh[:count], each at position t of candidate owners[k]."""
+    stages, keep, boundaries, state = program.stages, program.keep, tree.boundaries, tree.state
+    V, last, rows, weight = boundaries.shape[1], stages.shape[0] - 1, scratch.rows, scratch.weight
+    start, end = stages[last, TARGET], stages[last, TARGET] + stages[last, N_OUT]
     for begin in range(0, count, BLOCK):
         n = min(BLOCK, count - begin)
         for s in range(stages.shape[0]):
-            _run_stage(
-                s,
-                stages,
-                terms,
-                weights,
-                codes,
-                path,
-                state,
-                slot,
-                used,
-                shared,
-                shared_of,
-                cands,
-                begin,
-                n,
-                t,
-                V,
-                rows,
-                nodes,
-                found,
-                product,
-            )
+            if not stages[s, VIRTUAL]:
+                _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V)
         for b in range(n):
-            node = fresh[begin + b]
-            logits = rows[b, stages[last, TARGET] : stages[last, TARGET] + stages[last, N_OUT]]
-            fill_boundaries(logits, first_outcome, temperature, top_k, top_p, weight, boundaries[node])
+            node, row = fresh[begin + b], rows[b]
+            fill_boundaries(row[start:end], first_outcome, temperature, top_k, top_p, weight, boundaries[node])
             for k in range(keep.shape[0]):
-                kept = rows[b, keep[k, FROM] : keep[k, FROM] + keep[k, N]]
-                for i in range(len(kept)):
-                    state[node, keep[k, TO] + i] = kept[i]
+                at, to = keep[k, FROM], keep[k, TO]
+                for i in range(keep[k, N]):
+                    state[node, to + i] = row[at + i]

@@ -4,7 +4,7 @@ What a candidate is, the sampler decides; here candidates are only refused, in t
 files.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -71,6 +71,17 @@ class Sieve:
     known: frozenset[str]
     seen: set[str] = field(default_factory=set)
     refused: dict[str, int] = field(default_factory=lambda: {"max_length": 0, "unique": 0, "novel": 0})
+
+    def all_pass(self, names: Sequence[str | None]) -> bool:
+        """Say whether none of `names` would be refused; only then they count as seen."""
+        fresh = set(names)
+        if None in fresh or not self.known.isdisjoint(fresh):
+            return False
+        if self.unique:
+            if len(fresh) < len(names) or not self.seen.isdisjoint(fresh):
+                return False
+            self.seen.update(map(str, fresh))
+        return True
 
     def passes(self, name: str | None) -> bool:
         """Return whether the candidate passes, and count it if not."""
@@ -140,12 +151,8 @@ class NameGenerator:
         while attempts < budget and len(names) < count and not stopped():
             n = min(pace.size, budget - attempts, enough(count - len(names), len(names), attempts))
             with pace.measured(n):
-                for name in self.candidates(prefix, options, longest, seed, offset + attempts, n, memory):
-                    attempts += 1
-                    if sieve.passes(name):
-                        names.append(str(name))
-                        if len(names) == count:
-                            break
+                drawn = self.candidates(prefix, options, longest, seed, offset + attempts, n, memory)
+                attempts += _sift(drawn, sieve, names, count)
         return Batch(names, seed, offset, attempts, len(names) == count, sieve.refused)
 
     def opening(
@@ -166,8 +173,8 @@ class NameGenerator:
         first: int,
         n: int,
         memory: PrefixMemory | None = None,
-    ) -> Iterator[str | None]:
-        """Yield candidates first .. first + n - 1; None for one that is longer than `longest`."""
+    ) -> list[str | None]:
+        """Return candidates first .. first + n - 1; None for one that is longer than `longest`."""
         return self.texts(*self.draw(prefix, options, longest, seed, first, n, memory))
 
     def draw(
@@ -221,11 +228,13 @@ class NameGenerator:
             lengths,
         )
 
-    def texts(self, codes: NDArray[np.int32], lengths: NDArray[np.int32]) -> Iterator[str | None]:
-        """Yield what `draw` gave as text; None where the length is negative."""
+    def texts(self, codes: NDArray[np.int32], lengths: NDArray[np.int32]) -> list[str | None]:
+        """Return what `draw` gave as text; None where the length is negative."""
         # A row of code points, padded with zeros, is numpy's own form of a string.
-        texts = self._code_points[codes].view(f"<U{codes.shape[1]}")[:, 0].tolist()
-        return (text if length >= 0 else None for text, length in zip(texts, lengths.tolist(), strict=True))
+        texts: list[str | None] = self._code_points[codes].view(f"<U{codes.shape[1]}")[:, 0].tolist()
+        for i in np.flatnonzero(lengths < 0).tolist():
+            texts[i] = None
+        return texts
 
     def writer(self, form: Form, title: bool) -> LineWriter:
         """Return what writes this alphabet's names as lines, with capitals if `title`."""
@@ -267,6 +276,19 @@ class NameGenerator:
             return np.array(self.vocabulary.encode(prefix), np.int64)
         except UnknownCharacter as error:
             raise UnknownCharacter(str(error), field="prefix", allowed=error.allowed) from None
+
+
+def _sift(drawn: Sequence[str | None], sieve: Sieve, names: list[str], count: int) -> int:
+    """Add what passes to `names` until there are `count`, and return how many of `drawn` were looked at."""
+    if len(drawn) <= count - len(names) and sieve.all_pass(drawn):
+        names += map(str, drawn)
+        return len(drawn)
+    for looked, name in enumerate(drawn, 1):
+        if sieve.passes(name):
+            names.append(str(name))
+            if len(names) == count:
+                return looked
+    return len(drawn)
 
 
 def _check_range(name: str, value: int, high: int, low: int = 0) -> None:

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.inference.evaluation import COMPUTED, EASY, ROOM, ROOT, STAYING
-from models.inference.plan import N_OUT, Plan
-from models.inference.product import RUN
+from models.inference.plan import N_OUT, SHARED, Plan
 from models.inference.sampler import SamplingOptions
 
 MEBIBYTE = 2**20
 # No tree takes all there is: a long stream leaves something for the small requests beside it.
-LARGEST_SHARE = 0.75
+LARGEST_SHARE = 0.875
 # Up to this share of its final room, a tree keeps every node.
 EASY_SHARE = 0.5
-# One node in so many has room for its products with later positions' weights.
-SHARED_BY = 8
+# One node in so many has room for each kind of product.
+SHARED_BY = 16
+FEWEST_SHARED = 1024
 # A tree begins with room for so many nodes, and doubles.
 FIRST_ROOM = 1024
 # The node before the root, and the root: what a tree has even where nothing is to be remembered.
@@ -52,13 +52,10 @@ class PrefixTree:
         self.ring = max(plan.reach, 1) + 1
         self.passing = candidates * self.ring
         self.used = np.array([0, LEAST_ROOM, 0, 0], np.int64)
-        self._product = int(plan.stages[:, N_OUT].max()) + RUN if plan.shared else 0
+        self._product = int(plan.stages[plan.stage_of(plan.terms[:, SHARED] >= 0), N_OUT].max(initial=0))
+        # Bytes of one node, its share of the products included.
+        self.node_bytes = 4 * (2 * plan.vocab_size + plan.state + 1 + plan.shared * self._product // SHARED_BY)
         self._allocate()
-
-    @property
-    def node_bytes(self) -> int:
-        """Bytes of one node, its share of the products included."""
-        return 4 * (2 * self.plan.vocab_size + self.plan.state + 1 + self.plan.shared * self._product // SHARED_BY)
 
     @property
     def size(self) -> int:
@@ -99,7 +96,7 @@ class PrefixTree:
         self.boundaries, self.children = np.empty((n, V), np.int32), np.empty((n, V), np.int32)
         self.state, self.slot = np.empty((n, self.plan.state), np.float32), np.zeros(n, np.int32)
         self.state[:LEAST_ROOM], self.children[:LEAST_ROOM] = 0, 0
-        entries = max(1, self.room // SHARED_BY)
+        entries = 1 << max(FEWEST_SHARED, self.room // SHARED_BY).bit_length() - 1  # a power of two
         self.shared = np.empty((self.plan.shared, entries, self._product), np.float32)
         self.shared_of = np.full((self.plan.shared, entries), -1, np.int32)
 
@@ -132,7 +129,8 @@ class PrefixMemory:
         # A tree holds on to its plan, so that no other plan can have its id.
         key = _Key(id(plan), options.temperature, options.top_k, options.top_p, options.min_length)
         tree = self._take(key) or PrefixTree(plan)
-        self._fit(tree, candidates)
+        if tree.full or candidates * tree.ring > tree.passing:
+            self._fit(tree, candidates)
         try:
             yield tree
         finally:

@@ -5,6 +5,7 @@ or at an older position, with a matrix.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,14 @@ from models.inference.frozen import Floats
 from models.inference.product import RUN
 
 # Columns of `Plan.stages`: each writes N_OUT numbers from TARGET on: a bias (none where BIAS is -1), what stands from
-# ADDED on (nothing where it is -1), and its terms, which end where the next stage's begin. Then comes ACTIVATION.
-TARGET, N_OUT, BIAS, ADDED, ACTIVATION, TERMS_END, CARRIED = range(7)
+# ADDED on (nothing where it is -1), and its terms, which end where the next stage's begin. Then comes ACTIVATION; a
+# cell's c before lies at CARRIED of the state. A VIRTUAL stage is not run: its readers make its numbers themselves.
+TARGET, N_OUT, BIAS, ADDED, ACTIVATION, TERMS_END, CARRIED, VIRTUAL = range(8)
 # Columns of `Plan.terms`. A table of ORDER characters is looked up BACK positions ago at AT of the weights; ORDER 0 is
-# a product of N_IN numbers from SOURCE on, BACK positions ago, with the weights at AT. Older positions' numbers are
-# remembered from KEPT of a state on, or made again by stage MADE_BY, which only looks up; products with them are
-# remembered as kind SHARED.
-ORDER, BACK, AT, SOURCE, N_IN, KEPT, MADE_BY, LAGGING, SHARED = range(9)
+# a product of N_IN numbers from SOURCE on, BACK positions ago, with the weights at AT. Numbers that are not in the row
+# lie at KEPT of an older node's state, or are made by stage MADE_BY, which only looks up. Products of kind SHARED (-1:
+# none) are remembered: by the last SPAN characters, or by the older node where SPAN is 0.
+ORDER, BACK, AT, SOURCE, N_IN, KEPT, MADE_BY, LAGGING, SHARED, SPAN = range(10)
 # Columns of `Plan.keep`: N numbers from FROM of a row go to TO of the state.
 FROM, N, TO = range(3)
 
@@ -28,7 +30,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Plan:
-    """`stages` (S, 7), `terms` (M, 9), `keep` (K, 3), and all biases, weights and tables end to end in `weights`.
+    """`stages` (S, 8), `terms` (M, 10), `keep` (K, 3), and all biases, weights and tables end to end in `weights`.
 
     The first `vocab_size` of the last stage's outputs are the logits, the others are unused.
     """
@@ -39,28 +41,32 @@ class Plan:
     weights: Floats
     vocab_size: int
 
-    @property
+    @cached_property
     def width(self) -> int:
         """How many numbers a position has, and no fewer than any product has, in whole runs."""
         return max(int((self.stages[:, TARGET] + self.stages[:, N_OUT]).max()), int(self.stages[:, N_OUT].max()) + RUN)
 
-    @property
+    @cached_property
     def state(self) -> int:
         """How many of them are remembered for later positions."""
         return int(self.keep[:, N].sum())
 
-    @property
+    @cached_property
     def reach(self) -> int:
         """How many positions back a product looks."""
         return int(self.terms[self.terms[:, ORDER] == 0, BACK].max(initial=0))
 
-    @property
+    @cached_property
     def shared(self) -> int:
-        """How many kinds of products look back, so that later prefixes share them."""
+        """How many kinds of products are remembered."""
         return int(self.terms[:, SHARED].max(initial=-1)) + 1
 
-    @property
+    @cached_property
     def multiply_adds(self) -> int:
         """How many multiply-adds the products of one position take where nothing is remembered."""
-        of_stage = np.searchsorted(self.stages[:, TERMS_END], np.arange(len(self.terms)), side="right")
+        of_stage = self.stage_of(np.ones(len(self.terms), bool))
         return int((self.terms[:, N_IN] * self.stages[of_stage, N_OUT]).sum())
+
+    def stage_of(self, chosen: NDArray[np.bool_]) -> Ints:
+        """Return the stages of the chosen terms."""
+        return np.searchsorted(self.stages[:, TERMS_END], np.flatnonzero(chosen), side="right")

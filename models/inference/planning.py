@@ -25,9 +25,11 @@ from models.inference.plan import (
     ORDER,
     SHARED,
     SOURCE,
+    SPAN,
     TARGET,
     TERMS_END,
     TO,
+    VIRTUAL,
     Ints,
     N,
     Plan,
@@ -37,6 +39,8 @@ from models.inference.product import RUN, in_runs
 # Tables by one, two and three characters have at most so many rows; larger alphabets get tables by fewer characters.
 MOST_ROWS = {1: 10**9, 2: 4096, 3: 32_768}
 EVER = 10**6
+# Runs of characters are told apart by 31 bits.
+MOST_GRAMS = 2**31
 
 
 @dataclass
@@ -54,11 +58,11 @@ class _Draft:
         return at
 
     def term(self, order: int, back: int, at: int, source: int = -1, n_in: int = 0, lag: int = 0) -> None:
-        self.terms.append([order, back, at, source, n_in, -1, -1, int(lag > 0), -1])
+        self.terms.append([order, back, at, source, n_in, -1, -1, int(lag > 0), -1, 0])
 
     def stage(self, target: int, n_out: int, bias: int = -1, added: int = -1, activation: int = LINEAR) -> None:
         """Close a stage over the terms written since the last one."""
-        self.stages.append([target, n_out, bias, added, activation, len(self.terms), -1])
+        self.stages.append([target, n_out, bias, added, activation, len(self.terms), -1, 0])
 
 
 class Tabulators(Protocol):
@@ -118,7 +122,7 @@ class _Planner:
         d = self.draft
         return Plan(
             np.array(d.stages, np.int64),
-            np.array(d.terms, np.int64).reshape(-1, SHARED + 1),
+            np.array(d.terms, np.int64).reshape(-1, SPAN + 1),
             np.array(keep, np.int64).reshape(-1, TO + 1),
             np.concatenate(d.parts).astype(np.float32),
             self.V,
@@ -209,20 +213,44 @@ class _Planner:
         return out
 
     def _keep(self) -> list[list[int]]:
-        """Say of each product that looks back where it finds its numbers, and return what has to be remembered."""
+        """Say of each product where it finds its numbers, and return what has to be remembered in states."""
         keep: list[list[int]] = []
-        for kind, term in enumerate(t for t in self.draft.terms if t[ORDER] == 0 and t[BACK] > 0):
-            term[SHARED] = kind
+        kinds = 0
+        for term in self.draft.terms:
+            if term[ORDER]:
+                continue
             maker = self._maker(term[SOURCE], term[N_IN])
-            if maker >= 0:
-                term[MADE_BY] = maker
-            else:
+            span = self._span(maker)
+            if maker >= 0 and (span or term[BACK]):
+                term[MADE_BY], term[SPAN] = maker, span
+            elif term[BACK]:
                 term[KEPT] = _kept(keep, term[SOURCE], term[N_IN])
-        for stage in self.draft.stages:
+            if term[MADE_BY] >= 0 or term[KEPT] >= 0:
+                term[SHARED] = kinds
+                kinds += 1
+        for s, stage in enumerate(self.draft.stages):
             if stage[ACTIVATION] == CELL:
                 H = stage[N_OUT] // 4
                 stage[CARRIED] = _kept(keep, stage[TARGET] + H, H)
+            stage[VIRTUAL] = int(self._is_read_by_makers_alone(s, keep))
         return keep
+
+    def _span(self, maker: int) -> int:
+        """Return how many characters decide what a stage that only looks up writes; 0 if their number is too large."""
+        if maker < 0:
+            return 0
+        begin = self.draft.stages[maker - 1][TERMS_END] if maker else 0
+        terms = self.draft.terms[begin : self.draft.stages[maker][TERMS_END]]
+        span = max(term[BACK] + term[ORDER] for term in terms)
+        return span if self.V**span < MOST_GRAMS else 0
+
+    def _is_read_by_makers_alone(self, s: int, keep: list[list[int]]) -> bool:
+        stage, last = self.draft.stages[s], len(self.draft.stages) - 1
+        readers = [term for term in self.draft.terms if not term[ORDER] and term[MADE_BY] < 0 and not term[BACK]]
+        ranges = [(term[SOURCE], term[N_IN]) for term in readers] + [(row[FROM], row[N]) for row in keep]
+        ranges += [(other[ADDED], other[N_OUT]) for other in self.draft.stages if other[ADDED] >= 0]
+        start, end = stage[TARGET], stage[TARGET] + stage[N_OUT]
+        return s < last and all(at >= end or at + n <= start for at, n in ranges)
 
     def _maker(self, source: int, n_in: int) -> int:
         """Return the stage that makes just these numbers by looking up alone, or -1."""

@@ -14,7 +14,19 @@ import numpy as np
 from models.errors import OptionError
 from models.inference.arithmetic import philox
 from models.inference.distribution import BITS
-from models.inference.evaluation import BLOCK, COMPUTED, EASY, NOTHING, ROOM, ROOT, STAYING, evaluate
+from models.inference.evaluation import (
+    COMPUTED,
+    EASY,
+    NOTHING,
+    ROOM,
+    ROOT,
+    STAYING,
+    Program,
+    Tree,
+    Way,
+    evaluate,
+    scratch_space,
+)
 from models.inference.kernel import kernel
 from models.manifest import MAX_NAME_LENGTH
 
@@ -138,10 +150,8 @@ def sample(  # type: ignore[no-untyped-def]
     path, words = np.empty((n, ring), np.int32), np.empty((n, 4), np.int32)
     alive, at = np.empty(n, np.int32), np.empty(n, np.int32)
     fresh, owners, unlinked = np.empty(n, np.int32), np.empty(n, np.int32), np.empty((n, 2), np.int32)
-    # Scratch space of `evaluate`.
-    rows, nodes = np.empty((BLOCK, width), np.float32), np.empty(BLOCK, np.int32)
-    found, product = np.empty((BLOCK, width), np.float32), np.empty((BLOCK, width), np.float32)
-    weight = np.empty(width, np.float32)
+    program, way, scratch = Program(stages, terms, keep, weights), Way(codes, path), scratch_space(width)
+    tree = Tree(boundaries, children, state, slot, used, shared, shared_of)
     for c in range(n):
         lengths[c], alive[c], at[c] = TOO_LONG, c, ROOT
         for r in range(ring):
@@ -155,33 +165,8 @@ def sample(  # type: ignore[no-untyped-def]
         fresh[0], owners[0], unlinked[0, 0], count = ROOT, 0, NOTHING, 1
     for t in range(max_length + 1):
         if count > 0:
-            evaluate(
-                stages,
-                terms,
-                keep,
-                weights,
-                boundaries,
-                state,
-                slot,
-                used,
-                shared,
-                shared_of,
-                codes,
-                path,
-                fresh,
-                owners,
-                count,
-                t,
-                1 if t < min_length else 0,
-                temperature,
-                top_k,
-                top_p,
-                rows,
-                nodes,
-                found,
-                product,
-                weight,
-            )
+            first_outcome = 1 if t < min_length else 0
+            evaluate(program, tree, way, scratch, fresh, owners, count, t, first_outcome, temperature, top_k, top_p)
             used[COMPUTED] += count
         passing, count = used[ROOM] + (t + 1) % ring * n, 0
         if t < P:

@@ -18,7 +18,7 @@ from models.networks import Network
 def all_candidates(generator: NameGenerator, options: SamplingOptions, longest: int, n: int) -> list[str | None]:
     """Candidates 0 .. n - 1, each from a call of its own: the slow path."""
     prefix = np.array(generator.vocabulary.encode(options.prefix), np.int64)
-    return [next(generator.candidates(prefix, options, longest, 5, i, 1)) for i in range(n)]
+    return [generator.candidates(prefix, options, longest, 5, i, 1)[0] for i in range(n)]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
