@@ -38,11 +38,12 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         redoc_url=None,
         lifespan=lambda app: _lifespan(chosen, entropy or _fresh_seed),
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
+        # Taken as they are: a router that is included is asked for its routes twice with each request.
+        routes=[route for module in (generate, models, health, docs) for route in module.router.routes],
+        # We have no OpenTelemetry, which would be looked for with each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     add_handlers(app)
-    for module in (generate, models, health, docs):
-        app.include_router(module.router)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes)
     app.add_middleware(RequestLog)
     _describe_problems(app)
