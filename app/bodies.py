@@ -55,17 +55,20 @@ class StrictRoute(APIRoute):
 
         async def strict(request: Request) -> Response:
             strictly = StrictRequest(request.scope, request.receive)
-            names = Counter(name for name, _ in strictly.query_params.multi_items())
             if request.method == "POST":
                 _check_content_type(strictly)
-                if names:
-                    return invalid_query(QUERY, "none with POST: the fields go into the JSON body")
-            for name, times in names.items():
-                if times > 1:
-                    return invalid_query(name, "each field once")
-            return await handle(strictly)
+            return (request.scope["query_string"] and _refusal(strictly)) or await handle(strictly)
 
         return strict
+
+
+def _refusal(request: Request) -> Response | None:
+    """Return the answer to a query beside a body and to a repeated parameter, None for any other query."""
+    names = Counter(name for name, _ in request.query_params.multi_items())
+    if names and request.method == "POST":
+        return invalid_query(QUERY, "none with POST: the fields go into the JSON body")
+    repeated = next((name for name, times in names.items() if times > 1), None)
+    return None if repeated is None else invalid_query(repeated, "each field once")
 
 
 def _check_content_type(request: Request) -> None:

@@ -16,7 +16,7 @@ import click
 import uvicorn
 from pydantic import ValidationError
 
-from app.drawing import draw, seeded
+from app.drawing import budget, draw, seeded
 from app.limits import check
 from app.main import create_app
 from app.name_lines import NameLines
@@ -172,7 +172,7 @@ def generate(form: str, **options: Any) -> None:
 
 def _print_answer(request: GenerateQuery, version: Version, settings: Settings, as_json: bool) -> None:
     check(request, JSON)
-    answer = draw(request, version, settings.max_attempts, PrefixMemory(settings.memory))
+    answer = draw(request, version, budget(request, settings.max_attempts), PrefixMemory(settings.memory))
     if as_json:
         click.echo(answer.model_dump_json(indent=2))
     else:

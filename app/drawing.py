@@ -19,33 +19,30 @@ def seeded(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
     return request if request.seed is not None else request.model_copy(update={"seed": entropy()})
 
 
-def draw_if_quick(
-    request: GenerateQuery, version: Version, most_attempts: int, memory: PrefixMemory
-) -> GenerateAnswer | None:
+def draw_if_quick(request: GenerateQuery, version: Version, most: int, memory: PrefixMemory) -> GenerateAnswer | None:
     """Return what `draw` would, or None where that might take longer than a few milliseconds."""
-    most, few = budget(request, most_attempts), few_candidates(version)
+    few = few_candidates(version)
     # Half of them may be refused.
     if 2 * request.count > few:
         return None
-    short = request.model_copy(update={"max_attempts": min(most, few)})
-    answer = draw(short, version, most_attempts, memory)
+    answer = draw(request, version, min(most, few), memory)
     return answer if answer.complete or most <= few else None
 
 
 def few_candidates(version: Version) -> int:
     """Return how many candidates of this version are drawn in about a millisecond at worst."""
-    return max(FEWEST, min(MOST, MULTIPLY_ADDS // max(1, version.generator.plan.multiply_adds)))
+    return max(FEWEST, min(MOST, MULTIPLY_ADDS // max(1, version.generator.multiply_adds)))
 
 
 def draw(
     request: GenerateQuery,
     version: Version,
-    most_attempts: int,
+    most: int,
     memory: PrefixMemory,
     stopped: Callable[[], bool] = lambda: False,
 ) -> GenerateAnswer:
-    """Return the names asked for by a request with a seed (see `seeded`), or those found before `stopped` came true.
-    Raises `OptionError`, `UnknownCharacter`.
+    """Return the names asked for by a request with a seed (see `seeded`), or those found among `most` candidates (see
+    `budget`) or before `stopped` came true. Raises `OptionError`, `UnknownCharacter`.
     """
     if request.seed is None:
         raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
@@ -57,7 +54,7 @@ def draw(
         max_length=request.max_length,
         unique=request.unique,
         novel=request.novel,
-        max_attempts=budget(request, most_attempts),
+        max_attempts=most,
         memory=memory,
         stopped=stopped,
     )

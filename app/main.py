@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from app.dependencies import Service, State
 from app.errors import Problem, add_handlers
-from app.logs import set_up
+from app.logs import RequestLines, set_up
 from app.middleware import BodyLimit, RequestLog
 from app.routes import docs, generate, health, models
 from app.settings import Settings
@@ -38,13 +38,14 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         redoc_url=None,
         lifespan=lambda app: _lifespan(chosen, entropy or _fresh_seed),
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
+        # Taken as they are: a router that is included is asked for its routes twice with each request.
+        routes=[route for module in (generate, models, health, docs) for route in module.router.routes],
+        # We have no OpenTelemetry, which would be looked for with each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     add_handlers(app)
-    for module in (generate, models, health, docs):
-        app.include_router(module.router)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes)
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, lines=RequestLines(chosen))
     _describe_problems(app)
     return app
 

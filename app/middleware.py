@@ -2,7 +2,7 @@
 headers.
 """
 
-import os
+import random
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -12,6 +12,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import problem
+from app.logs import REQUEST, RequestLines
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Pages may load what we serve ourselves, and nothing else. Swagger UI and ReDoc style themselves inline.
@@ -19,11 +20,11 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-SAFE_HEADERS = {
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"content-security-policy": POLICY.encode(),
-}
+SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", POLICY.encode()),
+)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -34,8 +35,16 @@ class RequestLog:
     error that nobody foresaw is logged here and answered as a problem, so that this answer, too, has id and headers.
     """
 
-    def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.app, self.clock = app, clock
+    def __init__(
+        self,
+        app: ASGIApp,
+        lines: RequestLines,
+        clock: Callable[[], float] = time.perf_counter,
+        bits: Callable[[int], int] | None = None,
+    ) -> None:
+        self.app, self.lines, self.clock = app, lines, clock
+        # An id must differ from all others and needs no secrecy; the system's own bits would cost a call for each.
+        self.bits = bits or random.Random().getrandbits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -43,7 +52,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         given = _header(scope, b"x-request-id")
-        request_id = given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+        request_id = given if REQUEST_ID.fullmatch(given) else f"{self.bits(128):032x}"
         began, status = self.clock(), 0
 
         async def send_with_id(message: Message) -> None:
@@ -53,7 +62,7 @@ class RequestLog:
                 message["headers"] = _with_safe_headers(message.get("headers", ()), request_id)
             await send(message)
 
-        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        token = REQUEST.set(request_id)
         try:
             await self.app(scope, receive, send_with_id)
         except Exception:
@@ -62,14 +71,14 @@ class RequestLog:
                 raise
             await problem(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send_with_id)
         finally:
-            structlog.get_logger().info(
-                "request",
+            self.lines.write(
                 method=scope["method"] if scope["method"] in METHODS else "(other)",
                 route=getattr(scope.get("route"), "path", "(none)"),
                 status=status,
                 milliseconds=round((self.clock() - began) * 1000, 2),
+                request_id=request_id,
             )
-            structlog.contextvars.reset_contextvars(**bound)
+            REQUEST.reset(token)
 
 
 def _header(scope: Scope, name: bytes) -> str:
@@ -82,9 +91,9 @@ def _header(scope: Scope, name: bytes) -> str:
 
 def _with_safe_headers(given: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
     headers = list(given)
-    names = {name.lower() for name, _ in headers}
+    names = [name.lower() for name, _ in headers]
     headers.append((b"x-request-id", request_id.encode()))
-    headers += [header for header in SAFE_HEADERS.items() if header[0] not in names]
+    headers += [header for header in SAFE_HEADERS if header[0] not in names]
     return headers
 
 

@@ -3,13 +3,16 @@
 What is refused here never reaches the application: it is answered with a problem, and the connection is closed.
 """
 
+import asyncio
 from http import HTTPStatus
+from typing import cast
 
 import httptools
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import HEAD_TOO_LARGE, UNREADABLE, problem
+from app.packing import PackingTransport
 
 # Bytes of the address and all headers of a request (its trailers, too), and their number.
 MAX_HEAD_BYTES, MAX_HEADERS = 16_384, 100
@@ -30,6 +33,18 @@ class HttpProtocol(HttpToolsProtocol):
     unread = head_bytes = header_count = 0
     in_body = refused = False
     refusal: HTTPStatus = UNREADABLE
+    packing: PackingTransport
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection."""
+        super().connection_made(transport)
+        self.packing = PackingTransport(transport)
+        self.transport = cast(asyncio.Transport, self.packing)
+
+    def on_response_complete(self) -> None:
+        """End an answer."""
+        self.packing.end()
+        super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came. The parser keeps a header to itself until it ends, so its beginning is counted here."""
@@ -139,6 +154,6 @@ class HttpProtocol(HttpToolsProtocol):
         lines = [name + b": " + value + b"\r\n" for name, value in [*kept, (b"connection", b"close")]]
         first = self.parser.get_method() + b" " + self.url + f" HTTP/{self.parser.get_http_version()}\r\n".encode()
         plain = H11Protocol(self.config, self.server_state, self.app_state)
-        plain.connection_made(self.transport)
+        plain.connection_made(self.packing.transport)
         self.transport.set_protocol(plain)
         plain.data_received(b"".join([first, *lines, b"\r\n", rest]))

@@ -2,6 +2,7 @@
 
 import threading
 from functools import partial
+from operator import attrgetter
 from typing import Annotated
 
 import anyio.to_thread
@@ -11,7 +12,7 @@ from app.answers import ANSWERS, EXAMPLES
 from app.bodies import StrictRoute
 from app.departure import unless_gone
 from app.dependencies import Service, accepted, service
-from app.drawing import draw, draw_if_quick, seeded
+from app.drawing import budget, draw, draw_if_quick, seeded
 from app.errors import CLIENT_GONE
 from app.limits import check
 from app.name_lines import NameLines
@@ -20,7 +21,7 @@ from app.schemas import GenerateAnswer, GenerateQuery, GenerateRequest
 from app.streaming import NameResponse
 from models import Version
 
-router = APIRouter(tags=["names"], route_class=StrictRoute)
+router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
 
 
 # These two take the connection instead of dependencies: each of those costs as much as drawing a few names.
@@ -62,8 +63,9 @@ async def _answer(request: GenerateQuery, connection: Request, headers: dict[str
         lines = NameLines(request, version, media, running.settings.max_stream_attempts, running.memory)
         return NameResponse(lines, running.threads, headers)
     check(request, media)
-    answer = draw_if_quick(request, version, running.settings.max_attempts, running.memory)
-    answer = answer or await _draw_in_thread(request, version, running, connection)
+    most = budget(request, running.settings.max_attempts)
+    answer = draw_if_quick(request, version, most, running.memory)
+    answer = answer or await _draw_in_thread(request, version, most, running, connection)
     if answer is None:
         return Response(status_code=CLIENT_GONE)
     # Made here, the answer is not validated and copied once more.
@@ -71,11 +73,11 @@ async def _answer(request: GenerateQuery, connection: Request, headers: dict[str
 
 
 async def _draw_in_thread(
-    request: GenerateQuery, version: Version, running: Service, connection: Request
+    request: GenerateQuery, version: Version, most: int, running: Service, connection: Request
 ) -> GenerateAnswer | None:
     """Return the answer, or None where the client did not wait for it."""
     gone = threading.Event()
-    work = partial(draw, request, version, running.settings.max_attempts, running.memory, gone.is_set)
+    work = partial(draw, request, version, most, running.memory, gone.is_set)
     return await unless_gone(
         connection.receive, partial(anyio.to_thread.run_sync, work, limiter=running.threads), gone.set
     )

@@ -1,5 +1,7 @@
 """/health and /info: is it alive, is it ready, what are its limits."""
 
+from operator import attrgetter
+
 from fastapi import APIRouter, Response
 
 from app.dependencies import Running
@@ -10,7 +12,7 @@ from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
 
 VERSION = "0.1.0"
-router = APIRouter(tags=["service"])
+router = APIRouter(tags=["service"], generate_unique_id_function=attrgetter("name"))
 
 
 @router.get("/health/live", summary="Is the process alive?")

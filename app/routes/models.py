@@ -1,5 +1,6 @@
 """/datasets and /models: what can be asked for, and everything a version tells of itself."""
 
+from operator import attrgetter
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
@@ -9,7 +10,7 @@ from app.errors import responses
 from app.schemas import AliasReason, DatasetSummary, ModelPage, Models, ModelSummary
 from models import ModelError, ModelRegistry, Version
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], generate_unique_id_function=attrgetter("name"))
 MEDIA_TYPES = {
     "png": "image/png",
     "svg": "image/svg+xml",

@@ -117,6 +117,7 @@ class NameGenerator:
         self._kernels = kernels
         self._arrays = (model.table, model.activation, model.stages, model.weights)
         self.plan = make_plan(model, kernels)
+        self.multiply_adds = self.plan.multiply_adds
         self._writers: dict[tuple[Form, bool], LineWriter] = {}
         self._code_points = np.array([0, *map(ord, self.vocabulary.characters)], np.uint32)
 

@@ -97,7 +97,7 @@ async def test_no_long_work_on_the_event_loop(client: httpx.AsyncClient, monkeyp
     real = drawing.draw
 
     def watched(request, version, most, *stopped):  # type: ignore[no-untyped-def]
-        seen.append((threading.current_thread() is threading.main_thread(), request.max_attempts))
+        seen.append((threading.current_thread() is threading.main_thread(), most))
         return real(request, version, most, *stopped)
 
     monkeypatch.setattr(drawing, "draw", watched)
