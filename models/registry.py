@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from models.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason, merged
-from models.checkpoint import load_checkpoint, read_verified
+from models.checkpoint import NAMES, load_checkpoint, read_verified
 from models.errors import CheckpointError, ModelError, OptionError, UnknownReference
 from models.inference import Kernels, NameGenerator, freeze
 from models.manifest import Manifest
@@ -97,11 +97,13 @@ class ModelRegistry:
         """
         aliases = [store.aliases() for store in self.stores]
         places = {key: store.folder(key) for store in self.stores for key in store.present()}
+        # Versions of one list share its names.
+        names: dict[str, frozenset[str]] = {}
         versions: dict[Key, Version] = {}
         refused: dict[Key, str] = {}
         for key, folder in sorted(places.items()):
             try:
-                versions[key] = self._now.versions.get(key) or _load(key, folder, self.kernels)
+                versions[key] = self._now.versions.get(key) or _load(key, folder, self.kernels, names)
             except ModelError as error:
                 refused[key] = str(error)
         self._now = _Snapshot(versions, refused, aliases)
@@ -216,12 +218,13 @@ class ModelRegistry:
         return version
 
 
-def _load(key: Key, folder: Path, kernels: Kernels) -> Version:
+def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, frozenset[str]]) -> Version:
     checkpoint = load_checkpoint(folder)
     manifest = checkpoint.manifest
     if manifest.reference != key.reference:
         raise CheckpointError(f"{folder} says that it is {manifest.reference}: it was moved or copied.")
-    generator = NameGenerator(manifest, freeze(manifest.config, checkpoint.arrays), checkpoint.names, kernels)
+    listed = names.setdefault(manifest.files[NAMES].sha256, frozenset(checkpoint.names))
+    generator = NameGenerator(manifest, freeze(manifest.config, checkpoint.arrays), listed, kernels)
     if len(generator.vocabulary) != generator.vocab_size:
         raise CheckpointError(f"{folder}: the vocabulary does not fit the weights.")
     if golden_names(generator) != manifest.golden:

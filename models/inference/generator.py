@@ -4,7 +4,7 @@ What a candidate is, the sampler decides; here candidates are only refused, in t
 files.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -108,7 +108,7 @@ class NameGenerator:
     lines are kept once they are made.
     """
 
-    def __init__(self, manifest: Manifest, model: FrozenModel, names: Sequence[str], kernels: Kernels) -> None:
+    def __init__(self, manifest: Manifest, model: FrozenModel, names: Collection[str], kernels: Kernels) -> None:
         self.manifest = manifest
         self.vocabulary: Vocabulary = manifest.alphabet
         self.names = frozenset(names)

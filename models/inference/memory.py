@@ -18,6 +18,8 @@ from models.inference.sampler import SamplingOptions
 MEBIBYTE = 2**20
 # No tree takes all there is: a long stream leaves something for the small requests beside it.
 LARGEST_SHARE = 0.875
+# Where a distribution is looked up anyway, a tree is worth its place only in the processor's own caches.
+LARGEST_LOOKED_UP = 16_384
 # Up to this share of its final room, a tree keeps every node.
 EASY_SHARE = 0.5
 # One node in so many has room for each kind of product.
@@ -153,6 +155,8 @@ class PrefixMemory:
         room = max(FIRST_ROOM, 2 * tree.room) if tree.full else tree.room
         with self._lock:
             most = (int(self.limit * LARGEST_SHARE) - passing * tree.node_bytes) // tree.node_bytes
+            if not tree.plan.multiply_adds:
+                most = min(most, LARGEST_LOOKED_UP)
             room = max(min(room, most), tree.room)
             before, wanted = tree.size, (room + passing) * tree.node_bytes
             while self._free and self._held - before + wanted > self.limit:

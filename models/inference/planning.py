@@ -39,6 +39,8 @@ from models.inference.product import RUN, in_runs
 # Tables by one, two and three characters have at most so many rows; larger alphabets get tables by fewer characters.
 MOST_ROWS = {1: 10**9, 2: 4096, 3: 32_768}
 EVER = 10**6
+# Rows of a table are made so many at a time, to keep the memory small that it takes.
+AT_ONCE = 2048
 # Runs of characters are told apart by 31 bits.
 MOST_GRAMS = 2**31
 
@@ -90,7 +92,6 @@ class _Planner:
         self.seen[:C] = fan
         self.tabulated = fan <= self.limit and len(model.stages) > 0
         self.first = self._count_known() if self.tabulated else 0
-        self.tables: dict[int, Floats] = {}
 
     def _count_known(self) -> int:
         """Return how many leading stages write numbers that few enough characters decide; the last one never counts."""
@@ -141,19 +142,20 @@ class _Planner:
             seen = max(seen, int(self.seen[stage[frozen.ADDED] : stage[frozen.ADDED] + n_out].max()))
         return EVER if stage[frozen.LAG] else min(seen, EVER)
 
-    def _known(self, order: int) -> Floats:
-        """Return (V^order, width): the numbers of a row after each run of `order` characters, where those decide."""
-        if order not in self.tables:
-            self.tables[order] = self._columns(order)
-        return self.tables[order]
-
-    def _columns(self, order: int) -> Floats:
-        ids = np.indices((self.V,) * order).reshape(order, -1).T
-        ids = np.ascontiguousarray(np.hstack([np.zeros((len(ids), 1), np.int64), ids]), np.int64)
-        m = self.model
-        out = np.zeros((len(ids), len(self.seen)), np.float32)
-        self.kernels.columns(m.table, m.activation, np.ascontiguousarray(m.stages[: self.first]), m.weights, ids, out)
-        return out
+    def _table(self, order: int, n: int, fill: Callable[[Floats, Floats], None]) -> Floats:
+        """Return (V^order, n): what `fill` makes of the numbers of a row after each run of `order` characters, where
+        those decide. It is called with some rows at a time and the place for the outcome.
+        """
+        m, stages = self.model, np.ascontiguousarray(self.model.stages[: self.first])
+        grams = np.indices((self.V,) * order).reshape(order, -1).T
+        ids = np.ascontiguousarray(np.hstack([np.zeros((len(grams), 1), np.int64), grams]), np.int64)
+        table = np.empty((len(ids), n), np.float32)
+        for begin in range(0, len(ids), AT_ONCE):
+            some = ids[begin : begin + AT_ONCE]
+            columns = np.zeros((len(some), len(self.seen)), np.float32)
+            self.kernels.columns(m.table, m.activation, stages, m.weights, some, columns)
+            fill(columns, table[begin : begin + AT_ONCE])
+        return table
 
     def _order(self, start: int, n: int) -> int:
         """Return how many characters decide these numbers, or 0 where they are computed each time."""
@@ -183,8 +185,11 @@ class _Planner:
         self.draft.stage(0, C + -C % RUN if alone else C, activation=self.model.activation)
 
     def _copy(self, start: int, n: int) -> None:
+        def fill(columns: Floats, out: Floats) -> None:
+            out[:] = columns[:, start : start + n]
+
         order = self._order(start, n)
-        self.draft.term(order, 0, self.draft.put(self._known(order)[:, start : start + n]))
+        self.draft.term(order, 0, self.draft.put(self._table(order, n, fill)))
         self.draft.stage(start, n)
 
     def _add(self, stage: Ints, padded: bool = False) -> None:
@@ -207,10 +212,12 @@ class _Planner:
         )
 
     def _products(self, order: int, source: int, weight: Floats) -> Floats:
-        known, (n_in, n_out) = self._known(order), weight.shape
-        out = np.empty((len(known), n_out), np.float32)
-        self.kernels.products(known, source, n_in, in_runs(weight), out)
-        return out
+        (n_in, n_out), flat = weight.shape, in_runs(weight)
+
+        def fill(columns: Floats, out: Floats) -> None:
+            self.kernels.products(columns, source, n_in, flat, out)
+
+        return self._table(order, n_out, fill)
 
     def _keep(self) -> list[list[int]]:
         """Say of each product where it finds its numbers, and return what has to be remembered in states."""
