@@ -18,10 +18,11 @@ from models.publication import draft_generator
 Names = tuple[str, ...]
 Drawn = tuple[NDArray[np.int32], NDArray[np.int32]]
 SlowPath = Callable[[NameGenerator, SamplingOptions, int, int, int, int], Drawn]
+BoundariesAfter = Callable[[NameGenerator, SamplingOptions, list[int]], NDArray[np.int32]]
 MakeGenerator = Callable[[ModelConfig, Names], NameGenerator]
 
 
-def boundaries_after(generator: NameGenerator, options: SamplingOptions, ids: list[int]) -> NDArray[np.int32]:
+def plain_boundaries(generator: NameGenerator, options: SamplingOptions, ids: list[int]) -> NDArray[np.int32]:
     """What random words are compared with after the characters `ids`: by the plain form of the model."""
     V = generator.vocab_size
     logits = np.empty((len(ids) + 1, V), np.float32)
@@ -46,7 +47,7 @@ def draw_alone(generator: NameGenerator, options: SamplingOptions, longest: int,
         numbers = (np.uint64(seed), np.uint64(index), np.uint64(len(ids) // 4))
         with np.errstate(over="ignore"):
             word = int(arithmetic.philox.py_func(*numbers)[len(ids) % 4]) >> 2
-        outcome = int((boundaries_after(generator, options, ids) <= word).sum())
+        outcome = int((plain_boundaries(generator, options, ids) <= word).sum())
         ids.append(outcome)
         if outcome == 0:
             break
@@ -66,6 +67,12 @@ def slow_path() -> SlowPath:
         return codes, lengths
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def boundaries_after() -> BoundariesAfter:
+    """What random words are compared with after some characters: (generator, options, ids) to (V,)."""
+    return plain_boundaries
 
 
 @pytest.fixture(scope="session")
