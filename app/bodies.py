@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from app import headers
 from app.errors import QUERY, UNREADABLE, UNSUPPORTED, invalid_query
 
 # Deep enough for any request of ours; the parser's own limit is a thousand and costs more.
@@ -72,6 +73,6 @@ def _refusal(request: Request) -> Response | None:
 
 
 def _check_content_type(request: Request) -> None:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = headers.first(request.scope, b"content-type").partition(";")[0].strip().lower()
     if media != "application/json":
         raise HTTPException(UNSUPPORTED)

@@ -11,7 +11,7 @@ import anyio.to_thread
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
-from app import negotiation
+from app import headers, negotiation
 from app.errors import NOT_ACCEPTABLE
 from app.settings import Settings
 from models import ModelRegistry
@@ -42,7 +42,7 @@ Lifespan = AsyncIterator[State]
 
 def service(request: Request) -> Service:
     """Return the running service."""
-    running: Service = request.state.service
+    running: Service = request.scope["state"]["service"]
     return running
 
 
@@ -53,7 +53,7 @@ async def _service(request: Request) -> Service:
 
 def accepted(request: Request) -> str:
     """Return the media type that the client likes best. Raises `HTTPException` 406 where we have none of its liking."""
-    media = negotiation.chosen(request.headers.getlist("accept"))
+    media = negotiation.chosen(headers.values(request.scope, b"accept"))
     if media is None:
         raise HTTPException(NOT_ACCEPTABLE, headers={"Vary": "Accept"})
     return media

@@ -11,6 +11,7 @@ from http import HTTPStatus
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import headers
 from app.errors import problem
 from app.logs import REQUEST, RequestLines
 
@@ -51,7 +52,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = _header(scope, b"x-request-id")
+        given = headers.first(scope, b"x-request-id")
         request_id = given if REQUEST_ID.fullmatch(given) else f"{self.bits(128):032x}"
         began, status = self.clock(), 0
 
@@ -81,20 +82,12 @@ class RequestLog:
             REQUEST.reset(token)
 
 
-def _header(scope: Scope, name: bytes) -> str:
-    """Return the first header called `name` (in lower case, as all names are in a scope), or nothing."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return str(value, "latin-1")
-    return ""
-
-
 def _with_safe_headers(given: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
-    headers = list(given)
-    names = [name.lower() for name, _ in headers]
-    headers.append((b"x-request-id", request_id.encode()))
-    headers += [header for header in SAFE_HEADERS if header[0] not in names]
-    return headers
+    told = list(given)
+    names = [name.lower() for name, _ in told]
+    told.append((b"x-request-id", request_id.encode()))
+    told += [header for header in SAFE_HEADERS if header[0] not in names]
+    return told
 
 
 class BodyLimit:
@@ -110,7 +103,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = _header(scope, b"content-length")
+        declared = headers.first(scope, b"content-length")
         if declared.isdecimal() and int(declared[:20]) > self.limit:
             await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
             return

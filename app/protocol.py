@@ -70,14 +70,16 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the address."""
-        self._count(len(url))
+        self.head_bytes += len(url)
+        if self.head_bytes > MAX_HEAD_BYTES:
+            self._refuse(HEAD_TOO_LARGE)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Trailers, which come after the body, are counted and left out."""
-        self._count(len(name) + len(value))
+        self.head_bytes += len(name) + len(value)
         self.header_count += 1
-        if self.header_count > MAX_HEADERS:
+        if self.head_bytes > MAX_HEAD_BYTES or self.header_count > MAX_HEADERS:
             self._refuse(HEAD_TOO_LARGE)
         if not self.in_body:
             super().on_header(name, value)
@@ -102,19 +104,17 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
-    def _count(self, size: int) -> None:
-        self.head_bytes += size
-        if self.head_bytes > MAX_HEAD_BYTES:
-            self._refuse(HEAD_TOO_LARGE)
-
     def _refuse(self, status: HTTPStatus) -> None:
         self.refusal = status
         raise _Refused
 
     def _is_plain(self) -> bool:
         version, names = self.parser.get_http_version(), [name for name, _ in self.headers]
-        if version not in VERSIONS or any(names.count(name) > 1 for name in ONCE):
+        if version not in VERSIONS:
             return False
+        for name in ONCE:
+            if names.count(name) > 1:
+                return False
         if b"transfer-encoding" in names:
             value = self.headers[names.index(b"transfer-encoding")][1]
             return version == "1.1" and b"host" in names and value.lower() == b"chunked"

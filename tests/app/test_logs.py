@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 import structlog
@@ -32,14 +33,14 @@ def test_a_requests_line_is_structlogs(capsys: pytest.CaptureFixture[str], form:
     """The line of a request that is written directly is, but for its time, the one that structlog writes of the same
     event, and is left out where structlog leaves it out.
     """
-    settings = Settings(log_format=form, log_level=level)  # type: ignore[arg-type]
-    fields = {"method": "POST", "route": "/models/{dataset}", "status": 200, "milliseconds": 0.25}
+    settings = Settings(log_format=form, log_level=level)
+    fields: dict[str, Any] = {"method": "POST", "route": "/models/{dataset}", "status": 200, "milliseconds": 0.25}
     set_up(settings)
     token = REQUEST.set("abc-1.2_3")
     structlog.get_logger().info("request", **fields)
     REQUEST.reset(token)
     expected = capsys.readouterr().err
-    RequestLines(settings).write(**fields, request_id="abc-1.2_3")  # type: ignore[arg-type]
+    RequestLines(settings).write(**fields, request_id="abc-1.2_3")
     found = capsys.readouterr().err
     time = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
     assert time.sub("", found) == time.sub("", expected)
