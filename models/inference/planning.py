@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from models.inference import frozen
-from models.inference.frozen import CELL, LINEAR, Floats, FrozenModel
+from models.inference.frozen import CELL, GATE, LINEAR, Floats, FrozenModel
 from models.inference.plan import (
     ACTIVATION,
     ADDED,
@@ -261,13 +261,17 @@ class _Planner:
 
     def _maker(self, source: int, n_in: int) -> int:
         """Return the stage that makes just these numbers by looking up alone, or -1."""
-        begin = 0
+        begin, end = 0, source + n_in
+        writers = [
+            stage for stage in self.draft.stages if stage[TARGET] < end and stage[TARGET] + stage[N_OUT] > source
+        ]
         for s, stage in enumerate(self.draft.stages):
             terms = self.draft.terms[begin : stage[TERMS_END]]
             begin = stage[TERMS_END]
             alone = stage[ADDED] < 0 and all(term[ORDER] for term in terms)
-            if alone and (stage[TARGET], stage[N_OUT]) == (source, n_in):
-                return s
+            # A gate leaves half of its numbers to others.
+            if alone and writers == [stage] and (stage[TARGET], stage[N_OUT]) == (source, n_in):
+                return s if stage[ACTIVATION] != GATE else -1
         return -1
 
 
