@@ -13,6 +13,7 @@ from models import Draft, ModelRegistry, StoreError, prepare
 from models.inference import compiler, forward
 
 ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "golden"
 PROGRAM = """
 import sys, hashlib
 from pathlib import Path
@@ -22,26 +23,36 @@ registry = ModelRegistry.open(kernels, user=Path(sys.argv[3]), shipped=Path(sys.
 batch = registry.resolve("elves").generator.generate(3000, seed=3, unique=False)
 print(kernels.level, kernels.cached, kernels.folder is not None, hashlib.sha256(repr(batch).encode()).hexdigest())
 """
+# Afterwards, the first 10,000 names of every shipped model that has a golden file.
+GOLDEN_PROGRAM = """
+registry = ModelRegistry.open(kernels, user=Path(sys.argv[3]))
+for path in sorted(Path(sys.argv[4]).glob("*.txt")):
+    dataset, model = path.stem.split("-")
+    names = registry.resolve(dataset, model).generator.generate(10_000, seed=0, unique=False).names
+    print(hashlib.sha256("".join(f"{name}\\n" for name in names).encode()).hexdigest())
+"""
 
 
-def run(folder: str, level: str, store: Path, environment: dict[str, str] | None = None) -> list[str]:
-    """Run PROGRAM in a fresh process and return the words that it prints."""
-    command = [sys.executable, "-c", PROGRAM, folder, level, str(store)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+def run(folder: str, level: str, store: Path) -> list[str]:
+    """Run both programs in a fresh process and return the words that they print."""
+    command = [sys.executable, "-c", PROGRAM + GOLDEN_PROGRAM, folder, level, str(store), str(GOLDEN)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
 def test_levels_and_processes_agree(registry: ModelRegistry, elf_draft: Draft, tmp_path: Path) -> None:
-    """Fresh processes at every processor level draw the same names to the byte; the second start finds the first
-    one's code.
+    """Fresh processes at every processor level draw the same names to the byte, among them the 10,000 golden ones of
+    two shipped models; the second start finds the first one's code.
     """
     registry.publish(elf_draft)
     store = registry.stores[-1].root
     here = registry.resolve("elves").generator.generate(3000, seed=3, unique=False)
     digest = hashlib.sha256(repr(here).encode()).hexdigest()
+    golden = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(GOLDEN.glob("*.txt"))]
+    assert len(golden) == 2
     for level in compiler.levels():
-        assert run(str(tmp_path / "kernels"), level, store) == [level, "False", "True", digest]
-        assert run(str(tmp_path / "kernels"), level, store) == [level, "True", "True", digest]
+        assert run(str(tmp_path / "kernels"), level, store) == [level, "False", "True", digest, *golden]
+        assert run(str(tmp_path / "kernels"), level, store) == [level, "True", "True", digest, *golden]
 
 
 def test_nothing_writable_still_works(registry: ModelRegistry, elf_draft: Draft) -> None:

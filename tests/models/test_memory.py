@@ -189,7 +189,7 @@ def test_too_large_a_piece_is_not_kept(any_generator: tuple[NameGenerator, Netwo
 
 
 def test_the_size_told_is_that_of_the_arrays(any_generator: tuple[NameGenerator, Network]) -> None:
-    """The size told is the bytes of all arrays: no more than a kibibyte a tree too few, no more than a sixth too many."""
+    """The size told is the bytes of all arrays: at most a kibibyte a tree too few, at most a sixth too many."""
     generator, _ = any_generator
     memory = Watched(16)
     for options in OPTIONS:
