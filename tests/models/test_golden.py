@@ -51,7 +51,8 @@ def test_the_golden_names_are_drawn(golden: tuple[NameGenerator, list[str]], meb
 def test_the_golden_names_come_from_any_page(golden: tuple[NameGenerator, list[str]]) -> None:
     """Pages of uneven sizes, drawn one after the other, give the golden names."""
     generator, names = golden
-    found, offset, memory = [], 0, PrefixMemory(8)
+    found: list[str] = []
+    offset, memory = 0, PrefixMemory(8)
     while len(found) < 3000:
         batch = generator.generate(
             min(1 + len(found), 3000 - len(found)), seed=0, offset=offset, unique=False, memory=memory

@@ -63,7 +63,8 @@ def test_draw_equals_the_slow_path(
         codes, sizes = slow_path(generator, options, LONGEST, seed, first, EACH)
         expected = codes.tobytes() + sizes.tobytes()
         lengths.update(sizes.tolist())
-        for memory in (None, PrefixMemory(0), PrefixMemory(8), warm, warm, tiny, tiny):
+        assert drawn(generator, options, seed, first, EACH) == expected
+        for memory in (PrefixMemory(0), PrefixMemory(8), warm, warm, tiny, tiny):
             assert drawn(generator, options, seed, first, EACH, memory) == expected
     assert len(lengths) > 3 or options != SamplingOptions()
 

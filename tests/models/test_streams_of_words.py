@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numba
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chisquare
 
 from models.inference import arithmetic
@@ -23,7 +23,7 @@ def words(seeds, indices, blocks, out):  # type: ignore[no-untyped-def]
         out[k, 0], out[k, 1], out[k, 2], out[k, 3] = a, b, c, d
 
 
-def blocks_of(seeds: Words | int, indices: Words | int, blocks: Words | int) -> Words:
+def blocks_of(seeds: ArrayLike, indices: ArrayLike, blocks: ArrayLike) -> Words:
     """Return (N, 4) words."""
     out = np.empty((N, 4), np.uint64)
     words(*(np.broadcast_to(np.asarray(x, np.uint64), N).copy() for x in (seeds, indices, blocks)), out)
