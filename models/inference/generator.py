@@ -192,6 +192,7 @@ class NameGenerator:
 
         A candidate that is longer than `longest` has a negative length.
         """
+        _check_range("n", n, MAX_SEED, low=1)
         codes, lengths = np.empty((n, longest), np.int32), np.empty(n, np.int32)
         with (memory or PrefixMemory(0)).lend(self.plan, options, n) as tree:
             self._sample(tree, prefix, options, longest, seed, first, codes, lengths)

@@ -24,7 +24,7 @@ LARGEST_LOOKED_UP = 16_384
 EASY_SHARE = 0.5
 # One node in so many has room for each kind of product.
 SHARED_BY = 16
-FEWEST_SHARED = 1024
+FEWEST_SHARED = 128
 # A tree begins with room for so many nodes, and doubles.
 FIRST_ROOM = 1024
 # The node before the root, and the root: what a tree has even where nothing is to be remembered.
@@ -42,9 +42,24 @@ class _Key:
     min_length: int
 
 
+def tree_bytes(plan: Plan, room: int, passing: int) -> int:
+    """Return the bytes of a tree's arrays."""
+    node, counters = 2 * plan.vocab_size + plan.state + 1, 8 * (COMPUTED + 1)
+    return counters + 4 * ((room + passing) * node + plan.shared * _entries(room) * (_widest_product(plan) + 1))
+
+
+def _entries(room: int) -> int:
+    """Return how many products of each kind a tree remembers: a power of two, as the kernel wants it."""
+    return 1 << max(FEWEST_SHARED, room // SHARED_BY).bit_length() - 1
+
+
+def _widest_product(plan: Plan) -> int:
+    return int(plan.stages[plan.stage_of(plan.terms[:, SHARED] >= 0), N_OUT].max(initial=0))
+
+
 class PrefixTree:
     """Nodes of one plan under one set of options: N boundaries and children (N, V), states (N, S), and for every kind
-    of product that looks back some that were computed, `shared`, with the nodes that they are of.
+    of product that is remembered some that were computed, `shared`, with the nodes or characters that they are of.
 
     The first `room` nodes stay; behind them is room for those that only pass (see `sampler.sample`).
     """
@@ -54,15 +69,12 @@ class PrefixTree:
         self.ring = max(plan.reach, 1) + 1
         self.passing = candidates * self.ring
         self.used = np.array([0, LEAST_ROOM, 0, 0], np.int64)
-        self._product = int(plan.stages[plan.stage_of(plan.terms[:, SHARED] >= 0), N_OUT].max(initial=0))
-        # Bytes of one node, its share of the products included.
-        self.node_bytes = 4 * (2 * plan.vocab_size + plan.state + 1 + plan.shared * self._product // SHARED_BY)
         self._allocate()
 
     @property
     def size(self) -> int:
         """Bytes in all."""
-        return self.node_bytes * (self.room + self.passing)
+        return tree_bytes(self.plan, self.room, self.passing)
 
     @property
     def room(self) -> int:
@@ -94,24 +106,24 @@ class PrefixTree:
                 new[:kept] = old[:kept]
 
     def _allocate(self) -> None:
-        n, V = self.room + self.passing, self.plan.vocab_size
+        n, V, kinds, entries = self.room + self.passing, self.plan.vocab_size, self.plan.shared, _entries(self.room)
         self.boundaries, self.children = np.empty((n, V), np.int32), np.empty((n, V), np.int32)
         self.state, self.slot = np.empty((n, self.plan.state), np.float32), np.zeros(n, np.int32)
         self.state[:LEAST_ROOM], self.children[:LEAST_ROOM] = 0, 0
-        entries = 1 << max(FEWEST_SHARED, self.room // SHARED_BY).bit_length() - 1  # a power of two
-        self.shared = np.empty((self.plan.shared, entries, self._product), np.float32)
-        self.shared_of = np.full((self.plan.shared, entries), -1, np.int32)
+        self.shared = np.empty((kinds, entries, _widest_product(self.plan)), np.float32)
+        self.shared_of = np.full((kinds, entries), -1, np.int32)
 
 
 class PrefixMemory:
     """Trees for the options in use, at most `mebibytes` in all; the least recently used ones go first. 0: none.
 
     Safe to share between threads: a tree is in one hand at a time, and who finds none of his options free gets a new
-    one.
+    one. Only what is lent may pass the limit, where the candidates of one call need more than there is.
     """
 
     def __init__(self, mebibytes: float) -> None:
         self.limit = int(mebibytes * MEBIBYTE)
+        self._largest = int(self.limit * LARGEST_SHARE)
         self._lock = threading.Lock()
         self._held = 0
         # By the time of their return, the oldest first.
@@ -130,39 +142,61 @@ class PrefixMemory:
             return
         # A tree holds on to its plan, so that no other plan can have its id.
         key = _Key(id(plan), options.temperature, options.top_k, options.top_p, options.min_length)
-        tree = self._take(key) or PrefixTree(plan)
+        tree = self._take(key, candidates) or self._new(plan)
         if tree.full or candidates * tree.ring > tree.passing:
             self._fit(tree, candidates)
         try:
             yield tree
         finally:
-            with self._lock:
-                self._free[id(tree)] = key, tree
+            self._give_back(key, tree)
 
-    def _take(self, key: _Key) -> PrefixTree | None:
+    def _take(self, key: _Key, candidates: int) -> PrefixTree | None:
+        """Return a free tree of these options, unless it has so much room that the candidates would not fit in."""
         with self._lock:
             for number, (of, tree) in reversed(self._free.items()):
-                if of == key:
+                if of == key and tree_bytes(tree.plan, tree.room, candidates * tree.ring) <= self._largest:
                     del self._free[number]
                     return tree
         return None
+
+    def _new(self, plan: Plan) -> PrefixTree:
+        tree = PrefixTree(plan)
+        with self._lock:
+            self._held += tree.size
+        return tree
 
     def _fit(self, tree: PrefixTree, candidates: int) -> None:
         """Give the tree the room it needs, and more to stay in if it is full: at the cost of free trees, not of lent
         ones.
         """
-        passing = max(candidates * tree.ring, tree.passing)
-        room = max(FIRST_ROOM, 2 * tree.room) if tree.full else tree.room
+        plan, passing = tree.plan, max(candidates * tree.ring, tree.passing)
+        most = self._most_room(plan, passing)
+        room = max(tree.room, min(most, max(FIRST_ROOM, 2 * tree.room))) if tree.full else tree.room
         with self._lock:
-            most = (int(self.limit * LARGEST_SHARE) - passing * tree.node_bytes) // tree.node_bytes
-            if not tree.plan.multiply_adds:
-                most = min(most, LARGEST_LOOKED_UP)
-            room = max(min(room, most), tree.room)
-            before, wanted = tree.size, (room + passing) * tree.node_bytes
-            while self._free and self._held - before + wanted > self.limit:
-                _, (_, oldest) = self._free.popitem(last=False)
-                self._held -= oldest.size
-            if self._held - before + wanted > self.limit:
+            others = self._held - tree.size
+            others = self._evict(others, tree_bytes(plan, room, passing))
+            if others + tree_bytes(plan, room, passing) > self.limit:
                 room = tree.room
-            self._held += (room + passing) * tree.node_bytes - before
+            self._held = others + tree_bytes(plan, room, passing)
         tree.make_room(room, passing, int(EASY_SHARE * most))
+
+    def _most_room(self, plan: Plan, passing: int) -> int:
+        """Return how many nodes may stay in a tree at most, beside so many that pass."""
+        node = tree_bytes(plan, SHARED_BY * FEWEST_SHARED, 0) / (SHARED_BY * FEWEST_SHARED)
+        most = int((self._largest - tree_bytes(plan, 0, passing)) / node)
+        return max(LEAST_ROOM, most if plan.multiply_adds else min(most, LARGEST_LOOKED_UP))
+
+    def _evict(self, others: int, wanted: int) -> int:
+        """Let free trees go until `wanted` bytes fit in beside the `others`, and return what those have left."""
+        while self._free and others + wanted > self.limit:
+            _, (_, oldest) = self._free.popitem(last=False)
+            others -= oldest.size
+        return others
+
+    def _give_back(self, key: _Key, tree: PrefixTree) -> None:
+        with self._lock:
+            others = self._evict(self._held - tree.size, tree.size)
+            fits = tree.size <= self._largest and others + tree.size <= self.limit
+            self._held = others + tree.size * fits
+            if fits:
+                self._free[id(tree)] = key, tree
