@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.inference.evaluation import COMPUTED, EASY, ROOM, ROOT, STAYING
-from models.inference.plan import N_OUT, SHARED, Plan
+from models.inference.plan import Plan
 from models.inference.sampler import SamplingOptions
 
 MEBIBYTE = 2**20
@@ -45,7 +45,7 @@ class _Key:
 def tree_bytes(plan: Plan, room: int, passing: int) -> int:
     """Return the bytes of a tree's arrays."""
     node, counters = 2 * plan.vocab_size + plan.state + 1, 8 * (COMPUTED + 1)
-    return counters + 4 * ((room + passing) * node + plan.shared * _entries(room) * (_widest_product(plan) + 1))
+    return counters + 4 * ((room + passing) * node + plan.shared * _entries(room) * (plan.shared_width + 1))
 
 
 def _entries(room: int) -> int:
@@ -53,15 +53,12 @@ def _entries(room: int) -> int:
     return 1 << max(FEWEST_SHARED, room // SHARED_BY).bit_length() - 1
 
 
-def _widest_product(plan: Plan) -> int:
-    return int(plan.stages[plan.stage_of(plan.terms[:, SHARED] >= 0), N_OUT].max(initial=0))
-
-
 class PrefixTree:
     """Nodes of one plan under one set of options: N boundaries and children (N, V), states (N, S), and for every kind
     of product that is remembered some that were computed, `shared`, with the nodes or characters that they are of.
 
-    The first `room` nodes stay; behind them is room for those that only pass (see `sampler.sample`).
+    The first `room` nodes stay; behind them is room for those that only pass (see `sampler.sample`). `size`: bytes in
+    all.
     """
 
     def __init__(self, plan: Plan, candidates: int = 0) -> None:
@@ -70,11 +67,6 @@ class PrefixTree:
         self.passing = candidates * self.ring
         self.used = np.array([0, LEAST_ROOM, 0, 0], np.int64)
         self._allocate()
-
-    @property
-    def size(self) -> int:
-        """Bytes in all."""
-        return tree_bytes(self.plan, self.room, self.passing)
 
     @property
     def room(self) -> int:
@@ -106,11 +98,12 @@ class PrefixTree:
                 new[:kept] = old[:kept]
 
     def _allocate(self) -> None:
+        self.size = tree_bytes(self.plan, self.room, self.passing)
         n, V, kinds, entries = self.room + self.passing, self.plan.vocab_size, self.plan.shared, _entries(self.room)
         self.boundaries, self.children = np.empty((n, V), np.int32), np.empty((n, V), np.int32)
         self.state, self.slot = np.empty((n, self.plan.state), np.float32), np.zeros(n, np.int32)
         self.state[:LEAST_ROOM], self.children[:LEAST_ROOM] = 0, 0
-        self.shared = np.empty((kinds, entries, _widest_product(self.plan)), np.float32)
+        self.shared = np.empty((kinds, entries, self.plan.shared_width), np.float32)
         self.shared_of = np.full((kinds, entries), -1, np.int32)
 
 

@@ -62,6 +62,11 @@ class Plan:
         return int(self.terms[:, SHARED].max(initial=-1)) + 1
 
     @cached_property
+    def shared_width(self) -> int:
+        """How many numbers the widest of them has."""
+        return int(self.stages[self.stage_of(self.terms[:, SHARED] >= 0), N_OUT].max(initial=0))
+
+    @cached_property
     def multiply_adds(self) -> int:
         """How many multiply-adds the products of one position take where nothing is remembered."""
         of_stage = self.stage_of(np.ones(len(self.terms), bool))
