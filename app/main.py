@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from app.dependencies import Service, State
 from app.errors import Problem, add_handlers
-from app.logs import RequestLines, set_up
+from app.logs import set_up
 from app.middleware import BodyLimit, RequestLog
 from app.routes import docs, generate, health, models
 from app.settings import Settings
@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     )
     add_handlers(app)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes)
-    app.add_middleware(RequestLog, lines=RequestLines(chosen))
+    app.add_middleware(RequestLog)
     _describe_problems(app)
     return app
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import headers
 from app.errors import problem
-from app.logs import REQUEST, RequestLines
+from app.logs import REQUEST
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Pages may load what we serve ourselves, and nothing else. Swagger UI and ReDoc style themselves inline.
@@ -39,11 +39,10 @@ class RequestLog:
     def __init__(
         self,
         app: ASGIApp,
-        lines: RequestLines,
         clock: Callable[[], float] = time.perf_counter,
         bits: Callable[[int], int] | None = None,
     ) -> None:
-        self.app, self.lines, self.clock = app, lines, clock
+        self.app, self.clock = app, clock
         # An id must differ from all others and needs no secrecy; the system's own bits would cost a call for each.
         self.bits = bits or random.Random().getrandbits
 
@@ -72,12 +71,12 @@ class RequestLog:
                 raise
             await problem(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send_with_id)
         finally:
-            self.lines.write(
+            structlog.get_logger().info(
+                "request",
                 method=scope["method"] if scope["method"] in METHODS else "(other)",
                 route=getattr(scope.get("route"), "path", "(none)"),
                 status=status,
                 milliseconds=round((self.clock() - began) * 1000, 2),
-                request_id=request_id,
             )
             REQUEST.reset(token)
 
