@@ -74,6 +74,7 @@ def in_process(rows: Rows) -> Table:
         "warm",
         "first call, ms",
         "20 names, us",
+        "warm, us",
         "multiply-adds a name",
         "share",
     )
@@ -85,7 +86,7 @@ def in_process(rows: Rows) -> Table:
         if MISSING in result.notes:
             table.add_row(str(result.notes["model"]), "", f"not measured: {_reason(result)}")
             continue
-        keys = ("off", "cold", "warm", "first_ms", "call_20_us", "products")
+        keys = ("off", "cold", "warm", "first_ms", "call_20_us", "warm_call_20_us", "products")
         cells = [_figure(number(result, key)) for key in keys]
         part = share(result, best)
         cells.append("" if not part else f"{part:.2f}")
