@@ -2,6 +2,7 @@
 error.
 """
 
+import errno
 import json
 import secrets
 import signal
@@ -48,6 +49,12 @@ class Commands(click.Group):
         except ModelError as error:
             click.echo(f"Error: {error}", err=True)
             raise click.exceptions.Exit(USAGE) from None
+        except OSError as error:
+            # A closed pipe ends quietly: click sees to it.
+            if error.errno == errno.EPIPE:
+                raise
+            click.echo(f"Error: {error.filename or 'the output'} cannot be written: {error.strerror}.", err=True)
+            raise click.exceptions.Exit(USAGE) from None
 
 
 def _settings(**given: Any) -> Settings:
@@ -80,6 +87,9 @@ def serve(host: str | None, port: int | None) -> None:
     address, number = listener.getsockname()[:2]
     shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address
     click.echo(f"Namewave on http://{shown}:{number} (documentation: http://{shown}:{number}/docs)", err=True)
+    click.echo(
+        "A first start compiles the sampler, which takes some ten seconds; the line with [ready] ends it.", err=True
+    )
     click.echo(f"Try: curl 'http://{shown}:{number}/generate?dataset=animal&count=5'", err=True)
     if settings.workers > 1:
         sys.exit(supervise(_config(partial(create_app, settings), settings.workers), listener))

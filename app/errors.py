@@ -101,10 +101,20 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {
+                PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": _example(HTTPStatus(status))}
+            },
         }
         for status in statuses
     }
+
+
+def _example(status: HTTPStatus) -> dict[str, Any]:
+    """Return what an error of this status may look like."""
+    fields = [FieldProblem(field="temperature", allowed=ALLOWED["temperature"])]
+    wrong = status == HTTPStatus.UNPROCESSABLE_ENTITY
+    said = f"temperature: allowed is {ALLOWED['temperature']}." if wrong else DETAILS[status]
+    return Problem(title=status.phrase, status=status, detail=said, errors=fields if wrong else []).model_dump()
 
 
 def status_of(error: ModelError) -> HTTPStatus:

@@ -62,8 +62,11 @@ class NameLines:
 
     @property
     def quick(self) -> bool:
-        """Whether the next piece takes no longer than what `draw_if_quick` does."""
-        return self.stream.attempts + self.stream.size <= few_candidates(self.version)
+        """Whether the next piece takes no longer than what `draw_if_quick` does, of a stream that is as short. Many
+        long ones may begin at once.
+        """
+        few = few_candidates(self.version)
+        return 2 * self.request.count <= few and self.stream.attempts + self.stream.size <= few
 
     def piece(self) -> bytes:
         """Return some milliseconds' worth of lines, which may be none; `finished` tells that they were the last."""

@@ -37,8 +37,8 @@ def _written(lines: NameLines, out: BinaryIO) -> Iterator[int]:
 def tell_shortfall(names: int, count: int, attempts: int, refused: dict[str, int]) -> None:
     """Say how many names there are, and what refused most of the others."""
     most = max(refused, key=refused.__getitem__)
+    why = f", most of those refused by {most}" if refused[most] else ""
     click.echo(
-        f"Only {names} of {count}: {attempts} candidates were drawn, most of those refused by {most}. Ask for fewer, "
-        "or give more --max-attempts.",
+        f"Only {names} of {count}: {attempts} candidates were drawn{why}. Ask for fewer, or give more --max-attempts.",
         err=True,
     )

@@ -108,7 +108,8 @@ def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None
     left = state.step()
     if left is not None and not resume:
         lines.append(
-            f"An interrupted run (step {left:,}) lies in {state.folder}; starting anew. --resume goes on with it."
+            f"An interrupted run (step {left:,}) lies in {state.folder}; starting anew, which replaces it. To go on "
+            "with it instead, press Ctrl-C now and give --resume."
         )
     for line in lines:
         console.print(Text(line), soft_wrap=True)

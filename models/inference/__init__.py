@@ -1,4 +1,16 @@
-"""From frozen weights to names, without torch."""
+"""From frozen weights to names, without torch. To read in this order:
+
+arithmetic    exp, tanh and random words, the same bits on every processor
+frozen        a checkpoint as plain arrays: a table of characters and stages
+forward       what each number of a position is, in the plainest form; the oracle of the rest
+plan          the same as sums of terms: rows of tables and products; `planning` makes it from a frozen model
+tile          a product's innermost loop; `product` makes matrices of it
+distribution  from logits to boundaries that random words are compared with
+evaluation    distributions after many prefixes at once
+sampler       candidates going down the tree of prefixes abreast; `memory` keeps the tree
+generator     names, refused or not, and scores; `stream`, `pace` and `lines` write a million of them
+compiler      machine code of all this, kept in a folder; `kernel` says how
+"""
 
 from models.inference.compiler import Kernels, compile_every_level, prepare
 from models.inference.frozen import FrozenModel, freeze

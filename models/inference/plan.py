@@ -19,7 +19,8 @@ from models.inference.product import RUN
 TARGET, N_OUT, BIAS, ADDED, ACTIVATION, TERMS_END, CARRIED, VIRTUAL = range(8)
 # Columns of `Plan.terms`. A table of ORDER characters is looked up BACK positions ago at AT of the weights; ORDER 0 is
 # a product of N_IN numbers from SOURCE on, BACK positions ago, with the weights at AT. Numbers that are not in the row
-# lie at KEPT of an older node's state, or are made by stage MADE_BY, which only looks up. Products of kind SHARED (-1:
+# lie at KEPT of an older node's state, or are made by stage MADE_BY, which only looks up. Before the name stands what
+# the root has, but zeros where a LAGGING state is carried along. Products of kind SHARED (-1:
 # none) are remembered: by the last SPAN characters, or by the older node where SPAN is 0.
 ORDER, BACK, AT, SOURCE, N_IN, KEPT, MADE_BY, LAGGING, SHARED, SPAN = range(10)
 # Columns of `Plan.keep`: N numbers from FROM of a row go to TO of the state.
