@@ -1,9 +1,11 @@
 """What /generate shows in the documentation: requests to try, and each form of the answer with an example."""
 
+import json
 from typing import Any
 
 from app.errors import responses
 from app.negotiation import CSV, JSON, NDJSON, TEXT
+from models.inference import REASONS
 
 EXAMPLES = {
     "animals": {
@@ -14,9 +16,25 @@ EXAMPLES = {
         "summary": "Names that start with Mar and are in no list",
         "value": {"prefix": "Mar", "novel": True, "count": 5, "seed": 1},
     },
+    "blend": {
+        "summary": "Half-animal heroes, the likeliest first",
+        "value": {"dataset": {"human": 0.6, "animal": 0.4}, "count": 5, "sort": "likelihood"},
+    },
+    "constraints": {
+        "summary": "Eight letters or fewer, without z, with ar inside, that end in a",
+        "value": {"contains": "ar", "ends_with": "a", "excludes": "z", "max_length": 8, "count": 5},
+    },
     "details": {"summary": "How likely each character was", "value": {"count": 2, "details": True}},
 }
+NONE_REFUSED = dict.fromkeys(REASONS, 0)
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The answer that If-None-Match names is still the same."}
+}
 HEADERS = {
+    "Namewave-Dataset": {
+        "description": "Streams only: the data set, or a blend's shares.",
+        "schema": {"type": "string"},
+    },
     "Namewave-Model": {"description": "Streams only: the concrete version.", "schema": {"type": "string"}},
     "Namewave-Seed": {"description": "Streams only: the stream of candidates.", "schema": {"type": "integer"}},
     "Namewave-Offset": {"description": "Streams only: the first candidate.", "schema": {"type": "integer"}},
@@ -36,14 +54,16 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
                     "temperature": 1.0,
                     "complete": True,
                     "attempts": 2,
-                    "refused": {"max_length": 0, "unique": 0, "novel": 0},
+                    "acceptance_rate": 1.0,
+                    "refused": NONE_REFUSED,
                     "names": ["Marnabella", "Marleya"],
                 }
             },
             NDJSON: {
                 "schema": {"type": "string", "description": "An object a line, the last of which tells the end."},
                 "example": '{"name":"Marnabella"}\n{"name":"Marleya"}\n'
-                '{"end":{"complete":true,"attempts":2,"next_offset":2}}\n',
+                '{"end":{"complete":true,"attempts":2,"next_offset":2,"acceptance_rate":1.0,'
+                f'"refused":{json.dumps(NONE_REFUSED, separators=(",", ":"))}}}}}\n',
             },
             TEXT: {
                 "schema": {"type": "string", "description": "A name a line."},

@@ -13,22 +13,26 @@ from starlette.exceptions import HTTPException
 
 from app import headers, negotiation
 from app.errors import NOT_ACCEPTABLE
+from app.explaining import Explainer
 from app.settings import Settings
+from app.sources import Sources
 from models import ModelRegistry
 from models.inference import PrefixMemory
 
 
 @dataclass(frozen=True)
 class Service:
-    """What a running service is made of. `entropy` gives a seed where a request has none; `memory` is what was
-    computed of prefixes.
+    """What a running service is made of. `sources` finds what to draw from; `entropy` gives a seed where a request has
+    none; `memory` is what was computed of prefixes; `explainer` judges names.
     """
 
     settings: Settings
     registry: ModelRegistry
+    sources: Sources
     threads: anyio.CapacityLimiter
     entropy: Callable[[], int]
     memory: PrefixMemory
+    explainer: Explainer
 
 
 class State(TypedDict):

@@ -5,7 +5,8 @@ threads.
 from collections.abc import Callable
 
 from app.schemas import CharacterDetail, GenerateAnswer, GenerateQuery, NameDetail
-from models import Batch, OptionError, SamplingOptions, Score, Version
+from models import Batch, Constraints, OptionError, SamplingOptions, Score
+from models.blends import Source
 from models.inference import MAX_SEED, PrefixMemory
 from models.spelling import capitalize, capitalize_all
 
@@ -19,24 +20,24 @@ def seeded(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
     return request if request.seed is not None else request.model_copy(update={"seed": entropy()})
 
 
-def draw_if_quick(request: GenerateQuery, version: Version, most: int, memory: PrefixMemory) -> GenerateAnswer | None:
+def draw_if_quick(request: GenerateQuery, source: Source, most: int, memory: PrefixMemory) -> GenerateAnswer | None:
     """Return what `draw` would, or None where that might take longer than a few milliseconds."""
-    few = few_candidates(version)
+    few = few_candidates(source)
     # Half of them may be refused.
     if 2 * request.count > few:
         return None
-    answer = draw(request, version, min(most, few), memory)
+    answer = draw(request, source, min(most, few), memory)
     return answer if answer.complete or most <= few else None
 
 
-def few_candidates(version: Version) -> int:
-    """Return how many candidates of this version are drawn in about a millisecond at worst."""
-    return max(FEWEST, min(MOST, MULTIPLY_ADDS // max(1, version.generator.multiply_adds)))
+def few_candidates(source: Source) -> int:
+    """Return how many candidates of this source are drawn in about a millisecond at worst."""
+    return max(FEWEST, min(MOST, MULTIPLY_ADDS // max(1, source.generator.multiply_adds)))
 
 
 def draw(
     request: GenerateQuery,
-    version: Version,
+    source: Source,
     most: int,
     memory: PrefixMemory,
     stopped: Callable[[], bool] = lambda: False,
@@ -46,29 +47,47 @@ def draw(
     """
     if request.seed is None:
         raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
-    batch = version.generator.generate(
+    batch = source.generator.generate(
         request.count,
         seed=request.seed,
         offset=request.offset,
-        options=SamplingOptions(request.temperature, request.top_k, request.top_p, request.prefix, request.min_length),
-        max_length=request.max_length,
-        unique=request.unique,
-        novel=request.novel,
+        options=options_of(request),
+        constraints=constraints_of(request),
         max_attempts=most,
         memory=memory,
         stopped=stopped,
     )
     return GenerateAnswer(
-        dataset=version.manifest.dataset,
-        model=version.reference,
+        dataset=source.dataset,
+        model=source.model,
         seed=batch.seed,
         offset=batch.offset,
         next_offset=batch.next_offset,
         temperature=request.temperature,
         complete=batch.complete,
         attempts=batch.attempts,
+        acceptance_rate=acceptance_rate(len(batch.names), batch.attempts),
         refused=batch.refused,
-        names=_names(request, version, batch, stopped),
+        names=_names(request, source, batch, stopped),
+    )
+
+
+def options_of(request: GenerateQuery) -> SamplingOptions:
+    """Return what the request's candidates depend on."""
+    return SamplingOptions(
+        request.temperature, request.top_k, request.top_p, request.prefix, request.min_length, request.excludes
+    )
+
+
+def constraints_of(request: GenerateQuery) -> Constraints:
+    """Return what the request wants its names to be."""
+    return Constraints(
+        max_length=request.max_length,
+        ends_with=request.ends_with,
+        contains=request.contains,
+        pattern=request.pattern,
+        novel=request.novel,
+        unique=request.unique,
     )
 
 
@@ -84,13 +103,24 @@ def budget(request: GenerateQuery, most: int) -> int:
     return min(request.max_attempts, left)
 
 
+def acceptance_rate(names: int, attempts: int) -> float:
+    """Return which share of the candidates became names."""
+    return round(names / attempts, 6) if attempts else 0.0
+
+
 def _names(
-    request: GenerateQuery, version: Version, batch: Batch, stopped: Callable[[], bool]
+    request: GenerateQuery, source: Source, batch: Batch, stopped: Callable[[], bool]
 ) -> list[str] | list[NameDetail]:
-    if request.details:
-        asked = (name for name in batch.names if not stopped())
-        return [detail(version.generator.score([name])[0], request.case) for name in asked]
-    return capitalize_all(batch.names) if request.case == "title" else batch.names
+    names = batch.names
+    if request.details or request.sort != "drawn":
+        scored = [(name, source.generator.score([name])[0]) for name in names if not stopped()]
+        if request.sort == "likelihood":
+            # As likely ones stay in the order in which they were drawn.
+            scored.sort(key=lambda pair: -pair[1].log_prob)
+        if request.details:
+            return [detail(score, request.case) for _, score in scored]
+        names = [name for name, _ in scored]
+    return capitalize_all(names) if request.case == "title" else names
 
 
 def detail(score: Score, case: str) -> NameDetail:

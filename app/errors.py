@@ -38,6 +38,7 @@ UNREADABLE, UNSUPPORTED = HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_T
 NOT_ACCEPTABLE, NOT_FOUND, UNAVAILABLE = HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE
 # For the log alone: nobody is left to read it.
 CLIENT_GONE = 499
+NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
 HEAD_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 # The nearest class in an error's ancestry decides.
@@ -165,13 +166,14 @@ def _short(text: str) -> str:
 
 
 def _field(item: dict[str, Any]) -> FieldProblem:
+    # The first: a map by data set may have keys that are called as fields are.
     place = [part for part in item["loc"] if part in ALLOWED]
     if item["type"] == "extra_forbidden" or not place:
         if len(item["loc"]) < 2:
             return FieldProblem(field="body", allowed="a JSON object")
         nearest = difflib.get_close_matches(str(item["loc"][-1])[:32], ALLOWED, n=1)
         return FieldProblem(field=UNKNOWN_FIELD, allowed=", ".join(ALLOWED), nearest=nearest)
-    return FieldProblem(field=place[-1], allowed=ALLOWED[place[-1]])
+    return FieldProblem(field=place[0], allowed=ALLOWED[place[0]])
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -13,6 +13,8 @@ def check(request: GenerateQuery, media: str) -> None:
         raise _refusal(request, "count")
     if request.unique and request.count > MAX_COUNT:
         raise _refusal(request, "unique")
+    if request.sort != "drawn" and media != JSON:
+        raise _refusal(request, "sort")
     if request.details and media not in (JSON, NDJSON):
         raise _refusal(request, "details")
 

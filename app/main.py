@@ -11,12 +11,15 @@ from fastapi import FastAPI
 
 from app.dependencies import Service, State
 from app.errors import Problem, add_handlers
+from app.explaining import Explainer
 from app.logs import set_up
 from app.middleware import BodyLimit, RequestLog
-from app.routes import docs, generate, health, models
+from app.routes import docs, explain, generate, health, models
 from app.settings import Settings
+from app.sources import Sources
 from app.streaming import set_up_log
 from models import ModelRegistry, prepare
+from models.blends import Blender
 from models.inference import MAX_SEED, PrefixMemory
 
 DESCRIPTION = """Namewave invents names: human, animal, or in the manner of a list of your own.
@@ -39,12 +42,12 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         lifespan=lambda app: _lifespan(chosen, entropy or _fresh_seed),
         redirect_slashes=False,
         # Taken as they are: a router that is included is asked for its routes twice with each request.
-        routes=[route for module in (generate, models, health, docs) for route in module.router.routes],
+        routes=[route for module in (generate, explain, models, health, docs) for route in module.router.routes],
         # We have no OpenTelemetry, which would be looked for with each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     add_handlers(app)
-    app.add_middleware(BodyLimit, limit=chosen.max_body_bytes)
+    app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
     app.add_middleware(RequestLog)
     _describe_problems(app)
     return app
@@ -56,7 +59,8 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIter
     set_up_log()
     registry = await anyio.to_thread.run_sync(_open, settings)
     threads, memory = anyio.CapacityLimiter(settings.threads), PrefixMemory(settings.memory)
-    yield {"service": Service(settings, registry, threads, entropy, memory)}
+    sources = Sources(registry, Blender(registry.kernels))
+    yield {"service": Service(settings, registry, sources, threads, entropy, memory, Explainer())}
 
 
 def _open(settings: Settings) -> ModelRegistry:

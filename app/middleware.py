@@ -5,7 +5,7 @@ headers.
 import random
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 
 import structlog
@@ -90,39 +90,42 @@ def _with_safe_headers(given: Iterable[tuple[bytes, bytes]], request_id: str) ->
 
 
 class BodyLimit:
-    """Refuses a body larger than `limit` bytes with 413, before more than that was taken in. Smaller ones are read
-    whole.
+    """Refuses a body larger than `limit` bytes, or than what `larger` says of its path, with 413, before more than that
+    was taken in. Smaller ones are read whole.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app, self.limit = app, limit
+    def __init__(self, app: ASGIApp, limit: int, larger: Mapping[str, int]) -> None:
+        self.app, self.limit, self.larger = app, limit, larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit = self.larger.get(scope["path"], self.limit)
         declared = headers.first(scope, b"content-length")
-        if declared.isdecimal() and int(declared[:20]) > self.limit:
+        if declared.isdecimal() and int(declared[:20]) > limit:
             await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
             return
-        body = await self._read(receive)
+        body = await _read(receive, limit)
         if body is None:
             await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
             return
         await self.app(scope, _replay(body, receive), send)
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return bytes(body)
-            body += message.get("body", b"")
-            if len(body) > self.limit:
-                return None
-            if not message.get("more_body", False):
-                return bytes(body)
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """Return the body, or None where it is larger."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > limit:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -4,11 +4,12 @@ threads.
 
 from pydantic import BaseModel
 
-from app.drawing import budget, detail, few_candidates
+from app.drawing import acceptance_rate, budget, constraints_of, detail, few_candidates, options_of
 from app.limits import check
 from app.negotiation import CSV, NDJSON, TEXT
 from app.schemas import GenerateQuery
-from models import OptionError, SamplingOptions, Version, inference
+from models import OptionError, inference
+from models.blends import Source
 from models.inference import MAX_SEED, NameStream, PrefixMemory
 from models.inference.stream import Codes
 
@@ -21,6 +22,8 @@ class End(BaseModel):
     complete: bool
     attempts: int
     next_offset: int
+    acceptance_rate: float
+    refused: dict[str, int]
 
 
 class LastRecord(BaseModel):
@@ -33,24 +36,20 @@ class NameLines:
     """The lines of a request with a seed. Raises `OptionError` and `UnknownCharacter` when made, and nothing later."""
 
     def __init__(
-        self, request: GenerateQuery, version: Version, media: str, most_attempts: int, memory: PrefixMemory
+        self, request: GenerateQuery, source: Source, media: str, most_attempts: int, memory: PrefixMemory
     ) -> None:
         check(request, media)
         if request.seed is None:
             raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
-        self.request, self.version, self.media, self.memory = request, version, media, memory
+        self.request, self.source, self.media, self.memory = request, source, media, memory
         self.seed = request.seed
         self.stream = NameStream(
-            version.generator,
+            source.generator,
             request.count,
             seed=request.seed,
             offset=request.offset,
-            options=SamplingOptions(
-                request.temperature, request.top_k, request.top_p, request.prefix, request.min_length
-            ),
-            max_length=request.max_length,
-            unique=request.unique,
-            novel=request.novel,
+            options=options_of(request),
+            constraints=constraints_of(request),
             max_attempts=budget(request, most_attempts),
         )
         self.begun = self.finished = False
@@ -65,7 +64,7 @@ class NameLines:
         """Whether the next piece takes no longer than what `draw_if_quick` does, of a stream that is as short. Many
         long ones may begin at once.
         """
-        few = few_candidates(self.version)
+        few = few_candidates(self.source)
         return 2 * self.request.count <= few and self.stream.attempts + self.stream.size <= few
 
     def piece(self) -> bytes:
@@ -76,16 +75,25 @@ class NameLines:
             lines += self.stream.piece(self._write_details if self.request.details else self._writer(), self.memory)
         self.finished = self.stream.finished
         if self.finished and self.media == NDJSON:
-            end = End(complete=self.stream.complete, attempts=self.stream.attempts, next_offset=self.stream.next_offset)
-            lines += LastRecord(end=end).model_dump_json().encode() + b"\n"
+            lines += LastRecord(end=self._end()).model_dump_json().encode() + b"\n"
         return lines
 
+    def _end(self) -> End:
+        stream = self.stream
+        return End(
+            complete=stream.complete,
+            attempts=stream.attempts,
+            next_offset=stream.next_offset,
+            acceptance_rate=acceptance_rate(stream.names, stream.attempts),
+            refused=stream.refused,
+        )
+
     def _writer(self) -> inference.LineWriter:
-        return self.version.generator.writer(FORMS[self.media], self.request.case == "title")
+        return self.source.generator.writer(FORMS[self.media], self.request.case == "title")
 
     def _write_details(self, codes: Codes, lengths: Codes, limit: int) -> tuple[bytes, int, int]:
         """Write what `LineWriter` would, each name as the object that JSON's details have."""
-        generator, looked = self.version.generator, 0
+        generator, looked = self.source.generator, 0
         lines: list[bytes] = []
         for text in generator.texts(codes, lengths):
             if len(lines) == limit:

@@ -7,17 +7,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from models.blends import MOST_MODELS
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
 
 MAX_COUNT = 10_000
 MAX_STREAMED = 1_000_000
 MAX_TEXT = 100
+MAX_SCORED = 1000
 
 # What an error says of a field.
 ALLOWED = {
-    "dataset": "a name from /datasets",
-    "model": "architecture, architecture@version, architecture@alias or dataset/architecture@version, from /models",
+    "dataset": "a name from /datasets, or up to four with weights: human:0.6,animal:0.4 in a link, a map as JSON",
+    "model": "architecture, architecture@version, architecture@alias or dataset/architecture@version, from /models; "
+    "for a blend one for each data set",
     "count": f"a whole number, 1 to {MAX_COUNT} as JSON, 1 to {MAX_STREAMED} as a stream",
     "temperature": f"a number, {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}",
     "top_k": "a whole number, 1 or more",
@@ -25,37 +28,58 @@ ALLOWED = {
     "seed": "a whole number, 0 to 2^53-1",
     "offset": "a whole number, 0 to 2^53-1",
     "prefix": f"text of at most {MAX_NAME_LENGTH} characters",
+    "ends_with": f"text of at most {MAX_NAME_LENGTH} characters",
+    "contains": f"text of at most {MAX_NAME_LENGTH} characters",
+    "excludes": f"at most {MAX_TEXT} characters",
+    "pattern": f"at most {MAX_NAME_LENGTH} characters: letters, ? for one, * for any run",
     "min_length": f"a whole number, 1 to {MAX_NAME_LENGTH}, at most max_length",
     "max_length": f"a whole number, 1 to {MAX_NAME_LENGTH}",
     "unique": f"true or false; false where count is above {MAX_COUNT}",
     "novel": "true or false",
     "case": "lower or title",
+    "sort": "drawn or likelihood; drawn in a stream",
     "details": "true or false; false as text/plain and text/csv",
+    "names": f"1 to {MAX_SCORED} names, each of at most {MAX_NAME_LENGTH} characters",
     "max_attempts": "a whole number, 1 or more, at most the limit in /info",
 }
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Piece = Annotated[str, Field(max_length=MAX_NAME_LENGTH)]
 Reference = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 # How numbers are written in a link. pydantic alone would take "1_0", " 5", "5.0" and "yes", too.
 WHOLE = re.compile(r"-?[0-9]{1,16}")
 DECIMAL = re.compile(r"-?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,3})?")
 WORDS = re.compile(r"true|false")
+Weight = Annotated[float, Field(gt=0, le=1000)]
+Weights = Annotated[dict[Reference, Weight], Field(min_length=1, max_length=MOST_MODELS)]
+References = Annotated[dict[Reference, Reference], Field(min_length=1, max_length=MOST_MODELS)]
 
 
-class GenerateQuery(BaseModel):
-    """The fields of /generate, from a query string: text is parsed, unknown fields are refused."""
+DATASET = (
+    "Which data set's models. Default: `human`. A blend of up to four mixes what their models expect at each character "
+    "(their geometric mean, weighted): a map with weights as JSON, `human:0.6,animal:0.4` in a link."
+)
+MODEL = (
+    "`architecture` (its latest), `architecture@version`, `architecture@alias`, or the full form of an answer, "
+    "`human/wavenet@1`. Default: the data set's default. For a blend: a map by data set as JSON, "
+    "`human/lstm@4,animal/lstm@4` in a link."
+)
+
+
+class SourceQuery(BaseModel):
+    """What to draw from. Unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    dataset: Reference | None = Field(
-        None, description="Which data set's models. Default: `human`.", examples=["animal"]
+    dataset: Reference | Weights | None = Field(
+        None, description=DATASET, examples=["animal", {"human": 0.6, "animal": 0.4}]
     )
-    model: Reference | None = Field(
-        None,
-        description="`architecture` (its latest), `architecture@version`, `architecture@alias`, or the full form "
-        "of an answer, `human/wavenet@1`. Default: the data set's default.",
-        examples=["wavenet"],
-    )
+    model: Reference | References | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@4"])
+
+
+class GenerateQuery(SourceQuery):
+    """The fields of /generate, however they come."""
+
     count: Annotated[int, Field(ge=1, le=MAX_STREAMED)] = Field(
         10, description=f"How many names: at most {MAX_COUNT:,} as JSON, {MAX_STREAMED:,} as a stream (see Accept)."
     )
@@ -74,8 +98,22 @@ class GenerateQuery(BaseModel):
         description="The first candidate of the stream; `next_offset` of a page goes on after it. "
         "The stream ends with candidate 2^53-1.",
     )
-    prefix: Annotated[str, Field(max_length=MAX_NAME_LENGTH)] = Field(
+    prefix: Piece = Field(
         "", description="What each name starts with, by conditioning: the rest is drawn given the prefix."
+    )
+    ends_with: Piece = Field("", description="What each name ends with: other candidates are refused.")
+    contains: Piece = Field("", description="What each name has in it: other candidates are refused.")
+    pattern: Piece = Field(
+        "",
+        description="What each name looks like: letters as they are, ? for any one character, * for any run of them. "
+        "Other candidates are refused.",
+        examples=["?a*a"],
+    )
+    excludes: Annotated[str, Field(max_length=MAX_TEXT)] = Field(
+        "",
+        description="Characters that no name has, by conditioning: at every step each has probability 0, and the "
+        "others theirs divided by what is left.",
+        examples=["qxz"],
     )
     min_length: Annotated[int, Field(ge=1, le=MAX_NAME_LENGTH)] = Field(
         1, description="Shortest name, prefix included: below it the end is masked and the rest renormalised."
@@ -88,6 +126,10 @@ class GenerateQuery(BaseModel):
     )
     novel: bool = Field(False, description="No names that are in the model's list.")
     case: Literal["lower", "title"] = Field("title", description="Capital letters, put on last.")
+    sort: Literal["drawn", "likelihood"] = Field(
+        "drawn",
+        description="The order of the names: as they were drawn, or the likeliest (at temperature 1) first.",
+    )
     details: bool = Field(False, description="Tell of each name how likely it is, character by character.")
     max_attempts: Annotated[int, Field(ge=1, le=MAX_SEED)] | None = Field(
         None, description="How many candidates may be drawn. Default: 50 x count + 1,000."
@@ -115,8 +157,15 @@ def _written(value: object, form: re.Pattern[str]) -> object:
     return value
 
 
+class GenerateLink(GenerateQuery):
+    """The fields of /generate, from a query string: text is parsed."""
+
+    dataset: Reference | None = Field(None, description=DATASET, examples=["animal", "human:0.6,animal:0.4"])
+    model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@4"])
+
+
 class GenerateRequest(GenerateQuery):
-    """The fields of /generate, from a JSON body: types are strict, unknown fields are refused."""
+    """The fields of /generate, from a JSON body: types are strict."""
 
     model_config = ConfigDict(strict=True)
 
@@ -140,16 +189,90 @@ class NameDetail(BaseModel):
 class GenerateAnswer(BaseModel):
     """New names, and all that is needed to draw the same ones again or to go on after them."""
 
-    dataset: str
-    model: str = Field(description="The concrete version.", examples=["human/wavenet@1"])
+    dataset: str | dict[str, float] = Field(description="The data set, or the shares of a blend.")
+    model: str | dict[str, str] = Field(
+        description="The concrete version, or those of a blend.", examples=["human/wavenet@1"]
+    )
     seed: int
     offset: int
     next_offset: int = Field(description="Where the next page starts: offset + attempts.")
     temperature: float
     complete: bool = Field(description="Whether all names asked for were found within the budget of attempts.")
     attempts: int = Field(description="How many candidates were drawn.")
+    acceptance_rate: float = Field(description="The share of them that became names.")
     refused: dict[str, int] = Field(description="How many candidates each constraint refused.")
     names: list[str] | list[NameDetail]
+
+
+class ScoreRequest(SourceQuery):
+    """Names to be judged, from a JSON body."""
+
+    model_config = ConfigDict(strict=True)
+
+    names: Annotated[list[Piece], Field(min_length=1, max_length=MAX_SCORED)] = Field(
+        description=f"At most {MAX_SCORED:,} names, each of at most {MAX_NAME_LENGTH} characters.",
+        examples=[["Marnabella", "Anna", "Xqzt"]],
+    )
+
+
+class Nearest(BaseModel):
+    """The name of the list that is nearest, the first in the alphabet where several are."""
+
+    name: str
+    distance: int = Field(description="How many characters have to be put in, taken out or replaced (Levenshtein).")
+
+
+class ScoredName(BaseModel):
+    """What a model makes of a name. All numbers are at temperature 1 and count the end; logarithms are natural."""
+
+    name: str = Field(description="In lower case, as the model sees it.")
+    log_prob: float | None = Field(description="Null where the model does not know a character.")
+    perplexity: float | None = Field(description="e^(-log_prob / steps): how many characters it wavered between.")
+    in_training: bool = Field(description="Whether the model's list has the name.")
+    nearest: Nearest
+    characters: list[CharacterDetail]
+    reason: str | None = Field(None, description="Why there is no log_prob.")
+
+
+class ScoreAnswer(BaseModel):
+    """What a model makes of names, in their order."""
+
+    dataset: str | dict[str, float]
+    model: str | dict[str, str] = Field(description="The concrete version, or those of a blend.")
+    scores: list[ScoredName]
+
+
+class NextQuery(SourceQuery):
+    """A prefix, from a query string."""
+
+    dataset: Reference | None = Field(None, description=DATASET, examples=["animal", "human:0.6,animal:0.4"])
+    model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@4"])
+    prefix: Piece = Field("", description="What stands before.", examples=["mar"])
+    temperature: Annotated[float, Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)] = Field(
+        1.0, description="Below 1 safer, above 1 wilder."
+    )
+
+    @field_validator("temperature", mode="before")
+    @classmethod
+    def _decimal(cls, value: object) -> object:
+        return _written(value, DECIMAL)
+
+
+class CharacterChance(BaseModel):
+    """A character that may come next; "." is the end of the name."""
+
+    character: str
+    probability: float
+
+
+class NextAnswer(BaseModel):
+    """What may follow a prefix, the most probable first."""
+
+    dataset: str | dict[str, float]
+    model: str | dict[str, str] = Field(description="The concrete version, or those of a blend.")
+    prefix: str = Field(description="In lower case, as the model sees it.")
+    temperature: float
+    characters: list[CharacterChance]
 
 
 class ModelSummary(BaseModel):

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=256, le=2**30)] = Field(
         16_384, description="Largest request body in bytes; larger ones get 413."
     )
+    max_score_bytes: Annotated[int, Field(ge=256, le=2**30)] = Field(
+        524_288, description="Largest request body of /score in bytes."
+    )
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         2, description="Large requests that are drawn at the same time."
     )

@@ -13,6 +13,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.caching import dataset_text
 from app.departure import unless_gone
 from app.name_lines import NameLines
 from app.negotiation import CSV, NDJSON, TEXT
@@ -33,7 +34,8 @@ class NameResponse(Response):
         self.init_headers(
             headers
             | {
-                "Namewave-Model": lines.version.reference,
+                "Namewave-Dataset": dataset_text(lines.source.dataset),
+                "Namewave-Model": lines.source.reference,
                 "Namewave-Seed": str(lines.seed),
                 "Namewave-Offset": str(lines.request.offset),
             }

@@ -12,7 +12,7 @@ from models.errors import (
     UnknownCharacter,
     UnknownReference,
 )
-from models.inference import Batch, Kernels, NameGenerator, SamplingOptions, Score, prepare
+from models.inference import Batch, Constraints, Kernels, NameGenerator, SamplingOptions, Score, prepare
 from models.manifest import Manifest
 from models.publication import Draft
 from models.registry import ModelRegistry, Version
@@ -22,6 +22,7 @@ __all__ = [
     "Batch",
     "CheckpointError",
     "ConfigError",
+    "Constraints",
     "Draft",
     "Kernels",
     "Manifest",

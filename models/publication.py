@@ -13,7 +13,7 @@ from models.aliases import LATEST, REASONS, STABLE, Aliases, merged
 from models.checkpoint import NAMES, WEIGHTS, load_checkpoint, pack, read_verified, records, save_checkpoint
 from models.config import ModelConfig
 from models.errors import StoreError
-from models.inference import FrozenModel, Kernels, NameGenerator, freeze
+from models.inference import AS_DRAWN, FrozenModel, Kernels, ModelPredictor, NameGenerator, freeze
 from models.manifest import DataRecord, Manifest
 from models.store import Key, Store
 from models.vocabulary import Vocabulary
@@ -42,12 +42,13 @@ class Draft:
 
 def golden_names(generator: NameGenerator) -> tuple[str, ...]:
     """Return the first 20 names of seed 0 at temperature 1: what a loader must draw again, to the letter."""
-    return tuple(generator.generate(GOLDEN_COUNT, seed=GOLDEN_SEED, unique=False).names)
+    return tuple(generator.generate(GOLDEN_COUNT, seed=GOLDEN_SEED, constraints=AS_DRAWN).names)
 
 
 def draft_generator(draft: Draft, kernels: Kernels) -> NameGenerator:
     """Return the generator that the published version will be: for samples before there is a version."""
-    return NameGenerator(_manifest(draft, 1, {}, datetime.now(UTC)), _frozen(draft), draft.names, kernels)
+    predictor = ModelPredictor(_frozen(draft), draft.vocabulary, kernels)
+    return NameGenerator(predictor, draft.names, draft.data.longest, kernels)
 
 
 def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: datetime) -> Manifest:
@@ -63,8 +64,7 @@ def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: dateti
     with target.writing():
         number = 1 + max((k.version for s in stores for k in s.present() if k[:2] == _place(draft)), default=0)
         unsigned = _manifest(draft, number, files, now)
-        generator = NameGenerator(unsigned, _frozen(draft), draft.names, kernels)
-        manifest = unsigned.model_copy(update={"golden": golden_names(generator)})
+        manifest = unsigned.model_copy(update={"golden": golden_names(draft_generator(draft, kernels))})
         key = Key(*_place(draft), number)
         target.add(key, lambda folder: save_checkpoint(folder, manifest, files))
         below = [store.aliases() for store in stores[:-1]]

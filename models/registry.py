@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 
 from models.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason, merged
-from models.checkpoint import NAMES, load_checkpoint, read_verified
+from models.checkpoint import NAMES, WEIGHTS, load_checkpoint, read_verified
 from models.errors import CheckpointError, ModelError, OptionError, UnknownReference
-from models.inference import Kernels, NameGenerator, freeze
+from models.inference import Kernels, ModelPredictor, NameGenerator, freeze
 from models.manifest import Manifest
 from models.publication import Draft, draft_of, golden_names, publish
 from models.store import Key, Store
@@ -35,6 +35,22 @@ class Version:
     def reference(self) -> str:
         """E.g. "human/wavenet@1"."""
         return self.manifest.reference
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name."""
+        return self.manifest.dataset
+
+    @property
+    def model(self) -> str:
+        """What an answer calls it: the reference."""
+        return self.manifest.reference
+
+    @property
+    def digest(self) -> str:
+        """What the names depend on: the weights, the list, and how names are drawn."""
+        files = self.manifest.files
+        return f"{self.reference} {files[WEIGHTS].sha256} {files[NAMES].sha256} {self.manifest.sampling}"
 
     def file(self, name: str) -> bytes:
         """Return a file that the manifest lists. Raises `UnknownReference` for any other name, `CheckpointError` if
@@ -224,9 +240,11 @@ def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, frozenset[s
     if manifest.reference != key.reference:
         raise CheckpointError(f"{folder} says that it is {manifest.reference}: it was moved or copied.")
     listed = names.setdefault(manifest.files[NAMES].sha256, frozenset(checkpoint.names))
-    generator = NameGenerator(manifest, freeze(manifest.config, checkpoint.arrays), listed, kernels)
-    if len(generator.vocabulary) != generator.vocab_size:
+    model = freeze(manifest.config, checkpoint.arrays)
+    if len(manifest.alphabet) != model.vocab_size:
         raise CheckpointError(f"{folder}: the vocabulary does not fit the weights.")
+    predictor = ModelPredictor(model, manifest.alphabet, kernels)
+    generator = NameGenerator(predictor, listed, manifest.data.longest, kernels)
     if golden_names(generator) != manifest.golden:
         raise CheckpointError(f"{folder} does not draw the golden names of its manifest.")
     return Version(manifest, generator, folder)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from models import Draft, Kernels, Vocabulary
+from models.inference import AS_DRAWN
 from models.manifest import DataRecord
 from models.networks import Network
 from models.publication import draft_generator
@@ -56,7 +57,7 @@ def imagined(
         names=(),
         files={},
     )
-    return draft_generator(draft, kernels).generate(count, seed=seed, unique=False).names
+    return draft_generator(draft, kernels).generate(count, seed=seed, constraints=AS_DRAWN).names
 
 
 def lessons(

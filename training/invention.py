@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from models import NameGenerator, SamplingOptions
+from models.inference import AS_DRAWN
 
 TEMPERATURES = (0.5, 0.8, 1.0)
 COUNT, SHOWN, SEED = 2000, 20, 0
@@ -21,7 +22,7 @@ class Invention:
 def invent(generator: NameGenerator, temperature: float, count: int = COUNT) -> Invention:
     """Draw `count` names of seed 0, repeats and all."""
     options = SamplingOptions(temperature=temperature)
-    names = generator.generate(count, seed=SEED, options=options, unique=False).names
+    names = generator.generate(count, seed=SEED, options=options, constraints=AS_DRAWN).names
     distinct = dict.fromkeys(names)
     n = max(len(names), 1)  # a model that never ends its names draws none
     new = sum(name not in generator.names for name in names) / n

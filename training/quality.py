@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import NameGenerator, SamplingOptions
+from models.inference import AS_DRAWN
 from training.comparison import Gap
 from training.distances import length_distance, pair_divergence, shared_beginnings
 
@@ -187,7 +188,7 @@ def draw(generator: NameGenerator, count: int = COUNT, seed: int = SEED) -> list
 
     Names longer than the list's longest are not among them, as the service gives none.
     """
-    return generator.generate(count, seed=seed, options=SamplingOptions(), unique=False).names
+    return generator.generate(count, seed=seed, options=SamplingOptions(), constraints=AS_DRAWN).names
 
 
 def generator_losses(generator: NameGenerator) -> Losses:

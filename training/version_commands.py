@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 
 from models import SamplingOptions, Version, prepare
+from models.inference import Constraints
 from models.inference.sampler import MAX_SEED
 from models.spelling import capitalize
 from training.device import choose_device
@@ -63,7 +64,7 @@ def sample(
     version = _resolve(reference, store, kernels)
     seed = secrets.randbelow(MAX_SEED + 1) if seed is None else seed
     options = SamplingOptions(temperature=temperature, prefix=prefix)
-    batch = version.generator.generate(count, seed=seed, options=options, novel=novel)
+    batch = version.generator.generate(count, seed=seed, options=options, constraints=Constraints(novel=novel))
     click.echo(f"{version.reference}, seed {seed}", err=True)
     for name in batch.names:
         click.echo(capitalize(name))

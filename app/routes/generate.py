@@ -8,18 +8,21 @@ from typing import Annotated
 import anyio.to_thread
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from app.answers import ANSWERS, EXAMPLES
+from app.answers import ANSWERS, EXAMPLES, UNCHANGED
 from app.bodies import StrictRoute
+from app.caching import is_concrete, is_known, next_link, policy, validator
 from app.departure import unless_gone
 from app.dependencies import Service, accepted, service
 from app.drawing import budget, draw, draw_if_quick, seeded
-from app.errors import CLIENT_GONE
+from app.errors import CLIENT_GONE, NOT_MODIFIED
+from app.headers import values
 from app.limits import check
 from app.name_lines import NameLines
 from app.negotiation import JSON
-from app.schemas import GenerateAnswer, GenerateQuery, GenerateRequest
+from app.schemas import GenerateAnswer, GenerateLink, GenerateQuery, GenerateRequest
+from app.sources import is_blend
 from app.streaming import NameResponse
-from models import Version
+from models.blends import Source
 
 router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
 
@@ -35,7 +38,9 @@ async def generate(
     alone. A request with a seed and a concrete version gives the same names on any machine, and a page that starts at
     `next_offset` goes on without gap or overlap.
 
-    `unique`, `novel` and `max_length` refuse candidates; where the budget of attempts runs out, `complete` is false.
+    `prefix`, `min_length` and `excludes` condition what is drawn. All other constraints refuse candidates, one after
+    the other in the order of `refused`, and never change one; where the budget of attempts runs out, `complete` is
+    false.
 
     `Accept` chooses the form. As `application/x-ndjson`, `text/plain` or `text/csv` up to a million names come as a
     stream. NDJSON ends with a record of how it ended; a text or CSV stream that fell short closes the connection
@@ -44,40 +49,61 @@ async def generate(
     return await _answer(request, connection, {"Vary": "Accept"})
 
 
-@router.get("/generate", summary="Invent names, by a link", response_model=GenerateAnswer, responses=ANSWERS)
-async def generate_by_link(query: Annotated[GenerateQuery, Query()], connection: Request) -> Response:
-    """The same as POST with the fields in the query, so that a link can be shared. Without a seed it is not to be
-    cached.
+@router.get(
+    "/generate", summary="Invent names, by a link", response_model=GenerateAnswer, responses={**ANSWERS, **UNCHANGED}
+)
+async def generate_by_link(query: Annotated[GenerateLink, Query()], connection: Request) -> Response:
+    """The same as POST with the fields in the query, so that a link can be shared.
 
     Example: `/generate?dataset=animal&count=5&seed=7`
+
+    With a seed the answer has an `ETag`, and is the same for ever where the model is named by number
+    (`model=human/lstm@4`). Without a seed it is not to be cached. A `Link` header leads to the next page.
     """
-    headers = {"Vary": "Accept"} if query.seed is not None else {"Vary": "Accept", "Cache-Control": "no-store"}
+    if query.seed is None:
+        return await _answer(query, connection, {"Vary": "Accept", "Cache-Control": "no-store"})
+    running = service(connection)
+    source = await _source(query, running)
+    limits = f"{running.settings.max_attempts} {running.settings.max_stream_attempts}"
+    tag = validator(query, source, f"{accepted(connection)} {limits}")
+    headers = {"Vary": "Accept", "ETag": tag, "Cache-Control": policy(is_concrete(query, source))}
+    if is_known(tag, values(connection.scope, b"if-none-match")):
+        return Response(status_code=NOT_MODIFIED, headers=headers)
     return await _answer(query, connection, headers)
 
 
 async def _answer(request: GenerateQuery, connection: Request, headers: dict[str, str]) -> Response:
     media, running = accepted(connection), service(connection)
-    version = running.registry.resolve(request.dataset, request.model)
+    source = await _source(request, running)
     request = seeded(request, running.entropy)
     if media != JSON:
-        lines = NameLines(request, version, media, running.settings.max_stream_attempts, running.memory)
+        lines = NameLines(request, source, media, running.settings.max_stream_attempts, running.memory)
         return NameResponse(lines, running.threads, headers)
     check(request, media)
     most = budget(request, running.settings.max_attempts)
-    answer = draw_if_quick(request, version, most, running.memory)
-    answer = answer or await _draw_in_thread(request, version, most, running, connection)
+    answer = draw_if_quick(request, source, most, running.memory)
+    answer = answer or await _draw_in_thread(request, source, most, running, connection)
     if answer is None:
         return Response(status_code=CLIENT_GONE)
+    if connection.method == "GET" and (link := next_link(connection.url.path, request, source, answer.next_offset)):
+        headers["Link"] = link
     # Made here, the answer is not validated and copied once more.
     return Response(answer.model_dump_json(), media_type=JSON, headers=headers)
 
 
+async def _source(request: GenerateQuery, running: Service) -> Source:
+    """Return what to draw from; a blend, which may have to be made first, off the event loop."""
+    if is_blend(request.dataset):
+        return await anyio.to_thread.run_sync(running.sources.find, request.dataset, request.model)
+    return running.sources.find(request.dataset, request.model)
+
+
 async def _draw_in_thread(
-    request: GenerateQuery, version: Version, most: int, running: Service, connection: Request
+    request: GenerateQuery, source: Source, most: int, running: Service, connection: Request
 ) -> GenerateAnswer | None:
     """Return the answer, or None where the client did not wait for it."""
     gone = threading.Event()
-    work = partial(draw, request, version, most, running.memory, gone.is_set)
+    work = partial(draw, request, source, most, running.memory, gone.is_set)
     return await unless_gone(
         connection.receive, partial(anyio.to_thread.run_sync, work, limiter=running.threads), gone.set
     )

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from app.dependencies import Running
 from app.errors import UNAVAILABLE
 from app.routes.models import refused, without_paths
-from app.schemas import MAX_COUNT, MAX_STREAMED, Health, Info
+from app.schemas import MAX_COUNT, MAX_SCORED, MAX_STREAMED, Health, Info
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
 
@@ -44,5 +44,7 @@ async def info(running: Running) -> Info:
         "max_attempts": running.settings.max_attempts,
         "max_stream_attempts": running.settings.max_stream_attempts,
         "max_body_bytes": running.settings.max_body_bytes,
+        "max_score_bytes": running.settings.max_score_bytes,
+        "max_scored_names": MAX_SCORED,
     }
     return Info(version=VERSION, limits=limits)

@@ -14,7 +14,7 @@ import numpy as np
 
 from models import ModelRegistry, NameGenerator, prepare
 from models.config import ModelConfig
-from models.inference import TEXT, NameStream, PrefixMemory
+from models.inference import AS_DRAWN, TEXT, NameStream, PrefixMemory
 
 # One call draws so many: enough that the call itself costs nothing.
 CALL = 65_536
@@ -28,7 +28,7 @@ LANES, DEPTH = 1024, 16
 
 def draw(generator: NameGenerator, count: int, offset: int, memory: PrefixMemory | None) -> int:
     """Draw `count` names as lines from candidate `offset` of seed 1 on, repeats included; return where that ended."""
-    stream = NameStream(generator, count, seed=1, offset=offset, unique=False)
+    stream = NameStream(generator, count, seed=1, offset=offset, constraints=AS_DRAWN)
     write = generator.writer(TEXT, True)
     while not stream.finished:
         stream.piece(write, memory)
@@ -91,7 +91,7 @@ def measure(reference: str, seconds: float) -> dict[str, float | int | str]:
     generator.generate(20, seed=1)
     first = time.perf_counter() - began
     off, _ = rate(generator, None, 0, seconds)
-    sample = generator.generate(20_000, seed=1, unique=False).names
+    sample = generator.generate(20_000, seed=1, constraints=AS_DRAWN).names
     positions = sum(map(len, sample)) / len(sample)  # the first position is the same for all
     memory = PrefixMemory(MEMORY_MIB)
     cold, offset = rate(generator, memory, 0, 0.0)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from models import Batch, NameGenerator
+from models.inference import REASONS
 
 # Twenty names of ordinary length, in lower case as a generator gives them.
 NAMES = (
@@ -43,7 +44,7 @@ class ConstantGenerator:
 
     def generate(self, count: int, *, seed: int, offset: int = 0, **options: Any) -> Batch:
         """Return the constant names as the first candidates of the stream."""
-        refused = {"max_length": 0, "unique": 0, "novel": 0}
+        refused = dict.fromkeys(REASONS, 0)
         return Batch(constant_names(count), seed, offset, count, True, refused)
 
     def __getattr__(self, name: str) -> Any:

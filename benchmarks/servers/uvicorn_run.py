@@ -7,6 +7,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.schemas import GenerateAnswer, GenerateRequest
+from models.inference import REASONS
 
 
 def run(app: FastAPI) -> None:
@@ -31,6 +32,7 @@ def answer(request: GenerateRequest, model: str, names: list[str]) -> GenerateAn
         temperature=1.0,
         complete=True,
         attempts=len(names),
-        refused={"max_length": 0, "unique": 0, "novel": 0},
+        acceptance_rate=1.0,
+        refused=dict.fromkeys(REASONS, 0),
         names=names,
     )

@@ -8,33 +8,46 @@ tile          a product's innermost loop; `product` makes matrices of it
 distribution  from logits to boundaries that random words are compared with
 evaluation    distributions after many prefixes at once
 sampler       candidates going down the tree of prefixes abreast; `memory` keeps the tree
-generator     names, refused or not, and scores; `stream`, `pace` and `lines` write a million of them
+mixing        several models' distributions as one; `blend` puts their plans side by side
+constraints   which candidates become names
+generator     names, and how likely they are (`scores`); `stream`, `pace` and `lines` write a million of them
 compiler      machine code of all this, kept in a folder; `kernel` says how
 """
 
+from models.inference.blend import BlendPredictor
 from models.inference.compiler import Kernels, compile_every_level, prepare
+from models.inference.constraints import AS_DRAWN, REASONS, Constraints
 from models.inference.frozen import FrozenModel, freeze
-from models.inference.generator import Batch, CharacterScore, NameGenerator, Score
+from models.inference.generator import Batch, NameGenerator
 from models.inference.lines import CSV, NDJSON, TEXT, Form, LineWriter
 from models.inference.memory import PrefixMemory
+from models.inference.predictor import ModelPredictor
 from models.inference.sampler import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, SamplingOptions
+from models.inference.scores import DECIMALS, CharacterScore, NextCharacter, Score
 from models.inference.stream import NameStream
 
 __all__ = [
+    "AS_DRAWN",
     "CSV",
+    "DECIMALS",
     "MAX_SEED",
     "MAX_TEMPERATURE",
     "MIN_TEMPERATURE",
     "NDJSON",
+    "REASONS",
     "TEXT",
     "Batch",
+    "BlendPredictor",
     "CharacterScore",
+    "Constraints",
     "Form",
     "FrozenModel",
     "Kernels",
     "LineWriter",
+    "ModelPredictor",
     "NameGenerator",
     "NameStream",
+    "NextCharacter",
     "PrefixMemory",
     "SamplingOptions",
     "Score",

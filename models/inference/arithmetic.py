@@ -1,4 +1,4 @@
-"""exp, tanh, sigmoid and random bits, the same on every processor. No arrays, no models.
+"""exp, log, tanh, sigmoid and random bits, the same on every processor. No arrays, no models.
 
 Only IEEE single-precision +, -, *, / and integer operations in a fixed order, so that compiled code gives the same bits
 whatever the width of the vector unit. numba neither reorders nor fuses them as long as fastmath stays off.
@@ -15,8 +15,11 @@ _LN2_LOW = np.float32(-2.12194440054690583e-4)
 # The Taylor series of e^r on |r| <= ln(2)/2, cut where the rest is below half a unit in the last place.
 _C2, _C3, _C4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
 _C5, _C6, _C7 = np.float32(1 / 120), np.float32(1 / 720), np.float32(1 / 5040)
-_ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
+_ZERO, _ONE, _TWO, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
 _LOWEST = np.float32(-87)
+_LN2, _SQRT2 = np.float32(0.6931471805599453), np.float32(1.4142135623730951)
+# The series of artanh: s + s^3 / 3 + s^5 / 5 ..., which is half of ln((1 + s) / (1 - s)).
+_T3, _T5, _T7, _T9 = np.float32(1 / 3), np.float32(1 / 5), np.float32(1 / 7), np.float32(1 / 9)
 _MANTISSA_BITS, _EXPONENT_BIAS = np.int32(23), np.int32(127)
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -41,6 +44,23 @@ def exp(x):  # type: ignore[no-untyped-def]
     p = p * r + _C2
     p = (p * r) * r + r + _ONE
     return p * np.int32((n + _EXPONENT_BIAS) << _MANTISSA_BITS).view(np.float32)
+
+
+@kernel
+def log(x):  # type: ignore[no-untyped-def]
+    """Return ln x for a float32 x >= 1, within 1e-6 or 2e-7 of it: x = 2^n m with m up to the root of 2, and a series
+    for ln m.
+    """
+    n = _ZERO
+    while x >= _SQRT2:
+        x *= _HALF
+        n += _ONE
+    s = (x - _ONE) / (x + _ONE)
+    z = s * s
+    p = _T9 * z + _T7
+    p = p * z + _T5
+    p = p * z + _T3
+    return n * _LN2 + _TWO * (s + s * z * p)
 
 
 @kernel

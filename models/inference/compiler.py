@@ -31,6 +31,7 @@ from models.inference import (
     frozen,
     kernel,
     lines,
+    mixing,
     plan,
     product,
     sampler,
@@ -41,14 +42,18 @@ GENERIC, MODERN = "generic", "x86-64-v3"
 # What the level x86-64-v3 promises beyond SSE (System V ABI), in LLVM's names.
 _MODERN_FEATURES = ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
 _FROZEN = "float32[:,:,::1], int64, int64[:,::1], float32[::1]"
-_PLAN = "int64[:,::1], int64[:,::1], int64[:,::1], float32[::1]"
+_PLAN = "int64[:,::1], int64[:,::1], int64[:,::1], float32[::1], int64[:,::1]"
 _TREE = "int32[:,::1], int32[:,::1], float32[:,::1], int32[::1], int64[::1], float32[:,:,::1], int32[:,::1]"
-_OPTIONS = "int64[::1], float32, int64, float32, int64, int64, uint64, uint64"
+_OPTIONS = "int64[::1], float32[::1], int64[::1], float32, int64, float32, int64, int64, uint64, uint64"
 # Each kernel: the plain function, and the types that it is compiled for.
 _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "sample": (sampler.sample, f"void({_PLAN}, {_TREE}, int64, int64, {_OPTIONS}, int32[:,::1], int32[::1])"),
     "logits": (forward.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),
     "columns": (forward.columns, f"void({_FROZEN}, int64[:,::1], float32[:,::1])"),
+    "mixed": (
+        mixing.mixed,
+        "void(float32[:,::1], int64[:,::1], float32[::1], int64[::1], float32[:,::1])",
+    ),
     "products": (product.products, "void(float32[:,::1], int64, int64, float32[::1], float32[:,::1])"),
     "write_lines": (
         lines.write_lines,
@@ -56,7 +61,7 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
         " int64[::1], boolean, int64, uint8[::1])",
     ),
 }
-_SOURCES = (arithmetic, distribution, evaluation, forward, frozen, kernel, lines, plan, product, sampler, tile)
+_SOURCES = (arithmetic, distribution, evaluation, forward, frozen, kernel, lines, mixing, plan, product, sampler, tile)
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Kernels:
     sample: Callable[..., None]
     logits: Callable[..., None]
     columns: Callable[..., None]
+    mixed: Callable[..., None]
     products: Callable[..., None]
     write_lines: Callable[..., tuple[int, int, int]]
     level: str

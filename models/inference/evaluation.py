@@ -14,9 +14,11 @@ from models.inference.distribution import fill_boundaries
 from models.inference.forward import activate, carry
 from models.inference.frozen import CELL, Floats
 from models.inference.kernel import kernel
+from models.inference.mixing import CODES, MIX, NEVER, SIZE, mix
 from models.inference.plan import (
     ACTIVATION,
     ADDED,
+    ALPHABET,
     AT,
     BACK,
     BIAS,
@@ -54,12 +56,15 @@ Codes = NDArray[np.int32]
 
 
 class Program(NamedTuple):
-    """A plan's arrays (see there)."""
+    """A plan's arrays (see there), the `shares` of a blend's models, and the outcomes that are `excluded`."""
 
     stages: Ints
     terms: Ints
     keep: Ints
     weights: Floats
+    alphabets: Ints
+    shares: Floats
+    excluded: Ints
 
 
 class Tree(NamedTuple):
@@ -110,11 +115,19 @@ def scratch_space(width):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _gram(codes, c, t, span, V):  # type: ignore[no-untyped-def]
-    """Return the last `span` characters of candidate c at position t as a number; before the name stand end tokens."""
+def _gram(codes, c, t, span, V, alphabets, which):  # type: ignore[no-untyped-def]
+    """Return the last `span` characters of candidate c at position t as a number; before the name stand end tokens.
+
+    A model of a blend counts in its own alphabet; what it does not know is nothing to it any more, and counts as any.
+    """
     number = 0
-    for at in range(t - span, t):
-        number = number * V + (codes[c, at] if at >= 0 else 0)
+    if which < 0:
+        for at in range(t - span, t):
+            number = number * V + (codes[c, at] if at >= 0 else 0)
+    else:
+        for at in range(t - span, t):
+            own = alphabets[which, CODES + codes[c, at]] if at >= 0 else 0
+            number = number * alphabets[which, SIZE] + max(own, 0)
     return number
 
 
@@ -134,12 +147,13 @@ def _begin(row, here, stages, weights, s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _look_up(row, stages, terms, weights, s, codes, c, t, V):  # type: ignore[no-untyped-def]
+def _look_up(row, stages, terms, weights, alphabets, s, codes, c, t, V):  # type: ignore[no-untyped-def]
     """Add stage s's rows of tables for candidate c at position t to `row`."""
     n = len(row)
     for m in range(stages[s - 1, TERMS_END] if s > 0 else 0, stages[s, TERMS_END]):
         if terms[m, ORDER] > 0:
-            at = terms[m, AT] + n * _gram(codes, c, t - terms[m, BACK], terms[m, ORDER], V)
+            gram = _gram(codes, c, t - terms[m, BACK], terms[m, ORDER], V, alphabets, terms[m, ALPHABET])
+            at = terms[m, AT] + n * gram
             found = weights[at : at + n]
             for o in range(n):
                 row[o] += found[o]
@@ -154,12 +168,12 @@ def _older_node(path, c, t, back, lagging):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _fill_source(row, stages, terms, weights, state, codes, here, m, c, node, t, V):  # type: ignore[no-untyped-def]
+def _fill_source(row, stages, terms, weights, alphabets, state, codes, here, m, c, node, t, V):  # type: ignore[no-untyped-def]
     """Fill `row` with the numbers that term m multiplies for candidate c at its position `node`, seen from `here`."""
     maker, source, kept = terms[m, MADE_BY], terms[m, SOURCE], terms[m, KEPT]
     if maker >= 0:
         _begin(row, row, stages, weights, maker)
-        _look_up(row, stages, terms, weights, maker, codes, c, t - terms[m, BACK], V)
+        _look_up(row, stages, terms, weights, alphabets, maker, codes, c, t - terms[m, BACK], V)
         activate(row, stages[maker, ACTIVATION])
     elif node == ROOT and t == 0:
         # All that came before the name stands as the root does, which is just being computed.
@@ -176,7 +190,7 @@ def _add_shared(program, tree, way, scratch, m, owners, begin, n, t, V, target, 
 
     slot[node] is the row of `product`, and counts only where nodes[slot[node]] is that node: it need not be cleared.
     """
-    stages, terms, weights = program.stages, program.terms, program.weights
+    stages, terms, weights, alphabets = program.stages, program.terms, program.weights, program.alphabets
     state, slot, codes, path = tree.state, tree.slot, way.codes, way.path
     rows, nodes, keys, place = scratch.rows, scratch.nodes, scratch.keys, scratch.place
     found, product, room = scratch.found, scratch.product, tree.used[ROOM]
@@ -189,7 +203,7 @@ def _add_shared(program, tree, way, scratch, m, owners, begin, n, t, V, target, 
         if 0 <= k < count and nodes[k] == node:
             place[b] = k
             continue
-        key = _gram(codes, c, t - back, span, V) if span > 0 else node
+        key = _gram(codes, c, t - back, span, V, alphabets, terms[m, ALPHABET]) if span > 0 else node
         entry = key * _SPREAD >> _MIDDLE & mask
         if known_of[kind, entry] == key:
             row, add = rows[b, target : target + n_out], known[kind, entry]
@@ -199,7 +213,7 @@ def _add_shared(program, tree, way, scratch, m, owners, begin, n, t, V, target, 
         else:
             slot[node], nodes[count], keys[count], place[b] = count, node, key, count
             source = found[count, : terms[m, N_IN]]
-            _fill_source(source, stages, terms, weights, state, codes, rows[b], m, c, node, t, V)
+            _fill_source(source, stages, terms, weights, alphabets, state, codes, rows[b], m, c, node, t, V)
             count += 1
     runs = n_out + -n_out % RUN
     multiply(found, 0, terms[m, N_IN], count, weights, terms[m, AT], runs, product)
@@ -237,7 +251,7 @@ def _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V):  # type:
     for b in range(n):
         row = rows[b, target : target + n_out]
         _begin(row, rows[b], stages, weights, s)
-        _look_up(row, stages, terms, weights, s, codes, owners[begin + b], t, V)
+        _look_up(row, stages, terms, weights, program.alphabets, s, codes, owners[begin + b], t, V)
     for m in range(stages[s - 1, TERMS_END] if s > 0 else 0, stages[s, TERMS_END]):
         if terms[m, SHARED] >= 0:
             _add_shared(program, tree, way, scratch, m, owners, begin, n, t, V, target, n_out)
@@ -248,6 +262,8 @@ def _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V):  # type:
         if stages[s, ACTIVATION] == CELL:
             before = _older_node(path, owners[begin + b], t, 1, True)
             carry(row, state[before, stages[s, CARRIED] : stages[s, CARRIED] + n_out // 4])
+        elif stages[s, ACTIVATION] == MIX:
+            mix(rows[b], program.alphabets, program.shares, codes[owners[begin + b]], t, row)
         else:
             activate(row, stages[s, ACTIVATION])
 
@@ -267,6 +283,8 @@ def evaluate(  # type: ignore[no-untyped-def]
                 _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V)
         for b in range(n):
             node, row = fresh[begin + b], rows[b]
+            for v in program.excluded:
+                row[start + v] = NEVER
             fill_boundaries(row[start:end], first_outcome, temperature, top_k, top_p, weight, boundaries[node])
             for k in range(keep.shape[0]):
                 at, to = keep[k, FROM], keep[k, TO]

@@ -5,25 +5,23 @@ files.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import OptionError, UnknownCharacter
 from models.inference.compiler import Kernels
-from models.inference.frozen import FrozenModel
+from models.inference.constraints import Constraints, Sieve
+from models.inference.frozen import Floats
 from models.inference.lines import Form, LineWriter
 from models.inference.memory import PrefixMemory, PrefixTree
 from models.inference.pace import Pace, enough
-from models.inference.planning import make_plan
+from models.inference.predictor import Predictor
 from models.inference.sampler import MAX_SEED, SamplingOptions
-from models.manifest import MAX_NAME_LENGTH, Manifest
-from models.spelling import fold, normalize
-from models.vocabulary import END, Vocabulary
-
-# Probabilities are told to this many decimals: fine enough for anyone, coarse enough to be the same on every machine.
-DECIMALS = 6
+from models.inference.scores import NextCharacter, Score, next_characters, score
+from models.manifest import MAX_NAME_LENGTH
+from models.spelling import fold
 
 
 @dataclass(frozen=True)
@@ -45,78 +43,27 @@ class Batch:
         return self.offset + self.attempts
 
 
-@dataclass(frozen=True)
-class CharacterScore:
-    """One step of a name: the character ("." for the end) and the natural logarithm of its probability."""
-
-    character: str
-    log_prob: float
-
-
-@dataclass(frozen=True)
-class Score:
-    """How likely the model (at temperature 1) finds a name, end token included, and whether the name is in its list."""
-
-    name: str
-    log_prob: float
-    in_training: bool
-    characters: tuple[CharacterScore, ...]
-
-
-@dataclass
-class Sieve:
-    """Refuses candidates: None is one that grew too long, which the sampler found out already."""
-
-    unique: bool
-    known: frozenset[str]
-    seen: set[str] = field(default_factory=set)
-    refused: dict[str, int] = field(default_factory=lambda: {"max_length": 0, "unique": 0, "novel": 0})
-
-    def all_pass(self, names: Sequence[str | None]) -> bool:
-        """Say whether none of `names` would be refused; only then they count as seen."""
-        fresh = set(names)
-        if None in fresh or not self.known.isdisjoint(fresh):
-            return False
-        if self.unique:
-            if len(fresh) < len(names) or not self.seen.isdisjoint(fresh):
-                return False
-            self.seen.update(map(str, fresh))
-        return True
-
-    def passes(self, name: str | None) -> bool:
-        """Return whether the candidate passes, and count it if not."""
-        reason = self._reason(name)
-        if reason is not None:
-            self.refused[reason] += 1
-        return reason is None
-
-    def _reason(self, name: str | None) -> str | None:
-        if name is None:
-            return "max_length"
-        if name in self.known:
-            return "novel"
-        if not self.unique:
-            return None
-        if name in self.seen:
-            return "unique"
-        self.seen.add(name)
-        return None
-
-
 class NameGenerator:
-    """One version, ready to invent names. Safe to share between threads: nothing in it changes, but that writers of
-    lines are kept once they are made.
+    """One version or blend, ready to invent names. Safe to share between threads: nothing in it changes, but that
+    writers of lines are kept once they are made.
+
+    `names`: the lists that novel names are not in; `longest`: how long a name may be where nothing else is said;
+    `shares` (M,): the weights of a blend's models, which add up to 1.
     """
 
-    def __init__(self, manifest: Manifest, model: FrozenModel, names: Collection[str], kernels: Kernels) -> None:
-        self.manifest = manifest
-        self.vocabulary: Vocabulary = manifest.alphabet
-        self.names = frozenset(names)
-        self.longest = manifest.data.longest
-        self.vocab_size = model.vocab_size
-        self._kernels = kernels
-        self._arrays = (model.table, model.activation, model.stages, model.weights)
-        self.plan = make_plan(model, kernels)
+    def __init__(
+        self,
+        predictor: Predictor,
+        names: Collection[str],
+        longest: int,
+        kernels: Kernels,
+        shares: Sequence[float] = (),
+    ) -> None:
+        self.predictor, self.longest, self.kernels = predictor, longest, kernels
+        self.vocabulary, self.plan = predictor.vocabulary, predictor.plan
+        self.names = names if isinstance(names, frozenset) else frozenset(names)
+        self.shares: Floats = np.array(shares, np.float32)
+        self.vocab_size = len(self.vocabulary)
         self.multiply_adds = self.plan.multiply_adds
         self._writers: dict[tuple[Form, bool], LineWriter] = {}
         self._code_points = np.array([0, *map(ord, self.vocabulary.characters)], np.uint32)
@@ -128,42 +75,47 @@ class NameGenerator:
         seed: int,
         offset: int = 0,
         options: SamplingOptions | None = None,
-        max_length: int | None = None,
-        unique: bool = True,
-        novel: bool = False,
+        constraints: Constraints | None = None,
         max_attempts: int | None = None,
         memory: PrefixMemory | None = None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> Batch:
         """Return `count` names in lower case, or fewer with `complete` false once `max_attempts` candidates were drawn.
 
-        `max_length` is the list's longest name by default, the budget 50 x count + 1,000. `unique`: no repeats in this
-        answer; `novel`: none of the model's list. `memory` makes it faster and changes nothing. Where `stopped` comes
+        The budget is 50 x count + 1,000 by default. `memory` makes it faster and changes nothing. Where `stopped` comes
         true, which is asked every few milliseconds, the answer is what there is by then. Raises `OptionError`, and
-        `UnknownCharacter` for the prefix.
+        `UnknownCharacter` for pieces of names.
         """
-        options = options or SamplingOptions()
-        prefix, longest = self.opening(options, max_length, seed, offset)
+        options, constraints = options or SamplingOptions(), constraints or Constraints()
+        prefix, longest = self.opening(options, constraints, seed, offset)
         budget = 50 * count + 1000 if max_attempts is None else max_attempts
-        sieve = Sieve(unique, self.names if novel else frozenset())
+        sieve = Sieve(constraints, self.names)
         names: list[str] = []
         attempts = 0
         pace = Pace()
         while attempts < budget and len(names) < count and not stopped():
             n = min(pace.size, budget - attempts, enough(count - len(names), len(names), attempts))
             with pace.measured(n):
-                drawn = self.candidates(prefix, options, longest, seed, offset + attempts, n, memory)
-                attempts += _sift(drawn, sieve, names, count)
+                codes, lengths = self.draw(prefix, options, longest, seed, offset + attempts, n, memory)
+                sieve.mark(codes, lengths)
+                texts = self.texts(codes, lengths)
+                passing, looked = sieve.sift(texts, count - len(names))
+                if len(passing) < looked:
+                    sieve.count(lengths[:looked])
+                names += [str(texts[i]) for i in passing]
+                attempts += looked
         return Batch(names, seed, offset, attempts, len(names) == count, sieve.refused)
 
     def opening(
-        self, options: SamplingOptions, max_length: int | None, seed: int, offset: int
+        self, options: SamplingOptions, constraints: Constraints, seed: int, offset: int
     ) -> tuple[NDArray[np.int64], int]:
         """Return the prefix's indices and the greatest length. Raises `OptionError`, `UnknownCharacter`."""
-        longest = self.longest if max_length is None else max_length
+        longest = self.longest if constraints.max_length is None else constraints.max_length
         _check_range("seed", seed, MAX_SEED)
         _check_range("offset", offset, MAX_SEED)
-        return self._encode_prefix(options, longest), longest
+        prefix = self._encode_prefix(options, longest)
+        constraints.check(self.vocabulary, options, longest)
+        return prefix, longest
 
     def candidates(
         self,
@@ -194,7 +146,7 @@ class NameGenerator:
         """
         _check_range("n", n, MAX_SEED, low=1)
         codes, lengths = np.empty((n, longest), np.int32), np.empty(n, np.int32)
-        with (memory or PrefixMemory(0)).lend(self.plan, options, n) as tree:
+        with (memory or PrefixMemory(0)).lend(self.plan, options, n, self.shares.tobytes()) as tree:
             self._sample(tree, prefix, options, longest, seed, first, codes, lengths)
         return codes, lengths
 
@@ -210,15 +162,18 @@ class NameGenerator:
         lengths: NDArray[np.int32],
     ) -> None:
         V = self.vocab_size
-        self._kernels.sample(
+        self.kernels.sample(
             self.plan.stages,
             self.plan.terms,
             self.plan.keep,
             self.plan.weights,
+            self.plan.alphabets,
             *tree.arrays(),
             tree.ring,
             self.plan.width,
             prefix,
+            self.shares,
+            self._excluded(options.excludes),
             np.float32(options.temperature),
             min(options.top_k or V, V),
             np.float32(options.top_p or 1.0),
@@ -241,23 +196,25 @@ class NameGenerator:
     def writer(self, form: Form, title: bool) -> LineWriter:
         """Return what writes this alphabet's names as lines, with capitals if `title`."""
         if (form, title) not in self._writers:
-            self._writers[form, title] = LineWriter(self.vocabulary, form, title, self._kernels.write_lines)
+            self._writers[form, title] = LineWriter(self.vocabulary, form, title, self.kernels.write_lines)
         return self._writers[form, title]
 
     def score(self, names: Sequence[str]) -> list[Score]:
         """Return how likely each name is at temperature 1. Raises `UnknownCharacter`."""
-        return [self._score(normalize(name)) for name in names]
+        return [score(self.predictor, self.shares, self.names, name) for name in names]
 
-    def _score(self, name: str) -> Score:
-        outcomes = [*self.vocabulary.encode(name), END]
-        logits = np.empty((len(outcomes), len(self.vocabulary)), np.float32)
-        self._kernels.logits(*self._arrays, np.array([END, *outcomes[:-1]], np.int64), logits)
-        wide = logits.astype(np.float64)
-        wide -= wide.max(axis=1, keepdims=True)
-        log_probs = wide[np.arange(len(outcomes)), outcomes] - np.log(np.exp(wide).sum(axis=1))
-        steps = [round(value, DECIMALS) for value in log_probs.tolist()]
-        characters = tuple(CharacterScore(self.vocabulary.itos[i], p) for i, p in zip(outcomes, steps, strict=True))
-        return Score(name, round(sum(steps), DECIMALS), name in self.names, characters)
+    def next_characters(self, prefix: str = "", temperature: float = 1.0) -> list[NextCharacter]:
+        """Return all characters that may follow `prefix`, and the end, the most probable first. Raises `OptionError`,
+        `UnknownCharacter`.
+        """
+        options = SamplingOptions(temperature=temperature, prefix=prefix)
+        self._encode_prefix(options, MAX_NAME_LENGTH)
+        return next_characters(self.predictor, self.shares, prefix, options.temperature)
+
+    def _excluded(self, excludes: str) -> NDArray[np.int64]:
+        """Return the indices of the characters that are masked; those that the model does not have need no mask."""
+        stoi = self.vocabulary.stoi
+        return np.array([stoi[character] for character in excludes if character in stoi], np.int64)
 
     def _encode_prefix(self, options: SamplingOptions, longest: int) -> NDArray[np.int64]:
         _check_range("max_length", longest, MAX_NAME_LENGTH, low=1)
@@ -275,22 +232,35 @@ class NameGenerator:
                 allowed=f"at most {longest} characters, the max_length (which may be up to {MAX_NAME_LENGTH})",
             )
         try:
-            return np.array(self.vocabulary.encode(prefix), np.int64)
+            ids = np.array(self.vocabulary.encode(prefix), np.int64)
         except UnknownCharacter as error:
             raise UnknownCharacter(str(error), field="prefix", allowed=error.allowed) from None
+        self._check_known(prefix, ids)
+        if options.excludes:
+            self._check_excludes(prefix, options.excludes)
+        return ids
 
+    def _check_known(self, prefix: str, ids: NDArray[np.int64]) -> None:
+        if not self.predictor.knows(ids):
+            raise UnknownCharacter(
+                f"No model of the blend knows all characters of {prefix!r}.",
+                field="prefix",
+                allowed="characters that one model of the blend knows",
+            )
 
-def _sift(drawn: Sequence[str | None], sieve: Sieve, names: list[str], count: int) -> int:
-    """Add what passes to `names` until there are `count`, and return how many of `drawn` were looked at."""
-    if len(drawn) <= count - len(names) and sieve.all_pass(drawn):
-        names += map(str, drawn)
-        return len(drawn)
-    for looked, name in enumerate(drawn, 1):
-        if sieve.passes(name):
-            names.append(str(name))
-            if len(names) == count:
-                return looked
-    return len(drawn)
+    def _check_excludes(self, prefix: str, excludes: str) -> None:
+        if not set(prefix).isdisjoint(excludes):
+            raise OptionError(
+                f"prefix {prefix!r} has a character of excludes.",
+                field="prefix",
+                allowed="characters that excludes leaves",
+            )
+        if set(self.vocabulary.characters) <= set(excludes):
+            raise OptionError(
+                f"excludes has all characters of the model: {self.vocabulary.describe()}.",
+                field="excludes",
+                allowed=f"not all of the model's characters: {self.vocabulary.describe()}",
+            )
 
 
 def _check_range(name: str, value: int, high: int, low: int = 0) -> None:

@@ -40,6 +40,8 @@ class _Key:
     top_k: int | None
     top_p: float | None
     min_length: int
+    excludes: str
+    shares: bytes
 
 
 def tree_bytes(plan: Plan, room: int, passing: int) -> int:
@@ -128,13 +130,21 @@ class PrefixMemory:
         return self._held
 
     @contextmanager
-    def lend(self, plan: Plan, options: SamplingOptions, candidates: int) -> Iterator[PrefixTree]:
-        """Lend a tree for `plan` under `options`, with room for so many candidates to pass."""
+    def lend(self, plan: Plan, options: SamplingOptions, candidates: int, shares: bytes = b"") -> Iterator[PrefixTree]:
+        """Lend a tree for `plan` under `options` (and a blend's `shares`), with room for so many candidates to pass."""
         if not self.limit:
             yield PrefixTree(plan, candidates)
             return
         # A tree holds on to its plan, so that no other plan can have its id.
-        key = _Key(id(plan), options.temperature, options.top_k, options.top_p, options.min_length)
+        key = _Key(
+            id(plan),
+            options.temperature,
+            options.top_k,
+            options.top_p,
+            options.min_length,
+            options.excludes,
+            shares,
+        )
         tree = self._take(key, candidates) or self._new(plan)
         if tree.full or candidates * tree.ring > tree.passing:
             self._fit(tree, candidates)

@@ -4,7 +4,7 @@ A term is either a row of a table, found by the last characters, or a product of
 or at an older position, with a matrix.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -20,20 +20,26 @@ TARGET, N_OUT, BIAS, ADDED, ACTIVATION, TERMS_END, CARRIED, VIRTUAL = range(8)
 # Columns of `Plan.terms`. A table of ORDER characters is looked up BACK positions ago at AT of the weights; ORDER 0 is
 # a product of N_IN numbers from SOURCE on, BACK positions ago, with the weights at AT. Numbers that are not in the row
 # lie at KEPT of an older node's state, or are made by stage MADE_BY, which only looks up. Before the name stands what
-# the root has, but zeros where a LAGGING state is carried along. Products of kind SHARED (-1:
-# none) are remembered: by the last SPAN characters, or by the older node where SPAN is 0.
-ORDER, BACK, AT, SOURCE, N_IN, KEPT, MADE_BY, LAGGING, SHARED, SPAN = range(10)
+# the root has, but zeros where a LAGGING state is carried along. Products of kind SHARED (-1: none) are
+# remembered: by the last SPAN characters, or by the older node where SPAN is 0. In a blend each model counts characters
+# in an alphabet of its own: row ALPHABET of `Plan.alphabets`, else -1.
+ORDER, BACK, AT, SOURCE, N_IN, KEPT, MADE_BY, LAGGING, SHARED, SPAN, ALPHABET = range(11)
 # Columns of `Plan.keep`: N numbers from FROM of a row go to TO of the state.
 FROM, N, TO = range(3)
 
 Ints = NDArray[np.int64]
 
 
+def _none() -> Ints:
+    return np.zeros((0, 0), np.int64)
+
+
 @dataclass(frozen=True)
 class Plan:
-    """`stages` (S, 8), `terms` (M, 10), `keep` (K, 3), and all biases, weights and tables end to end in `weights`.
+    """`stages` (S, 8), `terms` (M, 11), `keep` (K, 3), and all biases, weights and tables end to end in `weights`.
 
-    The first `vocab_size` of the last stage's outputs are the logits, the others are unused.
+    The first `vocab_size` of the last stage's outputs are the logits, the others are unused. `alphabets`: of a blend's
+    models (see `mixing`); no rows in a model alone.
     """
 
     stages: Ints
@@ -41,6 +47,7 @@ class Plan:
     keep: Ints
     weights: Floats
     vocab_size: int
+    alphabets: Ints = field(default_factory=_none)
 
     @cached_property
     def width(self) -> int:

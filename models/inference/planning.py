@@ -15,6 +15,7 @@ from models.inference.frozen import CELL, GATE, LINEAR, Floats, FrozenModel
 from models.inference.plan import (
     ACTIVATION,
     ADDED,
+    ALPHABET,
     BACK,
     CARRIED,
     FROM,
@@ -60,7 +61,7 @@ class _Draft:
         return at
 
     def term(self, order: int, back: int, at: int, source: int = -1, n_in: int = 0, lag: int = 0) -> None:
-        self.terms.append([order, back, at, source, n_in, -1, -1, int(lag > 0), -1, 0])
+        self.terms.append([order, back, at, source, n_in, -1, -1, int(lag > 0), -1, 0, -1])
 
     def stage(self, target: int, n_out: int, bias: int = -1, added: int = -1, activation: int = LINEAR) -> None:
         """Close a stage over the terms written since the last one."""
@@ -123,7 +124,7 @@ class _Planner:
         d = self.draft
         return Plan(
             np.array(d.stages, np.int64),
-            np.array(d.terms, np.int64).reshape(-1, SPAN + 1),
+            np.array(d.terms, np.int64).reshape(-1, ALPHABET + 1),
             np.array(keep, np.int64).reshape(-1, TO + 1),
             np.concatenate(d.parts).astype(np.float32),
             self.V,

@@ -29,6 +29,7 @@ from models.inference.evaluation import (
 )
 from models.inference.kernel import kernel
 from models.manifest import MAX_NAME_LENGTH
+from models.spelling import fold
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 MAX_SEED = 2**53 - 1
@@ -41,8 +42,9 @@ _CUT = np.uint64(32 - BITS)
 class SamplingOptions:
     """What the distribution of a candidate depends on. Raises `OptionError` out of range.
 
-    Order: the end token is masked below `min_length`, logits are divided by `temperature`, then `top_k` keeps the k
-    most probable characters, then `top_p` the fewest whose share reaches p; the rest is renormalised.
+    Order: the end token is masked below `min_length` and the characters of `excludes` everywhere, logits are divided by
+    `temperature`, then `top_k` keeps the k most probable characters, then `top_p` the fewest whose share reaches p; the
+    rest is renormalised. `excludes` is kept folded, sorted, each character once.
     """
 
     temperature: float = 1.0
@@ -50,8 +52,11 @@ class SamplingOptions:
     top_p: float | None = None
     prefix: str = ""
     min_length: int = 1
+    excludes: str = ""
 
     def __post_init__(self) -> None:
+        if self.excludes:
+            object.__setattr__(self, "excludes", "".join(sorted(set(fold(self.excludes)))))
         _check("temperature", self.temperature, MIN_TEMPERATURE, MAX_TEMPERATURE)
         _check("min_length", self.min_length, 1, MAX_NAME_LENGTH)
         if self.top_k is not None:
@@ -119,6 +124,7 @@ def sample(  # type: ignore[no-untyped-def]
     terms,
     keep,
     weights,
+    alphabets,
     boundaries,
     children,
     state,
@@ -129,6 +135,8 @@ def sample(  # type: ignore[no-untyped-def]
     ring,
     width,
     prefix,
+    shares,
+    excluded,
     temperature,
     top_k,
     top_p,
@@ -141,16 +149,21 @@ def sample(  # type: ignore[no-untyped-def]
 ):
     """Draw candidates first, first + 1, ... into `codes` (n, at least max_length) and `lengths` (n).
 
-    A candidate still without end token at `max_length` characters gets the length TOO_LONG. Codes
-    beyond a name's length are 0. `prefix`: indices of the characters each name starts with, at most max_length
-    of them. `boundaries` and the arrays up to `used` are a tree's (see `memory`) with room for n x ring passing nodes:
-    a node lasts until the characters' positions have gone once around the ring. `width` is the plan's.
+    A candidate still without end token at `max_length` characters gets the length TOO_LONG. Codes beyond a name's
+    length are 0. `prefix`: indices of the characters each name starts with, at most max_length of them. `shares`: of a
+    blend's models; `excluded`: indices of characters that are masked. `boundaries` and the arrays up to `used` are a
+    tree's (see `memory`) with room for n x ring passing nodes: a node lasts until the characters' positions have gone
+    once around the ring. `width` is the plan's.
     """
     n, P = codes.shape[0], len(prefix)
     path, words = np.empty((n, ring), np.int32), np.empty((n, 4), np.int32)
     alive, at = np.empty(n, np.int32), np.empty(n, np.int32)
     fresh, owners, unlinked = np.empty(n, np.int32), np.empty(n, np.int32), np.empty((n, 2), np.int32)
-    program, way, scratch = Program(stages, terms, keep, weights), Way(codes, path), scratch_space(width)
+    program, way, scratch = (
+        Program(stages, terms, keep, weights, alphabets, shares, excluded),
+        Way(codes, path),
+        scratch_space(width),
+    )
     tree = Tree(boundaries, children, state, slot, used, shared, shared_of)
     for c in range(n):
         lengths[c], alive[c], at[c] = TOO_LONG, c, ROOT

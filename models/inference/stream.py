@@ -8,10 +8,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.generator import NameGenerator, Sieve
+from models.inference.constraints import UNFIT, Constraints, Sieve
+from models.inference.generator import NameGenerator
 from models.inference.memory import PrefixMemory
 from models.inference.pace import Pace, enough
-from models.inference.sampler import TOO_LONG, SamplingOptions
+from models.inference.sampler import SamplingOptions
 
 Codes = NDArray[np.int32]
 Lines = TypeVar("Lines")
@@ -33,18 +34,15 @@ class NameStream:
         seed: int,
         offset: int = 0,
         options: SamplingOptions | None = None,
-        max_length: int | None = None,
-        unique: bool = True,
-        novel: bool = False,
+        constraints: Constraints | None = None,
         max_attempts: int | None = None,
         pace: Pace | None = None,
     ) -> None:
         self.generator, self.count, self.seed, self.offset = generator, count, seed, offset
-        self._options = options or SamplingOptions()
-        self._prefix, self._longest = generator.opening(self._options, max_length, seed, offset)
+        self._options, constraints = options or SamplingOptions(), constraints or Constraints()
+        self._prefix, self._longest = generator.opening(self._options, constraints, seed, offset)
         self._budget = 50 * count + 1000 if max_attempts is None else max_attempts
-        self._sieve = Sieve(unique, generator.names if novel else frozenset())
-        self._sifts = unique or novel
+        self._sieve = Sieve(constraints, generator.names)
         self._pace = pace or Pace()
         self.names = self.attempts = 0
 
@@ -81,21 +79,18 @@ class NameStream:
             codes, lengths = self.generator.draw(
                 self._prefix, self._options, self._longest, self.seed, self.next_offset, n, memory
             )
-            if self._sifts:
+            self._sieve.mark(codes, lengths)
+            if self._sieve.reads:
                 self._refuse(codes, lengths, wanted)
             lines, names, looked = write(codes, lengths, wanted)
-        if not self._sifts:
-            self._sieve.refused["max_length"] += looked - names
+        self._sieve.count(lengths[:looked])
         self.names += names
         self.attempts += looked
         return lines
 
     def _refuse(self, codes: Codes, lengths: Codes, wanted: int) -> None:
         """Mark the candidates that the sieve refuses, up to the last name that is wanted."""
-        for i, text in enumerate(self.generator.texts(codes, lengths)):
-            if self._sieve.passes(text):
-                wanted -= 1
-                if wanted == 0:
-                    return
-            else:
-                lengths[i] = TOO_LONG
+        passing, looked = self._sieve.sift(self.generator.texts(codes, lengths), wanted)
+        unfit = lengths[:looked] >= 0
+        unfit[passing] = False
+        lengths[:looked][unfit] = UNFIT

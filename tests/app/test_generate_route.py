@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.schemas import GenerateRequest
-from models import Draft, Kernels, SamplingOptions
+from models import Constraints, Draft, Kernels, SamplingOptions
 from models.publication import draft_generator
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ async def test_the_answer_is_the_generators(client: httpx.AsyncClient, elf_draft
     """The names are those that the generator draws, and the answer tells what led to them."""
     answer = await ask(client, count=20, seed=3, temperature=0.7, case="lower", max_length=20)
     generator = draft_generator(elf_draft, kernels)
-    from_models = generator.generate(20, seed=3, options=SamplingOptions(0.7), max_length=20)
+    from_models = generator.generate(20, seed=3, options=SamplingOptions(0.7), constraints=Constraints(20))
     assert answer["names"] == from_models.names
     assert answer["model"] == "elves/wavenet@1"
     assert {k: answer[k] for k in ("dataset", "seed", "offset", "temperature")} == {
@@ -59,7 +59,7 @@ async def test_get_equals_post(client: httpx.AsyncClient) -> None:
     got = await client.get("/generate", params=fields)
     assert got.status_code == 200
     assert got.json() == posted.json()
-    assert "cache-control" not in got.headers
+    assert got.headers["cache-control"] == "no-cache"
 
 
 async def test_without_a_seed_one_is_made_and_told(client: httpx.AsyncClient) -> None:

@@ -41,7 +41,9 @@ async def test_all_forms_have_the_same_names(client: httpx.AsyncClient, fields: 
     ]
     *records, last = map(json.loads, (await ask(client, NDJSON, **fields)).text.splitlines())
     assert records == [{"name": name} for name in answer["names"]]
-    assert last == {"end": {key: answer[key] for key in ("complete", "attempts", "next_offset")}}
+    assert last == {
+        "end": {key: answer[key] for key in ("complete", "attempts", "next_offset", "acceptance_rate", "refused")}
+    }
 
 
 async def test_details_are_the_objects_of_json(client: httpx.AsyncClient) -> None:
@@ -72,7 +74,11 @@ async def test_ndjson_tells_a_shortfall(client: httpx.AsyncClient) -> None:
     """Where the budget runs out, NDJSON ends as it should, with complete false."""
     answer = await ask(client, NDJSON, count=100, max_attempts=40, max_length=4)
     last = json.loads(answer.text.splitlines()[-1])
-    assert last == {"end": {"complete": False, "attempts": 40, "next_offset": 40}}
+    assert not last["end"]["complete"]
+    assert last["end"]["attempts"] == last["end"]["next_offset"] == 40
+    names = len(answer.text.splitlines()) - 1
+    assert last["end"]["acceptance_rate"] == names / 40
+    assert sum(last["end"]["refused"].values()) == 40 - names
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,9 @@ MakeGenerator = Callable[[ModelConfig, Names], NameGenerator]
 def plain_boundaries(generator: NameGenerator, options: SamplingOptions, ids: list[int]) -> NDArray[np.int32]:
     """What random words are compared with after the characters `ids`: by the plain form of the model."""
     V = generator.vocab_size
-    logits = np.empty((len(ids) + 1, V), np.float32)
-    generator._kernels.logits(*generator._arrays, np.array([0, *ids], np.int64), logits)
+    logits = generator.predictor.logits(np.array([0, *ids], np.int64), generator.shares)
+    for character in set(options.excludes) & set(generator.vocabulary.characters):
+        logits[-1, generator.vocabulary.stoi[character]] = -1e30
     weight, boundaries = np.empty(V, np.float32), np.empty(V, np.int32)
     distribution.fill_boundaries.py_func(
         logits[-1],

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from models import Draft, ModelRegistry, StoreError, prepare
-from models.inference import compiler, forward
+from models.inference import AS_DRAWN, compiler, forward
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -20,7 +20,7 @@ from pathlib import Path
 from models import ModelRegistry, prepare
 kernels = prepare(Path(sys.argv[1]), sys.argv[2])
 registry = ModelRegistry.open(kernels, user=Path(sys.argv[3]), shipped=Path(sys.argv[3]) / "none")
-batch = registry.resolve("elves").generator.generate(3000, seed=3, unique=False)
+batch = registry.resolve("elves").generator.generate(3000, seed=3, constraints=AS_DRAWN)
 print(kernels.level, kernels.cached, kernels.folder is not None, hashlib.sha256(repr(batch).encode()).hexdigest())
 """
 # Afterwards, the first 10,000 names of every shipped model that has a golden file.
@@ -28,7 +28,7 @@ GOLDEN_PROGRAM = """
 registry = ModelRegistry.open(kernels, user=Path(sys.argv[3]))
 for path in sorted(Path(sys.argv[4]).glob("*.txt")):
     dataset, model = path.stem.split("-")
-    names = registry.resolve(dataset, model).generator.generate(10_000, seed=0, unique=False).names
+    names = registry.resolve(dataset, model).generator.generate(10_000, seed=0, constraints=AS_DRAWN).names
     print(hashlib.sha256("".join(f"{name}\\n" for name in names).encode()).hexdigest())
 """
 
@@ -46,7 +46,7 @@ def test_levels_and_processes_agree(registry: ModelRegistry, elf_draft: Draft, t
     """
     registry.publish(elf_draft)
     store = registry.stores[-1].root
-    here = registry.resolve("elves").generator.generate(3000, seed=3, unique=False)
+    here = registry.resolve("elves").generator.generate(3000, seed=3, constraints=AS_DRAWN)
     digest = hashlib.sha256(repr(here).encode()).hexdigest()
     golden = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(GOLDEN.glob("*.txt"))]
     assert len(golden) == 2
@@ -83,7 +83,7 @@ def test_a_read_only_tree_without_home_works(registry: ModelRegistry, elf_draft:
     if unshare is None or subprocess.run([unshare, "-m", "true"], capture_output=True, check=False).returncode:
         pytest.skip("mount namespaces are not allowed here")
     registry.publish(elf_draft)
-    here = registry.resolve("elves").generator.generate(3000, seed=3, unique=False)
+    here = registry.resolve("elves").generator.generate(3000, seed=3, constraints=AS_DRAWN)
     frozen = 'for place in / /tmp /dev/shm; do mount -o remount,bind,ro "$place" 2>/dev/null || true; done; exec "$@"'
     store = str(registry.stores[-1].root)
     command = [unshare, "-m", "sh", "-c", frozen, "sh", sys.executable, "-c", PROGRAM, "/kernels", "generic", store]

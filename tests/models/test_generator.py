@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models import NameGenerator, OptionError, SamplingOptions, UnknownCharacter
+from models.inference import AS_DRAWN, Constraints
 from models.networks import Network
 
 
@@ -29,7 +30,7 @@ def test_an_answer_is_the_candidates_that_pass(
     """generate() gives the candidates in order, less those that a plain loop over single candidates refuses."""
     generator, _ = any_generator
     batch = generator.generate(
-        count, seed=5, offset=offset, max_length=longest, unique=unique, novel=novel, max_attempts=60
+        count, seed=5, offset=offset, constraints=Constraints(longest, novel=novel, unique=unique), max_attempts=60
     )
     expected: list[str] = []
     attempts = 0
@@ -50,10 +51,10 @@ def test_an_answer_is_the_candidates_that_pass(
 def test_pages_join_without_gap(any_generator: tuple[NameGenerator, Network]) -> None:
     """Pages that go on at next_offset give, in all, the names of one large answer."""
     generator, _ = any_generator
-    whole = generator.generate(50, seed=9, unique=False)
+    whole = generator.generate(50, seed=9, constraints=AS_DRAWN)
     offset, pages = 0, []
     for count in (1, 7, 20, 22):
-        page = generator.generate(count, seed=9, offset=offset, unique=False)
+        page = generator.generate(count, seed=9, offset=offset, constraints=AS_DRAWN)
         pages += page.names
         offset = page.next_offset
     assert pages == whole.names
@@ -74,7 +75,7 @@ def test_every_name_starts_with_the_prefix_and_has_the_length(any_generator: tup
     """Every name obeys prefix, min_length and max_length; the prefix is folded but not trimmed."""
     generator, _ = any_generator
     options = SamplingOptions(prefix="KA", min_length=4)
-    batch = generator.generate(100, seed=1, options=options, max_length=20, unique=False)
+    batch = generator.generate(100, seed=1, options=options, constraints=Constraints(max_length=20, unique=False))
     assert batch.names
     assert all(name.startswith("ka") and 4 <= len(name) <= 20 for name in batch.names)
 
@@ -83,8 +84,8 @@ def test_novel_leaves_out_the_list(any_generator: tuple[NameGenerator, Network])
     """novel gives no name of the list, and says how many it refused."""
     generator, _ = any_generator
     options = SamplingOptions(temperature=0.5, prefix="kaka", min_length=6)
-    free = generator.generate(300, seed=2, options=options, unique=False)
-    novel = generator.generate(300, seed=2, options=options, unique=False, novel=True)
+    free = generator.generate(300, seed=2, options=options, constraints=AS_DRAWN)
+    novel = generator.generate(300, seed=2, options=options, constraints=Constraints(unique=False, novel=True))
     assert not set(novel.names) & generator.names
     known = [name for name in free.names if name in generator.names]
     assert novel.refused["novel"] >= len(known)
@@ -114,13 +115,29 @@ def test_scores_are_a_distribution(any_generator: tuple[NameGenerator, Network])
     assert 0 < total <= 1 + 1e-5
 
 
+# More letters than the lists of these tests have.
+EVERY_LETTER = "".join(map(chr, range(32, 0x250)))
+
+
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
-        ({"options": SamplingOptions(prefix="kalomi"), "max_length": 5}, "prefix"),
-        ({"options": SamplingOptions(min_length=9), "max_length": 8}, "min_length"),
-        ({"max_length": 65}, "max_length"),
-        ({"max_length": 0}, "max_length"),
+        ({"options": SamplingOptions(prefix="kalomi"), "constraints": Constraints(5)}, "prefix"),
+        ({"options": SamplingOptions(min_length=9), "constraints": Constraints(8)}, "min_length"),
+        ({"constraints": Constraints(65)}, "max_length"),
+        ({"constraints": Constraints(0)}, "max_length"),
+        ({"options": SamplingOptions(prefix="ka", excludes="xKy")}, "prefix"),
+        ({"options": SamplingOptions(excludes=EVERY_LETTER)}, "excludes"),
+        ({"options": SamplingOptions(excludes="a"), "constraints": Constraints(ends_with="la")}, "ends_with"),
+        ({"options": SamplingOptions(excludes="a"), "constraints": Constraints(contains="A")}, "contains"),
+        ({"options": SamplingOptions(excludes="a"), "constraints": Constraints(pattern="*a?")}, "pattern"),
+        ({"constraints": Constraints(4, ends_with="kalom")}, "ends_with"),
+        ({"options": SamplingOptions(prefix="kal"), "constraints": Constraints(4, ends_with="om")}, "ends_with"),
+        ({"constraints": Constraints(4, contains="kalom")}, "contains"),
+        ({"constraints": Constraints(4, pattern="k??*??")}, "pattern"),
+        ({"options": SamplingOptions(min_length=6), "constraints": Constraints(pattern="?????")}, "pattern"),
+        ({"options": SamplingOptions(prefix="ka"), "constraints": Constraints(pattern="?o*")}, "pattern"),
+        ({"options": SamplingOptions(prefix="kal"), "constraints": Constraints(pattern="k?")}, "pattern"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**53}, "seed"),
         ({"offset": 2**53}, "offset"),

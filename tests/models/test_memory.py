@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models import NameGenerator, SamplingOptions
-from models.inference import FrozenModel, PrefixMemory
+from models.inference import ModelPredictor, PrefixMemory
 from models.inference.memory import PrefixTree
 from models.inference.plan import Plan
 from models.networks import Network
@@ -51,9 +51,9 @@ class Watched(PrefixMemory):
         self.trees: list[weakref.ref[PrefixTree]] = []
 
     @contextmanager
-    def lend(self, plan: Plan, options: SamplingOptions, candidates: int) -> Iterator[PrefixTree]:
+    def lend(self, plan: Plan, options: SamplingOptions, candidates: int, shares: bytes = b"") -> Iterator[PrefixTree]:
         """Lend as ever, and note the tree."""
-        with super().lend(plan, options, candidates) as tree:
+        with super().lend(plan, options, candidates, shares) as tree:
             if not any(known() is tree for known in self.trees):
                 self.trees.append(weakref.ref(tree))
             yield tree
@@ -263,9 +263,9 @@ def test_two_at_once_have_two_trees(any_generator: tuple[NameGenerator, Network]
     memory, options = PrefixMemory(4), SamplingOptions()
     with memory.lend(generator.plan, options, 5) as one, memory.lend(generator.plan, options, 5) as two:
         assert one is not two
-    other = NameGenerator(
-        generator.manifest, FrozenModel(*generator._arrays), sorted(generator.names), generator._kernels
-    )
+    assert isinstance(generator.predictor, ModelPredictor)
+    twin = ModelPredictor(generator.predictor.model, generator.vocabulary, generator.kernels)
+    other = NameGenerator(twin, generator.names, generator.longest, generator.kernels)
     with memory.lend(other.plan, options, 5) as foreign:
         assert foreign is not one
         assert foreign is not two

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models import Kernels, ModelConfig, ModelRegistry, NameGenerator, SamplingOptions
-from models.inference import FrozenModel, PrefixMemory
+from models.inference import ModelPredictor, PrefixMemory
 from models.inference.planning import make_plan
 from models.networks import Network
 
@@ -86,9 +86,11 @@ def test_shipped_models_cost_what_is_counted_by_hand(kernels: Kernels) -> None:
 def test_a_plan_is_made_of_the_model_alone(any_generator: tuple[NameGenerator, Network], kernels: Kernels) -> None:
     """Planning twice gives the same stages, terms and bits of every table and weight."""
     generator, _ = any_generator
-    plan = make_plan(FrozenModel(*generator._arrays), kernels)
+    predictor = generator.predictor
+    assert isinstance(predictor, ModelPredictor)
+    plan = make_plan(predictor.model, kernels)
     assert plan is not generator.plan
-    for field in ("stages", "terms", "keep", "weights"):
+    for field in ("stages", "terms", "keep", "weights", "alphabets"):
         assert getattr(plan, field).tobytes() == getattr(generator.plan, field).tobytes()
 
 

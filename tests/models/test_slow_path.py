@@ -24,6 +24,8 @@ OPTIONS = (
     SamplingOptions(prefix="shave", min_length=7, temperature=1.3, top_p=0.95),
     SamplingOptions(prefix="kalomiren", top_k=2),
     SamplingOptions(min_length=14, temperature=0.7),
+    SamplingOptions(excludes="ak"),
+    SamplingOptions(prefix="lo", excludes="einrst", temperature=1.4, top_k=3, min_length=5),
 )
 # (seed, first candidate): the ends of both ranges among them.
 STREAMS = ((0, 0), (1, 63), (MAX_SEED, 2**32 - 5), (77, MAX_SEED - 11))

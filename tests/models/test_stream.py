@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models import NameGenerator, OptionError, SamplingOptions
-from models.inference import NDJSON, TEXT, NameStream
+from models.inference import AS_DRAWN, NDJSON, TEXT, Constraints, NameStream
 from models.inference.pace import FEWEST, FIRST, GOAL, MOST, Pace, enough
 from models.networks import Network
 from models.spelling import capitalize
@@ -24,7 +24,14 @@ def unsteady(seed: int) -> Pace:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.integers(1, 600), st.booleans(), st.booleans(), st.booleans(), st.integers(4, 12), st.integers(1, 900), st.data()
+    st.integers(1, 600),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([("", ""), ("a", ""), ("", "k*?i*"), ("i", "*l*")]),
+    st.integers(4, 12),
+    st.integers(1, 900),
+    st.data(),
 )
 def test_a_stream_is_what_generate_gives(
     any_generator: tuple[NameGenerator, Network],
@@ -32,6 +39,7 @@ def test_a_stream_is_what_generate_gives(
     unique: bool,
     novel: bool,
     title: bool,
+    spelling: tuple[str, str],
     longest: int,
     budget: int,
     data: st.DataObject,
@@ -43,9 +51,7 @@ def test_a_stream_is_what_generate_gives(
         "seed": 3,
         "offset": offset,
         "options": SamplingOptions(0.7, prefix="ka"),
-        "max_length": longest,
-        "unique": unique,
-        "novel": novel,
+        "constraints": Constraints(longest, ends_with=spelling[0], pattern=spelling[1], novel=novel, unique=unique),
         "max_attempts": budget,
     }
     stream = NameStream(generator, count, **arguments, pace=unsteady(data.draw(st.integers(0, 99))))  # type: ignore[arg-type]
@@ -75,7 +81,7 @@ def test_impossible_streams_are_refused_before_anything_is_drawn(any_generator: 
     """What generate() refuses, the stream's constructor refuses."""
     generator, _ = any_generator
     with pytest.raises(OptionError) as caught:
-        NameStream(generator, 1, seed=0, options=SamplingOptions(min_length=9), max_length=8)
+        NameStream(generator, 1, seed=0, options=SamplingOptions(min_length=9), constraints=Constraints(max_length=8))
     assert caught.value.field == "min_length"
 
 
@@ -83,10 +89,10 @@ def test_generate_stops_when_told(any_generator: tuple[NameGenerator, Network]) 
     """Where `stopped` comes true after the second piece, the answer is the first names, and incomplete."""
     generator, _ = any_generator
     asked = iter([False, False, True])
-    batch = generator.generate(9000, seed=1, unique=False, stopped=lambda: next(asked))
+    batch = generator.generate(9000, seed=1, constraints=AS_DRAWN, stopped=lambda: next(asked))
     assert not batch.complete
     assert 0 < len(batch.names) < 9000
-    assert batch.names == generator.generate(len(batch.names), seed=1, unique=False).names
+    assert batch.names == generator.generate(len(batch.names), seed=1, constraints=AS_DRAWN).names
 
 
 def test_pieces_keep_to_their_time() -> None:

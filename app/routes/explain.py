@@ -1,0 +1,46 @@
+"""/score and /next: what a model makes of names, and what it expects next."""
+
+from functools import partial
+from operator import attrgetter
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import APIRouter, Body, Query
+
+from app.bodies import StrictRoute
+from app.dependencies import Running, Service
+from app.errors import responses
+from app.schemas import NextAnswer, NextQuery, ScoreAnswer, ScoreRequest
+
+router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
+EXAMPLES = {
+    "human": {"summary": "How human are these?", "value": {"names": ["Marnabella", "Anna", "Xqzt"]}},
+    "blend": {"summary": "By a blend", "value": {"dataset": {"human": 1, "animal": 1}, "names": ["Foxanna"]}},
+}
+
+
+@router.post("/score", summary="Judge names", responses=responses(400, 404, 413, 415, 422, 503))
+async def score(request: Annotated[ScoreRequest, Body(openapi_examples=EXAMPLES)], running: Running) -> ScoreAnswer:
+    """Tell how likely a model finds names, character by character, and which name of its list is nearest.
+
+    The log-probabilities of a name's characters and its end add up to its `log_prob`. Where a name has a character that
+    the model does not know, `log_prob` is null and `reason` says so.
+    """
+    return await anyio.to_thread.run_sync(partial(_score, request, running), limiter=running.threads)
+
+
+def _score(request: ScoreRequest, running: Service) -> ScoreAnswer:
+    return running.explainer.score(request, running.sources.find(request.dataset, request.model))
+
+
+@router.get("/next", summary="What comes next?", responses=responses(404, 422, 503))
+async def next_characters(query: Annotated[NextQuery, Query()], running: Running) -> NextAnswer:
+    """Tell the probability of each character that may follow a prefix, and of the end, at a temperature.
+
+    Example: `/next?prefix=mar&temperature=0.8`
+    """
+    return await anyio.to_thread.run_sync(partial(_next, query, running), limiter=running.threads)
+
+
+def _next(query: NextQuery, running: Service) -> NextAnswer:
+    return running.explainer.next(query, running.sources.find(query.dataset, query.model))

@@ -1,0 +1,96 @@
+"""Versions mixed: what a request for several data sets draws from. The mathematics is in `inference.mixing`; what a
+request may write is `app`'s matter.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from models.errors import OptionError
+from models.inference import BlendPredictor, Kernels, NameGenerator
+from models.registry import Version
+
+# Shares are kept to so many decimals, so that those of an answer give the same names again.
+DECIMALS = 6
+LEAST_SHARE = 0.001
+MOST_MODELS = 4
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Versions of different data sets, by name, with their shares, which add up to 1."""
+
+    versions: tuple[Version, ...]
+    shares: tuple[float, ...]
+    generator: NameGenerator
+
+    @property
+    def dataset(self) -> dict[str, float]:
+        """The share of each data set."""
+        return {version.manifest.dataset: share for version, share in zip(self.versions, self.shares, strict=True)}
+
+    @property
+    def model(self) -> dict[str, str]:
+        """The version of each data set."""
+        return {version.manifest.dataset: version.reference for version in self.versions}
+
+    @property
+    def reference(self) -> str:
+        """E.g. "animal/wavenet@1,human/wavenet@1"."""
+        return ",".join(version.reference for version in self.versions)
+
+    @property
+    def digest(self) -> str:
+        """What the names depend on, beside the shares."""
+        return ",".join(version.digest for version in self.versions)
+
+
+Source = Version | Blend
+
+
+def shares_of(weights: Mapping[str, float]) -> dict[str, float]:
+    """Return positive weights by name, made to add up to 1. Raises `OptionError`."""
+    total = sum(weights.values())
+    shares = {name: round(weights[name] / total, DECIMALS) for name in sorted(weights)}
+    if not 1 <= len(shares) <= MOST_MODELS or min(shares.values()) < LEAST_SHARE:
+        raise OptionError(
+            f"The weights {dict(weights)} cannot be mixed: 1 to {MOST_MODELS} data sets, each at least {LEAST_SHARE:g} "
+            "of the whole.",
+            field="dataset",
+            allowed=f"1 to {MOST_MODELS} data sets, each with at least {LEAST_SHARE:g} of the whole weight",
+        )
+    return shares
+
+
+class Blender:
+    """Makes blends, and keeps what the last few sets of versions need whatever their shares: a plan takes some
+    milliseconds and MB. Safe to share between threads.
+    """
+
+    def __init__(self, kernels: Kernels, most: int = MOST_MODELS) -> None:
+        self._kernels, self._most = kernels, most
+        self._lock = threading.Lock()
+        self._made: OrderedDict[tuple[int, ...], tuple[tuple[Version, ...], BlendPredictor, frozenset[str]]]
+        self._made = OrderedDict()
+
+    def blend(self, versions: Sequence[Version], shares: Sequence[float]) -> Blend:
+        """Return two or more versions as one, with these shares."""
+        predictor, names = self._find(tuple(versions))
+        longest = max(version.generator.longest for version in versions)
+        generator = NameGenerator(predictor, names, longest, self._kernels, shares)
+        return Blend(tuple(versions), tuple(shares), generator)
+
+    def _find(self, versions: tuple[Version, ...]) -> tuple[BlendPredictor, frozenset[str]]:
+        # The versions are kept beside it, so that no other object can have their ids.
+        key = tuple(map(id, versions))
+        with self._lock:
+            if key not in self._made:
+                predictor = BlendPredictor([version.generator.predictor for version in versions], self._kernels)
+                names = frozenset().union(*(version.generator.names for version in versions))
+                self._made[key] = versions, predictor, names
+            self._made.move_to_end(key)
+            while len(self._made) > self._most:
+                self._made.popitem(last=False)
+            _, predictor, names = self._made[key]
+        return predictor, names
