@@ -1,4 +1,4 @@
-"""From plain functions (`sampler`, `lines`) to machine code: which processor level, kept in which folder. No
+"""From plain functions (`sampler`, `lines`, `automaton`) to machine code: which processor level, kept in which folder. No
 mathematics.
 
 numba writes compiled code to a cache folder and refuses to import cached functions where none is writable; code for
@@ -25,6 +25,7 @@ from llvmlite import binding
 from models.errors import StoreError
 from models.inference import (
     arithmetic,
+    automaton,
     distribution,
     evaluation,
     forward,
@@ -55,8 +56,12 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
         "UniTuple(int64, 3)(int32[:,::1], int32[::1], uint8[:,:,::1], int64[:,::1], int8[::1], int8[::1], uint8[:,::1],"
         " int64[::1], boolean, int64, uint8[::1])",
     ),
+    "find": (
+        automaton.find,
+        "void(int32[:,::1], int32[::1], int32[:,::1], int64[::1], int32[:,::1], uint64[:,::1], boolean[::1])",
+    ),
 }
-_SOURCES = (arithmetic, distribution, evaluation, forward, frozen, kernel, lines, plan, product, sampler, tile)
+_SOURCES = (arithmetic, automaton, distribution, evaluation, forward, frozen, kernel, lines, plan, product, sampler, tile)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Kernels:
     columns: Callable[..., None]
     products: Callable[..., None]
     write_lines: Callable[..., tuple[int, int, int]]
+    find: Callable[..., None]
     level: str
     folder: Path | None
     cached: bool
