@@ -10,7 +10,7 @@ hold a listed word are in words/harmless.txt and pass. Case, accents and what en
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -55,8 +55,8 @@ class Decency:
     @classmethod
     def load(cls, settings: Settings, kernel: Callable[..., None] = find) -> "Decency":
         """Return the package's words with the settings' own. Raises `WordListError`."""
-        added = _words_of(settings.unsafe_words, "unsafe_words")
-        passing = _words_of(settings.safe_words, "safe_words")
+        added = words_of(settings.unsafe_words, "unsafe_words")
+        passing = words_of(settings.safe_words, "safe_words")
         return cls(extend(shipped(), added, passing), kernel)
 
     def automaton(self, vocabulary: Vocabulary) -> Automaton:
@@ -79,12 +79,12 @@ class Decency:
 
 def shipped() -> Keywords:
     """Return the package's words by the rules above. Raises `WordListError` where the package is not there."""
-    lists = {path.stem: set(_usable(path)) for path in _package_files()}
+    lists = listed()
     english, others = lists[ENGLISH], set().union(*lists.values()) - lists[ENGLISH]
     inside = {word for word in english if len(word) >= INSIDE}
     inside |= {word for word in others if len(word) >= INSIDE_OTHERS}
-    inside -= _words_of(OWN / "whole.txt", "whole")
-    harmless = _words_of(OWN / "harmless.txt", "harmless")
+    inside -= words_of(OWN / "whole.txt", "whole")
+    harmless = words_of(OWN / "harmless.txt", "harmless")
     whole = frozenset(word for word in english | others if not _holds_another(word, inside))
     return Keywords(whole, frozenset(inside & whole), harmless)
 
@@ -110,6 +110,12 @@ def letters_of(entry: str) -> str:
     return text if " " not in text and 2 <= len(text) <= LONGEST else ""
 
 
+def listed() -> dict[str, frozenset[str]]:
+    """Return the package's words, folded, by language. Raises `WordListError`."""
+    lists = {path.stem: path.read_text("utf-8").splitlines() for path in _package_files()}
+    return {language: frozenset(filter(None, map(letters_of, lines))) for language, lines in lists.items()}
+
+
 def _package_files() -> list[Path]:
     try:
         folder = Path(str(distribution(PACKAGE).locate_file("badwords/resource/words")))
@@ -121,11 +127,7 @@ def _package_files() -> list[Path]:
     return files
 
 
-def _usable(path: Path) -> Iterator[str]:
-    return filter(None, map(letters_of, path.read_text("utf-8").splitlines()))
-
-
-def _words_of(path: Path | None, setting: str) -> frozenset[str]:
+def words_of(path: Path | None, setting: str) -> frozenset[str]:
     """Return the words of a text file, one a line, lines that start with # apart."""
     if path is None:
         return frozenset()

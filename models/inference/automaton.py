@@ -38,7 +38,10 @@ def find(codes, lengths, letters, sizes, table, masks, out):  # type: ignore[no-
                     starts = (starts << _ONE) | (_ONE if word == _NONE else _NONE)
                     word = (word << _ONE) | _ONE
                     name = (name << _ONE) | _ONE
-                    inside = inside or (masks[state, _INSIDE] & word) != _NONE
+                    ending = masks[state, _INSIDE]
+                    if ending != _NONE:
+                        inside = inside or (ending & word) != _NONE
+                        found = found or (ending & starts & ~word) != _NONE
                 elif word != _NONE:
                     # The highest bit of a row alone: a keyword that is all of it.
                     excepted = masks[state, _EXCEPTED] & (word ^ (word >> _ONE))

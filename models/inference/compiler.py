@@ -1,5 +1,5 @@
-"""From plain functions (`sampler`, `lines`, `automaton`) to machine code: which processor level, kept in which folder. No
-mathematics.
+"""From plain functions (`sampler`, `lines`, `automaton`) to machine code: which processor level, kept in which folder.
+No mathematics.
 
 numba writes compiled code to a cache folder and refuses to import cached functions where none is writable; code for
 another kind of processor is worthless to it. So there are two fixed levels, and `prepare` chooses level and folder
@@ -61,7 +61,20 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
         "void(int32[:,::1], int32[::1], int32[:,::1], int64[::1], int32[:,::1], uint64[:,::1], boolean[::1])",
     ),
 }
-_SOURCES = (arithmetic, automaton, distribution, evaluation, forward, frozen, kernel, lines, plan, product, sampler, tile)
+_SOURCES = (
+    arithmetic,
+    automaton,
+    distribution,
+    evaluation,
+    forward,
+    frozen,
+    kernel,
+    lines,
+    plan,
+    product,
+    sampler,
+    tile,
+)
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,9 @@ _Arc = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Keywords:
-    """Three sets of folded words: `whole` count where they fill one word of a name or several, `inside` also within
-    one, `excepted` words and names never.
+    """Three sets of folded words: `whole` count where they fill one word of a name or several ("big-foot" is bigfoot);
+    `inside` also within a word, and from the start of one into the next ("big-footed"); `excepted` are names, and words
+    of names, that hold none.
     """
 
     whole: frozenset[str]
