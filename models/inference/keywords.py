@@ -6,7 +6,7 @@ with the failure links worked into the table, so that each letter is one step.
 """
 
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -82,23 +82,22 @@ def build(keywords: Keywords) -> Machine:
 
 
 def _trie(
-    sets: tuple[Iterable[str], ...], numbers: dict[str, int]
+    sets: tuple[frozenset[str], ...], numbers: dict[str, int]
 ) -> tuple[list[list[_Arc]], list[tuple[int, int, int]]]:
     """Return the tree of all words, its arcs by depth, and where which word ends: (state, set, letters)."""
     arcs: list[list[_Arc]] = []
     ends, seen = [], dict[tuple[int, int], int]()
-    for column, words in enumerate(sets):
-        for word in words:
-            state = 0
-            for depth, letter in enumerate(word):
-                step = (state, numbers[letter])
-                if step not in seen:
-                    seen[step] = len(seen) + 1
-                    if depth == len(arcs):
-                        arcs.append([])
-                    arcs[depth].append((*step, seen[step]))
-                state = seen[step]
-            ends.append((state, column, len(word)))
+    for word in frozenset[str]().union(*sets):
+        state = 0
+        for depth, letter in enumerate(word):
+            step = (state, numbers[letter])
+            if step not in seen:
+                seen[step] = len(seen) + 1
+                if depth == len(arcs):
+                    arcs.append([])
+                arcs[depth].append((*step, seen[step]))
+            state = seen[step]
+        ends.extend((state, column, len(word)) for column, words in enumerate(sets) if word in words)
     return arcs, ends
 
 
