@@ -86,8 +86,9 @@ def _trie(
 ) -> tuple[list[list[_Arc]], list[tuple[int, int, int]]]:
     """Return the tree of all words, its arcs by depth, and where which word ends: (state, set, letters)."""
     arcs: list[list[_Arc]] = []
-    ends, seen = [], dict[tuple[int, int], int]()
-    for word in frozenset[str]().union(*sets):
+    ends: list[tuple[int, int, int]] = []
+    seen: dict[tuple[int, int], int] = {}
+    for word in frozenset().union(*sets):
         state = 0
         for depth, letter in enumerate(word):
             step = (state, numbers[letter])
