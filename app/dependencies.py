@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
 from app import headers, negotiation
+from app.decency import Decency
 from app.errors import NOT_ACCEPTABLE
 from app.explaining import Explainer
 from app.settings import Settings
@@ -23,7 +24,8 @@ from models.inference import PrefixMemory
 @dataclass(frozen=True)
 class Service:
     """What a running service is made of. `sources` finds what to draw from; `entropy` gives a seed where a request has
-    none; `memory` is what was computed of prefixes; `explainer` judges names.
+    none; `memory` is what was computed of prefixes; `explainer` judges names,
+    `decency` knows which ones are not told.
     """
 
     settings: Settings
@@ -33,6 +35,7 @@ class Service:
     entropy: Callable[[], int]
     memory: PrefixMemory
     explainer: Explainer
+    decency: Decency
 
 
 class State(TypedDict):

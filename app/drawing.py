@@ -4,6 +4,7 @@ threads.
 
 from collections.abc import Callable
 
+from app.decency import Decency
 from app.schemas import CharacterDetail, GenerateAnswer, GenerateQuery, NameDetail
 from models import Batch, Constraints, OptionError, SamplingOptions, Score
 from models.blends import Source
@@ -20,13 +21,15 @@ def seeded(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
     return request if request.seed is not None else request.model_copy(update={"seed": entropy()})
 
 
-def draw_if_quick(request: GenerateQuery, source: Source, most: int, memory: PrefixMemory) -> GenerateAnswer | None:
+def draw_if_quick(
+    request: GenerateQuery, source: Source, most: int, memory: PrefixMemory, decency: Decency
+) -> GenerateAnswer | None:
     """Return what `draw` would, or None where that might take longer than a few milliseconds."""
     few = few_candidates(source)
     # Half of them may be refused.
     if 2 * request.count > few:
         return None
-    answer = draw(request, source, min(most, few), memory)
+    answer = draw(request, source, min(most, few), memory, decency)
     return answer if answer.complete or most <= few else None
 
 
@@ -40,6 +43,7 @@ def draw(
     source: Source,
     most: int,
     memory: PrefixMemory,
+    decency: Decency,
     stopped: Callable[[], bool] = lambda: False,
 ) -> GenerateAnswer:
     """Return the names asked for by a request with a seed (see `seeded`), or those found among `most` candidates (see
@@ -52,7 +56,7 @@ def draw(
         seed=request.seed,
         offset=request.offset,
         options=options_of(request),
-        constraints=constraints_of(request),
+        constraints=constraints_of(request, source, decency),
         max_attempts=most,
         memory=memory,
         stopped=stopped,
@@ -79,7 +83,7 @@ def options_of(request: GenerateQuery) -> SamplingOptions:
     )
 
 
-def constraints_of(request: GenerateQuery) -> Constraints:
+def constraints_of(request: GenerateQuery, source: Source, decency: Decency) -> Constraints:
     """Return what the request wants its names to be."""
     return Constraints(
         max_length=request.max_length,
@@ -88,6 +92,7 @@ def constraints_of(request: GenerateQuery) -> Constraints:
         pattern=request.pattern,
         novel=request.novel,
         unique=request.unique,
+        unsafe=decency.automaton(source.generator.vocabulary) if request.safe else None,
     )
 
 

@@ -9,6 +9,7 @@ import anyio.to_thread
 import structlog
 from fastapi import FastAPI
 
+from app.decency import Decency
 from app.dependencies import Service, State
 from app.errors import Problem, add_handlers
 from app.explaining import Explainer
@@ -60,7 +61,8 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIter
     registry = await anyio.to_thread.run_sync(_open, settings)
     threads, memory = anyio.CapacityLimiter(settings.threads), PrefixMemory(settings.memory)
     sources = Sources(registry, Blender(registry.kernels))
-    yield {"service": Service(settings, registry, sources, threads, entropy, memory, Explainer())}
+    decency = await anyio.to_thread.run_sync(_load_words, settings, registry)
+    yield {"service": Service(settings, registry, sources, threads, entropy, memory, Explainer(), decency)}
 
 
 def _open(settings: Settings) -> ModelRegistry:
@@ -75,6 +77,14 @@ def _open(settings: Settings) -> ModelRegistry:
         log.error("refused", model=reference, reason=reason)
     log.info("ready", models=len(registry.versions()), datasets=registry.datasets())
     return registry
+
+
+def _load_words(settings: Settings, registry: ModelRegistry) -> Decency:
+    """Read the words, and make what finds them in the names of every version."""
+    decency = Decency.load(settings, registry.kernels.find)
+    for version in registry.versions():
+        decency.automaton(version.generator.vocabulary)
+    return decency
 
 
 def _fresh_seed() -> int:

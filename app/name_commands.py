@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 from pydantic import ValidationError
 
+from app.decency import Decency
 from app.drawing import budget, draw, seeded
 from app.explaining import Explainer
 from app.limits import check
@@ -48,6 +49,7 @@ def _source_options(command: Command) -> Command:
 @click.option("--max-length", type=int, help="Longest name.")
 @click.option("--unique/--repeats", default=True, help="No repeats (default), or let them through.")
 @click.option("--novel", is_flag=True, help="No names of the model's list.")
+@click.option("--safe/--unsafe", default=True, help="No offensive words (default), or let them through.")
 @click.option("--case", type=click.Choice(["lower", "title"]), default="title", show_default=True)
 @click.option("--sort", type=click.Choice(["drawn", "likelihood"]), default="drawn", show_default=True)
 @click.option("--details", is_flag=True, help="With the log-probability of each character.")
@@ -66,20 +68,22 @@ def generate(form: str, **options: Any) -> None:
     """Invent names, one a line."""
     settings = settings_of()
     request = seeded(_query(GenerateLink, options), lambda: secrets.randbelow(MAX_SEED + 1))
-    source = sources_of(settings).find(request.dataset, request.model)
+    sources = sources_of(settings)
+    source, decency = sources.find(request.dataset, request.model), Decency.load(settings, sources.kernels.find)
     if form == "json" or (form == "text" and (request.details or request.sort != "drawn")):
-        _print_answer(request, source, settings, as_json=form == "json")
+        _print_answer(request, source, settings, decency, as_json=form == "json")
         return
-    lines = NameLines(request, source, FORMATS[form], settings.max_stream_attempts, PrefixMemory(settings.memory))
+    memory = PrefixMemory(settings.memory)
+    lines = NameLines(request, source, FORMATS[form], settings.max_stream_attempts, memory, decency)
     write(lines, sys.stdout.buffer)
     stream = lines.stream
     if not stream.complete:
         tell_shortfall(stream.names, request.count, stream.attempts, stream.refused)
 
 
-def _print_answer(request: GenerateQuery, source: Source, settings: Settings, as_json: bool) -> None:
+def _print_answer(request: GenerateQuery, source: Source, settings: Settings, decency: Decency, as_json: bool) -> None:
     check(request, JSON)
-    answer = draw(request, source, budget(request, settings.max_attempts), PrefixMemory(settings.memory))
+    answer = draw(request, source, budget(request, settings.max_attempts), PrefixMemory(settings.memory), decency)
     if as_json:
         click.echo(answer.model_dump_json(indent=2))
     else:

@@ -4,6 +4,7 @@ threads.
 
 from pydantic import BaseModel
 
+from app.decency import Decency
 from app.drawing import acceptance_rate, budget, constraints_of, detail, few_candidates, options_of
 from app.limits import check
 from app.negotiation import CSV, NDJSON, TEXT
@@ -36,7 +37,13 @@ class NameLines:
     """The lines of a request with a seed. Raises `OptionError` and `UnknownCharacter` when made, and nothing later."""
 
     def __init__(
-        self, request: GenerateQuery, source: Source, media: str, most_attempts: int, memory: PrefixMemory
+        self,
+        request: GenerateQuery,
+        source: Source,
+        media: str,
+        most_attempts: int,
+        memory: PrefixMemory,
+        decency: Decency,
     ) -> None:
         check(request, media)
         if request.seed is None:
@@ -49,7 +56,7 @@ class NameLines:
             seed=request.seed,
             offset=request.offset,
             options=options_of(request),
-            constraints=constraints_of(request),
+            constraints=constraints_of(request, source, decency),
             max_attempts=budget(request, most_attempts),
         )
         self.begun = self.finished = False

@@ -36,6 +36,7 @@ ALLOWED = {
     "max_length": f"a whole number, 1 to {MAX_NAME_LENGTH}",
     "unique": f"true or false; false where count is above {MAX_COUNT}",
     "novel": "true or false",
+    "safe": "true or false",
     "case": "lower or title",
     "sort": "drawn or likelihood; drawn in a stream",
     "details": "true or false; false as text/plain and text/csv",
@@ -125,6 +126,10 @@ class GenerateQuery(SourceQuery):
         True, description=f"No repeats within this answer. Must be given as false for more than {MAX_COUNT:,} names."
     )
     novel: bool = Field(False, description="No names that are in the model's list.")
+    safe: bool = Field(
+        True,
+        description="No names that are or contain offensive words; the README says which words and which names pass.",
+    )
     case: Literal["lower", "title"] = Field("title", description="Capital letters, put on last.")
     sort: Literal["drawn", "likelihood"] = Field(
         "drawn",
@@ -145,7 +150,7 @@ class GenerateQuery(SourceQuery):
     def _decimal(cls, value: object) -> object:
         return _written(value, DECIMAL)
 
-    @field_validator("unique", "novel", "details", mode="before")
+    @field_validator("unique", "novel", "safe", "details", mode="before")
     @classmethod
     def _true_or_false(cls, value: object) -> object:
         return _written(value, WORDS)

@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     memory: Annotated[float, Field(ge=0, le=65_536)] = Field(
         64, description="Memory of prefixes in MiB, for each process; 0 turns it off. It never changes a name."
     )
+    unsafe_words: Path | None = Field(
+        None, description="Text file of words, one a line, that `safe` refuses beside those of the list."
+    )
+    safe_words: Path | None = Field(
+        None, description="Text file of names and words, one a line, that `safe` lets pass."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important lines to log.")
     log_format: Literal["console", "json"] = Field(
         "console", description="Log lines for people, or one JSON object each."

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from app.schemas import ALLOWED, DECIMAL
-from models import ModelRegistry, OptionError
+from models import Kernels, ModelRegistry, OptionError
 from models.blends import Blender, Source, shares_of
 
 # In a link: "human:0.6,animal:0.4", and "human/lstm@4,animal/lstm@4".
@@ -18,6 +18,11 @@ class Sources:
 
     def __init__(self, registry: ModelRegistry, blender: Blender) -> None:
         self.registry, self.blender = registry, blender
+
+    @property
+    def kernels(self) -> Kernels:
+        """What draws."""
+        return self.registry.kernels
 
     def find(self, dataset: Weights, model: References) -> Source:
         """Return what is meant. Raises `OptionError`, `UnknownReference`, `CheckpointError`."""

@@ -65,7 +65,7 @@ async def generate_by_link(query: Annotated[GenerateLink, Query()], connection: 
     running = service(connection)
     source = await _source(query, running)
     limits = f"{running.settings.max_attempts} {running.settings.max_stream_attempts}"
-    tag = validator(query, source, f"{accepted(connection)} {limits}")
+    tag = validator(query, source, f"{accepted(connection)} {limits} {running.decency.digest}")
     headers = {"Vary": "Accept", "ETag": tag, "Cache-Control": policy(is_concrete(query, source))}
     if is_known(tag, values(connection.scope, b"if-none-match")):
         return Response(status_code=NOT_MODIFIED, headers=headers)
@@ -77,11 +77,11 @@ async def _answer(request: GenerateQuery, connection: Request, headers: dict[str
     source = await _source(request, running)
     request = seeded(request, running.entropy)
     if media != JSON:
-        lines = NameLines(request, source, media, running.settings.max_stream_attempts, running.memory)
+        lines = NameLines(request, source, media, running.settings.max_stream_attempts, running.memory, running.decency)
         return NameResponse(lines, running.threads, headers)
     check(request, media)
     most = budget(request, running.settings.max_attempts)
-    answer = draw_if_quick(request, source, most, running.memory)
+    answer = draw_if_quick(request, source, most, running.memory, running.decency)
     answer = answer or await _draw_in_thread(request, source, most, running, connection)
     if answer is None:
         return Response(status_code=CLIENT_GONE)
@@ -103,7 +103,7 @@ async def _draw_in_thread(
 ) -> GenerateAnswer | None:
     """Return the answer, or None where the client did not wait for it."""
     gone = threading.Event()
-    work = partial(draw, request, source, most, running.memory, gone.is_set)
+    work = partial(draw, request, source, most, running.memory, running.decency, gone.is_set)
     return await unless_gone(
         connection.receive, partial(anyio.to_thread.run_sync, work, limiter=running.threads), gone.set
     )

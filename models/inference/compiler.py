@@ -1,5 +1,5 @@
-"""From plain functions (`sampler`, `lines`) to machine code: which processor level, kept in which folder. No
-mathematics.
+"""From plain functions (`sampler`, `lines`, `automaton`) to machine code: which processor level, kept in which folder.
+No mathematics.
 
 numba writes compiled code to a cache folder and refuses to import cached functions where none is writable; code for
 another kind of processor is worthless to it. So there are two fixed levels, and `prepare` chooses level and folder
@@ -25,6 +25,7 @@ from llvmlite import binding
 from models.errors import StoreError
 from models.inference import (
     arithmetic,
+    automaton,
     distribution,
     evaluation,
     forward,
@@ -60,8 +61,26 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
         "UniTuple(int64, 3)(int32[:,::1], int32[::1], uint8[:,:,::1], int64[:,::1], int8[::1], int8[::1], uint8[:,::1],"
         " int64[::1], boolean, int64, uint8[::1])",
     ),
+    "find": (
+        automaton.find,
+        "void(int32[:,::1], int32[::1], int32[:,::1], int64[::1], int32[:,::1], uint64[:,::1], boolean[::1])",
+    ),
 }
-_SOURCES = (arithmetic, distribution, evaluation, forward, frozen, kernel, lines, mixing, plan, product, sampler, tile)
+_SOURCES = (
+    arithmetic,
+    automaton,
+    distribution,
+    evaluation,
+    forward,
+    frozen,
+    kernel,
+    lines,
+    mixing,
+    plan,
+    product,
+    sampler,
+    tile,
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +94,7 @@ class Kernels:
     mixed: Callable[..., None]
     products: Callable[..., None]
     write_lines: Callable[..., tuple[int, int, int]]
+    find: Callable[..., None]
     level: str
     folder: Path | None
     cached: bool

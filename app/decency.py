@@ -1,0 +1,160 @@
+"""Which names `safe` refuses: the words of a package, those an operator adds, and the names that pass none the less.
+How they are looked for is `models.inference.automaton`'s affair.
+
+The list is that of badwords-py, whose files are read as they lie; its code is never imported. A listed word counts
+where it fills a word of a name, or several ("big-foot" for bigfoot), and from some length on also inside a longer one:
+in English from 4 letters, in other languages, which were written down with less care for chance, from 6. English words
+that stand inside many harmless names are in words/whole.txt and count as whole words only; harmless names that are or
+hold a listed word are in words/harmless.txt and pass. Case, accents and what ends a word do not matter.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import numpy as np
+
+from app.settings import Settings
+from models.errors import ModelError
+from models.inference.automaton import Automaton, find
+from models.inference.keywords import LONGEST, Keywords, fold
+from models.spelling import normalize
+from models.vocabulary import Vocabulary
+
+PACKAGE = "badwords-py"
+ENGLISH = "en"
+# Fewest letters of a word that counts inside a longer one.
+INSIDE, INSIDE_OTHERS = 4, 6
+OWN = Path(__file__).with_name("words")
+# What may stand between the words of an entry; with other signs in it an entry is one in disguise, which no name is.
+_BETWEEN = re.compile(r"[ .'’-]")
+# Vocabularies whose automaton is remembered; models of one list share theirs.
+_REMEMBERED = 64
+
+
+class WordListError(ModelError):
+    """A list of words that cannot be read or holds what cannot be looked for."""
+
+
+class Decency:
+    """The words that `safe` refuses. Safe to share between threads.
+
+    `kernel` is `find`, compiled; as plain Python it is slow. `digest` names the words in use: answers drawn under
+    different digests may differ.
+    """
+
+    def __init__(self, keywords: Keywords, kernel: Callable[..., None] = find) -> None:
+        self.keywords = keywords
+        self.digest = hashlib.sha256(_canonical(keywords)).hexdigest()
+        self._kernel = kernel
+        self._automaton = lru_cache(_REMEMBERED)(self._build)
+
+    @classmethod
+    def load(cls, settings: Settings, kernel: Callable[..., None] = find) -> "Decency":
+        """Return the package's words with the settings' own. Raises `WordListError`."""
+        added = words_of(settings.unsafe_words, "unsafe_words")
+        passing = words_of(settings.safe_words, "safe_words")
+        return cls(extend(shipped(), added, passing), kernel)
+
+    def automaton(self, vocabulary: Vocabulary) -> Automaton:
+        """Return what finds the words in names of this vocabulary; made once for each, in some hundredths of a
+        second.
+        """
+        return self._automaton(vocabulary.characters)
+
+    def _build(self, characters: tuple[str, ...]) -> Automaton:
+        return Automaton(self.keywords, Vocabulary(characters), self._kernel)
+
+    def refuses(self, text: str) -> bool:
+        """Return whether this one text is refused; far slower than `automaton`, for a few texts."""
+        name = normalize(text)
+        vocabulary = Vocabulary.of([name])
+        codes = np.array([[*vocabulary.encode(name), 0]], np.int32)
+        automaton = Automaton(self.keywords, vocabulary, find)
+        return bool(automaton.mark(codes, np.array([len(name)], np.int32))[0])
+
+
+def shipped() -> Keywords:
+    """Return the package's words by the rules above. Raises `WordListError` where the package is not there."""
+    lists = listed()
+    english, others = lists[ENGLISH], set().union(*lists.values()) - lists[ENGLISH]
+    inside = {word for word in english if len(word) >= INSIDE}
+    inside |= {word for word in others if len(word) >= INSIDE_OTHERS}
+    inside -= words_of(OWN / "whole.txt", "whole")
+    harmless = words_of(OWN / "harmless.txt", "harmless")
+    whole = frozenset(word for word in english | others if not _holds_another(word, inside))
+    return Keywords(whole, frozenset(inside & whole), harmless)
+
+
+def _holds_another(word: str, inside: set[str]) -> bool:
+    """Return whether a shorter word that counts inside stands in this one, which is refused for it anyway."""
+    n = len(word)
+    return any(word[i : i + k] in inside for k in range(INSIDE, n) for i in range(n - k + 1))
+
+
+def extend(keywords: Keywords, added: frozenset[str], passing: frozenset[str]) -> Keywords:
+    """Return the keywords with an operator's own: `added` are refused even where a harmless name holds them, `passing`
+    are names, or words of names, that pass whatever they hold.
+    """
+    inside = frozenset(word for word in added if len(word) >= INSIDE)
+    kept = {name for name in keywords.excepted if name not in added and not any(word in name for word in inside)}
+    return Keywords(keywords.whole | added, keywords.inside | inside, frozenset(kept | passing))
+
+
+def letters_of(entry: str) -> str:
+    """Return an entry's letters, folded and squeezed, or nothing where it cannot be looked for."""
+    text = fold(_BETWEEN.sub("", entry.strip()))
+    return text if " " not in text and 2 <= len(text) <= LONGEST else ""
+
+
+def listed() -> dict[str, frozenset[str]]:
+    """Return the package's words, folded, by language. Raises `WordListError`."""
+    lists = {path.stem: path.read_text("utf-8").splitlines() for path in _package_files()}
+    return {language: frozenset(filter(None, map(letters_of, lines))) for language, lines in lists.items()}
+
+
+def _package_files() -> list[Path]:
+    try:
+        folder = Path(str(distribution(PACKAGE).locate_file("badwords/resource/words")))
+    except PackageNotFoundError:
+        raise WordListError(f"The package {PACKAGE} with the words is not installed: install it.") from None
+    files = sorted(folder.glob("*.txt"))
+    if ENGLISH not in {path.stem for path in files}:
+        raise WordListError(f"The package {PACKAGE} has no list {folder / ENGLISH}.txt: install the pinned version.")
+    return files
+
+
+def words_of(path: Path | None, setting: str) -> frozenset[str]:
+    """Return the words of a text file, one a line, lines that start with # apart."""
+    if path is None:
+        return frozenset()
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise WordListError(
+            f"NAMEWAVE_{setting.upper()} is {path}, which cannot be read ({reason}). "
+            "Give a UTF-8 text file with one word a line; lines that start with # are comments.",
+            field=setting,
+        ) from None
+    words = set()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        word = letters_of(line)
+        if not word:
+            raise WordListError(
+                f"Line {number} of {path} (NAMEWAVE_{setting.upper()}) is {line.strip()!r}. Allowed are 2 to {LONGEST} "
+                "letters or digits, with spaces, hyphens, apostrophes and full stops between them.",
+                field=setting,
+            )
+        words.add(word)
+    return frozenset(words)
+
+
+def _canonical(keywords: Keywords) -> bytes:
+    sets = (keywords.whole, keywords.inside, keywords.excepted)
+    return "\0\0".join("\0".join(sorted(words)) for words in sets).encode()
