@@ -15,7 +15,8 @@ from models.errors import (
 from models.inference import Batch, Kernels, NameGenerator, SamplingOptions, Score, prepare
 from models.manifest import Manifest
 from models.publication import Draft
-from models.registry import ModelRegistry, Version
+from models.registry import ModelRegistry
+from models.version import Version
 from models.vocabulary import Vocabulary
 
 __all__ = [
