@@ -206,14 +206,14 @@ def _request(options: dict[str, Any]) -> GenerateQuery:
 @main.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List versions, move aliases."""
+    """List versions, move aliases, remove versions."""
     if context.invoked_subcommand is None:
         context.invoke(list_models)
 
 
 @models.command("list")
 def list_models() -> None:
-    """List all versions."""
+    """List all versions and what the aliases mean; on standard error, what is refused and what stands in."""
     registry = _registry(_settings())
     for version in registry.versions():
         losses = "  ".join(f"{part} {loss:.4f}" for part, loss in version.manifest.metrics.items())
@@ -222,6 +222,8 @@ def list_models() -> None:
         click.echo(f"{dataset}: {json.dumps(registry.aliases(dataset).as_json())}")
     for reference, reason in registry.refused.items():
         click.echo(f"refused {reference}: {reason}", err=True)
+    for line in registry.stand_ins:
+        click.echo(f"stands in: {line}", err=True)
 
 
 @models.command()
@@ -233,6 +235,14 @@ def alias(place: str, alias: str, target: str, reason: str) -> None:
     """Move an alias: `human default wavenet@2`, or `human/wavenet stable 2`."""
     version = _registry(_settings()).alias(place, alias, target, reason)
     click.echo(f"{place} {alias} is now {version.reference}.")
+
+
+@models.command()
+@click.argument("reference")
+@click.option("--reason", required=True, help="Why; it is kept with the aliases.")
+def remove(reference: str, reason: str) -> None:
+    """Remove a version from your own store: `human/wavenet@7`, which no alias may point to."""
+    click.echo(f"{_registry(_settings()).remove(reference, reason)} is removed; its number is not given again.")
 
 
 @models.command()

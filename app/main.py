@@ -16,6 +16,7 @@ from app.middleware import BodyLimit, RequestLog
 from app.routes import docs, generate, health, models
 from app.settings import Settings
 from app.streaming import set_up_log
+from app.watching import watched
 from models import ModelRegistry, prepare
 from models.inference import MAX_SEED, PrefixMemory
 
@@ -56,7 +57,8 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIter
     set_up_log()
     registry = await anyio.to_thread.run_sync(_open, settings)
     threads, memory = anyio.CapacityLimiter(settings.threads), PrefixMemory(settings.memory)
-    yield {"service": Service(settings, registry, threads, entropy, memory)}
+    async with watched(registry, settings.refresh):
+        yield {"service": Service(settings, registry, threads, entropy, memory)}
 
 
 def _open(settings: Settings) -> ModelRegistry:
@@ -69,6 +71,8 @@ def _open(settings: Settings) -> ModelRegistry:
     registry = ModelRegistry.open(kernels, settings.store, settings.shipped_store)
     for reference, reason in registry.refused.items():
         log.error("refused", model=reference, reason=reason)
+    for line in registry.stand_ins:
+        log.warning("stands in", reason=line)
     log.info("ready", models=len(registry.versions()), datasets=registry.datasets())
     return registry
 

@@ -196,13 +196,26 @@ class AliasReason(BaseModel):
     at: str = Field(description="When, in UTC.")
 
 
+StandIns = Annotated[
+    list[str],
+    Field(
+        description="One line for each alias that means another version than it was given, because that one is refused "
+        "or gone, and for each store that cannot be read.",
+        examples=[["human default: human/lstm@3 serves instead of human/lstm@4, which is refused."]],
+    ),
+]
+
+
 class Models(BaseModel):
-    """All versions, the movable aliases with the reasons of their moves, and what was refused, with the reason."""
+    """All versions, what the movable aliases mean and why they were moved, and what was refused, with the reason."""
 
     models: list[ModelSummary]
     aliases: dict[str, dict[str, Any]]
-    reasons: list[AliasReason] = Field(description="The last move of each alias that was moved by hand.")
+    reasons: list[AliasReason] = Field(
+        description="The last move of each alias that was moved by hand, and the versions that were removed."
+    )
     refused: dict[str, str]
+    stand_ins: StandIns = []
 
 
 class Info(BaseModel):
@@ -219,3 +232,4 @@ class Health(BaseModel):
     status: Literal["ok", "unavailable"]
     problems: list[str] = []
     refused: dict[str, str] = {}
+    stand_ins: StandIns = []

@@ -16,6 +16,7 @@ from models.inference import Batch, Kernels, NameGenerator, SamplingOptions, Sco
 from models.manifest import Manifest
 from models.publication import Draft
 from models.registry import ModelRegistry
+from models.snapshot import Snapshot
 from models.version import Version
 from models.vocabulary import Vocabulary
 
@@ -33,6 +34,7 @@ __all__ = [
     "OptionError",
     "SamplingOptions",
     "Score",
+    "Snapshot",
     "StoreError",
     "UnknownCharacter",
     "UnknownReference",

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Response
 from app.dependencies import Running
 from app.errors import responses
 from app.schemas import AliasReason, DatasetSummary, ModelPage, Models, ModelSummary
-from models import ModelError, ModelRegistry, Version
+from models import ModelError, ModelRegistry, Snapshot, Version
 
 router = APIRouter(tags=["models"], generate_unique_id_function=attrgetter("name"))
 MEDIA_TYPES = {
@@ -27,18 +27,20 @@ File = Annotated[str, Path(max_length=100, description="A file that the version 
 @router.get("/datasets", summary="Data sets")
 async def datasets(running: Running) -> list[DatasetSummary]:
     """List the data sets that have models, each with its default."""
-    return [_dataset(running.registry, name) for name in running.registry.datasets()]
+    now = running.registry.now
+    return [_dataset(now, name) for name in now.datasets()]
 
 
 @router.get("/models", summary="Models")
 async def models(running: Running) -> Models:
     """List all versions with their losses, the aliases and why they were moved, and what was refused and why."""
-    registry = running.registry
+    now = running.registry.now
     return Models(
-        models=[_summary(version) for version in registry.versions()],
-        aliases={name: registry.aliases(name).as_json() for name in registry.datasets()},
-        reasons=[AliasReason(**reason.model_dump()) for reason in registry.reasons()],
-        refused=refused(registry),
+        models=[_summary(version) for version in now.versions()],
+        aliases={name: now.aliases(name).as_json() for name in now.datasets()},
+        reasons=[AliasReason(**reason.model_dump()) for reason in now.reasons()],
+        refused=refused(running.registry, now),
+        stand_ins=stand_ins(running.registry, now),
     )
 
 
@@ -86,10 +88,10 @@ def _summary(version: Version) -> ModelSummary:
     )
 
 
-def _dataset(registry: ModelRegistry, name: str) -> DatasetSummary:
-    versions = registry.versions(name)
+def _dataset(now: Snapshot, name: str) -> DatasetSummary:
+    versions = now.versions(name)
     try:
-        default = registry.resolve(name).reference
+        default = now.resolve(name).reference
     except ModelError:
         default = None
     data = versions[-1].manifest.data
@@ -104,13 +106,18 @@ def _dataset(registry: ModelRegistry, name: str) -> DatasetSummary:
     )
 
 
-def refused(registry: ModelRegistry) -> dict[str, str]:
+def refused(registry: ModelRegistry, now: Snapshot) -> dict[str, str]:
     """Return what was refused, and why, without the paths of this machine."""
-    return {name: without_paths(registry, reason) for name, reason in registry.refused.items()}
+    return {name: without_paths(registry, reason) for name, reason in now.refused.items()}
+
+
+def stand_ins(registry: ModelRegistry, now: Snapshot) -> list[str]:
+    """Return which aliases mean another version than they say, without the paths of this machine."""
+    return [without_paths(registry, line) for line in now.stand_ins]
 
 
 def without_paths(registry: ModelRegistry, text: str) -> str:
     """Return `text` with places in a store told from the store's root on."""
     for store in registry.stores:
-        text = text.replace(f"{store.root}/", "")
+        text = text.replace(f"{store.root}/", "").replace(f"{store.root}", store.root.name)
     return text
