@@ -14,12 +14,13 @@ def remove(key: Key, stores: Sequence[Store], reason: str, now: datetime) -> Non
     """Remove `key` from the last of `stores`. Aliases that no other version could take over go along.
 
     Raises `OptionError` where an alias points to it that could be moved, where the last store does not have it or is
-    one of the others, too, and without a reason; `StoreError` where the store cannot be written.
+    not the user's own beside others, and without a reason; `StoreError` where the store cannot be written.
     """
     if not reason.strip():
-        raise OptionError("A removal wants a reason: why is kept with the aliases.", field="reason")
+        raise OptionError('A removal wants a reason, which is kept with the aliases: --reason "...".', field="reason")
     store, others = stores[-1], stores[:-1]
-    if store.root.resolve() in {other.root.resolve() for other in others} or key not in store.present():
+    own = bool(others) and store.root.resolve() not in {other.root.resolve() for other in others}
+    if not own or key not in store.present():
         raise OptionError(
             f"{key.reference} is not in your own store, {store.root}: what ships is released and stays as it is. "
             "An alias of yours can point past it.",

@@ -1,14 +1,17 @@
 """/datasets and /models: what can be asked for, and everything a version tells of itself."""
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Annotated
 
+import anyio.to_thread
 from fastapi import APIRouter, Path, Response
 
 from app.dependencies import Running
 from app.errors import responses
 from app.schemas import AliasReason, DatasetSummary, ModelPage, Models, ModelSummary
-from models import ModelError, ModelRegistry, Snapshot, Version
+from app.watching import look
+from models import ModelError, ModelRegistry, Snapshot, UnknownReference, Version
 
 router = APIRouter(tags=["models"], generate_unique_id_function=attrgetter("name"))
 MEDIA_TYPES = {
@@ -47,7 +50,7 @@ async def models(running: Running) -> Models:
 @router.get("/models/{dataset}/{architecture}/{version}", summary="One version", responses=responses(404, 422, 503))
 async def model(dataset: Dataset, architecture: Architecture, version: Number, running: Running) -> ModelPage:
     """Give everything a version tells of itself: card, losses, hyperparameters, data, files."""
-    found = running.registry.resolve(dataset, f"{architecture}@{version}")
+    found, card = await _read(running.registry, dataset, f"{architecture}@{version}", _card)
     manifest = found.manifest
     address = f"/models/{manifest.dataset}/{manifest.architecture}/{manifest.version}/files"
     return ModelPage(
@@ -57,7 +60,7 @@ async def model(dataset: Dataset, architecture: Architecture, version: Number, r
         data=manifest.data.model_dump(),
         vocabulary=list(manifest.vocabulary),
         golden=list(manifest.golden),
-        card=found.file("card.md").decode() if "card.md" in manifest.files else "",
+        card=card.decode(),
         files={name: f"{address}/{name}" for name in manifest.files},
     )
 
@@ -70,10 +73,30 @@ async def model(dataset: Dataset, architecture: Architecture, version: Number, r
 )
 async def file(dataset: Dataset, architecture: Architecture, version: Number, name: File, running: Running) -> Response:
     """Give one of the files that the version's manifest lists: card, plot, weights, names."""
-    found = running.registry.resolve(dataset, f"{architecture}@{version}")
+    _, content = await _read(running.registry, dataset, f"{architecture}@{version}", lambda it: it.file(name))
     media = MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-    content = found.file(name)
     return Response(content, media_type="text/plain; charset=utf-8" if name.endswith(".txt") else media)
+
+
+def _card(version: Version) -> bytes:
+    return version.file("card.md") if "card.md" in version.manifest.files else b""
+
+
+async def _read(
+    registry: ModelRegistry, dataset: str, model: str, read: Callable[[Version], bytes]
+) -> tuple[Version, bytes]:
+    """Return a version and what `read` reads of it. Where it was removed since the last look, look again: an alias
+    means another one by now.
+    """
+    found = registry.resolve(dataset, model)
+    try:
+        return found, read(found)
+    except UnknownReference:
+        if not registry.changed():
+            raise
+    await anyio.to_thread.run_sync(look, registry)
+    found = registry.resolve(dataset, model)
+    return found, read(found)
 
 
 def _summary(version: Version) -> ModelSummary:
