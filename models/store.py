@@ -57,9 +57,9 @@ class Store:
         try:
             # What others may not read inside is not a version; a store that cannot be read at all is an error.
             for dataset in _folders(self.root, private=False):
-                for architecture in _folders(dataset):
-                    for folder in _folders(architecture):
-                        manifest = stamp(folder / MANIFEST)
+                for architecture in _folders(dataset.path):
+                    for folder in _folders(architecture.path):
+                        manifest = stamp(f"{folder.path}/{MANIFEST}")
                         if manifest and NUMBER.fullmatch(folder.name):
                             found[Key(dataset.name, architecture.name, int(folder.name))] = manifest
         except OSError as error:
@@ -135,10 +135,10 @@ class Store:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def stamp(path: Path) -> Stamp | None:
+def stamp(path: Path | str) -> Stamp | None:
     """Return the file's stamp, None where there is no such file or it may not be seen."""
     try:
-        status = path.stat()
+        status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
@@ -152,11 +152,11 @@ def stamps(folder: Path) -> dict[str, Stamp | None]:
         return {}
 
 
-def _folders(path: Path, private: bool = True) -> list[Path]:
+def _folders(path: Path | str, private: bool = True) -> list[os.DirEntry[str]]:
     """Return the folders in `path`, none where it is no folder or, if it may be `private`, cannot be read."""
     try:
         with os.scandir(path) as entries:
-            return [path / entry.name for entry in entries if entry.is_dir()]
+            return [entry for entry in entries if entry.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except PermissionError:
