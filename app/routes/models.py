@@ -142,5 +142,7 @@ def stand_ins(registry: ModelRegistry, now: Snapshot) -> list[str]:
 def without_paths(registry: ModelRegistry, text: str) -> str:
     """Return `text` with places in a store told from the store's root on."""
     for store in registry.stores:
-        text = text.replace(f"{store.root}/", "").replace(f"{store.root}", store.root.name)
+        text = text.replace(f"{store.root}/", "")
+        # A relative root tells nothing of the machine, and may be as short as a full stop.
+        text = text.replace(f"{store.root}", store.root.name) if store.root.is_absolute() else text
     return text
