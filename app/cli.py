@@ -121,14 +121,14 @@ for command in (generate, score, next_characters):
 @main.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List versions, move aliases."""
+    """List versions, move aliases, remove versions."""
     if context.invoked_subcommand is None:
         context.invoke(list_models)
 
 
 @models.command("list")
 def list_models() -> None:
-    """List all versions."""
+    """List all versions and what the aliases mean; on standard error, what is refused and what stands in."""
     registry = registry_of(settings_of())
     for version in registry.versions():
         losses = "  ".join(f"{part} {loss:.4f}" for part, loss in version.manifest.metrics.items())
@@ -137,6 +137,8 @@ def list_models() -> None:
         click.echo(f"{dataset}: {json.dumps(registry.aliases(dataset).as_json())}")
     for reference, reason in registry.refused.items():
         click.echo(f"refused {reference}: {reason}", err=True)
+    for line in registry.stand_ins:
+        click.echo(f"stands in: {line}", err=True)
 
 
 @models.command()
@@ -148,6 +150,14 @@ def alias(place: str, alias: str, target: str, reason: str) -> None:
     """Move an alias: `human default wavenet@2`, or `human/wavenet stable 2`."""
     version = registry_of(settings_of()).alias(place, alias, target, reason)
     click.echo(f"{place} {alias} is now {version.reference}.")
+
+
+@models.command()
+@click.argument("reference")
+@click.option("--reason", required=True, help="Why; it is kept with the aliases.")
+def remove(reference: str, reason: str) -> None:
+    """Remove a version from your own store: `human/wavenet@7`, which no alias may point to."""
+    click.echo(f"{registry_of(settings_of()).remove(reference, reason)} is removed; its number is not given again.")
 
 
 @models.command()

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from app.settings import Settings
-from models.errors import ModelError
+from models.errors import ConfigError
 from models.inference.automaton import Automaton, find
 from models.inference.keywords import LONGEST, Keywords, fold
 from models.spelling import normalize
@@ -35,7 +35,7 @@ _BETWEEN = re.compile(r"[ .'’-]")
 _REMEMBERED = 64
 
 
-class WordListError(ModelError):
+class WordListError(ConfigError):
     """A list of words that cannot be read or holds what cannot be looked for."""
 
 

@@ -5,7 +5,8 @@ threads.
 from collections.abc import Callable
 
 from app.decency import Decency
-from app.schemas import CharacterDetail, GenerateAnswer, GenerateQuery, NameDetail
+from app.replies import CharacterDetail, GenerateAnswer, NameDetail
+from app.schemas import GenerateQuery
 from models import Batch, Constraints, OptionError, SamplingOptions, Score
 from models.blends import Source
 from models.inference import MAX_SEED, PrefixMemory

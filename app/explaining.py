@@ -11,16 +11,8 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
-from app.schemas import (
-    CharacterChance,
-    CharacterDetail,
-    Nearest,
-    NextAnswer,
-    NextQuery,
-    ScoreAnswer,
-    ScoredName,
-    ScoreRequest,
-)
+from app.replies import CharacterChance, CharacterDetail, Nearest, NextAnswer, ScoreAnswer, ScoredName
+from app.schemas import NextQuery, ScoreRequest
 from models import UnknownCharacter
 from models.blends import Source
 from models.inference import DECIMALS, Score

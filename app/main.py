@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -19,6 +20,7 @@ from app.routes import docs, explain, generate, health, models
 from app.settings import Settings
 from app.sources import Sources
 from app.streaming import set_up_log
+from app.watching import watched
 from models import ModelRegistry, prepare
 from models.blends import Blender
 from models.inference import MAX_SEED, PrefixMemory
@@ -61,8 +63,10 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIter
     registry = await anyio.to_thread.run_sync(_open, settings)
     threads, memory = anyio.CapacityLimiter(settings.threads), PrefixMemory(settings.memory)
     sources = Sources(registry, Blender(registry.kernels))
-    decency = await anyio.to_thread.run_sync(_load_words, settings, registry)
-    yield {"service": Service(settings, registry, sources, threads, entropy, memory, Explainer(), decency)}
+    decency = await anyio.to_thread.run_sync(Decency.load, settings, registry.kernels.find)
+    await anyio.to_thread.run_sync(_warm, registry, decency)
+    async with watched(registry, settings.refresh, partial(_warm, registry, decency)):
+        yield {"service": Service(settings, registry, sources, threads, entropy, memory, Explainer(), decency)}
 
 
 def _open(settings: Settings) -> ModelRegistry:
@@ -75,16 +79,16 @@ def _open(settings: Settings) -> ModelRegistry:
     registry = ModelRegistry.open(kernels, settings.store, settings.shipped_store)
     for reference, reason in registry.refused.items():
         log.error("refused", model=reference, reason=reason)
+    for line in registry.stand_ins:
+        log.warning("stands in", reason=line)
     log.info("ready", models=len(registry.versions()), datasets=registry.datasets())
     return registry
 
 
-def _load_words(settings: Settings, registry: ModelRegistry) -> Decency:
-    """Read the words, and make what finds them in the names of every version."""
-    decency = Decency.load(settings, registry.kernels.find)
+def _warm(registry: ModelRegistry, decency: Decency) -> None:
+    """Make what finds words in the names of every version, so that no request has to wait for it."""
     for version in registry.versions():
         decency.automaton(version.generator.vocabulary)
-    return decency
 
 
 def _fresh_seed() -> int:

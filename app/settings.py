@@ -19,6 +19,9 @@ class Settings(BaseSettings):
     store: Path = Field(Path(".namewave/artifacts"), description="Folder of your own versions; it need not exist.")
     shipped_store: Path = Field(SHIPPED, description="Folder of the versions that ship.")
     kernels: Path | None = Field(None, description="Folder of compiled kernels; the user's cache by default.")
+    refresh: Annotated[float, Field(ge=0, le=3600)] = Field(
+        1, description="Seconds between two looks for versions that came or went and aliases that moved; 0: never."
+    )
     max_attempts: Annotated[int, Field(ge=1, le=10**8)] = Field(
         1_000_000, description="Most candidates that one request may draw."
     )

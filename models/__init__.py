@@ -15,7 +15,9 @@ from models.errors import (
 from models.inference import Batch, Constraints, Kernels, NameGenerator, SamplingOptions, Score, prepare
 from models.manifest import Manifest
 from models.publication import Draft
-from models.registry import ModelRegistry, Version
+from models.registry import ModelRegistry
+from models.snapshot import Snapshot
+from models.version import Version
 from models.vocabulary import Vocabulary
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "OptionError",
     "SamplingOptions",
     "Score",
+    "Snapshot",
     "StoreError",
     "UnknownCharacter",
     "UnknownReference",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from models.errors import OptionError
 from models.inference import BlendPredictor, Kernels, NameGenerator
-from models.registry import Version
+from models.version import Version
 
 # Shares are kept to so many decimals, so that those of an answer give the same names again.
 DECIMALS = 6

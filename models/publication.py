@@ -55,14 +55,15 @@ def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: dateti
     """Put `draft` into the last of `stores` under the next number over all of them, and return its manifest.
 
     `latest` moves; `default` and `stable` are set where there are none. After a crash the version is there whole or
-    not at all. Raises `StoreError` for a reserved name and where the store cannot be written.
+    not at all. A removed version's number is not given again: `latest` in the alias file keeps the highest one. Raises
+    `StoreError` for a reserved name, for a damaged alias file and where the store cannot be written.
     """
     if draft.dataset == REASONS:
         raise StoreError(f'A data set cannot be called "{REASONS}": the alias file uses the word.', field="dataset")
     target = stores[-1]
     files = pack(draft.arrays, draft.names, draft.files)
     with target.writing():
-        number = 1 + max((k.version for s in stores for k in s.present() if k[:2] == _place(draft)), default=0)
+        number = 1 + _highest(_place(draft), stores)
         unsigned = _manifest(draft, number, files, now)
         manifest = unsigned.model_copy(update={"golden": golden_names(draft_generator(draft, kernels))})
         key = Key(*_place(draft), number)
@@ -94,6 +95,14 @@ def draft_of(folder: Path) -> Draft:
 
 def _place(draft: Draft) -> tuple[str, str]:
     return draft.dataset, draft.config.architecture
+
+
+def _highest(place: tuple[str, str], stores: Sequence[Store]) -> int:
+    """Return the highest number that was given in any of `stores`, 0 if none was."""
+    present = [key.version for store in stores for key in store.present() if key[:2] == place]
+    dataset, architecture = place
+    given = [store.aliases().of(dataset).versions.get(architecture, {}).get(LATEST, 0) for store in stores]
+    return max([*present, *given])
 
 
 def _frozen(draft: Draft) -> FrozenModel:

@@ -1,102 +1,61 @@
-"""The versions that can be served, found by name: two stores read together. A reference is looked up here, never made
-a path.
+"""The versions that can be served, over two stores read together: what is new is verified here before anyone sees it.
+What a reference means is the snapshot's job; a reference is looked up, never made a path.
 
 A version that cannot be trusted is listed in `refused` with the reason; the others go on.
 """
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import errno
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 
-from models.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason, merged
-from models.checkpoint import NAMES, WEIGHTS, load_checkpoint, read_verified
-from models.errors import CheckpointError, ModelError, OptionError, UnknownReference
+from models.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason
+from models.checkpoint import NAMES, load_checkpoint
+from models.contents import Contents, Glance
+from models.errors import CheckpointError, ModelError, OptionError
 from models.inference import Kernels, ModelPredictor, NameGenerator, freeze
 from models.manifest import Manifest
 from models.publication import Draft, draft_of, golden_names, publish
-from models.store import Key, Store
+from models.removal import remove
+from models.snapshot import Snapshot
+from models.store import Key, Stamp, Store, stamps
+from models.version import Version
 
 SHIPPED = Path(__file__).parent / "artifacts"
-DEFAULT_DATASET = "human"
+# These pass: a version that could not be read for one of them is tried again.
+PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+# Where a version lies and the stamp of its manifest; where one that was refused lies and the stamps of all its files.
+Place = tuple[Path, Stamp]
+Seen = tuple[Path, dict[str, Stamp | None]]
 
 
 @dataclass(frozen=True)
-class Version:
-    """A verified version: its manifest, its generator, and its other files on demand."""
+class _Verified:
+    """What verifying gave: the versions, why others are refused, and what each of both was read from."""
 
-    manifest: Manifest
-    generator: NameGenerator
-    folder: Path
-
-    @property
-    def reference(self) -> str:
-        """E.g. "human/wavenet@1"."""
-        return self.manifest.reference
-
-    @property
-    def dataset(self) -> str:
-        """The data set's name."""
-        return self.manifest.dataset
-
-    @property
-    def model(self) -> str:
-        """What an answer calls it: the reference."""
-        return self.manifest.reference
-
-    @property
-    def digest(self) -> str:
-        """What the names depend on: the weights, the list, and how names are drawn."""
-        files = self.manifest.files
-        return f"{self.reference} {files[WEIGHTS].sha256} {files[NAMES].sha256} {self.manifest.sampling}"
-
-    def file(self, name: str) -> bytes:
-        """Return a file that the manifest lists. Raises `UnknownReference` for any other name, `CheckpointError` if
-        altered.
-        """
-        if name not in self.manifest.files:
-            raise _unknown("file", name, self.manifest.files, f"{self.reference} has no file")
-        return read_verified(self.folder, self.manifest, name)
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    """What the stores held at one moment. It is replaced whole, so that a reader never sees half of a refresh."""
-
-    versions: Mapping[Key, Version]
-    refused: Mapping[Key, str]
-    aliases: Sequence[Aliases]
-
-    @cached_property
-    def merged(self) -> dict[str, DatasetAliases]:
-        """The aliases of each data set over all stores."""
-        return {dataset: merged(self.aliases, dataset) for dataset in sorted({key.dataset for key in self._keys()})}
-
-    @cached_property
-    def choices(self) -> dict[str, dict[str, dict[str, int]]]:
-        """What may stand behind the @, and the version it means, by data set and architecture; all are sorted."""
-        choices: dict[str, dict[str, dict[str, int]]] = {dataset: {} for dataset in self.merged}
-        for key in sorted(self._keys()):
-            choices[key.dataset].setdefault(key.architecture, {})[str(key.version)] = key.version
-        for dataset, architectures in choices.items():
-            for architecture, labels in architectures.items():
-                aliases = self.merged[dataset].versions.get(architecture, {})
-                labels.update({LATEST: max(labels.values()), **aliases})
-        return choices
-
-    def _keys(self) -> list[Key]:
-        return [*self.versions, *self.refused]
+    versions: dict[Key, Version] = field(default_factory=dict)
+    refused: dict[Key, str] = field(default_factory=dict)
+    read: dict[Key, Place] = field(default_factory=dict)
+    rejected: dict[Key, Seen] = field(default_factory=dict)
 
 
 class ModelRegistry:
-    """Versions of several stores, the later ones' aliases winning. Empty until `refresh`."""
+    """Versions of several stores, the later ones' aliases winning. Empty until `refresh`.
+
+    `now` is what is served, whole: who reads more than one thing of it reads it from there. Threads may share a
+    registry.
+    """
 
     def __init__(self, stores: Sequence[Store], kernels: Kernels) -> None:
         self.stores = tuple(stores)
         self.kernels = kernels
-        self._now = _Snapshot({}, {}, ())
+        self.now = Snapshot()
+        self._lock = threading.Lock()
+        self._contents = tuple(Contents() for _ in self.stores)
+        self._verified = _Verified()
 
     @classmethod
     def open(cls, kernels: Kernels, user: Path | None = None, shipped: Path | None = None) -> "ModelRegistry":
@@ -106,42 +65,82 @@ class ModelRegistry:
         registry.refresh()
         return registry
 
+    def changed(self) -> bool:
+        """Tell whether `refresh` would find anything new: far less than a millisecond for some dozens of versions."""
+        seen = any(c.glance != Glance.of(store) for store, c in zip(self.stores, self._contents, strict=True))
+        return seen or any(stamps(folder) != read for folder, read in self._verified.rejected.values())
+
     def refresh(self) -> None:
         """Read the stores again: every version not yet known is verified, frozen and made to draw its golden names.
 
-        Raises `StoreError` where an alias file is damaged; what was served before stays.
+        It is seen by nobody before that. What cannot be read counts as it was before, and `stand_ins` says so.
         """
-        aliases = [store.aliases() for store in self.stores]
-        places = {key: store.folder(key) for store in self.stores for key in store.present()}
+        with self._lock:
+            pairs = zip(self.stores, self._contents, strict=True)
+            contents = tuple(Contents.of(store, before) for store, before in pairs)
+            places = {
+                key: (store.folder(key), manifest)
+                for store, each in zip(self.stores, contents, strict=True)
+                for key, manifest in each.manifests.items()
+            }
+            verified = self._verify(places)
+            aliases = [each.aliases for each in contents]
+            troubles = [line for each in contents for line in each.troubles]
+            now = Snapshot(verified.versions, verified.refused, aliases, troubles, self.now.meanings)
+            # Made here, it is not made by the first request.
+            _ = now.choices, now.stand_ins
+            self._contents, self._verified, self.now = contents, verified, now
+
+    def _verify(self, places: Mapping[Key, Place]) -> _Verified:
+        """Return what can be served, and why the rest cannot. What was verified is not read again before it changes,
+        and serves as long as it is there.
+        """
         # Versions of one list share its names.
         names: dict[str, frozenset[str]] = {}
-        versions: dict[Key, Version] = {}
-        refused: dict[Key, str] = {}
-        for key, folder in sorted(places.items()):
-            try:
-                versions[key] = self._now.versions.get(key) or _load(key, folder, self.kernels, names)
-            except ModelError as error:
-                refused[key] = str(error)
-        self._now = _Snapshot(versions, refused, aliases)
+        before, after = self._verified, _Verified()
+        for key, place in sorted(places.items()):
+            if before.read.get(key) == place:
+                after.versions[key], after.read[key] = before.versions[key], place
+                continue
+            folder = place[0]
+            seen = folder, stamps(folder)
+            if before.rejected.get(key) == seen:
+                reason = before.refused[key]
+            else:
+                try:
+                    after.versions[key], after.read[key] = _load(key, folder, self.kernels, names), place
+                    continue
+                # Whatever is wrong with one version, the others go on.
+                except Exception as error:
+                    reason = str(error) if isinstance(error, ModelError) else f"{folder} cannot be loaded: {error!r}."
+                    # Nothing has such stamps: it is tried again.
+                    seen = (folder, {"": None}) if _passes(error) else seen
+            after.refused[key], after.rejected[key] = reason, seen
+            if key in before.versions:
+                after.versions[key], after.read[key] = before.versions[key], before.read[key]
+        return after
 
     @property
     def refused(self) -> dict[str, str]:
-        """Versions that are in a store but not served, and why."""
-        return {key.reference: reason for key, reason in self._now.refused.items()}
+        """Versions that are in a store but cannot be trusted, and why."""
+        return self.now.refused
+
+    @property
+    def stand_ins(self) -> list[str]:
+        """One line for each alias that means another version than it says, and for each store that cannot be read."""
+        return self.now.stand_ins
 
     def datasets(self) -> list[str]:
-        """Return the names of all data sets with a version."""
-        return sorted({key.dataset for key in self._now.versions})
+        """Return the names of all data sets with a version that is served."""
+        return self.now.datasets()
 
     def versions(self, dataset: str | None = None) -> list[Version]:
         """Return all versions, or those of one data set. Raises `UnknownReference`."""
-        if dataset is not None and dataset not in self.datasets():
-            raise _unknown("dataset", dataset, self.datasets(), "There is no data set")
-        return [version for key, version in self._now.versions.items() if dataset in (None, key.dataset)]
+        return self.now.versions(dataset)
 
     def aliases(self, dataset: str) -> DatasetAliases:
-        """Return the data set's aliases over all stores."""
-        return self._now.merged.get(dataset) or merged(self._now.aliases, dataset)
+        """Return what the data set's aliases mean."""
+        return self.now.aliases(dataset)
 
     def resolve(self, dataset: str | None = None, model: str | None = None) -> Version:
         """Return the version that is meant.
@@ -150,29 +149,15 @@ class ModelRegistry:
         "architecture@alias", each also with "dataset/" before it. Raises `UnknownReference` with the nearest names,
         `OptionError` where the two data sets differ, `CheckpointError` where the version is there but refused.
         """
-        now = self._now
-        key = _meant(now, dataset, model)
-        if key in now.versions:
-            return now.versions[key]
-        reason = now.refused.get(key, "an alias points to it, but no store has it")
-        raise CheckpointError(f"{key.reference} is not served: {reason}", field="model")
+        return self.now.resolve(dataset, model)
 
     def problems(self) -> list[str]:
-        """Return one line for each data set whose default cannot be served; none means ready. No data set at all is a
-        problem.
-        """
-        lines = [] if self._now.versions or self._now.refused else ["No store holds a model."]
-        for dataset in self._now.choices:
-            try:
-                self.resolve(dataset)
-            except ModelError as error:
-                lines.append(str(error))
-        return lines
+        """Return one line for each data set of which nothing can be served; none means ready."""
+        return self.now.problems()
 
     def reasons(self) -> list[Reason]:
-        """Return why each alias that was moved by hand points where it does: its last move, later stores winning."""
-        last = {reason.alias: reason for aliases in self._now.aliases for reason in aliases.reasons}
-        return list(last.values())
+        """Return why each alias that was moved by hand points where it does, and why versions were removed."""
+        return self.now.reasons()
 
     def publish(self, draft: Draft) -> Manifest:
         """Publish `draft` into the last store and read the stores again. See `publication.publish`."""
@@ -186,10 +171,10 @@ class ModelRegistry:
         Aliases that meant the old version mean the new one then. Raises `UnknownReference`, `CheckpointError`,
         `StoreError`.
         """
-        key = _meant(self._now, None, model)
-        if key in self._now.versions:
+        key = self.now.meant(None, model)
+        if key in self.now.versions_by_key:
             raise OptionError(f"{key.reference} is served as it is; it need not be published again.", field="model")
-        aliases = self.aliases(key.dataset)
+        aliases = self.now.said[key.dataset]
         folder = next(store.folder(key) for store in reversed(self.stores) if key in store.present())
         manifest = self.publish(draft_of(folder))
         reason = f"published again for sampling {manifest.sampling}, before: {key.reference}"
@@ -233,6 +218,19 @@ class ModelRegistry:
         self.refresh()
         return version
 
+    def remove(self, reference: str, reason: str) -> str:
+        """Remove a version from the last store and return its reference. See `removal.remove`.
+
+        `reference` is "dataset/architecture@number": no alias, which may mean another version tomorrow. Raises
+        `UnknownReference`, `OptionError`, `StoreError`.
+        """
+        key = self.now.meant(None, reference)
+        if key.reference != reference:
+            raise OptionError(f"{reference} may mean another version tomorrow: write {key.reference}.", field="model")
+        remove(key, self.stores, reason, datetime.now(UTC))
+        self.refresh()
+        return key.reference
+
 
 def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, frozenset[str]]) -> Version:
     checkpoint = load_checkpoint(folder)
@@ -250,43 +248,9 @@ def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, frozenset[s
     return Version(manifest, generator, folder)
 
 
-def _meant(now: _Snapshot, dataset: str | None, model: str | None) -> Key:
-    """Return what `ModelRegistry.resolve` resolves to, whether it is served or refused."""
-    before, after = _halves(model or "")
-    if before and dataset is not None and before != dataset:
-        raise OptionError(
-            "dataset and model name different data sets.", field="model", allowed="a model of the data set"
-        )
-    dataset = before or dataset or DEFAULT_DATASET
-    if dataset not in now.choices:
-        raise _unknown("dataset", dataset, now.choices, "There is no data set")
-    return _key(now, dataset, after)
-
-
-def _key(now: _Snapshot, dataset: str, model: str) -> Key:
-    architectures = now.choices[dataset]
-    architecture, _, label = (model or now.merged[dataset].default or next(iter(architectures))).partition("@")
-    if architecture not in architectures:
-        raise _unknown("model", model, architectures, f"{dataset} has no model")
-    labels = architectures[architecture]
-    if (label or LATEST) not in labels:
-        raise _unknown("model", model, [f"{architecture}@{each}" for each in labels], f"{dataset} has no model")
-    return Key(dataset, architecture, labels[label or LATEST])
-
-
-def _halves(model: str) -> tuple[str, str]:
-    """Return the data set (or nothing) and the rest of "dataset/architecture@version"; a slash after the @ means
-    nothing.
-    """
-    before, slash, after = model.partition("/")
-    return (before, after) if slash and "@" not in before else ("", model)
-
-
-def _unknown(field: str, given: str, known: Iterable[str], lead: str) -> UnknownReference:
-    names = list(known)
-    nearest = difflib.get_close_matches(given, names, n=3, cutoff=0.4) or names[:5]
-    listed = ", ".join(names[:12])
-    return UnknownReference(f"{lead} {given!r}. There is: {listed}.", field=field, allowed=listed, nearest=nearest)
+def _passes(error: BaseException) -> bool:
+    cause = error.__cause__ or error
+    return isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno in PASSING)
 
 
 def _now() -> str:

@@ -7,6 +7,7 @@ file.
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ from models.checkpoint import MANIFEST
 from models.errors import StoreError
 
 ALIASES, LOCK, TEMPORARY = "aliases.json", ".lock", ".tmp-"
+# Inode, size in bytes, time of the last change in nanoseconds: another file, or another state of it, has another stamp.
+Stamp = tuple[int, int, int]
+NUMBER = re.compile("[1-9][0-9]{0,8}")
 
 
 class Key(NamedTuple):
@@ -42,10 +46,25 @@ class Store:
         self.root = root
 
     def present(self) -> list[Key]:
-        """Return the versions present, sorted. A folder without a manifest is unfinished and does not count."""
-        manifests = self.root.glob(f"*/*/*/{MANIFEST}") if self.root.is_dir() else ()
-        folders = [path.parent for path in manifests if path.parent.name.isascii() and path.parent.name.isdecimal()]
-        return sorted(Key(folder.parts[-3], folder.parts[-2], int(folder.name)) for folder in folders)
+        """Return the versions present, sorted. Raises `StoreError` as `manifests` does."""
+        return sorted(self.manifests())
+
+    def manifests(self) -> dict[Key, Stamp]:
+        """Return the versions present, each with its manifest's stamp. A folder without a manifest is unfinished and
+        does not count. Raises `StoreError` where the store is there but cannot be read.
+        """
+        found: dict[Key, Stamp] = {}
+        try:
+            # What others may not read inside is not a version; a store that cannot be read at all is an error.
+            for dataset in _folders(self.root, private=False):
+                for architecture in _folders(dataset.path):
+                    for folder in _folders(architecture.path):
+                        manifest = stamp(f"{folder.path}/{MANIFEST}")
+                        if manifest and NUMBER.fullmatch(folder.name):
+                            found[Key(dataset.name, architecture.name, int(folder.name))] = manifest
+        except OSError as error:
+            raise StoreError(f"The store {self.root} cannot be read: {error.strerror}.") from error
+        return found
 
     def folder(self, key: Key) -> Path:
         """Return where `key` lies or would lie."""
@@ -53,11 +72,19 @@ class Store:
 
     def aliases(self) -> Aliases:
         """Return the alias file's contents, none without a file. Raises `StoreError` for a damaged one."""
+        return self.parse(self.alias_file())
+
+    def parse(self, content: bytes | None) -> Aliases:
+        """Return what an alias file says, nothing for None. Raises `StoreError` for a damaged one."""
+        return Aliases() if content is None else parse_aliases(content, str(self.root / ALIASES))
+
+    def alias_file(self) -> bytes | None:
+        """Return the alias file, None where there is none. Raises `StoreError` where it cannot be read."""
         path = self.root / ALIASES
         try:
-            return parse_aliases(path.read_bytes(), str(path))
-        except FileNotFoundError:
-            return Aliases()
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -96,3 +123,43 @@ class Store:
             shutil.rmtree(temporary, ignore_errors=True)
         for folder in (place.parent, place.parent.parent, self.root):
             sync_folder(folder)
+
+    def take_away(self, key: Key) -> None:
+        """Remove a version: by one rename it is gone, then its files are deleted. Call it inside `writing`, which also
+        sweeps away what a crash left.
+        """
+        place = self.folder(key)
+        temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=TEMPORARY))
+        os.rename(place, temporary)
+        sync_folder(place.parent)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def stamp(path: Path | str) -> Stamp | None:
+    """Return the file's stamp, None where there is no such file or it may not be seen."""
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def stamps(folder: Path) -> dict[str, Stamp | None]:
+    """Return the stamps of all files in `folder`, none where it cannot be read."""
+    try:
+        return {path.name: stamp(path) for path in folder.iterdir()}
+    except OSError:
+        return {}
+
+
+def _folders(path: Path | str, private: bool = True) -> list[os.DirEntry[str]]:
+    """Return the folders in `path`, none where it is no folder or, if it may be `private`, cannot be read."""
+    try:
+        with os.scandir(path) as entries:
+            return [entry for entry in entries if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except PermissionError:
+        if private:
+            return []
+        raise

@@ -28,7 +28,7 @@ def services() -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"])
 
 
-def test_both_services_are_hardened(services: dict[str, Any]) -> None:
+def test_every_service_is_hardened(services: dict[str, Any]) -> None:
     """Read-only root, no capabilities, no new privileges, limits; the port is for this machine only."""
     for service in services.values():
         assert service["read_only"] is True
@@ -41,10 +41,16 @@ def test_both_services_are_hardened(services: dict[str, Any]) -> None:
 
 
 def test_the_store_is_shared(services: dict[str, Any]) -> None:
-    """Both see the same volume at the same place: the service to read, training to write."""
+    """All see the same volume at the same place: the service to read, training and alias moves to write. The last use
+    the service's own image, which has the command.
+    """
     assert "store:/var/lib/namewave:ro" in services["api"]["volumes"]
     assert "store:/var/lib/namewave" in services["train"]["volumes"]
     assert services["train"]["profiles"] == ["train"]
+    assert "store:/var/lib/namewave" in services["models"]["volumes"]
+    assert services["models"]["image"] == services["api"]["image"]
+    assert services["models"]["entrypoint"] == ["python", "-m", "app", "models"]
+    assert services["models"]["profiles"] == ["models"]
 
 
 def test_the_serving_image_is_the_default_and_has_no_torch() -> None:

@@ -35,7 +35,7 @@ def show_publication(console: Console, version: Version) -> None:
     body = f'{{"dataset":"{manifest.dataset}","model":"{model}","count":5}}'
     lines = [
         f"Published {manifest.reference} in {version.folder}",
-        "Try it: start the service (python -m app serve), then",
+        "Try it: a service that runs offers it within seconds (else: python -m app serve), then",
         f"  curl -X POST localhost:8000/generate -H 'content-type: application/json' -d '{body}'",
     ]
     for line in lines:

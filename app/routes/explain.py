@@ -10,7 +10,8 @@ from fastapi import APIRouter, Body, Query
 from app.bodies import StrictRoute
 from app.dependencies import Running, Service
 from app.errors import responses
-from app.schemas import NextAnswer, NextQuery, ScoreAnswer, ScoreRequest
+from app.replies import NextAnswer, ScoreAnswer
+from app.schemas import NextQuery, ScoreRequest
 
 router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
 EXAMPLES = {

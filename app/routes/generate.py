@@ -19,7 +19,8 @@ from app.headers import values
 from app.limits import check
 from app.name_lines import NameLines
 from app.negotiation import JSON
-from app.schemas import GenerateAnswer, GenerateLink, GenerateQuery, GenerateRequest
+from app.replies import GenerateAnswer
+from app.schemas import GenerateLink, GenerateQuery, GenerateRequest
 from app.sources import is_blend
 from app.streaming import NameResponse
 from models.blends import Source

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Response
 
 from app.dependencies import Running
 from app.errors import UNAVAILABLE
-from app.routes.models import refused, without_paths
-from app.schemas import MAX_COUNT, MAX_SCORED, MAX_STREAMED, Health, Info
+from app.replies import Health, Info
+from app.routes.models import refused, stand_ins, without_paths
+from app.schemas import MAX_COUNT, MAX_SCORED, MAX_STREAMED
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
 
@@ -23,12 +24,19 @@ async def live() -> Health:
 
 @router.get("/health/ready", summary="Can names be had?", responses={503: {"model": Health}})
 async def ready(running: Running, response: Response) -> Health:
-    """Answer 200 while every data set's default model is verified and served, else 503 with what is wrong."""
-    problems = [without_paths(running.registry, line) for line in running.registry.problems()]
-    if not problems:
-        return Health(status="ok", refused=refused(running.registry))
-    response.status_code = UNAVAILABLE
-    return Health(status="unavailable", problems=problems, refused=refused(running.registry))
+    """Answer 200 while every data set's default is a verified version that is served, its own or one that stands in,
+    else 503 with what is wrong.
+    """
+    registry, now = running.registry, running.registry.now
+    problems = [without_paths(registry, line) for line in now.problems()]
+    if problems:
+        response.status_code = UNAVAILABLE
+    return Health(
+        status="unavailable" if problems else "ok",
+        problems=problems,
+        refused=refused(registry, now),
+        stand_ins=stand_ins(registry, now),
+    )
 
 
 @router.get("/info", summary="Version and limits")

@@ -1,14 +1,17 @@
 """/datasets and /models: what can be asked for, and everything a version tells of itself."""
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Annotated
 
+import anyio.to_thread
 from fastapi import APIRouter, Path, Response
 
 from app.dependencies import Running
 from app.errors import responses
-from app.schemas import AliasReason, DatasetSummary, ModelPage, Models, ModelSummary
-from models import ModelError, ModelRegistry, Version
+from app.replies import AliasReason, DatasetSummary, ModelPage, Models, ModelSummary
+from app.watching import look
+from models import ModelError, ModelRegistry, Snapshot, UnknownReference, Version
 
 router = APIRouter(tags=["models"], generate_unique_id_function=attrgetter("name"))
 MEDIA_TYPES = {
@@ -27,25 +30,27 @@ File = Annotated[str, Path(max_length=100, description="A file that the version 
 @router.get("/datasets", summary="Data sets")
 async def datasets(running: Running) -> list[DatasetSummary]:
     """List the data sets that have models, each with its default."""
-    return [_dataset(running.registry, name) for name in running.registry.datasets()]
+    now = running.registry.now
+    return [_dataset(now, name) for name in now.datasets()]
 
 
 @router.get("/models", summary="Models")
 async def models(running: Running) -> Models:
     """List all versions with their losses, the aliases and why they were moved, and what was refused and why."""
-    registry = running.registry
+    now = running.registry.now
     return Models(
-        models=[_summary(version) for version in registry.versions()],
-        aliases={name: registry.aliases(name).as_json() for name in registry.datasets()},
-        reasons=[AliasReason(**reason.model_dump()) for reason in registry.reasons()],
-        refused=refused(registry),
+        models=[_summary(version) for version in now.versions()],
+        aliases={name: now.aliases(name).as_json() for name in now.datasets()},
+        reasons=[AliasReason(**reason.model_dump()) for reason in now.reasons()],
+        refused=refused(running.registry, now),
+        stand_ins=stand_ins(running.registry, now),
     )
 
 
 @router.get("/models/{dataset}/{architecture}/{version}", summary="One version", responses=responses(404, 422, 503))
 async def model(dataset: Dataset, architecture: Architecture, version: Number, running: Running) -> ModelPage:
     """Give everything a version tells of itself: card, losses, hyperparameters, data, files."""
-    found = running.registry.resolve(dataset, f"{architecture}@{version}")
+    found, card = await _read(running.registry, dataset, f"{architecture}@{version}", _card)
     manifest = found.manifest
     address = f"/models/{manifest.dataset}/{manifest.architecture}/{manifest.version}/files"
     return ModelPage(
@@ -55,7 +60,7 @@ async def model(dataset: Dataset, architecture: Architecture, version: Number, r
         data=manifest.data.model_dump(),
         vocabulary=list(manifest.vocabulary),
         golden=list(manifest.golden),
-        card=found.file("card.md").decode() if "card.md" in manifest.files else "",
+        card=card.decode(),
         files={name: f"{address}/{name}" for name in manifest.files},
     )
 
@@ -68,10 +73,30 @@ async def model(dataset: Dataset, architecture: Architecture, version: Number, r
 )
 async def file(dataset: Dataset, architecture: Architecture, version: Number, name: File, running: Running) -> Response:
     """Give one of the files that the version's manifest lists: card, plot, weights, names."""
-    found = running.registry.resolve(dataset, f"{architecture}@{version}")
+    _, content = await _read(running.registry, dataset, f"{architecture}@{version}", lambda it: it.file(name))
     media = MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-    content = found.file(name)
     return Response(content, media_type="text/plain; charset=utf-8" if name.endswith(".txt") else media)
+
+
+def _card(version: Version) -> bytes:
+    return version.file("card.md") if "card.md" in version.manifest.files else b""
+
+
+async def _read(
+    registry: ModelRegistry, dataset: str, model: str, read: Callable[[Version], bytes]
+) -> tuple[Version, bytes]:
+    """Return a version and what `read` reads of it. Where it was removed since the last look, look again: an alias
+    means another one by now.
+    """
+    found = registry.resolve(dataset, model)
+    try:
+        return found, read(found)
+    except UnknownReference:
+        if not registry.changed():
+            raise
+    await anyio.to_thread.run_sync(look, registry)
+    found = registry.resolve(dataset, model)
+    return found, read(found)
 
 
 def _summary(version: Version) -> ModelSummary:
@@ -86,10 +111,10 @@ def _summary(version: Version) -> ModelSummary:
     )
 
 
-def _dataset(registry: ModelRegistry, name: str) -> DatasetSummary:
-    versions = registry.versions(name)
+def _dataset(now: Snapshot, name: str) -> DatasetSummary:
+    versions = now.versions(name)
     try:
-        default = registry.resolve(name).reference
+        default = now.resolve(name).reference
     except ModelError:
         default = None
     data = versions[-1].manifest.data
@@ -104,13 +129,20 @@ def _dataset(registry: ModelRegistry, name: str) -> DatasetSummary:
     )
 
 
-def refused(registry: ModelRegistry) -> dict[str, str]:
+def refused(registry: ModelRegistry, now: Snapshot) -> dict[str, str]:
     """Return what was refused, and why, without the paths of this machine."""
-    return {name: without_paths(registry, reason) for name, reason in registry.refused.items()}
+    return {name: without_paths(registry, reason) for name, reason in now.refused.items()}
+
+
+def stand_ins(registry: ModelRegistry, now: Snapshot) -> list[str]:
+    """Return which aliases mean another version than they say, without the paths of this machine."""
+    return [without_paths(registry, line) for line in now.stand_ins]
 
 
 def without_paths(registry: ModelRegistry, text: str) -> str:
     """Return `text` with places in a store told from the store's root on."""
     for store in registry.stores:
         text = text.replace(f"{store.root}/", "")
+        # A relative root tells nothing of the machine, and may be as short as a full stop.
+        text = text.replace(f"{store.root}", store.root.name) if store.root.is_absolute() else text
     return text

@@ -2,7 +2,8 @@
 
 from fastapi import FastAPI
 
-from app.schemas import GenerateAnswer, GenerateRequest
+from app.replies import GenerateAnswer
+from app.schemas import GenerateRequest
 from benchmarks.servers.constant import constant_names
 from benchmarks.servers.uvicorn_run import answer, run
 

@@ -6,7 +6,8 @@ import click
 import uvicorn
 from fastapi import FastAPI
 
-from app.schemas import GenerateAnswer, GenerateRequest
+from app.replies import GenerateAnswer
+from app.schemas import GenerateRequest
 from models.inference import REASONS
 
 

@@ -56,13 +56,16 @@ async def test_health(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.anyio
-async def test_not_ready_while_a_default_is_refused(elf_store: Path, tmp_path: Path) -> None:
-    """A default whose weights were altered makes the service not ready, with the reason and without paths of the
-    machine.
+@pytest.mark.parametrize("damaged", [{1}, {1, 2}], ids=["the default", "all"])
+async def test_ready_while_something_can_be_served(elf_store: Path, tmp_path: Path, damaged: set[int]) -> None:
+    """A default whose weights were altered is stood in for by the other version, and the service says so; where that
+    is altered, too, it is not ready. The reasons come without paths of the machine.
     """
     shutil.copytree(elf_store / "user", tmp_path / "user")
-    weights = tmp_path / "user/elves/wavenet/1/model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    for number in damaged:
+        weights = tmp_path / f"user/elves/wavenet/{number}/model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    served = len(damaged) == 1
     app = create_app(Settings(store=tmp_path / "user", shipped_store=tmp_path / "none"))
     async with app.router.lifespan_context(app) as state:
 
@@ -71,12 +74,19 @@ async def test_not_ready_while_a_default_is_refused(elf_store: Path, tmp_path: P
 
         async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://test") as client:
             ready = await client.get("/health/ready")
-            assert ready.status_code == 503
-            assert list(ready.json()["refused"]) == ["elves/wavenet@1"]
+            assert ready.status_code == (200 if served else 503)
+            assert list(ready.json()["refused"]) == [f"elves/wavenet@{number}" for number in sorted(damaged)]
+            instead = "elves default: elves/wavenet@2 serves instead of elves/wavenet@1, which is refused."
+            assert (instead in ready.json()["stand_ins"]) == served
             assert str(tmp_path) not in ready.text
+            models = (await client.get("/models")).json()
+            assert {name: models[name] for name in ("refused", "stand_ins")} == {
+                name: ready.json()[name] for name in ("refused", "stand_ins")
+            }
             assert (await client.get("/health/live")).status_code == 200
-            assert (await client.get("/generate?dataset=elves")).status_code == 503
-            assert (await client.get("/generate?dataset=elves&model=wavenet@2")).status_code == 200
+            for link, answered in (("", served), ("&model=wavenet@1", False), ("&model=wavenet@2", served)):
+                answer = await client.get(f"/generate?dataset=elves{link}")
+                assert answer.status_code == (200 if answered else 503), link
 
 
 @pytest.mark.anyio

@@ -1,0 +1,66 @@
+"""What counts of one store: its versions and aliases as they are now, and where they cannot be read, as they were
+before. Verifying versions is the registry's job.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from models.aliases import Aliases
+from models.errors import StoreError
+from models.store import Key, Stamp, Store
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A store as cheaply as it can be seen: two glances are equal where nothing was published, removed or moved.
+
+    `manifests`: the versions with their manifests' stamps; `aliases`: the alias file itself, none without one, because
+    a file can change twice within one tick of its time stamp; `troubles`: why one of them could not be read.
+    """
+
+    manifests: Mapping[Key, Stamp] | None
+    aliases: bytes | None
+    troubles: tuple[str, str]
+
+    @classmethod
+    def of(cls, store: Store) -> "Glance":
+        """Look at `store`: some ten microseconds for each architecture."""
+        manifests, aliases, unread, unlisted = None, None, "", ""
+        # The aliases first: what they point to was there before them.
+        try:
+            aliases = store.alias_file()
+        except StoreError as error:
+            unread = str(error)
+        try:
+            manifests = store.manifests()
+        except StoreError as error:
+            unlisted = str(error)
+        return cls(manifests, aliases, (unread, unlisted))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What counts of a store, and in `troubles` what of it is not as it should be."""
+
+    glance: Glance | None = None
+    manifests: Mapping[Key, Stamp] = field(default_factory=dict)
+    aliases: Aliases = field(default_factory=Aliases)
+    troubles: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, store: Store, before: "Contents") -> "Contents":
+        """Read `store`; what cannot be read counts as it was `before`."""
+        glance = Glance.of(store)
+        manifests, aliases, troubles = glance.manifests, before.aliases, []
+        if manifests is None:
+            manifests = before.manifests
+            earlier = "what was read of it before counts" if before.glance else "it counts as empty"
+            troubles.append(f"{glance.troubles[1]} Until then {earlier}.")
+        try:
+            if glance.troubles[0]:
+                raise StoreError(glance.troubles[0])
+            aliases = store.parse(glance.aliases)
+        except StoreError as error:
+            earlier = "the aliases that were read before count" if before.glance else "the other aliases count"
+            troubles.append(f"{error} Until then {earlier}.")
+        return cls(glance, manifests, aliases, tuple(troubles))

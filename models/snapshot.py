@@ -1,0 +1,196 @@
+"""What the stores held at one moment, and what every name meant then. It is replaced whole, so that a reader never sees
+half of a refresh. No file access.
+
+An alias whose version is refused or missing means what it meant before, as long as that is served; else the newest
+served version of its architecture; `default`, where its architecture has none, the data set's served version with the
+lowest dev loss. A number never means another version than its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from models.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason, merged
+from models.errors import CheckpointError, ModelError, OptionError
+from models.references import halves, unknown
+from models.store import Key
+from models.version import Version
+
+DEFAULT_DATASET = "human"
+# Data set, architecture (nothing for `default`), alias.
+Place = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`refusals`: versions that are there but not served, and why; `files`: the alias files, later ones win;
+    `troubles`: what of the stores could not be read; `before`: what each alias meant in the snapshot before.
+    """
+
+    versions_by_key: Mapping[Key, Version] = field(default_factory=dict)
+    refusals: Mapping[Key, str] = field(default_factory=dict)
+    files: Sequence[Aliases] = ()
+    troubles: Sequence[str] = ()
+    before: Mapping[Place, Key] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Versions that are in a store but cannot be trusted as they lie there, and why."""
+        return {key.reference: reason for key, reason in self.refusals.items()}
+
+    @cached_property
+    def said(self) -> dict[str, DatasetAliases]:
+        """What the alias files say of each data set together, whether it can be served or not."""
+        return {dataset: merged(self.files, dataset) for dataset in sorted({key.dataset for key in self._keys})}
+
+    @cached_property
+    def meanings(self) -> dict[Place, Key]:
+        """What each alias means now; where nothing can stand in, what it says."""
+        meanings = {place: self._meaning(place, key) for place, key in self._said_keys.items()}
+        for key in self._keys:
+            served = [each for each in self.versions_by_key if each[:2] == key[:2]]
+            meanings[*key[:2], LATEST] = max(served or [each for each in self._keys if each[:2] == key[:2]])
+        for dataset in self.said:
+            meanings.setdefault((dataset, "", DEFAULT), self._best(dataset))
+        return meanings
+
+    @cached_property
+    def stand_ins(self) -> list[str]:
+        """One line for each alias that means another version than it says, and for each store that cannot be read."""
+        lines = list(self.troubles)
+        for place, said in self._said_keys.items():
+            meant = self.meanings[place]
+            if meant != said and meant in self.versions_by_key:
+                why = "is refused" if said in self.refusals else "no store has"
+                lines.append(f"{alias_name(place)}: {meant.reference} serves instead of {said.reference}, which {why}.")
+        return lines
+
+    @cached_property
+    def choices(self) -> dict[str, dict[str, dict[str, int]]]:
+        """What may stand behind the @, and the version it means, by data set and architecture; all are sorted."""
+        choices: dict[str, dict[str, dict[str, int]]] = {dataset: {} for dataset in self.said}
+        for key in self._keys:
+            choices[key.dataset].setdefault(key.architecture, {})[str(key.version)] = key.version
+        for (dataset, architecture, alias), key in self.meanings.items():
+            if architecture:
+                choices[dataset][architecture][alias] = key.version
+        return choices
+
+    def datasets(self) -> list[str]:
+        """Return the names of all data sets with a version that is served."""
+        return sorted({key.dataset for key in self.versions_by_key})
+
+    def versions(self, dataset: str | None = None) -> list[Version]:
+        """Return all versions, or those of one data set. Raises `UnknownReference`."""
+        if dataset is not None and dataset not in self.datasets():
+            raise unknown("dataset", dataset, self.datasets(), "There is no data set")
+        return [version for key, version in self.versions_by_key.items() if dataset in (None, key.dataset)]
+
+    def aliases(self, dataset: str) -> DatasetAliases:
+        """Return what the data set's aliases mean now."""
+        mine = {place: key for place, key in self.meanings.items() if place[0] == dataset}
+        default = mine.pop((dataset, "", DEFAULT), None)
+        versions: dict[str, dict[str, int]] = {}
+        for (_, architecture, alias), key in mine.items():
+            versions.setdefault(architecture, {})[alias] = key.version
+        target = f"{default.architecture}@{default.version}" if default else None
+        return DatasetAliases(default=target, versions=versions)
+
+    def reasons(self) -> list[Reason]:
+        """Return the last move of each alias that was moved by hand, later stores winning, and each removal."""
+        last = {reason.alias: reason for aliases in self.files for reason in aliases.reasons}
+        return list(last.values())
+
+    def resolve(self, dataset: str | None = None, model: str | None = None) -> Version:
+        """Return the version that is meant. See `ModelRegistry.resolve`."""
+        key = self.meant(dataset, model)
+        if key in self.versions_by_key:
+            return self.versions_by_key[key]
+        reason = self.refusals.get(key, "an alias points to it, but no store has it")
+        raise CheckpointError(f"{key.reference} is not served: {reason}", field="model")
+
+    def problems(self) -> list[str]:
+        """Return one line for each data set of which nothing can be served; none means ready. No data set at all is a
+        problem.
+        """
+        lines = [] if self._keys else ["No store holds a model."]
+        for dataset in self.choices:
+            try:
+                self.resolve(dataset)
+            except ModelError as error:
+                lines.append(str(error))
+        return lines
+
+    def meant(self, dataset: str | None, model: str | None) -> Key:
+        """Return what `resolve` resolves to, whether it is served or refused."""
+        before, after = halves(model or "")
+        if before and dataset is not None and before != dataset:
+            raise OptionError(
+                "dataset and model name different data sets.", field="model", allowed="a model of the data set"
+            )
+        dataset = before or dataset or DEFAULT_DATASET
+        if dataset not in self.choices:
+            raise unknown("dataset", dataset, self.choices, "There is no data set")
+        return self._key(dataset, after) if after else self.meanings[dataset, "", DEFAULT]
+
+    def _key(self, dataset: str, model: str) -> Key:
+        architectures = self.choices[dataset]
+        architecture, _, label = model.partition("@")
+        if architecture not in architectures:
+            raise unknown("model", model, architectures, f"{dataset} has no model")
+        labels = architectures[architecture]
+        if (label or LATEST) not in labels:
+            raise unknown("model", model, [f"{architecture}@{each}" for each in labels], f"{dataset} has no model")
+        return Key(dataset, architecture, labels[label or LATEST])
+
+    @cached_property
+    def _keys(self) -> list[Key]:
+        return sorted({*self.versions_by_key, *self.refusals})
+
+    @cached_property
+    def _said_keys(self) -> dict[Place, Key]:
+        """What the alias files say, of each alias that says something; `latest` goes by itself."""
+        said: dict[Place, Key] = {}
+        architectures = {key[:2] for key in self._keys}
+        for dataset, aliases in self.said.items():
+            if aliases.default is not None:
+                architecture, _, number = aliases.default.partition("@")
+                said[dataset, "", DEFAULT] = Key(dataset, architecture, int(number))
+            for architecture, names in aliases.versions.items():
+                for alias, version in names.items():
+                    if alias != LATEST and (dataset, architecture) in architectures:
+                        said[dataset, architecture, alias] = Key(dataset, architecture, version)
+        return said
+
+    def _meaning(self, place: Place, said: Key) -> Key:
+        if said in self.versions_by_key:
+            return said
+        before = self.before.get(place)
+        if before is not None and before in self.versions_by_key:
+            return before
+        same = [key for key in self.versions_by_key if key[:2] == said[:2]]
+        if same:
+            return max(same)
+        return self._best(place[0]) if place[2] == DEFAULT and self._of(place[0]) else said
+
+    def _best(self, dataset: str) -> Key:
+        """Return the served version with the lowest dev loss, the newest of equals; where none is served, a refused
+        one.
+        """
+        return min(
+            self._of(dataset) or [key for key in self._keys if key.dataset == dataset],
+            key=lambda key: (self._dev_loss(key), -key.version, key.architecture),
+        )
+
+    def _of(self, dataset: str) -> list[Key]:
+        return [key for key in self.versions_by_key if key.dataset == dataset]
+
+    def _dev_loss(self, key: Key) -> float:
+        version = self.versions_by_key.get(key)
+        return float("inf") if version is None else version.manifest.metrics.get("dev", float("inf"))
+
+
+def alias_name(place: Place) -> str:
+    """Return how an alias is written: "human default", "human/wavenet stable"."""
+    dataset, architecture, alias = place
+    return f"{dataset}/{architecture} {alias}" if architecture else f"{dataset} {alias}"

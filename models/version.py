@@ -1,0 +1,53 @@
+"""A version that is served: verified, loaded, and its files on demand. Finding it by name is the snapshot's job."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.checkpoint import MANIFEST, NAMES, WEIGHTS, read_verified
+from models.errors import CheckpointError
+from models.inference import NameGenerator
+from models.manifest import Manifest
+from models.references import unknown
+
+
+@dataclass(frozen=True)
+class Version:
+    """A verified version: its manifest, its generator, and its other files on demand."""
+
+    manifest: Manifest
+    generator: NameGenerator
+    folder: Path
+
+    @property
+    def reference(self) -> str:
+        """E.g. "human/wavenet@1"."""
+        return self.manifest.reference
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name."""
+        return self.manifest.dataset
+
+    @property
+    def model(self) -> str:
+        """What an answer calls it: the reference."""
+        return self.manifest.reference
+
+    @property
+    def digest(self) -> str:
+        """What the names depend on: the weights, the list, and how names are drawn."""
+        files = self.manifest.files
+        return f"{self.reference} {files[WEIGHTS].sha256} {files[NAMES].sha256} {self.manifest.sampling}"
+
+    def file(self, name: str) -> bytes:
+        """Return a file that the manifest lists. Raises `UnknownReference` for any other name and where the version was
+        removed since, `CheckpointError` if the file was altered.
+        """
+        if name not in self.manifest.files:
+            raise unknown("file", name, self.manifest.files, f"{self.reference} has no file")
+        try:
+            return read_verified(self.folder, self.manifest, name)
+        except CheckpointError:
+            if (self.folder / MANIFEST).exists():
+                raise
+        raise unknown("file", name, [], f"{self.reference} was removed, and with it")
