@@ -82,7 +82,7 @@ def _scored(name: str, nearest: Nearest, source: Source) -> ScoredName:
             in_training=False,
             nearest=nearest,
             characters=[],
-            reason=f"Not all characters are known: there are {error.allowed}.",
+            reason=f"A character is not among the {error.allowed}.",
         )
     return ScoredName(
         name=name,

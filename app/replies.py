@@ -1,6 +1,6 @@
 """Answers: what goes back over the wire, and what each field of it means. Requests are in `schemas`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 

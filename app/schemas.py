@@ -1,4 +1,4 @@
-"""Requests, strictly parsed. What a field means is said here once, for the documentation too; answers are in `replies`."""
+"""Requests, strictly parsed. What a field means is said here once, for the documentation too. Answers: `replies`."""
 
 import re
 from typing import Annotated, Literal
