@@ -169,6 +169,12 @@ def republish(reference: str) -> None:
 
 
 @main.command()
+def openapi() -> None:
+    """Print the OpenAPI document, as docs/openapi.json holds it."""
+    click.echo(json.dumps(create_app(settings_of()).openapi(), indent=1, ensure_ascii=False))
+
+
+@main.command()
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to keep the code (NAMEWAVE_KERNELS).")
 def compile(folder: Path | None) -> None:
     """Compile the kernels ahead of time, for every processor level of this machine's kind."""

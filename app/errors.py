@@ -82,12 +82,16 @@ class Problem(BaseModel):
 
 
 def problem(
-    status: HTTPStatus, detail: str = "", fields: Sequence[FieldProblem] = (), headers: dict[str, str] | None = None
+    status: HTTPStatus,
+    detail: str = "",
+    fields: Sequence[FieldProblem] = (),
+    headers: dict[str, str] | None = None,
+    as_error: bool = False,
 ) -> JSONResponse:
-    """Return the answer for an error."""
+    """Return the answer for an error; with `as_error` its detail stands there as `error`, too."""
     said = detail or DETAILS.get(status, status.description or status.phrase)
-    body = Problem(title=status.phrase, status=status, detail=said, errors=list(fields))
-    return JSONResponse(body.model_dump(), status, headers, PROBLEM)
+    body = Problem(title=status.phrase, status=status, detail=said, errors=list(fields)).model_dump()
+    return JSONResponse(body | ({"error": said} if as_error else {}), status, headers, PROBLEM)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -126,14 +130,19 @@ def status_of(error: ModelError) -> HTTPStatus:
 
 async def _model(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ModelError)
+    return model_problem(error)
+
+
+def model_problem(error: ModelError, as_error: bool = False) -> JSONResponse:
+    """Return the answer for an error of `models`; `as_error` tells its detail as `error`, too."""
     status = status_of(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         structlog.get_logger().error("model error", error=str(error))
-        return problem(status)
+        return problem(status, as_error=as_error)
     close = list(error.nearest[:MAX_NEAREST])
     field = FieldProblem(field=error.field, allowed=_short(error.allowed), nearest=close)
     nearest = f" Nearest: {', '.join(close)}." if close else ""
-    return problem(status, f"{error.field}: allowed is {field.allowed}.{nearest}", [field])
+    return problem(status, f"{error.field}: allowed is {field.allowed}.{nearest}", [field], as_error=as_error)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -164,3 +164,48 @@ class Health(BaseModel):
     problems: list[str] = []
     refused: dict[str, str] = {}
     stand_ins: StandIns = []
+
+
+class ServerMetadata(BaseModel):
+    """The server, after the Open Inference Protocol."""
+
+    name: str = "namewave"
+    version: str
+    extensions: list[str] = []
+
+
+class ServerLive(BaseModel):
+    """Whether the server is alive."""
+
+    live: bool = True
+
+
+class ServerReady(BaseModel):
+    """Whether the server is ready."""
+
+    ready: bool
+
+
+class ModelReady(BaseModel):
+    """Whether a model is ready."""
+
+    name: str
+    ready: bool = True
+
+
+class TensorMetadata(BaseModel):
+    """One input or output; -1 is any size."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(BaseModel):
+    """A model: its versions, and what it takes and gives."""
+
+    name: str = Field(examples=["human.lstm"])
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
