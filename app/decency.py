@@ -85,14 +85,18 @@ def shipped() -> Keywords:
     inside |= {word for word in others if len(word) >= INSIDE_OTHERS}
     inside -= words_of(OWN / "whole.txt", "whole")
     harmless = words_of(OWN / "harmless.txt", "harmless")
-    whole = frozenset(word for word in english | others if not _holds_another(word, inside))
+    heads = {word[:INSIDE] for word in inside}
+    whole = frozenset(word for word in english | others if not _holds_another(word, inside, heads))
     return Keywords(whole, frozenset(inside & whole), harmless)
 
 
-def _holds_another(word: str, inside: set[str]) -> bool:
-    """Return whether a shorter word that counts inside stands in this one, which is refused for it anyway."""
+def _holds_another(word: str, inside: set[str], heads: set[str]) -> bool:
+    """Return whether a shorter word that counts inside stands in this one, which is refused for it anyway. `heads`:
+    what such words begin with, all that most places have to be compared with.
+    """
     n = len(word)
-    return any(word[i : i + k] in inside for k in range(INSIDE, n) for i in range(n - k + 1))
+    starts = [i for i in range(n - INSIDE + 1) if word[i : i + INSIDE] in heads]
+    return any(word[i : i + k] in inside for i in starts for k in range(INSIDE, min(n - i, n - 1) + 1))
 
 
 def extend(keywords: Keywords, added: frozenset[str], passing: frozenset[str]) -> Keywords:

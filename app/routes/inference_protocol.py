@@ -66,26 +66,28 @@ async def server_ready(running: Running, response: Response) -> ServerReady:
     return ServerReady(ready=ready)
 
 
-@router.get("/models/{name}", summary="Model metadata", responses=responses(404, 503))
+@router.get("/models/{name}", summary="Model metadata", responses=responses(404, 422, 503))
 async def model_metadata(name: Model, running: Running) -> ModelMetadata:
     """Tell the versions of a model, and what it takes and gives."""
     return _metadata(running, _version(running, name, None))
 
 
-@router.get("/models/{name}/versions/{version}", summary="Metadata of a version", responses=responses(404, 503))
+@router.get("/models/{name}/versions/{version}", summary="Metadata of a version", responses=responses(404, 422, 503))
 async def version_metadata(name: Model, version: Number, running: Running) -> ModelMetadata:
     """Tell the versions of a model, and what it takes and gives."""
     return _metadata(running, _version(running, name, version))
 
 
-@router.get("/models/{name}/ready", summary="Is a model ready?", responses=responses(404, 503))
+@router.get("/models/{name}/ready", summary="Is a model ready?", responses=responses(404, 422, 503))
 async def model_ready(name: Model, running: Running) -> ModelReady:
     """Answer 200 while the model is served."""
     _version(running, name, None)
     return ModelReady(name=name)
 
 
-@router.get("/models/{name}/versions/{version}/ready", summary="Is a version ready?", responses=responses(404, 503))
+@router.get(
+    "/models/{name}/versions/{version}/ready", summary="Is a version ready?", responses=responses(404, 422, 503)
+)
 async def version_ready(name: Model, version: Number, running: Running) -> ModelReady:
     """Answer 200 while the version is served."""
     _version(running, name, version)

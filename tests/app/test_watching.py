@@ -156,7 +156,7 @@ async def test_an_error_is_told_once_and_survived(
 
     monkeypatch.setattr(registry, "changed", changed)
     with capture_logs() as lines, anyio.fail_after(PATIENCE):
-        async with watched(registry, 0.001):
+        async with watched(registry, 0.001, lambda: None):
             while len(looks) < 8:
                 await anyio.sleep(0.001)
     assert [line["log_level"] for line in lines] == ["error"]
@@ -170,7 +170,7 @@ async def test_zero_turns_it_off(stores: Path, kernels: Kernels, monkeypatch: py
     """With 0 seconds no look is made, and the block is entered and left as ever."""
     registry = opened(kernels, stores)
     monkeypatch.setattr(registry, "changed", lambda: pytest.fail("it looked"))
-    async with watched(registry, 0):
+    async with watched(registry, 0, lambda: None):
         await anyio.sleep(0.01)
 
 

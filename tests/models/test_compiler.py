@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from models import Draft, ModelRegistry, StoreError, prepare
+from models import Batch, Draft, ModelRegistry, StoreError, prepare
+from models.blends import Blender
 from models.inference import AS_DRAWN, compiler, forward
 
 ROOT = Path(__file__).parents[2]
@@ -17,10 +18,16 @@ GOLDEN = Path(__file__).parent / "golden"
 PROGRAM = """
 import sys, hashlib
 from pathlib import Path
-from models import ModelRegistry, prepare
+from models import Batch, ModelRegistry, prepare
+from models.blends import Blender
+from models.blends import Blender
+from models.inference import AS_DRAWN
 kernels = prepare(Path(sys.argv[1]), sys.argv[2])
 registry = ModelRegistry.open(kernels, user=Path(sys.argv[3]), shipped=Path(sys.argv[3]) / "none")
 batch = registry.resolve("elves").generator.generate(3000, seed=3, constraints=AS_DRAWN)
+elves = registry.resolve("elves")
+blend = Blender(kernels).blend((elves, elves), (0.3, 0.7)).generator.generate(300, seed=3, constraints=AS_DRAWN)
+batch = batch, blend
 print(kernels.level, kernels.cached, kernels.folder is not None, hashlib.sha256(repr(batch).encode()).hexdigest())
 """
 # Afterwards, the first 10,000 names of every shipped model that has a golden file.
@@ -40,13 +47,23 @@ def run(folder: str, level: str, store: Path) -> list[str]:
     return done.stdout.split()
 
 
+def drawn_here(registry: ModelRegistry) -> tuple[Batch, Batch]:
+    """What the program draws of the elves, alone and blended."""
+    elves = registry.resolve("elves")
+    blend = Blender(registry.kernels).blend((elves, elves), (0.3, 0.7))
+    return (
+        elves.generator.generate(3000, seed=3, constraints=AS_DRAWN),
+        blend.generator.generate(300, seed=3, constraints=AS_DRAWN),
+    )
+
+
 def test_levels_and_processes_agree(registry: ModelRegistry, elf_draft: Draft, tmp_path: Path) -> None:
     """Fresh processes at every processor level draw the same names to the byte, among them the 10,000 golden ones of
     two shipped models; the second start finds the first one's code.
     """
     registry.publish(elf_draft)
     store = registry.stores[-1].root
-    here = registry.resolve("elves").generator.generate(3000, seed=3, constraints=AS_DRAWN)
+    here = drawn_here(registry)
     digest = hashlib.sha256(repr(here).encode()).hexdigest()
     golden = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(GOLDEN.glob("*.txt"))]
     assert len(golden) == 2
@@ -83,7 +100,7 @@ def test_a_read_only_tree_without_home_works(registry: ModelRegistry, elf_draft:
     if unshare is None or subprocess.run([unshare, "-m", "true"], capture_output=True, check=False).returncode:
         pytest.skip("mount namespaces are not allowed here")
     registry.publish(elf_draft)
-    here = registry.resolve("elves").generator.generate(3000, seed=3, constraints=AS_DRAWN)
+    here = drawn_here(registry)
     frozen = 'for place in / /tmp /dev/shm; do mount -o remount,bind,ro "$place" 2>/dev/null || true; done; exec "$@"'
     store = str(registry.stores[-1].root)
     command = [unshare, "-m", "sh", "-c", frozen, "sh", sys.executable, "-c", PROGRAM, "/kernels", "generic", store]

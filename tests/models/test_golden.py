@@ -55,7 +55,7 @@ def test_the_golden_names_come_from_any_page(golden: tuple[NameGenerator, list[s
     offset, memory = 0, PrefixMemory(8)
     while len(found) < 3000:
         batch = generator.generate(
-            min(1 + len(found), 3000 - len(found)), seed=0, offset=offset, unique=False, memory=memory
+            min(1 + len(found), 3000 - len(found)), seed=0, offset=offset, constraints=AS_DRAWN, memory=memory
         )
         found += batch.names
         offset = batch.next_offset
