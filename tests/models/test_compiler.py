@@ -18,8 +18,7 @@ GOLDEN = Path(__file__).parent / "golden"
 PROGRAM = """
 import sys, hashlib
 from pathlib import Path
-from models import Batch, ModelRegistry, prepare
-from models.blends import Blender
+from models import ModelRegistry, prepare
 from models.blends import Blender
 from models.inference import AS_DRAWN
 kernels = prepare(Path(sys.argv[1]), sys.argv[2])
