@@ -27,10 +27,10 @@ T = TypeVar("T")
 class AsyncNamewave:
     """A Namewave service at `base_url`. May be shared between tasks; close it, or use it in `async with`.
 
-    `timeout` is how many seconds the service may be silent. `retries` says how often is tried again:
-    `Retries(most=0)` for never. `api_key` goes along as a bearer token (RFC 6750). The rest is for tests: `transport` in the place of a
-    network, `sleep` for waits (trio's, where you run trio), `random` for seeds and
-    waits, `monotonic` and `now` for clocks, all in seconds.
+    `timeout` is how many seconds the service may be silent. `retries` says how often a request is tried again, never
+    with `Retries(most=0)`. `api_key` goes along as a bearer token (RFC 6750). The rest is for tests: `transport` in the
+    place of a network, `sleep` for waits (trio's, where you run trio), `random` for seeds and waits, `monotonic` and
+    `now` for clocks, all in seconds.
 
     Every method raises `Refused` where the service answers with an error, `NoAnswer` where it does not answer,
     `UnreadableAnswer` where the answer is not a Namewave's, and `TypeError` for an option that there is not.

@@ -13,8 +13,8 @@ class AsyncNameStream(Generic[Item]):
     """Names as they are drawn, in constant memory. The request is sent with the first name asked for.
 
     Raises what `AsyncNamewave.generate` does with the first name, and `StreamBroken` where the connection breaks
-    later. Use it in `async with`, or call `close`, where you may leave before its end: that closes the connection, and the
-    service stops.
+    later. Use it in `async with`, or call `close`, where you may leave before its end: that closes the connection, and
+    the service stops.
     """
 
     def __init__(self, opened: Callable[[], Awaitable[httpx.Response]], lines: NameLines[Item]) -> None:
