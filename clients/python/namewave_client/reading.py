@@ -4,7 +4,6 @@ missing or of another type is told by its name. What the fields mean is said bes
 
 import json
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from namewave_client.errors import UnreadableAnswer
@@ -68,19 +67,19 @@ class Record:
 
     def counts(self, name: str) -> Mapping[str, int]:
         """Return whole numbers by name, none where there are none."""
-        return self._read(name, _map_of(_whole), MappingProxyType({}))
+        return self._read(name, _map_of(_whole), {})
 
     def numbers(self, name: str) -> Mapping[str, float]:
         """Return numbers by name, none where there are none."""
-        return self._read(name, _map_of(_number), MappingProxyType({}))
+        return self._read(name, _map_of(_number), {})
 
     def texts_by_name(self, name: str) -> Mapping[str, str]:
         """Return texts by name, none where there are none."""
-        return self._read(name, _map_of(_text), MappingProxyType({}))
+        return self._read(name, _map_of(_text), {})
 
     def anything(self, name: str) -> Mapping[str, Any]:
         """Return an object as it is, an empty one where there is none."""
-        return self._read(name, _map_of(lambda value: value), MappingProxyType({}))
+        return self._read(name, _map_of(lambda value: value), {})
 
     def shares(self, name: str) -> Shares:
         """Return a text, or numbers by name: a data set or the shares of a blend."""
@@ -141,7 +140,7 @@ def _whole(value: Any) -> int:
 def _number(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError
-    return float(value)
+    return value
 
 
 def _list_of(read: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
@@ -157,6 +156,6 @@ def _map_of(read: Callable[[Any], T]) -> Callable[[Any], Mapping[str, T]]:
     def read_all(value: Any) -> Mapping[str, T]:
         if not isinstance(value, dict):
             raise TypeError
-        return MappingProxyType({key: read(item) for key, item in value.items()})
+        return {key: read(item) for key, item in value.items()}
 
     return read_all
