@@ -106,7 +106,7 @@ class NameLines(Generic[Item]):
         """
         if self.ended:
             return
-        why = f"{error or type(error).__name__}".rstrip(".") if error else "it has no end record"
+        why = (str(error) or type(error).__name__).rstrip(".") if error else "it has no end record"
         head, count = self.head, self.received
         message = f"The stream broke after {count} names: {why}. They are good. To go on, ask for the same again with "
         message += f"seed={head.seed}, offset={head.offset} and model={head.model!r}, and pass over the first {count}."

@@ -75,7 +75,7 @@ class Tries:
             return refused(outcome, after), after
         kind = TimedOut if isinstance(outcome, httpx.TimeoutException) else NoAnswer
         times = f" after {self._tries + 1} tries" if self._tries else ""
-        return kind(f"No answer{times}: {outcome or type(outcome).__name__}."), None
+        return kind(f"No answer{times}: {str(outcome) or type(outcome).__name__}."), None
 
 
 def retry_after(header: str, now: float) -> float | None:
