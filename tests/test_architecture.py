@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("app", "models", "training", "data")
-SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+CLIENT = ROOT / "clients/python"
+# Where each room's dotted names begin.
+HOMES = dict.fromkeys(ROOMS, ROOT) | {"namewave_client": CLIENT}
+SOURCES = sorted(path for room, home in HOMES.items() for path in (home / room).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "common", "helpers", "core", "base"}
 MOST_LINES = 300
@@ -24,6 +27,12 @@ def functions(module: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctio
     return (node for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
+def dotted(path: Path) -> str:
+    """The name by which a source is imported."""
+    home = CLIENT if path.is_relative_to(CLIENT) else ROOT
+    return ".".join(path.relative_to(home).with_suffix("").parts).removesuffix(".__init__")
+
+
 def imported(path: Path) -> set[str]:
     """The project's own modules that a file imports, by dotted name."""
     names: set[str] = set()
@@ -32,15 +41,17 @@ def imported(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
-                deeper = ROOT / node.module.replace(".", "/") / f"{alias.name}.py"
+                home = HOMES.get(node.module.split(".")[0], ROOT)
+                deeper = home / node.module.replace(".", "/") / f"{alias.name}.py"
                 names.add(f"{node.module}.{alias.name}" if deeper.exists() else node.module)
-    return {name for name in names if name.split(".")[0] in ROOMS}
+    return {name for name in names if name.split(".")[0] in HOMES}
 
 
 def test_the_rooms_are_there() -> None:
     """The checks below look at real files."""
     assert len(SOURCES) > 50
     assert len(TESTS) > 10
+    assert {dotted(path).split(".")[0] for path in SOURCES} == set(HOMES)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -63,7 +74,7 @@ def test_data_knows_only_how_a_name_is_spelled() -> None:
 
 def test_no_ring_of_imports() -> None:
     """No module reaches itself through imports (a package's face counts as the modules it re-exports)."""
-    modules = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in SOURCES}
+    modules = {dotted(path): path for path in SOURCES}
     arrows = {name: {n for n in imported(path) if n in modules and n != name} for name, path in modules.items()}
 
     def reaches(start: str, goal: str, seen: set[str]) -> bool:

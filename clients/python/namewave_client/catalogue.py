@@ -1,0 +1,157 @@
+"""Answers about what there is: data sets, models, the service itself. No I/O. Losses are in nats per character, the end
+of the name included.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from namewave_client.reading import Record
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set. `names` is how many its list has, `longest` the length of the longest in characters, `default` the
+    version that serves when no model is named.
+    """
+
+    dataset: str
+    title: str
+    names: int
+    longest: int
+    licence: str
+    default: str | None
+    models: tuple[str, ...]
+
+    @classmethod
+    def read(cls, record: Record) -> Self:
+        """Return what the service says. Raises `UnreadableAnswer`, as all `read` do."""
+        return cls(
+            dataset=record.text("dataset"),
+            title=record.text("title", ""),
+            names=record.whole("names"),
+            longest=record.whole("longest"),
+            licence=record.text("licence", ""),
+            default=record.maybe_text("default"),
+            models=record.texts("models"),
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """One version, `human/lstm@4`, with its losses on train, dev and test."""
+
+    model: str
+    architecture: str
+    version: int
+    parameters: int
+    losses: Mapping[str, float]
+    created: str
+
+    @classmethod
+    def read(cls, record: Record) -> Self:
+        """Return what the service says."""
+        return cls(**_summary(record))
+
+
+@dataclass(frozen=True)
+class ModelPage(Model):
+    """Everything there is to know of a version. `golden` are its first names of seed 0, `card` is Markdown, `files` are
+    addresses at the service.
+    """
+
+    config: Mapping[str, Any]
+    training: Mapping[str, Any]
+    data: Mapping[str, Any]
+    vocabulary: tuple[str, ...]
+    golden: tuple[str, ...]
+    card: str
+    files: Mapping[str, str]
+
+    @classmethod
+    def read(cls, record: Record) -> Self:
+        """Return what the service says."""
+        return cls(
+            **_summary(record),
+            config=record.anything("config"),
+            training=record.anything("training"),
+            data=record.anything("data"),
+            vocabulary=record.texts("vocabulary"),
+            golden=record.texts("golden"),
+            card=record.text("card", ""),
+            files=record.texts_by_name("files"),
+        )
+
+
+@dataclass(frozen=True)
+class AliasMove:
+    """Why an alias was moved, and when, in UTC."""
+
+    alias: str
+    target: str
+    reason: str
+    at: str
+
+    @classmethod
+    def read(cls, record: Record) -> Self:
+        """Return what the service says."""
+        return cls(record.text("alias"), record.text("target"), record.text("reason", ""), record.text("at", ""))
+
+
+@dataclass(frozen=True)
+class Models:
+    """All versions, the aliases of each data set, their last moves, and what was refused, with the reason."""
+
+    models: tuple[Model, ...]
+    aliases: Mapping[str, Any]
+    reasons: tuple[AliasMove, ...]
+    refused: Mapping[str, str]
+
+    @classmethod
+    def read(cls, record: Record) -> Self:
+        """Return what the service says."""
+        return cls(
+            models=record.records("models", Model.read),
+            aliases=record.anything("aliases"),
+            reasons=record.records("reasons", AliasMove.read),
+            refused=record.texts_by_name("refused"),
+        )
+
+
+@dataclass(frozen=True)
+class Info:
+    """The service's version and limits."""
+
+    name: str
+    version: str
+    limits: Mapping[str, float]
+
+    @classmethod
+    def read(cls, record: Record) -> Self:
+        """Return what the service says."""
+        return cls(record.text("name", ""), record.text("version"), record.numbers("limits"))
+
+
+@dataclass(frozen=True)
+class Health:
+    """Whether names can be had, else what is wrong; and the versions that were refused, with the reason."""
+
+    ok: bool
+    problems: tuple[str, ...]
+    refused: Mapping[str, str]
+
+    @classmethod
+    def read(cls, record: Record) -> Self:
+        """Return what the service says."""
+        return cls(record.text("status") == "ok", record.texts("problems"), record.texts_by_name("refused"))
+
+
+def _summary(record: Record) -> dict[str, Any]:
+    return {
+        "model": record.text("model"),
+        "architecture": record.text("architecture"),
+        "version": record.whole("version"),
+        "parameters": record.whole("parameters"),
+        "losses": record.numbers("losses"),
+        "created": record.text("created", ""),
+    }

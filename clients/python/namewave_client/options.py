@@ -1,0 +1,103 @@
+"""What a caller may ask for, as typed keywords, and how it is written for the wire. No values are judged here: the
+service does that, and says what is allowed.
+
+An option that is left out, or None, is not sent: the service's default holds.
+"""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, TypedDict, Unpack, cast
+
+# The last candidate of a stream, and the largest seed.
+MAX_SEED = 2**53 - 1
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+
+
+class SourceOptions(TypedDict, total=False):
+    """What to draw from."""
+
+    # A name of `datasets()`, or up to four with weights: a blend.
+    dataset: str | Mapping[str, float] | None
+    # "lstm", "lstm@4", "lstm@stable", "human/lstm@4"; for a blend by data set.
+    model: str | Mapping[str, str] | None
+
+
+class NextOptions(SourceOptions, total=False):
+    """What `next_characters` takes beside a prefix."""
+
+    temperature: float | None
+
+
+class DrawOptions(SourceOptions, total=False):
+    """What `stream` takes. Lengths are in characters."""
+
+    count: int | None
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    seed: int | None
+    offset: int | None
+    prefix: str | None
+    ends_with: str | None
+    contains: str | None
+    pattern: str | None
+    excludes: str | None
+    min_length: int | None
+    max_length: int | None
+    unique: bool | None
+    novel: bool | None
+    safe: bool | None
+    case: Literal["lower", "title"] | None
+    sort: Literal["drawn", "likelihood"] | None
+    max_attempts: int | None
+
+
+class GenerateOptions(DrawOptions, total=False):
+    """What `generate` and `pages` take: all that /generate knows."""
+
+    details: bool | None
+
+
+def source_fields(**options: Unpack[SourceOptions]) -> dict[str, Json]:
+    """Return the fields of a JSON body. Raises `TypeError` for an option that there is not."""
+    return _given(options, SourceOptions.__annotations__)
+
+
+def next_fields(**options: Unpack[NextOptions]) -> dict[str, Json]:
+    """Return the fields of a link's query before they are text. Raises `TypeError` as `source_fields` does."""
+    return _given(options, NextOptions.__annotations__)
+
+
+def generate_fields(**options: Unpack[GenerateOptions]) -> dict[str, Json]:
+    """Return the fields of a JSON body. Raises `TypeError` as `source_fields` does."""
+    return _given(options, GenerateOptions.__annotations__)
+
+
+def query_of(fields: Mapping[str, Json]) -> dict[str, str]:
+    """Return the fields as a link writes them: `human:0.6,animal:0.4`, and `human/lstm@4,animal/lstm@4`."""
+    return {name: _text(name, value) for name, value in fields.items()}
+
+
+def _text(name: str, value: Json) -> str:
+    if isinstance(value, Mapping):
+        if name == "model":
+            return ",".join(_full(dataset, str(model)) for dataset, model in value.items())
+        return ",".join(f"{dataset}:{weight!r}" for dataset, weight in value.items())
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _full(dataset: str, model: str) -> str:
+    return model if "/" in model else f"{dataset}/{model}"
+
+
+def _given(options: Mapping[str, object], known: Collection[str]) -> dict[str, Json]:
+    """Return the options that are told. The types are the type checker's matter, the values the service's."""
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise TypeError(f"There is no option {name!r}" + (f"; is {near[0]!r} meant?" if near else "."))
+    return {name: _plain(value) for name, value in options.items() if value is not None}
+
+
+def _plain(value: object) -> Json:
+    return cast(Json, dict(value) if isinstance(value, Mapping) else value)

@@ -1,0 +1,161 @@
+"""From JSON to typed values, tolerantly: unknown fields are passed over, so that a newer service can be read; what is
+missing or of another type is told by its name. What the fields mean is said beside their dataclasses.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from namewave_client.errors import UnreadableAnswer
+
+T = TypeVar("T")
+Shares = str | Mapping[str, float]
+References = str | Mapping[str, str]
+
+
+class Record:
+    """A JSON object, read field by field. Every reader raises `UnreadableAnswer` where the field is not as told; with
+    a default it may be missing or null.
+    """
+
+    def __init__(self, value: object, place: str = "the answer") -> None:
+        if not isinstance(value, dict):
+            raise UnreadableAnswer(f"{place} is no JSON object.")
+        self._fields: dict[str, Any] = value
+        self._place = place
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return a text."""
+        return self._read(name, _text, default)
+
+    def maybe_text(self, name: str) -> str | None:
+        """Return a text, None where there is none."""
+        return None if self._fields.get(name) is None else self.text(name)
+
+    def whole(self, name: str, default: int | None = None) -> int:
+        """Return a whole number."""
+        return self._read(name, _whole, default)
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """Return a number."""
+        return self._read(name, _number, default)
+
+    def maybe_number(self, name: str) -> float | None:
+        """Return a number, None where there is none."""
+        return None if self._fields.get(name) is None else self.number(name)
+
+    def flag(self, name: str, default: bool | None = None) -> bool:
+        """Return true or false."""
+        return self._read(name, _flag, default)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of texts, empty where there is none."""
+        return self._read(name, _list_of(_text), ())
+
+    def records(self, name: str, parse: Callable[["Record"], T]) -> tuple[T, ...]:
+        """Return a list of objects, each of them parsed; empty where there is none."""
+        return self._read(name, _list_of(lambda item: parse(Record(item, f"an item of {name}"))), ())
+
+    def names(self, name: str, parse: Callable[["Record"], T]) -> tuple[str | T, ...]:
+        """Return a list of texts or of objects, each of these parsed."""
+        either = _list_of(lambda item: item if isinstance(item, str) else parse(Record(item, f"an item of {name}")))
+        return self._read(name, either, None)
+
+    def record(self, name: str) -> "Record":
+        """Return an object."""
+        return self._read(name, lambda value: Record(value, name), None)
+
+    def counts(self, name: str) -> Mapping[str, int]:
+        """Return whole numbers by name, none where there are none."""
+        return self._read(name, _map_of(_whole), {})
+
+    def numbers(self, name: str) -> Mapping[str, float]:
+        """Return numbers by name, none where there are none."""
+        return self._read(name, _map_of(_number), {})
+
+    def texts_by_name(self, name: str) -> Mapping[str, str]:
+        """Return texts by name, none where there are none."""
+        return self._read(name, _map_of(_text), {})
+
+    def anything(self, name: str) -> Mapping[str, Any]:
+        """Return an object as it is, an empty one where there is none."""
+        return self._read(name, _map_of(lambda value: value), {})
+
+    def shares(self, name: str) -> Shares:
+        """Return a text, or numbers by name: a data set or the shares of a blend."""
+        return self._read(name, lambda value: value if isinstance(value, str) else _map_of(_number)(value), None)
+
+    def references(self, name: str) -> References:
+        """Return a text, or texts by name: a model or those of a blend."""
+        return self._read(name, lambda value: value if isinstance(value, str) else _map_of(_text)(value), None)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
+    def _read(self, name: str, read: Callable[[Any], T], default: T | None) -> T:
+        value = self._fields.get(name)
+        if value is None and default is not None:
+            return default
+        try:
+            return read(value)
+        except TypeError:
+            raise UnreadableAnswer(f"{name} of {self._place} is missing, or not of its type.") from None
+
+
+def parsed(content: bytes | str, place: str = "the answer") -> Any:
+    """Return what JSON says. Raises `UnreadableAnswer`."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise UnreadableAnswer(f"{place} is no JSON.") from None
+
+
+def list_in(content: bytes, parse: Callable[[Record], T]) -> tuple[T, ...]:
+    """Return the parsed objects of a JSON list. Raises `UnreadableAnswer`."""
+    value = parsed(content)
+    if not isinstance(value, list):
+        raise UnreadableAnswer("the answer is no JSON list.")
+    return tuple(parse(Record(item, "an item of the answer")) for item in value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _whole(value: Any) -> int:
+    # In Python, true is a whole number, too.
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _list_of(read: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
+    def read_all(value: Any) -> tuple[T, ...]:
+        if not isinstance(value, list):
+            raise TypeError
+        return tuple(map(read, value))
+
+    return read_all
+
+
+def _map_of(read: Callable[[Any], T]) -> Callable[[Any], Mapping[str, T]]:
+    def read_all(value: Any) -> Mapping[str, T]:
+        if not isinstance(value, dict):
+            raise TypeError
+        return {key: read(item) for key, item in value.items()}
+
+    return read_all
