@@ -16,7 +16,7 @@ from app.errors import Problem, add_handlers
 from app.explaining import Explainer
 from app.logs import set_up
 from app.middleware import BodyLimit, RequestLog
-from app.routes import docs, explain, generate, health, inference_protocol, models
+from app.routes import docs, explain, generate, health, inference_protocol, models, playground
 from app.settings import Settings
 from app.sources import Sources
 from app.streaming import set_up_log
@@ -29,7 +29,7 @@ DESCRIPTION = """Namewave invents names: human, animal, or in the manner of a li
 
 Every answer names the concrete model and the seed, and with them anyone gets the same names again. Errors are
 `application/problem+json` (RFC 9457) and say which field is wrong and what is allowed."""
-ROUTES = (generate, explain, models, health, inference_protocol, docs)
+ROUTES = (generate, explain, models, health, inference_protocol, playground, docs)
 
 
 def create_app(settings: Settings | None = None, entropy: Callable[[], int] | None = None) -> FastAPI:
@@ -46,11 +46,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         lifespan=lambda app: _lifespan(chosen, entropy or _fresh_seed),
         redirect_slashes=False,
         # Taken as they are: a router that is included is asked for its routes twice with each request.
-        routes=[
-            route
-            for module in (generate, explain, models, health, inference_protocol, docs)
-            for route in module.router.routes
-        ],
+        routes=[route for module in ROUTES for route in module.router.routes],
         # We have no OpenTelemetry, which would be looked for with each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )

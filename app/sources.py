@@ -30,6 +30,8 @@ class Sources:
         models = model if model is None or isinstance(model, Mapping) else _references(model)
         if weights is None and not isinstance(models, Mapping):
             return self.registry.resolve(dataset if isinstance(dataset, str) else None, models)
+        if weights is not None and isinstance(models, str) and "/" in models:
+            models = {models.partition("/")[0]: models}
         if weights is None or isinstance(models, str):
             raise OptionError(
                 "A blend of data sets takes a map of models, and one data set takes one model.",

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Response
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse
 
 from app.errors import NOT_FOUND
 
@@ -19,6 +19,7 @@ ASSETS = {
     "docs.js": ("app", "text/javascript"),
     "redoc.js": ("app", "text/javascript"),
 }
+FOREIGN_MARK, OWN_MARK = b"https://cdn.redoc.ly/redoc/logo-mini.svg", b"/playground/wave.svg"
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -35,12 +36,6 @@ PAGE = """<!doctype html>
 </html>
 """
 SCRIPT = '<script src="/docs/assets/{}"></script>'
-
-
-@router.get("/")
-async def root() -> RedirectResponse:
-    """Lead to the documentation."""
-    return RedirectResponse("/docs")
 
 
 @router.get("/docs")
@@ -64,5 +59,6 @@ async def asset(name: str) -> Response:
     if name not in ASSETS:
         raise HTTPException(NOT_FOUND)
     package, media = ASSETS[name]
-    content = (files(package) / "static" / name).read_bytes()
+    # ReDoc shows its maker's mark from a foreign host; ours stands in for it.
+    content = (files(package) / "static" / name).read_bytes().replace(FOREIGN_MARK, OWN_MARK)
     return Response(content, media_type=media, headers={"Cache-Control": "public, max-age=86400"})

@@ -154,6 +154,9 @@ async def test_a_blend_is_the_same_however_it_is_written(both: httpx.AsyncClient
     assert again == told
     assert await ask(both, dataset=told["dataset"], model=told["model"], count=30) == told
     link = {"dataset": "orcs:0.4,elves:0.6", "model": "elves/wavenet@1,orcs/mlp@1", "seed": 3, "count": 30}
+    some = await both.get("/generate", params=link | {"model": "orcs/mlp@1"})
+    assert some.json() == told
+    assert some.headers["cache-control"] == "no-cache"
     got = await both.get("/generate", params=link)
     assert got.json() == told
     assert "immutable" in got.headers["cache-control"]

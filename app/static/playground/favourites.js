@@ -1,0 +1,58 @@
+// Names that are kept, in the browser's own storage. Where it lets us store nothing, they last as long as the page.
+
+import { $, copy, csv, download, h } from "./dom.js";
+
+const KEY = "namewave.kept";
+let kept = load();
+
+function load() {
+  try {
+    const found = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    return Array.isArray(found) ? found.filter((entry) => typeof entry?.name === "string") : [];
+  } catch {
+    return [];
+  }
+}
+
+function store() {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(kept));
+  } catch {
+    // Full or forbidden: they stay on the page.
+  }
+}
+
+export const has = (name) => kept.some((entry) => entry.name === name);
+
+/** Keep a name, or let it go; the event "kept" tells it. */
+export function toggle(entry) {
+  kept = has(entry.name) ? kept.filter(({ name }) => name !== entry.name) : [...kept, entry];
+  store();
+  list();
+  document.dispatchEvent(new Event("kept"));
+}
+
+function list() {
+  $("kept-none").hidden = kept.length > 0;
+  for (const id of ["copy-kept", "kept-csv", "kept-text"]) $(id).disabled = !kept.length;
+  $("kept").replaceChildren(...kept.map(item));
+}
+
+function item(entry) {
+  const on = { click: () => toggle(entry) };
+  const go = h("button", { type: "button", class: "small", "aria-label": `Let go: ${entry.name}`, on }, "Let go");
+  return h("li", {}, h("span", { class: "kept-name" }, entry.name), h("span", { class: "odds" }, entry.model ?? ""), go);
+}
+
+export function show() {
+  const names = () => kept.map(({ name }) => name);
+  $("copy-kept").addEventListener("click", async () => {
+    const done = await copy(names().join("\n"));
+    $("status").textContent = done ? "Kept names copied." : "This browser does not let us copy.";
+  });
+  $("kept-csv").addEventListener("click", () => {
+    download("kept.csv", "text/csv", csv([["name", "model"], ...kept.map(({ name, model }) => [name, model ?? ""])]));
+  });
+  $("kept-text").addEventListener("click", () => download("kept.txt", "text/plain", names().join("\n") + "\n"));
+  list();
+}

@@ -1,0 +1,113 @@
+// The controls: what they say as a request, what a link says as controls, and what is wrong beside its field.
+
+import { control, fill } from "./dom.js";
+
+const TEXTS = ["prefix", "ends_with", "contains", "excludes"];
+const NUMBERS = ["min_length", "max_length", "count"];
+const FIELDS = ["dataset", "model", "temperature", "seed", ...TEXTS, ...NUMBERS];
+const DEFAULTS = { temperature: "1", count: "12" };
+
+/** Offer the data sets and their models. */
+export function offer(datasets) {
+  const titles = datasets.map(({ dataset, title }) => [dataset, `${dataset} (${title})`]);
+  fill(control("dataset"), titles);
+  fill(control("other"), [["", "nothing"], ...datasets.map(({ dataset }) => [dataset, dataset])]);
+  if (datasets.some(({ dataset }) => dataset === "human") && !control("dataset").dataset.chosen) control("dataset").value = "human";
+  offerModels(datasets);
+}
+
+/** Offer the models of the chosen data set, its default first. */
+export function offerModels(datasets) {
+  const found = datasets.find(({ dataset }) => dataset === control("dataset").value);
+  if (!found) return;
+  fill(control("model"), [["", `the default, ${found.default ?? "none"}`], ...found.models.map((model) => [model, model])]);
+}
+
+/** Show what follows from the controls: the share of a blend, the temperature. A blend has its own models. */
+export function reflect() {
+  const blend = control("other").value !== "" && control("other").value !== control("dataset").value;
+  control("mixing").hidden = !blend;
+  control("model-field").hidden = blend;
+  control("share-told").textContent = `${control("share").value} %`;
+  control("temperature-told").textContent = control("temperature").value;
+  return blend;
+}
+
+/** The controls as a request of the API; `models` are the concrete ones of a shared link, while they hold. */
+export function request(models) {
+  const blend = reflect();
+  const share = Number(control("share").value) / 100;
+  const body = {
+    dataset: blend ? { [control("dataset").value]: 1 - share, [control("other").value]: share } : control("dataset").value,
+    temperature: Number(control("temperature").value),
+    novel: control("novel").checked,
+    details: true,
+  };
+  if (models) body.model = models;
+  else if (!blend && control("model").value) body.model = control("model").value;
+  for (const name of TEXTS) if (control(name).value) body[name] = control(name).value;
+  for (const name of NUMBERS) if (control(name).value) body[name] = Number(control(name).value);
+  if (control("pinned").checked && control("seed").value) body.seed = Number(control("seed").value);
+  return body;
+}
+
+/** What a link needs to give the very same names: the request with the seed and models of its answer. */
+export function toLink(body, answer) {
+  const { details, dataset, model, seed, ...rest } = body;
+  const said = new URLSearchParams();
+  // In the order of the controls; the answer has its own.
+  const mixed = typeof dataset === "string" ? [] : Object.keys(dataset).map((name) => `${name}:${answer.dataset[name]}`);
+  said.set("dataset", mixed.join(",") || answer.dataset);
+  said.set("model", typeof answer.model === "string" ? answer.model : Object.values(answer.model).join(","));
+  said.set("seed", String(answer.seed));
+  for (const [name, value] of Object.entries(rest)) said.set(name, String(value));
+  return said;
+}
+
+/** Set the controls from a link, and return the concrete models that it names. */
+export function fromLink(said) {
+  reset();
+  const parts = (said.get("dataset") ?? "").split(",").map((part) => part.split(":"));
+  if (parts[0][0]) control("dataset").value = parts[0][0];
+  control("dataset").dataset.chosen = "yes";
+  control("other").value = parts[1]?.[0] ?? "";
+  if (parts[1]) control("share").value = String(Math.round(Number(parts[1][1]) * 100));
+  for (const name of [...TEXTS, ...NUMBERS, "temperature", "seed"]) if (said.has(name)) control(name).value = said.get(name);
+  control("novel").checked = said.get("novel") === "true";
+  control("pinned").checked = said.has("seed");
+  const models = (said.get("model") ?? "").split(",").filter(Boolean);
+  if (models.length === 1) control("model").value = models[0];
+  return models.length > 1 ? Object.fromEntries(models.map((model) => [model.split("/")[0], model])) : models[0];
+}
+
+export function reset() {
+  for (const name of [...TEXTS, ...NUMBERS, "seed"]) control(name).value = DEFAULTS[name] ?? "";
+  control("temperature").value = DEFAULTS.temperature;
+  control("other").value = "";
+  control("model").value = "";
+  control("novel").checked = true;
+  control("pinned").checked = false;
+}
+
+/** Tell each wrong field what is allowed, beside it; return what has no field here. */
+export function blame(fields) {
+  absolve();
+  const left = [];
+  for (const { field, allowed, nearest } of fields) {
+    const place = FIELDS.includes(field) ? control(`${field}-wrong`) : null;
+    if (!place) {
+      left.push(`${field}: ${allowed}`);
+      continue;
+    }
+    place.textContent = `Allowed: ${allowed}.${nearest?.length ? ` Nearest: ${nearest.join(", ")}.` : ""}`;
+    control(field).setAttribute("aria-invalid", "true");
+  }
+  return left;
+}
+
+export function absolve() {
+  for (const field of FIELDS) {
+    control(`${field}-wrong`).textContent = "";
+    control(field).removeAttribute("aria-invalid");
+  }
+}

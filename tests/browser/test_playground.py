@@ -1,0 +1,356 @@
+"""The playground in a real browser, over the real service: each thing that it offers, by its visible labels."""
+
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, Route, expect
+
+OpenPage = Callable[..., Page]
+Look = Callable[[Page, str], None]
+STATIC = Path(__file__).parents[2] / "app/static/playground"
+CARD = "#names > li"
+
+
+def names_of(page: Page) -> list[str]:
+    """The names that are shown."""
+    return page.locator(f"{CARD} .name").all_inner_texts()
+
+
+def settled(page: Page, count: int = 12) -> list[str]:
+    """Wait until so many names are shown, and return them."""
+    expect(page.locator(CARD)).to_have_count(count)
+    return names_of(page)
+
+
+def redrawn(page: Page, act: Callable[[], object]) -> list[str]:
+    """Do something that draws names, wait for the answer, and return what is shown then."""
+    with page.expect_response(lambda answer: "/generate" in answer.url and answer.ok):
+        act()
+    page.wait_for_timeout(100)
+    return names_of(page)
+
+
+def test_names_are_there_at_once(open_page: OpenPage, look: Look) -> None:
+    """Opened without any choice, the page shows twelve names, each with how likely it is and whether it is new."""
+    page = open_page()
+    names = settled(page)
+    assert len(set(names)) == 12
+    for card in page.locator(CARD).all():
+        assert re.search(r"1 in [\d.]+|hardly ever", card.inner_text())
+        assert re.search(r"\bnew\b|in the list", card.inner_text())
+    look(page, "desk")
+
+
+def test_one_makes_keeps_shares_and_exports_by_visible_labels(open_page: OpenPage, address: str, look: Look) -> None:
+    """From / alone: draw, keep, copy, share and export, by what is written on the page."""
+    page = open_page()
+    first = settled(page)
+    again = redrawn(page, page.get_by_role("button", name="Draw again").click)
+    assert again != first
+    page.locator(CARD).nth(2).get_by_text("Keep", exact=True).click()
+    expect(page.locator(CARD).nth(2).get_by_text("Kept", exact=True)).to_be_visible()
+    kept = page.get_by_role("list", name="Kept")
+    expect(kept).to_contain_text(again[2])
+    page.locator(CARD).nth(4).get_by_text("Copy", exact=True).click()
+    expect(page.get_by_text(f"{again[4]} copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == again[4]
+    page.get_by_role("button", name="Copy all").click()
+    expect(page.get_by_text("All names copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "\n".join(again)
+    page.get_by_role("button", name="Share a link").click()
+    expect(page.get_by_text("Link copied")).to_be_visible()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link == page.url
+    assert "seed=" in link
+    assert "%404" in link or "@4" in link
+    with page.expect_download() as text:
+        page.get_by_role("button", name="Export text").click()
+    assert Path(text.value.path()).read_text().splitlines() == again
+    with page.expect_download() as table:
+        page.get_by_role("button", name="Export CSV").click()
+    rows = list(csv.DictReader(io.StringIO(Path(table.value.path()).read_text())))
+    assert [row["name"] for row in rows] == again
+    with page.expect_download() as held:
+        page.get_by_role("button", name="Kept as text").click()
+    assert Path(held.value.path()).read_text() == f"{again[2]}\n"
+    look(page, "kept")
+    page.reload()
+    expect(page.get_by_role("list", name="Kept")).to_contain_text(again[2])
+    page.get_by_text("Let go", exact=True).click()
+    expect(page.get_by_text("Names that you keep stay in this browser.")).to_be_visible()
+
+
+@pytest.mark.parametrize("blend", [False, True])
+def test_a_shared_link_gives_the_very_same_names(open_page: OpenPage, address: str, blend: bool) -> None:
+    """Another browser that opens the link shows the same names in the same order, and the same choices."""
+    page = open_page()
+    settled(page)
+    if blend:
+        redrawn(page, lambda: page.get_by_label("mixed with").select_option("animal"))
+        redrawn(page, lambda: page.get_by_label("How much of it").fill("35"))
+    redrawn(page, lambda: page.get_by_label("Starts with").fill("ma"))
+    redrawn(page, lambda: page.get_by_label("Temperature").fill("1.4"))
+    names = names_of(page)
+    page.get_by_role("button", name="Share a link").click()
+    expect(page.get_by_text("Link copied")).to_be_visible()
+    other = open_page(page.url.removeprefix(address))
+    assert settled(other) == names
+    expect(other.get_by_label("Starts with")).to_have_value("ma")
+    expect(other.get_by_label("Keep this seed")).to_be_checked()
+    if blend:
+        expect(other.get_by_label("mixed with")).to_have_value("animal")
+        expect(other.get_by_label("How much of it")).to_have_value("35")
+
+
+def test_the_space_bar_draws_and_the_seed_can_be_kept(open_page: OpenPage) -> None:
+    """Space draws other names with another seed, unless the seed is kept; in a field it is a space."""
+    page = open_page()
+    first, seed = settled(page), page.get_by_label("Seed", exact=True).input_value()
+    page.locator("body").click(position={"x": 5, "y": 400})
+    second = redrawn(page, lambda: page.keyboard.press("Space"))
+    assert second != first
+    assert page.get_by_label("Seed", exact=True).input_value() != seed
+    pinned = redrawn(page, page.get_by_label("Keep this seed").check)
+    assert pinned == second
+    page.locator("body").click(position={"x": 5, "y": 400})
+    assert redrawn(page, lambda: page.keyboard.press("Space")) == second
+    typed = redrawn(page, lambda: page.get_by_label("Seed", exact=True).fill(seed))
+    assert typed == first
+    page.get_by_label("Contains").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_label("Contains")).to_have_value(" ")
+
+
+def test_every_choice_is_obeyed(open_page: OpenPage) -> None:
+    """Data set, mix, temperature, count, letters, length and new-only change the names as they say."""
+    page = open_page()
+    settled(page)
+    redrawn(page, lambda: page.get_by_label("How many").fill("20"))
+    settled(page, 20)
+    redrawn(page, lambda: page.get_by_label("Starts with").fill("ma"))
+    redrawn(page, lambda: page.get_by_label("Ends with").fill("a"))
+    redrawn(page, lambda: page.get_by_label("Contains").fill("r"))
+    redrawn(page, lambda: page.get_by_label("Without letters").fill("io"))
+    redrawn(page, lambda: page.get_by_label("Shortest").fill("5"))
+    names = redrawn(page, lambda: page.get_by_label("Longest").fill("9"))
+    assert len(names) == 20
+    for name in map(str.lower, names):
+        assert re.fullmatch(r"ma[^io]*a", name)
+        assert "r" in name
+        assert 5 <= len(name) <= 9
+    expect(page.locator(CARD).get_by_text("in the list")).to_have_count(0)
+    redrawn(page, page.get_by_role("button", name="Start over").click)
+    settled(page)
+    redrawn(page, lambda: page.get_by_label("Names of").select_option("animal"))
+    redrawn(page, lambda: page.get_by_label("Model", exact=True).select_option("animal/bigram@3"))
+    page.get_by_label("mixed with").select_option("human")
+    expect(page.get_by_label("Model", exact=True)).to_be_hidden()
+    redrawn(page, page.get_by_label("New names only").uncheck)
+    names = redrawn(page, lambda: page.get_by_label("Temperature").fill("0.3"))
+    assert len(names) == 12
+
+
+def test_a_name_tells_why(open_page: OpenPage, look: Look) -> None:
+    """A click on a name opens its characters with their probabilities and what else could have come; choosing one of
+    those goes on from there.
+    """
+    page = open_page("/#/?dataset=human&seed=1&count=4&novel=true")
+    names = settled(page, 4)
+    page.get_by_role("button", name=f"{names[0]}: why this name?").click()
+    dialog = page.get_by_role("dialog", name=names[0])
+    expect(dialog).to_be_visible()
+    places = dialog.locator(".place")
+    expect(places).to_have_count(len(names[0]) + 1)
+    assert [place.locator("strong").inner_text() for place in places.all()] == [*names[0].lower(), "end"]
+    expect(places.nth(1).get_by_role("button")).to_have_count(4)
+    expect(dialog).to_contain_text("nearest name of the list")
+    look(page, "why")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name=f"{names[0]}: why this name?").click()
+    other = places.nth(1).get_by_role("button").nth(1)
+    begin = re.search("“(.+)”", other.get_attribute("aria-label") or "")
+    assert begin
+    went_on = redrawn(page, other.click)
+    expect(page.get_by_label("Starts with")).to_have_value(begin[1])
+    assert all(name.lower().startswith(begin[1]) for name in went_on)
+
+
+def test_what_comes_next_changes_as_one_types(open_page: OpenPage, address: str) -> None:
+    """Typing shows the distribution of the next character, which is /next's; a wrong character is told at the field."""
+    page = open_page()
+    settled(page)
+    field, chances = (
+        page.get_by_label("Type the beginning of a name"),
+        page.get_by_role("list", name="The next character"),
+    )
+    expect(chances.get_by_role("listitem")).to_have_count(8)
+    before = chances.inner_text()
+    field.press_sequentially("mar")
+    told = httpx.get(f"{address}/next", params={"prefix": "mar"}).json()["characters"][0]["character"]
+    expect(chances.get_by_role("listitem").first).to_contain_text(told)
+    assert chances.inner_text() != before
+    chances.get_by_role("button").first.click()
+    expect(field).to_have_value("mar" + told)
+    field.fill("ß")
+    expect(page.get_by_text("characters the model knows")).to_be_visible()
+
+
+def test_errors_are_told_beside_their_field(open_page: OpenPage) -> None:
+    """A wish that cannot be met is told at its field in words, and goes away with it; the names stay."""
+    page = open_page()
+    names = settled(page)
+    page.get_by_label("Starts with").fill("ß")
+    wrong = page.locator("#o-prefix-wrong")
+    expect(wrong).to_contain_text("characters the model knows")
+    expect(page.get_by_label("Starts with")).to_have_attribute("aria-invalid", "true")
+    assert names_of(page) == names
+    redrawn(page, lambda: page.get_by_label("Starts with").fill("k"))
+    expect(wrong).to_be_empty()
+    redrawn(page, lambda: page.get_by_label("Contains").fill("zzzqx"))
+    expect(page.locator("#status")).to_contain_text("tries")
+
+
+def test_a_busy_service_says_when_to_try_again(open_page: OpenPage) -> None:
+    """Refused for overload, the page counts down to when it may be tried again; slow answers show progress."""
+    page = open_page()
+    settled(page)
+
+    def busy(route: Route) -> None:
+        problem = {"status": 503, "detail": "Busy.", "errors": []}
+        headers = {"retry-after": "2", "content-type": "application/problem+json"}
+        route.fulfill(status=503, headers=headers, body=json.dumps(problem))
+
+    page.route("**/generate", busy)
+    page.get_by_role("button", name="Draw again").click()
+    expect(page.locator("#status")).to_contain_text("Try again in 2 s")
+    expect(page.locator("#status")).to_contain_text("Try again now", timeout=5000)
+    page.unroute("**/generate")
+
+    def slow(route: Route) -> None:
+        time.sleep(1)
+        route.continue_()
+
+    page.route("**/generate", slow)
+    top = page.locator("#names").bounding_box()
+    page.get_by_role("button", name="Draw again").click()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    assert page.locator("#names").bounding_box() == top
+    expect(page.get_by_role("progressbar")).to_be_hidden()
+
+
+def test_models_have_pages(open_page: OpenPage, look: Look) -> None:
+    """From the list of models to one's card, curves, pictures and figures beside the others, and on to playing it."""
+    page = open_page()
+    settled(page)
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("link", name="human/wavenet@3").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("human/wavenet@3")
+    expect(page.get_by_role("heading", name="How well it predicts")).to_be_visible()
+    expect(page.get_by_role("table", name="Versions of human").get_by_role("row")).to_have_count(7)
+    for picture in page.locator("#models img").all():
+        picture.scroll_into_view_if_needed()
+        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=picture.element_handle())
+    assert page.locator("#models img").count() >= 3
+    look(page, "model")
+    page.get_by_role("link", name="Play with this model").click()
+    expect(page.get_by_label("Model", exact=True)).to_have_value("human/wavenet@3")
+    settled(page)
+
+
+def test_two_models_are_compared_at_one_seed(open_page: OpenPage, address: str, look: Look) -> None:
+    """Both columns show what the service draws at that seed."""
+    page = open_page("/#/compare")
+    page.get_by_label("First model").select_option("human/mlp@3")
+    page.get_by_label("Second model").select_option("animal/wavenet@3")
+    page.get_by_label("Seed to compare at").fill("5")
+    for model in ("human/mlp@3", "animal/wavenet@3"):
+        body = {"model": model, "seed": 5, "count": 12, "unique": False}
+        names = httpx.post(f"{address}/generate", json=body).json()["names"]
+        column = page.get_by_role("region", name=model)
+        expect(column.locator(".kept-name").first).to_have_text(names[0])
+        assert column.locator(".kept-name").all_inner_texts() == names
+    look(page, "compare")
+
+
+PAGES = ["/", "/#/models", "/#/models/human/lstm/4", "/#/compare"]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_accessible(open_page: OpenPage, look: Look, path: str, width: int, dark: bool) -> None:
+    """axe finds no violation, and nothing is wider than the screen, on a phone and a desk, in light and dark."""
+    page = open_page(path, width=width, height=780, dark=dark)
+    expect(page.locator(".view:not([hidden]) :is(li, td)").first).to_be_visible()
+    page.wait_for_timeout(300)
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    name = path.strip("/#").replace("/", "-") or "play"
+    look(page, f"{name}-{width}-{'dark' if dark else 'light'}")
+
+
+def test_the_explanation_is_accessible(open_page: OpenPage) -> None:
+    """axe finds no violation in the dialog, nor beside errors."""
+    page = open_page(width=360, height=780)
+    names = settled(page)
+    page.get_by_label("Ends with").fill("ß")
+    expect(page.locator("#o-ends_with-wrong")).not_to_be_empty()
+    page.get_by_role("button", name=f"{names[0]}: why this name?").click()
+    expect(page.locator("#why .place ul")).to_have_count(len(names[0]) + 1)
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+def test_it_works_by_keyboard_alone(open_page: OpenPage) -> None:
+    """Tab reaches the skip link, the fields and the names; Enter opens a name, Escape leads back to it."""
+    page = open_page()
+    names = settled(page)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the names")).to_be_focused()
+    page.get_by_role("button", name=f"{names[1]}: why this name?").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name=f"{names[1]}: why this name?")).to_be_focused()
+
+
+MOVING = """[...document.querySelectorAll("*")].map((element) => getComputedStyle(element)).filter(
+  (style) => style.animationName !== "none" || parseFloat(style.transitionDuration) > 0).length"""
+
+
+def test_nothing_moves_where_motion_is_unwanted(open_page: OpenPage) -> None:
+    """With prefers-reduced-motion nothing is animated."""
+    page = open_page(reduced_motion="reduce")
+    settled(page)
+    assert page.evaluate(MOVING) == 0
+
+
+def test_the_documentation_pages_work_under_the_policy(open_page: OpenPage) -> None:
+    """/docs and /redoc are linked and draw themselves from our own files."""
+    page = open_page()
+    page.get_by_role("link", name="API").click()
+    expect(page.get_by_text("Invent names", exact=True).first).to_be_visible()
+    page.go_back()
+    page.get_by_role("link", name="Reference").click()
+    expect(page.get_by_role("heading", name="Invent names").first).to_be_visible(timeout=20_000)
+
+
+def test_our_own_code_is_small(address: str) -> None:
+    """The page, its modules and its style are under 60 kB in all, and the policy lets in nothing but them."""
+    assert sum(path.stat().st_size for path in STATIC.iterdir()) < 60_000
+    page = httpx.get(address)
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    again = httpx.get(address, headers={"if-none-match": page.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
