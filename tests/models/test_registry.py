@@ -21,6 +21,7 @@ from models import (
 from models.checkpoint import load_checkpoint
 from models.config import ModelConfig
 from models.inference import AS_DRAWN
+from models.manifest import Manifest
 from models.store import Key, Store
 
 
@@ -130,6 +131,13 @@ def test_aliases_move_with_a_reason(registry: ModelRegistry, elf_draft: Draft, k
         registry.alias("elves", "default", "wavenet@7", "why")
 
 
+def rewrite(folder: Path, **changes: object) -> None:
+    """Change a version's manifest and seal it again, as someone would who knows how."""
+    path = folder / "manifest.json"
+    manifest = Manifest.model_validate_json(path.read_bytes()).model_copy(update=changes)
+    path.write_bytes(manifest.sealed().as_file())
+
+
 def _flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
@@ -145,12 +153,12 @@ DAMAGE = {
     "another version's manifest": lambda folder: shutil.copy(
         folder.parent / "2" / "manifest.json", folder / "manifest.json"
     ),
-    "other golden names": lambda folder: (folder / "manifest.json").write_text(
-        (folder / "manifest.json").read_text().replace('"golden": [\n    "', '"golden": [\n    "x')
+    "an altered manifest": lambda folder: (folder / "manifest.json").write_text(
+        (folder / "manifest.json").read_text().replace("2.1", "1.1")
     ),
-    "another sampling number": lambda folder: (folder / "manifest.json").write_text(
-        (folder / "manifest.json").read_text().replace('"sampling": 2', '"sampling": 99')
-    ),
+    "other golden names": lambda folder: rewrite(folder, golden=("xyz",)),
+    "another sampling number": lambda folder: rewrite(folder, sampling=99),
+    "another alphabet": lambda folder: rewrite(folder, vocabulary=tuple("adehiklmnorstuz")),
 }
 
 
@@ -291,8 +299,7 @@ def test_a_version_of_an_earlier_sampling_is_published_again(registry: ModelRegi
     one mean the new one, and say why. What is served need not be published again.
     """
     registry.publish(elf_draft)
-    manifest = registry.stores[-1].root / "elves/wavenet/1/manifest.json"
-    manifest.write_text(manifest.read_text().replace('"sampling": 2', '"sampling": 1'))
+    rewrite(registry.stores[-1].root / "elves/wavenet/1", sampling=1)
     again = ModelRegistry(registry.stores, registry.kernels)
     again.refresh()
     assert "python -m app models republish elves/wavenet@1" in again.refused["elves/wavenet@1"]
