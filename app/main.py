@@ -1,5 +1,6 @@
 """The whole building on one page: lifespan, middleware, routes. A factory makes it; nothing is made at import."""
 
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -75,6 +76,8 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIter
     sources = Sources(registry, Blender(registry.kernels))
     decency = await anyio.to_thread.run_sync(Decency.load, settings, registry.kernels.find)
     await anyio.to_thread.run_sync(_warm, registry, decency)
+    ready = {"models": len(registry.versions()), "datasets": registry.datasets(), "process": os.getpid()}
+    structlog.get_logger().info("ready", **ready)
     async with guarded(settings.watchdog), watched(registry, settings.refresh, partial(_warm, registry, decency)):
         yield {"service": Service(settings, registry, sources, threads, entropy, memory, Explainer(), decency)}
 
@@ -94,7 +97,6 @@ def _open(settings: Settings) -> ModelRegistry:
     if not registry.versions():
         log.error("nothing can be served", stores=[str(store.root) for store in registry.stores])
         raise NothingToServe
-    log.info("ready", models=len(registry.versions()), datasets=registry.datasets())
     return registry
 
 

@@ -18,7 +18,7 @@ from uvicorn.supervisors.multiprocess import Process
 
 # Seconds between two looks; without a sign of life of a worker that serves, before it is replaced (a start may take
 # `Config.timeout_worker_healthcheck`); for ending, beyond the time for answers under way.
-LOOK, SILENCE, MARGIN = 0.5, 8.0, 2.0
+LOOK, SILENCE, MARGIN = 0.5, 6.0, 2.0
 
 log = logging.getLogger("uvicorn.error")
 

@@ -125,7 +125,9 @@ def publish_together(root: Path, kernels: Kernels, publishers: int, rounds: int)
     expected = {f"{PLACE}@{number}" for number in range(1, total + 1)}
     said = Store(root / "user").aliases().of(DATASET).versions[ARCHITECTURE]["latest"]
     if failed or set(seen.versions) != expected or seen.wrong or said != total or leftovers(root):
-        raise NeitherOldNorNewError(f"{len(failed)} failed, {len(seen.versions)} of {total}, latest {said}, {seen.wrong}")
+        raise NeitherOldNorNewError(
+            f"{len(failed)} failed, {len(seen.versions)} of {total}, latest {said}, {seen.wrong}"
+        )
     return len(seen.versions)
 
 

@@ -48,7 +48,9 @@ class Faults:
                 setattr(module, name, self._wrapped(name, real))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for module, name, real in self._real:
             setattr(module, name, real)
 
