@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.reliability_measures.faults import Died, Faults
@@ -83,7 +84,7 @@ def killed(action: Action, start: Path, scratch: Path, kernels: Kernels) -> Iter
     while True:
         k += 1
         place = _copy(start, scratch)
-        status = in_child(lambda: _killed_at(k, action, opened(place, kernels)))
+        status = in_child(partial(_killed_at, k, action, opened(place, kernels)))
         if not os.WIFSIGNALED(status):
             return
         yield _judged(action, place, kernels, (old, new), f"SIGKILL at call {k}")

@@ -1,5 +1,5 @@
-"""Files that are not what they were: cut, flipped, swapped, foreign. Each is refused before anything of it is used, with
-one line, and the last good version goes on. How a file is read is `models.checkpoint`'s job.
+"""Files that are not what they were: cut, flipped, swapped, foreign. Each is refused before anything of it is used,
+with one line, and the last good version goes on. How a file is read is `models.checkpoint`'s job.
 """
 
 import os
@@ -81,6 +81,14 @@ def foreign(folder: Path, canary: Path) -> Mapping[str, Callable[[], object]]:
     def take(name: str) -> None:
         shutil.copy(other / name, folder / name)
 
+    def take_all() -> None:
+        for path in other.iterdir():
+            take(path.name)
+
+    def without_weights(put: Callable[[Path], None] = lambda place: None) -> None:
+        (folder / WEIGHTS).unlink()
+        put(folder / WEIGHTS)
+
     def only(*kept: str) -> None:
         for path in folder.iterdir():
             if path.name not in kept:
@@ -89,13 +97,14 @@ def foreign(folder: Path, canary: Path) -> Mapping[str, Callable[[], object]]:
     return {
         "weights of another version": lambda: take(WEIGHTS),
         "manifest of another version": lambda: take(MANIFEST),
-        "all of another version": lambda: [take(path.name) for path in other.iterdir()],
+        "all of another version": take_all,
         "a pickle for weights": lambda: (folder / WEIGHTS).write_bytes(poison),
         "a pickle for a list": lambda: (folder / NAMES).write_bytes(poison),
         "a pickle for a manifest": lambda: (folder / MANIFEST).write_bytes(poison),
-        "a folder for weights": lambda: [(folder / WEIGHTS).unlink(), (folder / WEIGHTS).mkdir()],
-        "a pipe to nowhere": lambda: [(folder / WEIGHTS).unlink(), (folder / WEIGHTS).symlink_to("/nowhere/at/all")],
-        "no list": (folder / NAMES).unlink,
+        "a folder for weights": lambda: without_weights(Path.mkdir),
+        "a link to nowhere": lambda: without_weights(lambda place: place.symlink_to("/nowhere/at/all")),
+        "no weights": lambda: without_weights(),
+        "no list": lambda: only(WEIGHTS, MANIFEST, "card.md"),
         "an empty manifest": lambda: (folder / MANIFEST).write_bytes(b""),
         "half a copy": lambda: only(MANIFEST, NAMES),
     }

@@ -140,6 +140,7 @@ class Load:
                     self.failures.append(str(status))
             used = not closes
             self._over.wait(self.pause)
+        connection.close()
 
     def _ask(self, connection: http.client.HTTPConnection) -> int:
         headers = {"Content-Type": "application/json"} if self.body else {}

@@ -61,10 +61,9 @@ def struck(running: Fleet, wish: signal.Signals) -> str:
         back = gone + running.until("all workers", lambda: len(running.workers()) == WORKERS)
         answered = load.answered
         running.until("more answers", lambda: load.answered > answered + 20)
-    promised = 15 if wish is signal.SIGSTOP else 5
-    if back > promised or len(load.failures) + load.retried > load.clients:
-        raise click.ClickException(f"{back:.1f} s, not {promised}, or too much was lost: {load.failures}")
     lost = len(load.failures) + load.retried
+    if lost > load.clients:
+        raise click.ClickException(f"{lost} lost of {load.clients} at most: {load.failures}")
     return (
         f"{wish.name} of one of {WORKERS} workers under {load.clients} clients: {load.answered} answered, {lost} lost "
         f"({load.retried} of them asked again by the client), gone after {gone:.1f} s, all back after {back:.1f} s"
@@ -105,7 +104,8 @@ def orphaned(running: Fleet) -> str:
     workers = running.workers()
     running.process.kill()
     seconds = running.until("no workers", lambda: not any(map(alive, workers)))
-    return f"its {len(workers)} workers ended after {seconds:.1f} s, the port is {'taken' if listens(running.port) else 'free'}"
+    port = "taken" if listens(running.port) else "free"
+    return f"its {len(workers)} workers ended after {seconds:.1f} s, the port is {port}"
 
 
 def cold_starts(store: Path, log: Path, starts: int, share: float) -> tuple[list[float], int]:

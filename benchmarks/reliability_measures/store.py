@@ -32,7 +32,7 @@ def store(flips: int, publishers: int, rounds: int, examples: int, seed: int) ->
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         start = prepared(root / "start", kernels)
-        _damage(root, start, kernels, flips, seed)
+        _damage(root, prepared(root / "pair", kernels, versions=2), kernels, flips, seed)
         _faults(root, start, kernels)
         total = publish_together(root / "together", kernels, publishers, rounds)
         click.echo(f"row 27: {publishers} processes, {total} publications, all there and whole, latest is {total}")
@@ -44,7 +44,7 @@ def store(flips: int, publishers: int, rounds: int, examples: int, seed: int) ->
         database=None,
         suppress_health_check=[*HealthCheck],
     )
-    run_state_machine_as_test(StoreMachine, settings=machine)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(StoreMachine, settings=machine)
     click.echo(f"history: {examples} histories, none with a version that is not what was published")
     click.echo(f"{time.perf_counter() - began:.0f} s in all")
 

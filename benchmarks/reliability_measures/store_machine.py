@@ -9,7 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from benchmarks.reliability_measures.crashes import FAULTS
 from benchmarks.reliability_measures.faults import Died, Faults
@@ -70,8 +79,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(
         target=numbers, variant=st.sampled_from(VARIANTS), k=st.integers(1, 80), fault=st.sampled_from(sorted(FAULTS))
     )
-    def publish_and_crash(self, variant: int, k: int, fault: str) -> object:
-        """Publish while the k-th file operation fails or the process dies: the version is there whole, or not at all."""
+    def publish_and_crash(self, variant: int, k: int, fault: str) -> MultipleResults[int]:
+        """Publish while the k-th file operation fails: the version is there whole, or not at all."""
         other, before = opened(self.root, self.kernels), self._present()
         with suppress(ModelError, Died), Faults(k, FAULTS[fault]):
             other.publish(small_draft(variant))

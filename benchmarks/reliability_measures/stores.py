@@ -1,4 +1,6 @@
-"""Small stores to be maltreated: drafts that nobody trained, and what a reader sees of a store. No fault is made here."""
+"""Small stores to be maltreated: drafts that nobody trained, and what a reader sees of a store. No fault is made
+here.
+"""
 
 import itertools
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ def small_draft(variant: int) -> Draft:
     weights = np.random.default_rng(variant).normal(size=(V, V)).astype(np.float32)
     return Draft(
         dataset=DATASET,
-        config=ModelConfig(architecture=ARCHITECTURE, block_size=1),
+        config=ModelConfig(architecture="bigram", block_size=1),
         vocabulary=vocabulary,
         parameters=V * V,
         data=DataRecord(title="Elves", sha256="0" * 64, names=len(names), longest=max(map(len, names)), split_seed=42),
@@ -37,7 +39,7 @@ def small_draft(variant: int) -> Draft:
 
 @dataclass(frozen=True)
 class View:
-    """What a fresh process sees: the digest of each version that it serves, what each alias means, and what is wrong."""
+    """What a fresh process sees: each version's digest, what each alias means, and what is wrong."""
 
     versions: dict[str, str]
     meanings: dict[tuple[str, str, str], str]
