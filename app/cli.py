@@ -22,12 +22,13 @@ from app.protocol import HttpProtocol
 from app.settings import Settings
 from app.supervision import supervise
 from models import ModelError
+from models.checkpoint import MANIFEST
 from models.inference import compile_every_level
 from models.inference.compiler import default_folder
+from models.pins import pin_lines
 
-# Seconds: for answers under way when the service is told to stop (Docker waits 15), and without a sign of life of a
-# worker, before it is replaced: a start, too, must fit in.
-GRACE, SILENCE = 10, 15
+# Seconds: for answers under way when the service is told to stop (Docker waits 15), and for a worker to start.
+GRACE, PATIENCE = 10, 120
 
 
 class Commands(click.Group):
@@ -89,7 +90,7 @@ def _config(app: Callable[..., Any], workers: int = 1) -> uvicorn.Config:
         lifespan="on",
         # A client that does not take its stream must not keep the process from ending.
         timeout_graceful_shutdown=GRACE,
-        timeout_worker_healthcheck=SILENCE,
+        timeout_worker_healthcheck=PATIENCE,
     )
 
 
@@ -158,6 +159,13 @@ def alias(place: str, alias: str, target: str, reason: str) -> None:
 def remove(reference: str, reason: str) -> None:
     """Remove a version from your own store: `human/wavenet@7`, which no alias may point to."""
     click.echo(f"{registry_of(settings_of()).remove(reference, reason)} is removed; its number is not given again.")
+
+
+@models.command()
+def pins() -> None:
+    """Print the pinned manifests (NAMEWAVE_PINS) of all versions that are served now, each verified."""
+    versions = registry_of(settings_of()).versions()
+    click.echo(pin_lines((each.reference, (each.folder / MANIFEST).read_bytes()) for each in versions), nl=False)
 
 
 @models.command()

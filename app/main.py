@@ -1,5 +1,6 @@
 """The whole building on one page: lifespan, middleware, routes. A factory makes it; nothing is made at import."""
 
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,10 +17,13 @@ from app.errors import Problem, add_handlers
 from app.explaining import Explainer
 from app.logs import set_up
 from app.middleware import BodyLimit, RequestLog
+from app.opening import pins_of
 from app.routes import docs, explain, generate, health, inference_protocol, models, playground
 from app.settings import Settings
 from app.sources import Sources
+from app.starting import NothingToServe, OneLine
 from app.streaming import set_up_log
+from app.watchdog import follow_parent, guarded
 from app.watching import watched
 from models import ModelRegistry, prepare
 from models.blends import Blender
@@ -53,6 +57,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     add_handlers(app)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
     app.add_middleware(RequestLog)
+    app.add_middleware(OneLine)
     _describe_problems(app)
     return app
 
@@ -61,12 +66,15 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
 async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIterator[State]:
     set_up(settings)
     set_up_log()
+    follow_parent()
     registry = await anyio.to_thread.run_sync(_open, settings)
     threads, memory = anyio.CapacityLimiter(settings.threads), PrefixMemory(settings.memory)
     sources = Sources(registry, Blender(registry.kernels))
     decency = await anyio.to_thread.run_sync(Decency.load, settings, registry.kernels.find)
     await anyio.to_thread.run_sync(_warm, registry, decency)
-    async with watched(registry, settings.refresh, partial(_warm, registry, decency)):
+    ready = {"models": len(registry.versions()), "datasets": registry.datasets(), "process": os.getpid()}
+    structlog.get_logger().info("ready", **ready)
+    async with guarded(settings.watchdog), watched(registry, settings.refresh, partial(_warm, registry, decency)):
         yield {"service": Service(settings, registry, sources, threads, entropy, memory, Explainer(), decency)}
 
 
@@ -77,12 +85,14 @@ def _open(settings: Settings) -> ModelRegistry:
     if kernels.folder is None:
         log.warning("no folder for compiled kernels can be written: they are compiled in memory at every start")
     log.info("kernels", processor=kernels.level, cached=kernels.cached)
-    registry = ModelRegistry.open(kernels, settings.store, settings.shipped_store)
+    registry = ModelRegistry.open(kernels, settings.store, settings.shipped_store, pins_of(settings))
     for reference, reason in registry.refused.items():
         log.error("refused", model=reference, reason=reason)
     for line in registry.stand_ins:
         log.warning("stands in", reason=line)
-    log.info("ready", models=len(registry.versions()), datasets=registry.datasets())
+    if not registry.versions():
+        log.error("nothing can be served", stores=[str(store.root) for store in registry.stores])
+        raise NothingToServe
     return registry
 
 

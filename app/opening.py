@@ -9,6 +9,7 @@ from app.settings import Settings
 from app.sources import Sources
 from models import ModelRegistry, prepare
 from models.blends import Blender
+from models.pins import Pins
 
 USAGE = 2
 
@@ -26,7 +27,12 @@ def settings_of(**given: Any) -> Settings:
 
 def registry_of(settings: Settings) -> ModelRegistry:
     """Return the registry over both stores."""
-    return ModelRegistry.open(prepare(settings.kernels), settings.store, settings.shipped_store)
+    return ModelRegistry.open(prepare(settings.kernels), settings.store, settings.shipped_store, pins_of(settings))
+
+
+def pins_of(settings: Settings) -> Pins | None:
+    """Return the pinned manifests, None without the setting. Raises `StoreError`."""
+    return None if settings.pins is None else Pins.read(settings.pins)
 
 
 def sources_of(settings: Settings) -> Sources:

@@ -19,6 +19,9 @@ MAX_HEAD_BYTES, MAX_HEADERS = 16_384, 100
 # Two of these in one request mean different things to different servers (RFC 9112, sections 3.2 and 6.3).
 ONCE = (b"host", b"content-length", b"transfer-encoding")
 VERSIONS = ("1.0", "1.1")
+# Seconds for which connections without a request stay open when the service is told to stop: what is asked meanwhile is
+# answered, and tells the client to close. Without them, who asks at that moment would get no answer.
+LINGER = 0.5
 # What a client says that would rather talk HTTP/2 or WebSocket.
 SWITCHING = (b"connection", b"upgrade", b"http2-settings")
 
@@ -31,7 +34,7 @@ class HttpProtocol(HttpToolsProtocol):
     """One connection. `unread` counts the bytes since the parser last told of something."""
 
     unread = head_bytes = header_count = 0
-    in_body = refused = False
+    in_body = refused = leaving = False
     refusal: HTTPStatus = UNREADABLE
     packing: PackingTransport
 
@@ -92,6 +95,8 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_headers_complete()
             self.in_body = True
+            if self.leaving:
+                self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
@@ -103,6 +108,18 @@ class HttpProtocol(HttpToolsProtocol):
         self.unread, self.in_body = 0, False
         if not self.parser.should_upgrade():
             super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Close after the answer under way, or after a moment in which a request may come."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.leaving = True
+            self.loop.call_later(LINGER, self._leave)
+        else:
+            self.cycle.keep_alive = False
+
+    def _leave(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
     def _refuse(self, status: HTTPStatus) -> None:
         self.refusal = status

@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     refresh: Annotated[float, Field(ge=0, le=3600)] = Field(
         1, description="Seconds between two looks for versions that came or went and aliases that moved; 0: never."
     )
+    pins: Path | None = Field(
+        None, description="File of pinned manifests (`python -m app models pins`); no version but those is served."
+    )
     max_attempts: Annotated[int, Field(ge=1, le=10**8)] = Field(
         1_000_000, description="Most candidates that one request may draw."
     )
@@ -38,6 +41,10 @@ class Settings(BaseSettings):
         2, description="Large requests that are drawn at the same time."
     )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Processes that serve, all at the same address.")
+    watchdog: Annotated[float, Field(ge=0, le=3600)] = Field(
+        10,
+        description="Seconds that a process may be stuck before it ends, for another to take its place; 0: for ever.",
+    )
     memory: Annotated[float, Field(ge=0, le=65_536)] = Field(
         64, description="Memory of prefixes in MiB, for each process; 0 turns it off. It never changes a name."
     )

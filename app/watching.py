@@ -16,7 +16,9 @@ from models.snapshot import alias_name
 
 
 @asynccontextmanager
-async def watched(registry: ModelRegistry, seconds: float, after: Callable[[], None]) -> AsyncIterator[None]:
+async def watched(
+    registry: ModelRegistry, seconds: float, after: Callable[[], None] = lambda: None
+) -> AsyncIterator[None]:
     """Look at the registry's stores every so many `seconds` until the block ends; never for 0. `after` is called when
     something changed.
     """

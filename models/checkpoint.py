@@ -18,6 +18,7 @@ from safetensors.numpy import load, save
 from models.atomic import sync_folder, write_file
 from models.errors import CheckpointError
 from models.manifest import SAMPLING, FileRecord, Manifest, sha256
+from models.pins import Pins
 
 WEIGHTS, NAMES, MANIFEST = "model.safetensors", "names.txt", "manifest.json"
 # No model of this project comes near: larger files are refused before they are read.
@@ -48,13 +49,13 @@ def save_checkpoint(folder: Path, manifest: Manifest, files: Mapping[str, bytes]
     """Write a version into the empty `folder`, the manifest last, and wait for the disk."""
     for name, content in files.items():
         write_file(folder / name, content)
-    write_file(folder / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
+    write_file(folder / MANIFEST, manifest.as_file())
     sync_folder(folder)
 
 
-def load_checkpoint(folder: Path, any_sampling: bool = False) -> Checkpoint:
+def load_checkpoint(folder: Path, any_sampling: bool = False, pins: Pins | None = None) -> Checkpoint:
     """Return the version in `folder`, every file held against its digest. Raises `CheckpointError` otherwise."""
-    manifest = read_manifest(folder, any_sampling)
+    manifest = read_manifest(folder, any_sampling, pins)
     files = {name: read_verified(folder, manifest, name) for name in manifest.files}
     missing = {WEIGHTS, NAMES} - set(files)
     if missing:
@@ -66,12 +67,21 @@ def load_checkpoint(folder: Path, any_sampling: bool = False) -> Checkpoint:
     odd = [name for name, array in arrays.items() if array.dtype != np.float32 or not np.isfinite(array).all()]
     if odd:
         raise CheckpointError(f"{folder / WEIGHTS}: {', '.join(odd)} must hold finite 32-bit floats only.")
-    return Checkpoint(manifest, arrays, tuple(files[NAMES].decode().splitlines()))
+    names = tuple(files[NAMES].decode().splitlines())
+    if not _fits(manifest, names):
+        raise CheckpointError(f"{folder / NAMES} is not the list that the manifest describes.")
+    return Checkpoint(manifest, arrays, names)
 
 
-def read_manifest(folder: Path, any_sampling: bool = False) -> Manifest:
-    """Return the manifest of `folder`. Raises `CheckpointError` where it is absent, malformed or, unless `any_sampling`
-    will do, of another sampling number.
+def _fits(manifest: Manifest, names: tuple[str, ...]) -> bool:
+    """Tell whether the list has the length, the longest name and the letters that its manifest says."""
+    told = manifest.data.names, manifest.data.longest
+    return told == (len(names), max(map(len, names), default=0)) and set().union(*names) <= set(manifest.vocabulary)
+
+
+def read_manifest(folder: Path, any_sampling: bool = False, pins: Pins | None = None) -> Manifest:
+    """Return the manifest of `folder`. Raises `CheckpointError` where it is absent, malformed, altered, not among the
+    `pins`, or, unless `any_sampling` will do, of another sampling number.
     """
     content = _read(folder / MANIFEST)
     try:
@@ -80,6 +90,10 @@ def read_manifest(folder: Path, any_sampling: bool = False) -> Manifest:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "the document"
         raise CheckpointError(f"{folder / MANIFEST}: {place}: {first['msg']}.") from None
+    if not manifest.vouches_for(content):
+        raise CheckpointError(f"{folder / MANIFEST} differs from its own seal: it was altered.")
+    if pins is not None:
+        pins.check(manifest.reference, content)
     if manifest.sampling != SAMPLING and not any_sampling:
         raise CheckpointError(
             f"{folder} was published for sampling {manifest.sampling}; this program has {SAMPLING} and would draw "

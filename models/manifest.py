@@ -13,6 +13,8 @@ from models.vocabulary import Vocabulary
 # The number of the random stream and arithmetic: it goes up when any candidate of any model changes.
 SAMPLING = 2
 MAX_NAME_LENGTH = 64
+# What stands for the manifest's own digest while that is computed.
+BLANK = "0" * 64
 
 DatasetName = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9-]{0,31}\z")]
 Digest = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
@@ -47,6 +49,7 @@ class Manifest(_Strict):
 
     `metrics`: losses in nats per character, end token included. `training`: the hyperparameters as they were.
     `golden`: the first 20 names of seed 0 at temperature 1, which a loader draws again before it trusts the version.
+    `seal`: the SHA-256 of the manifest file itself with 64 zeros in its place; earlier versions have none.
     """
 
     schema_number: Literal[1] = 1
@@ -63,6 +66,7 @@ class Manifest(_Strict):
     files: dict[FileName, FileRecord]
     golden: tuple[str, ...]
     sampling: int = SAMPLING
+    seal: Digest | None = None
 
     @property
     def architecture(self) -> str:
@@ -78,6 +82,19 @@ class Manifest(_Strict):
     def alphabet(self) -> Vocabulary:
         """The model's vocabulary."""
         return Vocabulary(self.vocabulary)
+
+    def as_file(self) -> bytes:
+        """Return the manifest file, as it is written."""
+        return (self.model_dump_json(indent=2) + "\n").encode()
+
+    def sealed(self) -> "Manifest":
+        """Return the manifest with its seal: against accidents, since who alters a file can make the seal anew."""
+        blank = self.model_copy(update={"seal": BLANK})
+        return blank.model_copy(update={"seal": sha256(blank.as_file())})
+
+    def vouches_for(self, content: bytes) -> bool:
+        """Tell whether the file `content`, from which the manifest was parsed, is as it was sealed."""
+        return self.seal is None or sha256(content.replace(self.seal.encode(), BLANK.encode())) == self.seal
 
 
 def sha256(content: bytes) -> str:

@@ -65,7 +65,7 @@ def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: dateti
     with target.writing():
         number = 1 + _highest(_place(draft), stores)
         unsigned = _manifest(draft, number, files, now)
-        manifest = unsigned.model_copy(update={"golden": golden_names(draft_generator(draft, kernels))})
+        manifest = unsigned.model_copy(update={"golden": golden_names(draft_generator(draft, kernels))}).sealed()
         key = Key(*_place(draft), number)
         target.add(key, lambda folder: save_checkpoint(folder, manifest, files))
         below = [store.aliases() for store in stores[:-1]]

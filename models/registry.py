@@ -17,6 +17,7 @@ from models.contents import Contents, Glance
 from models.errors import CheckpointError, ModelError, OptionError
 from models.inference import Kernels, ModelPredictor, NameGenerator, freeze
 from models.manifest import Manifest
+from models.pins import Pins
 from models.publication import Draft, draft_of, golden_names, publish
 from models.removal import remove
 from models.snapshot import Snapshot
@@ -25,7 +26,7 @@ from models.version import Version
 
 SHIPPED = Path(__file__).parent / "artifacts"
 # These pass: a version that could not be read for one of them is tried again.
-PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 
 # Where a version lies and the stamp of its manifest; where one that was refused lies and the stamps of all its files.
 Place = tuple[Path, Stamp]
@@ -49,19 +50,24 @@ class ModelRegistry:
     registry.
     """
 
-    def __init__(self, stores: Sequence[Store], kernels: Kernels) -> None:
+    def __init__(self, stores: Sequence[Store], kernels: Kernels, pins: Pins | None = None) -> None:
         self.stores = tuple(stores)
         self.kernels = kernels
+        self.pins = pins
         self.now = Snapshot()
         self._lock = threading.Lock()
         self._contents = tuple(Contents() for _ in self.stores)
         self._verified = _Verified()
 
     @classmethod
-    def open(cls, kernels: Kernels, user: Path | None = None, shipped: Path | None = None) -> "ModelRegistry":
-        """Return a refreshed registry over the shipped store and the user's, where one is given."""
+    def open(
+        cls, kernels: Kernels, user: Path | None = None, shipped: Path | None = None, pins: Pins | None = None
+    ) -> "ModelRegistry":
+        """Return a refreshed registry over the shipped store and the user's, where one is given. With `pins`, it trusts
+        only what they name.
+        """
         folders = [shipped or SHIPPED] if user is None else [shipped or SHIPPED, user]
-        registry = cls([Store(folder) for folder in folders], kernels)
+        registry = cls([Store(folder) for folder in folders], kernels, pins)
         registry.refresh()
         return registry
 
@@ -108,7 +114,7 @@ class ModelRegistry:
                 reason = before.refused[key]
             else:
                 try:
-                    after.versions[key], after.read[key] = _load(key, folder, self.kernels, names), place
+                    after.versions[key], after.read[key] = _load(key, folder, self.kernels, names, self.pins), place
                     continue
                 # Whatever is wrong with one version, the others go on.
                 except Exception as error:
@@ -232,8 +238,8 @@ class ModelRegistry:
         return key.reference
 
 
-def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, frozenset[str]]) -> Version:
-    checkpoint = load_checkpoint(folder)
+def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, frozenset[str]], pins: Pins | None) -> Version:
+    checkpoint = load_checkpoint(folder, pins=pins)
     manifest = checkpoint.manifest
     if manifest.reference != key.reference:
         raise CheckpointError(f"{folder} says that it is {manifest.reference}: it was moved or copied.")

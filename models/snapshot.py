@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from models.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason, merged
+from models.aliases import DEFAULT, LATEST, STABLE, Aliases, DatasetAliases, Reason, merged
 from models.errors import CheckpointError, ModelError, OptionError
 from models.references import halves, unknown
 from models.store import Key
@@ -49,7 +49,10 @@ class Snapshot:
         meanings = {place: self._meaning(place, key) for place, key in self._said_keys.items()}
         for key in self._keys:
             served = [each for each in self.versions_by_key if each[:2] == key[:2]]
-            meanings[*key[:2], LATEST] = max(served or [each for each in self._keys if each[:2] == key[:2]])
+            newest = max(served or [each for each in self._keys if each[:2] == key[:2]])
+            meanings[*key[:2], LATEST] = newest
+            # A publisher that was killed before it set the aliases of a first version leaves none.
+            meanings.setdefault((*key[:2], STABLE), newest)
         for dataset in self.said:
             meanings.setdefault((dataset, "", DEFAULT), self._best(dataset))
         return meanings

@@ -103,6 +103,8 @@ class Store:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 for leftover in self.root.glob(f"*/*/{TEMPORARY}*"):
                     shutil.rmtree(leftover, ignore_errors=True)
+                for alias_file in self.root.glob(f".{ALIASES}-*"):
+                    alias_file.unlink(missing_ok=True)
                 yield
         except OSError as error:
             place = error.filename or self.root

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ from app.errors import STATUS, status_of
 from app.main import create_app
 from app.routes.health import VERSION
 from app.settings import Settings
+from models import Draft, Kernels, ModelRegistry
 from models.errors import ModelError
 
 ROOT = Path(__file__).parents[2]
@@ -57,11 +59,16 @@ async def test_health(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("damaged", [{1}, {1, 2}], ids=["the default", "all"])
-async def test_ready_while_something_can_be_served(elf_store: Path, tmp_path: Path, damaged: set[int]) -> None:
+async def test_ready_while_something_can_be_served(
+    elf_store: Path, tmp_path: Path, kernels: Kernels, elf_draft: Draft, damaged: set[int]
+) -> None:
     """A default whose weights were altered is stood in for by the other version, and the service says so; where that
-    is altered, too, it is not ready. The reasons come without paths of the machine.
+    is altered, too, it starts for the sake of another data set, and is not ready. The reasons come without paths of
+    the machine.
     """
     shutil.copytree(elf_store / "user", tmp_path / "user")
+    others = ModelRegistry.open(kernels, user=tmp_path / "user", shipped=tmp_path / "none")
+    others.publish(replace(elf_draft, dataset="fays"))
     for number in damaged:
         weights = tmp_path / f"user/elves/wavenet/{number}/model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")

@@ -1,0 +1,72 @@
+"""`python -m benchmarks.reliability store`: rows 24 to 27, long: every prefix, thousands of bits, every file operation,
+a thousand publications by twenty processes, hundreds of histories. Prints a line each, and ends with an error where a
+promise does not hold.
+"""
+
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import click
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from benchmarks.reliability_measures.crashes import ACTIONS, FAULTS, faulted, killed, prepared, publish_together
+from benchmarks.reliability_measures.damage import FILES, cut, flip, foreigners
+from benchmarks.reliability_measures.store_machine import StoreMachine
+from benchmarks.reliability_measures.stores import ARCHITECTURE, DATASET
+from models import Kernels, prepare
+from models.store import Key, Store
+
+
+@click.command()
+@click.option("--flips", default=10_000, show_default=True, help="Bits to flip, one at a time.")
+@click.option("--publishers", default=20, show_default=True, help="Processes that publish at the same time.")
+@click.option("--rounds", default=50, show_default=True, help="Publications of each.")
+@click.option("--examples", default=500, show_default=True, help="Histories of publish, crash, corrupt, alias, remove.")
+@click.option("--seed", default=1, show_default=True, help="Which bits.")
+def store(flips: int, publishers: int, rounds: int, examples: int, seed: int) -> None:
+    """Damage the store and let its writers die; print what was survived."""
+    kernels, began = prepare(), time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        start = prepared(root / "start", kernels)
+        _damage(root, prepared(root / "pair", kernels, versions=2), kernels, flips, seed)
+        _faults(root, start, kernels)
+        total = publish_together(root / "together", kernels, publishers, rounds)
+        click.echo(f"row 27: {publishers} processes, {total} publications, all there and whole, latest is {total}")
+    click.echo(f"history: {examples} of at most 40 steps ...")
+    machine = settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        deadline=None,
+        database=None,
+        suppress_health_check=[*HealthCheck],
+    )
+    run_state_machine_as_test(StoreMachine, settings=machine)
+    click.echo(f"history: {examples} histories, none with a version that is not what was published")
+    click.echo(f"{time.perf_counter() - began:.0f} s in all")
+
+
+def _damage(root: Path, start: Path, kernels: Kernels, flips: int, seed: int) -> None:
+    folder = Store(start / "user").folder(Key(DATASET, ARCHITECTURE, 2))
+    for name in FILES:
+        click.echo(f"row 25: {name}: {sum(1 for _ in cut(folder, name))} prefixes, all refused")
+    click.echo(f"row 25: {sum(1 for _ in foreigners(start, kernels, root / 'foreign'))} foreign versions, all refused")
+    flipped = Counter(name for name, _ in flip(folder, flips, seed))
+    click.echo(f"row 24: {flipped.total()} bits flipped, all refused: {dict(flipped)}")
+
+
+def _faults(root: Path, start: Path, kernels: Kernels) -> None:
+    (root / "empty").mkdir()
+    rows = [(name, action, start) for name, action in ACTIONS.items()]
+    for name, action, place in [*rows, ("publish the first", ACTIONS["publish"], root / "empty")]:
+        told = []
+        for fault, code in FAULTS.items():
+            if code is not None:
+                states = Counter(faulted(action, place, root / "scratch", kernels, code))
+                told.append(f"{fault} {states.total()} ({states['old']} old, {states['new']} new)")
+        states = Counter(killed(action, place, root / "scratch", kernels))
+        told.append(f"SIGKILL {states.total()} ({states['old']} old, {states['new']} new)")
+        click.echo(f"row 26: {name}: {', '.join(told)}, none between, all done again")

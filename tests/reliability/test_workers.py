@@ -1,0 +1,115 @@
+"""Rows 18 to 22: real processes, real signals, under load. `python -m benchmarks.reliability processes` is the long
+form.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from uvicorn import Config
+
+from app.supervision import LOOK, SILENCE, Worker
+from benchmarks.reliability_measures.crashes import prepared
+from benchmarks.reliability_measures.fleet import Fleet, fleet
+from benchmarks.reliability_measures.processes import BODY, ended, orphaned, reloaded, struck
+from benchmarks.reliability_measures.stores import leftovers
+from models import Kernels
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory, kernels: Kernels) -> Path:
+    """Stores with two small versions."""
+    return prepared(tmp_path_factory.mktemp("fleet") / "stores", kernels, versions=2)
+
+
+@pytest.fixture(scope="module")
+def running(stores: Path) -> Iterator[Fleet]:
+    """A service of two workers, which every test leaves with two."""
+    with fleet(stores, stores.parent / "log", 2) as each:
+        yield each
+
+
+@pytest.fixture
+def mortal(stores: Path, tmp_path: Path) -> Iterator[Fleet]:
+    """A service of two workers of one's own, to be ended."""
+    with fleet(stores, tmp_path / "log", 2) as each:
+        yield each
+
+
+@pytest.mark.parametrize("wish", [signal.SIGKILL, signal.SIGSTOP], ids=["row_18_killed", "row_19_hangs"])
+def test_rows_18_19_a_worker_that_goes_is_replaced(running: Fleet, stores: Path, wish: signal.Signals) -> None:
+    """Under load, a worker that is killed or hangs costs each client one request at most, another takes its place, and
+    nothing of it stays in the store.
+    """
+    before = set(running.workers())
+    assert "answered" in struck(running, wish)
+    assert len(before & set(running.workers())) == 1
+    assert len(running.workers()) == 2
+    assert leftovers(stores) == []
+
+
+@pytest.mark.parametrize("body", [None, BODY], ids=["GET", "POST"])
+def test_row_22_a_rolling_reload_fails_no_request(running: Fleet, body: bytes | None) -> None:
+    """Across a reload of all workers under load every request is answered with 200, on connections that are kept."""
+    before = set(running.workers())
+    told = reloaded(running, reloads=1, requests=500, body=body)
+    assert ": 0 failures [], 0 asked again" in told
+    assert not before & set(running.workers())
+
+
+def test_row_22_a_stop_comes_to_its_end(mortal: Fleet) -> None:
+    """SIGTERM under load ends the supervisor with 0 and all workers."""
+    assert "with 0, 0 left" in ended(mortal)
+
+
+def test_row_22_a_stop_does_not_wait_for_a_hanging_worker(mortal: Fleet) -> None:
+    """SIGTERM while a worker is stopped ends everything nevertheless."""
+    os.kill(mortal.workers()[0], signal.SIGSTOP)
+    assert ", 0 left" in ended(mortal)
+
+
+def test_row_18_workers_do_not_outlive_their_supervisor(mortal: Fleet) -> None:
+    """A supervisor that is killed takes its workers along, and the port is free again."""
+    assert "the port is free" in orphaned(mortal)
+
+
+def test_row_20_a_worker_that_starts_may_take_its_time() -> None:
+    """A silent worker is given up after some seconds where it served before, and after minutes while it starts."""
+    worker = Worker(Config("nothing:here", timeout_worker_healthcheck=120), [])
+    worker.process = SimpleNamespace(is_alive=lambda: True)  # type: ignore[assignment]
+    looks = int(SILENCE / LOOK)
+    assert all(worker.look() for _ in range(240))
+    assert not worker.look()
+    worker.serves, worker.silent_looks = True, 0
+    assert all(worker.look() for _ in range(looks))
+    assert not worker.look()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_row_21_nothing_to_serve_is_one_line_and_a_status(tmp_path: Path, kernels: Kernels, workers: str) -> None:
+    """Where no version can be served, each process says so in one line, without a stack, and all end with status 3: no
+    supervisor tries again. (Where one can, it starts: `test_ready_while_something_can_be_served`.)
+    """
+    stores = prepared(tmp_path / "stores", kernels, versions=1)
+    (stores / "user/elves/bigram/1/model.safetensors").write_bytes(b"")
+    mine = {
+        "NAMEWAVE_STORE": str(stores / "user"),
+        "NAMEWAVE_SHIPPED_STORE": str(stores / "shipped"),
+        "NAMEWAVE_WORKERS": workers,
+        "NAMEWAVE_LOG_FORMAT": "json",
+    }
+    command = [sys.executable, "-m", "app", "serve", "--port", "0"]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **mine}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 3
+    assert 1 <= done.stderr.count('"event":"nothing can be served"') <= int(workers)
+    assert done.stderr.count('"model":"elves/bigram@1"') >= 1
+    assert "Traceback" not in done.stderr
