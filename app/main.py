@@ -14,6 +14,7 @@ from app.decency import Decency
 from app.dependencies import Service, State
 from app.errors import Problem, add_handlers
 from app.explaining import Explainer
+from app.heads import HeadAsGet
 from app.logs import set_up
 from app.middleware import BodyLimit, RequestLog
 from app.routes import docs, explain, generate, health, inference_protocol, models
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     )
     add_handlers(app)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
+    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)
     _describe_problems(app)
     return app
