@@ -60,9 +60,11 @@ class Deadlines:
         self.since = None
 
     def hurry(self) -> None:
-        """The service stops: be less patient with those who take nothing, and in the end with all."""
-        self._patience = replace(self._patience, send=min(HURRY, self._patience.send))
-        self._end = self._loop.time() + self._patience.leave
+        """The service stops: be less patient with those who send or take nothing, and in the end with all."""
+        now, patience = self._loop.time(), self._patience
+        self._patience = replace(patience, receive=min(HURRY, patience.receive), send=min(HURRY, patience.send))
+        self.since = None if self.since is None else now
+        self._end = now + patience.leave
 
     def stop(self) -> None:
         """The connection is gone."""
