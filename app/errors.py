@@ -41,6 +41,9 @@ CLIENT_GONE = 499
 NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
 HEAD_TOO_LARGE, TOO_SLOW = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT
 
+# What any request may be refused with before its route is asked.
+EDGE = (UNREADABLE, TOO_SLOW, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HEAD_TOO_LARGE)
+
 # The nearest class in an error's ancestry decides.
 STATUS: dict[type[ModelError], HTTPStatus] = {
     UnknownReference: HTTPStatus.NOT_FOUND,
