@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import uvicorn
 
+from app.deadlines import Patience
+from app.logs import set_up
 from app.main import create_app
 from app.name_commands import generate, next_characters, score
 from app.opening import USAGE, registry_of, settings_of
@@ -27,8 +29,9 @@ from models.inference import compile_every_level
 from models.inference.compiler import default_folder
 from models.pins import pin_lines
 
-# Seconds: for answers under way when the service is told to stop (Docker waits 15), and for a worker to start.
-GRACE, PATIENCE = 10, 120
+# Seconds: for answers under way when the service is told to stop (Docker waits 15), the last of them to end tasks whose
+# clients were cut off, and for a worker to start.
+GRACE, LEAVE, PATIENCE = 10, 8, 120
 
 
 class Commands(click.Group):
@@ -60,6 +63,7 @@ def main() -> None:
 def serve(host: str | None, port: int | None) -> None:
     """Serve names over HTTP."""
     settings = settings_of(host=host, port=port)
+    set_up(settings)
     listener = _listen(settings)
     address, number = listener.getsockname()[:2]
     shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address
@@ -69,8 +73,8 @@ def serve(host: str | None, port: int | None) -> None:
     )
     click.echo(f"Try: curl 'http://{shown}:{number}/generate?dataset=animal&count=5'", err=True)
     if settings.workers > 1:
-        sys.exit(supervise(_config(partial(create_app, settings), settings.workers), listener))
-    server = uvicorn.Server(_config(create_app(settings)))
+        sys.exit(supervise(_config(partial(create_app, settings), settings), listener))
+    server = uvicorn.Server(_config(create_app(settings), settings))
     # uvicorn raises the signal that stopped it once more, after the last answer: then this ends the process, as asked.
     for wish in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wish, _end)
@@ -78,17 +82,21 @@ def serve(host: str | None, port: int | None) -> None:
     sys.exit(0 if server.started else 3)
 
 
-def _config(app: Callable[..., Any], workers: int = 1) -> uvicorn.Config:
+def _config(app: Callable[..., Any], settings: Settings) -> uvicorn.Config:
     """Return how uvicorn serves `app`, which is a factory where there are several workers."""
+    patience = Patience(settings.receive_seconds, settings.send_seconds, LEAVE)
     return uvicorn.Config(
         app,
-        factory=workers > 1,
-        workers=workers,
-        http=HttpProtocol,
+        factory=settings.workers > 1,
+        workers=settings.workers,
+        # Called as the class would be; a worker process gets it sent.
+        http=cast(type[HttpProtocol], partial(HttpProtocol, patience=patience)),
+        timeout_keep_alive=settings.keep_alive_seconds,
         access_log=False,
+        # `logs` says where uvicorn's lines go.
+        log_config=None,
         log_level="warning",
         lifespan="on",
-        # A client that does not take its stream must not keep the process from ending.
         timeout_graceful_shutdown=GRACE,
         timeout_worker_healthcheck=PATIENCE,
     )

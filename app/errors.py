@@ -28,7 +28,7 @@ from models.errors import (
 )
 
 PROBLEM = "application/problem+json"
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # An error is at most a kilobyte, whatever was asked: so many fields, names and characters of our lists are told.
 MAX_FIELDS, MAX_NEAREST, MAX_ALLOWED = 4, 3, 200
 UNKNOWN_FIELD, QUERY = "(unknown field)", "(query)"
@@ -39,7 +39,10 @@ NOT_ACCEPTABLE, NOT_FOUND, UNAVAILABLE = HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.N
 # For the log alone: nobody is left to read it.
 CLIENT_GONE = 499
 NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
-HEAD_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+HEAD_TOO_LARGE, TOO_SLOW = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT
+
+# What any request may be refused with before its route is asked.
+EDGE = (UNREADABLE, TOO_SLOW, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HEAD_TOO_LARGE)
 
 # The nearest class in an error's ancestry decides.
 STATUS: dict[type[ModelError], HTTPStatus] = {
@@ -56,6 +59,7 @@ DETAILS = {
     HTTPStatus.NOT_ACCEPTABLE: f"There is {', '.join(OFFERED)}; the Accept header takes none of them.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request's body is too large; see /info for the limit.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request's address and headers are too large, or too many.",
+    HTTPStatus.REQUEST_TIMEOUT: "The request did not arrive in time.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON, with the header Content-Type: application/json.",
     HTTPStatus.BAD_REQUEST: "The request cannot be read: the body is no JSON, repeats a key, or nests too deeply.",
     HTTPStatus.SERVICE_UNAVAILABLE: "This model cannot be served at the moment; /health/ready says more.",
@@ -197,4 +201,6 @@ def _methods(request: Request) -> list[str]:
     """Return what this address takes over all its routes: Starlette's own Allow tells of the first one only."""
     scopes = {method: dict(request.scope) | {"method": method} for method in METHODS}
     routes = request.app.router.routes
-    return [m for m, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    taken = [m for m, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    # `heads` answers it wherever GET is.
+    return [*taken, "HEAD"] if "GET" in taken else taken

@@ -38,6 +38,20 @@ def set_up(settings: Settings) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
 
+    # uvicorn's lines, too, so that every line is of one form.
+    logging.getLogger("uvicorn").handlers = [_ServerLines()]
+
+
+class _ServerLines(logging.Handler):
+    """Writes what the server logs as events of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        name = record.levelname.lower()
+        log = structlog.get_logger()
+        tell = getattr(log, name if name in ("debug", "info", "warning", "error", "critical") else "info")
+        tell(record.getMessage().strip(), exc_info=record.exc_info)
+
 
 def _add_request_id(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     request_id = REQUEST.get(None)

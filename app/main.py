@@ -13,8 +13,10 @@ from fastapi import FastAPI
 
 from app.decency import Decency
 from app.dependencies import Service, State
-from app.errors import Problem, add_handlers
+from app.describing import describe
+from app.errors import add_handlers
 from app.explaining import Explainer
+from app.heads import HeadAsGet
 from app.logs import set_up
 from app.middleware import BodyLimit, RequestLog
 from app.opening import pins_of
@@ -56,9 +58,10 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     )
     add_handlers(app)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
+    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)
     app.add_middleware(OneLine)
-    _describe_problems(app)
+    describe(app)
     return app
 
 
@@ -104,24 +107,3 @@ def _warm(registry: ModelRegistry, decency: Decency) -> None:
 
 def _fresh_seed() -> int:
     return secrets.randbelow(MAX_SEED + 1)
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Put the problem's schema into OpenAPI in the place of FastAPI's own error, and a shared error into every
-    operation.
-    """
-    make = app.openapi
-
-    def described() -> dict[str, object]:
-        if app.openapi_schema is None:
-            document = make()
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            made = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(made.pop("$defs", {}))
-            schemas["Problem"] = made
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            app.openapi_schema = document
-        return app.openapi_schema
-
-    app.openapi = described  # type: ignore[method-assign]

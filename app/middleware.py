@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 
 import structlog
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import headers
-from app.errors import problem
+from app.errors import CLIENT_GONE, problem
 from app.logs import REQUEST
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -107,7 +108,11 @@ class BodyLimit:
         if declared.isdecimal() and int(declared[:20]) > limit:
             await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
             return
-        body = await _read(receive, limit)
+        try:
+            body = await _read(receive, limit)
+        except ConnectionError:
+            await Response(status_code=CLIENT_GONE)(scope, receive, send)
+            return
         if body is None:
             await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
             return
@@ -115,12 +120,12 @@ class BodyLimit:
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
-    """Return the body, or None where it is larger."""
+    """Return the body, or None where it is larger. Raises `ConnectionError` where it never came whole."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return bytes(body)
+            raise ConnectionError
         body += message.get("body", b"")
         if len(body) > limit:
             return None

@@ -5,10 +5,11 @@ threads.
 from pydantic import BaseModel
 
 from app.decency import Decency
-from app.drawing import acceptance_rate, budget, constraints_of, detail, few_candidates, options_of
+from app.drawing import acceptance_rate, budget, constraints_of, few_candidates, options_of
 from app.limits import check
 from app.negotiation import CSV, NDJSON, TEXT
 from app.schemas import GenerateQuery
+from app.writing import detail_json
 from models import OptionError, inference
 from models.blends import Source
 from models.inference import MAX_SEED, NameStream, PrefixMemory
@@ -107,5 +108,5 @@ class NameLines:
                 break
             looked += 1
             if text is not None:
-                lines.append(detail(generator.score([text])[0], self.request.case).model_dump_json().encode() + b"\n")
+                lines.append(detail_json(generator.score([text])[0], self.request.case) + b"\n")
         return b"".join(lines), len(lines), looked

@@ -10,11 +10,12 @@ INTERIM = b"HTTP/1.1 100 "
 
 class PackingTransport:
     """A transport that keeps the head of an answer, which uvicorn writes first and in one piece, until there is more to
-    write or the answer ends: one system call, and one packet, for a small answer.
+    write or the answer ends: one system call, and one packet, for a small answer. `written` counts the bytes that went
+    to the system or wait for it.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self.transport, self._kept, self._next_is_head = transport, b"", True
+        self.transport, self._kept, self._next_is_head, self.written = transport, b"", True, 0
 
     def write(self, data: bytes) -> None:
         """Write what is kept and `data`, or keep `data` where it is a head."""
@@ -23,7 +24,13 @@ class PackingTransport:
             return
         if self._kept:
             data, self._kept = self._kept + data, b""
+        self.written += len(data)
         self.transport.write(data)
+
+    def keep_nothing(self) -> None:
+        """Write all that comes at once from now on."""
+        self._flush()
+        self._next_is_head = False
 
     def end(self) -> None:
         """Tell that an answer is over: the next thing written is a head."""
@@ -38,6 +45,7 @@ class PackingTransport:
     def _flush(self) -> None:
         if self._kept:
             kept, self._kept = self._kept, b""
+            self.written += len(kept)
             self.transport.write(kept)
 
     def __getattr__(self, name: str) -> Any:

@@ -5,14 +5,17 @@ What is refused here never reaches the application: it is answered with a proble
 
 import asyncio
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 import httptools
+import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app.errors import HEAD_TOO_LARGE, UNREADABLE, problem
+from app.deadlines import Deadlines, Patience
+from app.errors import HEAD_TOO_LARGE, TOO_SLOW, UNREADABLE, problem
 from app.packing import PackingTransport
+from app.unchunking import Unchunked
 
 # Bytes of the address and all headers of a request (its trailers, too), and their number.
 MAX_HEAD_BYTES, MAX_HEADERS = 16_384, 100
@@ -37,12 +40,28 @@ class HttpProtocol(HttpToolsProtocol):
     in_body = refused = leaving = False
     refusal: HTTPStatus = UNREADABLE
     packing: PackingTransport
+    deadlines: Deadlines
+
+    def __init__(self, *arguments: Any, patience: Patience = Patience(), **named: Any) -> None:  # noqa: B008
+        super().__init__(*arguments, **named)
+        self.patience = patience
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
         super().connection_made(transport)
         self.packing = PackingTransport(transport)
         self.transport = cast(asyncio.Transport, self.packing)
+        self.deadlines = Deadlines(self.loop, self.packing, self.patience, self._late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        self.deadlines.stop()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Begin no other request: the service stops."""
+        super().shutdown()
+        self.deadlines.hurry()
 
     def on_response_complete(self) -> None:
         """End an answer."""
@@ -54,6 +73,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.refused:
             return
         self._unset_keepalive_if_required()
+        self.deadlines.begin()
         self.unread += len(data)
         try:
             self.parser.feed_data(data)
@@ -69,6 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
+        self.deadlines.begin()
         self.head_bytes = self.header_count = 0
 
     def on_url(self, url: bytes) -> None:
@@ -97,6 +118,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.in_body = True
             if self.leaving:
                 self.cycle.keep_alive = False
+            if self.scope["http_version"] == "1.0":
+                self.cycle.send = Unchunked(self.cycle)  # type: ignore[method-assign]
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
@@ -106,6 +129,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End a request."""
         self.unread, self.in_body = 0, False
+        self.deadlines.received()
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
@@ -137,6 +161,20 @@ class HttpProtocol(HttpToolsProtocol):
             return version == "1.1" and b"host" in names and value.lower() == b"chunked"
         return version == "1.0" or b"host" in names
 
+    def _late(self) -> None:
+        """Refuse a request that did not arrive in time; a client that sent nothing of one is not answered."""
+        if self.refused:
+            return
+        if self.flow.read_paused:
+            # It was we who did not read on.
+            self.deadlines.again()
+        elif self.head_bytes or self.unread or self.in_body:
+            self.refusal = TOO_SLOW
+            self._end()
+        else:
+            self.refused = True
+            self.transport.close()
+
     def _end(self) -> None:
         """Read no more of this connection, tell why where that cannot be taken for another answer, and close."""
         self.refused = True
@@ -151,8 +189,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _tell(self) -> None:
-        self.logger.warning("A request was refused: %d.", self.refusal)
-        answer = problem(self.refusal, "" if self.refusal is HEAD_TOO_LARGE else "This is no HTTP/1.1 request.")
+        structlog.get_logger().warning("refused", status=int(self.refusal))
+        answer = problem(self.refusal, "This is no HTTP/1.1 request." if self.refusal is UNREADABLE else "")
         headers = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
         lines = [name + b": " + value + b"\r\n" for name, value in headers]
         self.transport.write(b"".join([STATUS_LINE[self.refusal], *lines, b"\r\n", bytes(answer.body)]))
@@ -170,7 +208,32 @@ class HttpProtocol(HttpToolsProtocol):
         kept = [(name, value) for name, value in self.headers if name not in SWITCHING]
         lines = [name + b": " + value + b"\r\n" for name, value in [*kept, (b"connection", b"close")]]
         first = self.parser.get_method() + b" " + self.url + f" HTTP/{self.parser.get_http_version()}\r\n".encode()
-        plain = H11Protocol(self.config, self.server_state, self.app_state)
-        plain.connection_made(self.packing.transport)
+        plain = PlainProtocol(self.config, self.server_state, self.app_state)
+        self.deadlines.stop()
+        self.packing.keep_nothing()
+        plain.deadlines = Deadlines(self.loop, self.packing, self.patience, self.packing.abort)
+        plain.connection_made(self.transport)
         self.transport.set_protocol(plain)
         plain.data_received(b"".join([first, *lines, b"\r\n", rest]))
+
+
+class PlainProtocol(H11Protocol):
+    """The rest of a connection whose client asked for another protocol: one request."""
+
+    deadlines: Deadlines
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the connection."""
+        self.deadlines.stop()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The service stops."""
+        super().shutdown()
+        self.deadlines.hurry()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.more_body:
+            self.deadlines.received()

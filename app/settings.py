@@ -37,6 +37,15 @@ class Settings(BaseSettings):
     max_score_bytes: Annotated[int, Field(ge=256, le=2**30)] = Field(
         524_288, description="Largest request body of /score in bytes."
     )
+    receive_seconds: Annotated[float, Field(ge=0.2, le=3600)] = Field(
+        8, description="Seconds in which a request must arrive, head and body; then its connection is closed."
+    )
+    send_seconds: Annotated[float, Field(ge=0.2, le=3600)] = Field(
+        30, description="Seconds in which a client must take 16 KiB of its answer; then its connection is closed."
+    )
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        75, description="Seconds that a connection may stay open between two requests."
+    )
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         2, description="Large requests that are drawn at the same time."
     )

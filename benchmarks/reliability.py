@@ -1,24 +1,22 @@
-"""Long measurements of what the service withstands, each a command that prints its figures:
-
-    python -m benchmarks.reliability store
-    python -m benchmarks.reliability processes
-
-Here commands are only gathered.
+"""What the service survives, measured: python -m benchmarks.reliability --help. Each command prints its figures; here
+they are only gathered.
 """
 
 import click
 
+from benchmarks.reliability_measures.fuzz import fuzz
 from benchmarks.reliability_measures.processes import processes
+from benchmarks.reliability_measures.slow_sockets import slow
 from benchmarks.reliability_measures.store import store
 
 
 @click.group()
 def main() -> None:
-    """Measure what the service withstands."""
+    """Attack the service, and print what came of it."""
 
 
-main.add_command(store)
-main.add_command(processes)
+for command in (fuzz, processes, slow, store):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from app.bodies import StrictRoute
 from app.caching import is_concrete, is_known, next_link, policy, validator
 from app.departure import unless_gone
 from app.dependencies import Service, accepted, service
-from app.drawing import budget, draw, draw_if_quick, seeded
+from app.drawing import budget, seeded
 from app.errors import CLIENT_GONE, NOT_MODIFIED
 from app.headers import values
 from app.limits import check
@@ -23,6 +23,7 @@ from app.replies import GenerateAnswer
 from app.schemas import GenerateLink, GenerateQuery, GenerateRequest
 from app.sources import is_blend
 from app.streaming import NameResponse
+from app.writing import Written, write, write_if_quick
 from models.blends import Source
 
 router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
@@ -82,14 +83,14 @@ async def _answer(request: GenerateQuery, connection: Request, headers: dict[str
         return NameResponse(lines, running.threads, headers)
     check(request, media)
     most = budget(request, running.settings.max_attempts)
-    answer = draw_if_quick(request, source, most, running.memory, running.decency)
+    answer = write_if_quick(request, source, most, running.memory, running.decency)
     answer = answer or await _draw_in_thread(request, source, most, running, connection)
     if answer is None:
         return Response(status_code=CLIENT_GONE)
     if connection.method == "GET" and (link := next_link(connection.url.path, request, source, answer.next_offset)):
         headers["Link"] = link
     # Made here, the answer is not validated and copied once more.
-    return Response(answer.model_dump_json(), media_type=JSON, headers=headers)
+    return Response(answer.json, media_type=JSON, headers=headers)
 
 
 async def _source(request: GenerateQuery, running: Service) -> Source:
@@ -101,10 +102,10 @@ async def _source(request: GenerateQuery, running: Service) -> Source:
 
 async def _draw_in_thread(
     request: GenerateQuery, source: Source, most: int, running: Service, connection: Request
-) -> GenerateAnswer | None:
+) -> Written | None:
     """Return the answer, or None where the client did not wait for it."""
     gone = threading.Event()
-    work = partial(draw, request, source, most, running.memory, running.decency, gone.is_set)
+    work = partial(write, request, source, most, running.memory, running.decency, gone.is_set)
     return await unless_gone(
         connection.receive, partial(anyio.to_thread.run_sync, work, limiter=running.threads), gone.set
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Path, Response
@@ -19,6 +19,16 @@ MEDIA_TYPES = {
     "svg": "image/svg+xml",
     "md": "text/markdown; charset=utf-8",
     "json": "application/json",
+    "txt": "text/plain; charset=utf-8",
+}
+ANY = "application/octet-stream"
+FORMS: dict[str, Any] = {
+    ANY: {"schema": {"type": "string", "format": "binary"}, "example": "(the bytes of model.safetensors)"},
+    "image/png": {"schema": {"type": "string", "format": "binary"}, "example": "(the bytes of a picture)"},
+    "image/svg+xml": {"schema": {"type": "string"}, "example": "<svg></svg>"},
+    "text/markdown": {"schema": {"type": "string"}, "example": "# human/lstm\n"},
+    "text/plain": {"schema": {"type": "string"}, "example": "anna\n"},
+    "application/json": {"schema": {}, "example": {}},
 }
 
 Dataset = Annotated[str, Path(max_length=100, description="A name from /datasets", examples=["human"])]
@@ -69,13 +79,12 @@ async def model(dataset: Dataset, architecture: Architecture, version: Number, r
     "/models/{dataset}/{architecture}/{version}/files/{name}",
     summary="A file of a version",
     response_class=Response,
-    responses={**responses(404, 422, 503), 200: {"content": {"application/octet-stream": {}}}},
+    responses={**responses(404, 422, 503), 200: {"content": FORMS}},
 )
 async def file(dataset: Dataset, architecture: Architecture, version: Number, name: File, running: Running) -> Response:
     """Give one of the files that the version's manifest lists: card, plot, weights, names."""
     _, content = await _read(running.registry, dataset, f"{architecture}@{version}", lambda it: it.file(name))
-    media = MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-    return Response(content, media_type="text/plain; charset=utf-8" if name.endswith(".txt") else media)
+    return Response(content, media_type=MEDIA_TYPES.get(name.rpartition(".")[2], ANY))
 
 
 def _card(version: Version) -> bytes:

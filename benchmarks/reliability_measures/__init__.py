@@ -1,1 +1,1 @@
-"""What `benchmarks.reliability` measures: one module for each kind of fault."""
+"""Measurements of what the service survives, a file for each attack. `benchmarks.reliability` is their command."""

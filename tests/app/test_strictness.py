@@ -6,8 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app import drawing
-from app.routes import generate as route
+from app import drawing, writing
 
 pytestmark = pytest.mark.anyio
 
@@ -83,7 +82,7 @@ async def test_errors_stay_small(client: httpx.AsyncClient) -> None:
 
 async def test_allow_tells_every_method(client: httpx.AsyncClient) -> None:
     """A method that an address does not take is 405 with all that it does take."""
-    for path, methods in {"/generate": {"GET", "POST"}, "/info": {"GET"}, "/docs": {"GET"}}.items():
+    for path, methods in {"/generate": {"GET", "HEAD", "POST"}, "/info": {"GET", "HEAD"}, "/score": {"POST"}}.items():
         answer = await client.put(path)
         assert answer.status_code == 405
         assert set(answer.headers["allow"].split(", ")) == methods, path
@@ -101,7 +100,7 @@ async def test_no_long_work_on_the_event_loop(client: httpx.AsyncClient, monkeyp
         return real(request, version, most, *stopped)
 
     monkeypatch.setattr(drawing, "draw", watched)
-    monkeypatch.setattr(route, "draw", watched)
+    monkeypatch.setattr(writing, "draw", watched)
     fields = {"dataset": "elves", "count": 20, "max_length": 2, "prefix": "ka", "seed": 1, "max_attempts": 5000}
     answer = (await client.post("/generate", json=fields)).json()
     assert seen == [(True, drawing.MOST), (False, 5000)]

@@ -1,0 +1,101 @@
+"""An example of each JSON answer, for the OpenAPI document; those of /generate are in `answers`. A test reads each with
+the class of its answer.
+"""
+
+from typing import Any
+
+VERSION = {
+    "model": "human/lstm@4",
+    "architecture": "lstm",
+    "version": 4,
+    "parameters": 484_827,
+    "losses": {"train": 1.71, "dev": 1.93, "test": 1.93},
+    "created": "2026-11-21T11:48:43+00:00",
+}
+METADATA = {
+    "name": "human.lstm",
+    "versions": ["3", "4"],
+    "platform": "namewave_lstm",
+    "inputs": [
+        {"name": "count", "datatype": "INT64", "shape": [1]},
+        {"name": "seed", "datatype": "INT64", "shape": [1]},
+    ],
+    "outputs": [{"name": "names", "datatype": "BYTES", "shape": [-1]}],
+}
+OK = {"status": "ok", "problems": [], "refused": {}, "stand_ins": []}
+MODEL_READY = {"name": "human.lstm", "ready": True}
+
+# By path.
+SAMPLES: dict[str, Any] = {
+    "/score": {
+        "dataset": "human",
+        "model": "human/lstm@4",
+        "scores": [
+            {
+                "name": "jo",
+                "log_prob": -8.53,
+                "perplexity": 17.173,
+                "in_training": True,
+                "nearest": {"name": "jo", "distance": 0},
+                "characters": [
+                    {"character": "j", "log_prob": -2.4},
+                    {"character": "o", "log_prob": -1.63},
+                    {"character": ".", "log_prob": -4.5},
+                ],
+                "reason": None,
+            }
+        ],
+    },
+    "/next": {
+        "dataset": "human",
+        "model": "human/lstm@4",
+        "prefix": "mar",
+        "temperature": 1.0,
+        "characters": [{"character": "i", "probability": 0.294547}, {"character": ".", "probability": 0.0021}],
+    },
+    "/datasets": [
+        {
+            "dataset": "human",
+            "title": "US baby names born 2018",
+            "names": 29_611,
+            "longest": 15,
+            "licence": "US government work (public domain); package MIT",
+            "default": "human/lstm@4",
+            "models": ["human/lstm@4"],
+        }
+    ],
+    "/models": {
+        "models": [VERSION],
+        "aliases": {"human": {"default": "lstm@4", "lstm": {"latest": 4, "stable": 4}}},
+        "reasons": [
+            {
+                "alias": "human default",
+                "target": "lstm@4",
+                "reason": "Lowest loss on dev.",
+                "at": "2026-11-21T11:50:00+00:00",
+            }
+        ],
+        "refused": {},
+        "stand_ins": [],
+    },
+    "/models/{dataset}/{architecture}/{version}": {
+        **VERSION,
+        "config": {"architecture": "lstm", "block_size": 64, "n_embd": 24, "n_hidden": 128, "n_layers": 2},
+        "training": {"preset": "lstm", "best_step": 10_000},
+        "data": {"title": "US baby names born 2018", "names": 29_611, "longest": 15},
+        "vocabulary": ["a", "b", "c"],
+        "golden": ["Marnabella", "Marleya"],
+        "card": "# human/lstm\n",
+        "files": {"card.md": "/models/human/lstm/4/files/card.md"},
+    },
+    "/health/live": OK,
+    "/health/ready": OK,
+    "/info": {"name": "Namewave", "version": "0.1.0", "limits": {"max_count": 10_000, "max_body_bytes": 16_384}},
+    "/v2": {"name": "namewave", "version": "0.1.0", "extensions": []},
+    "/v2/health/live": {"live": True},
+    "/v2/health/ready": {"ready": True},
+    "/v2/models/{name}": METADATA,
+    "/v2/models/{name}/versions/{version}": METADATA,
+    "/v2/models/{name}/ready": MODEL_READY,
+    "/v2/models/{name}/versions/{version}/ready": MODEL_READY,
+}

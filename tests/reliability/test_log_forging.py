@@ -1,0 +1,76 @@
+"""Row 31: whatever clients write, the log is one valid JSON object a line, and has one line a request."""
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable
+from urllib.parse import quote_from_bytes
+
+from benchmarks.reliability_measures.answers import Answer, ask
+from benchmarks.reliability_measures.service import served
+
+STRINGS = 10_000
+BITS = (
+    b"\n", b"\r\n", b"%0a", b"%0d%0a", b"\x1b[2J", b"\x00", b'"', b"\\", b"{", b"}", b'"level":"error"',
+    b"\xe2\x80\xa8",    b"\xff", b"\x85", b"%s%n", b"{}", b"${jndi:x}", b"\t", b"forged", b"a", b"1", b"\xc3\xa9", b"=", b"&", b"/", b"<b>",
+)  # fmt: skip
+
+
+def forged(number: int) -> bytes:
+    """A string that would like to be a line of its own."""
+    chance = random.Random(number)
+    return b"forged" + b"".join(chance.choices(BITS, k=chance.randrange(1, 12)))
+
+
+def request(number: int) -> bytes:
+    """A request with such a string, in turn, in a header, the path, the query, each raw or encoded; or the method."""
+    text = forged(number)
+    encoded = quote_from_bytes(text).encode()
+    forms = (
+        b"GET /info HTTP/1.1\r\nHost: x\r\nX-Request-ID: %b\r\n\r\n" % text,
+        b"GET /info HTTP/1.1\r\nHost: x\r\nUser-Agent: %b\r\nAccept: %b\r\n\r\n" % (encoded, encoded),
+        b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % encoded,
+        b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % text,
+        b"GET /generate?dataset=%b&%b=1 HTTP/1.1\r\nHost: x\r\n\r\n" % (encoded, encoded),
+        b"GET /models/human/%b/1 HTTP/1.1\r\nHost: x\r\n\r\n" % encoded,
+        b"%b /info HTTP/1.1\r\nHost: x\r\n\r\n" % text,
+    )
+    return forms[number % len(forms)]
+
+
+async def send_all(port: int) -> list[Answer]:
+    """Send all, some at a time; return the answers."""
+    gate = asyncio.Semaphore(200)
+
+    async def one(number: int) -> Answer:
+        async with gate:
+            return await ask(port, [request(number)], 30)
+
+    waiting: list[Awaitable[Answer]] = [one(number) for number in range(STRINGS)]
+    return await asyncio.gather(*waiting)
+
+
+def test_row_31_no_string_forges_a_line() -> None:
+    """10,000 strings in headers, paths, queries and methods: every line is a JSON object, each answer has one, and no
+    part of a string is in any.
+    """
+    with served(NAMEWAVE_RECEIVE_SECONDS="0.5") as service:
+        before = len(service.lines())
+        answers = asyncio.run(send_all(service.port))
+        lines = [json.loads(line) for line in service.lines()[before:]]
+    assert all(isinstance(line, dict) for line in lines)
+    events = [line["event"] for line in lines if line.get("route") != "/health/ready"]
+    assert set(events) == {"request", "refused"}
+    answered = sum(answer.status > 0 for answer in answers)
+    assert answered > STRINGS * 0.9
+    # A string with two line feeds may be two requests, of which the second is refused or cut off.
+    assert answered <= len(events) <= answered * 1.2
+    logged = sum(line["event"] == "request" for line in lines)
+    heads = [answer.head for answer in answers if b"x-request-id:" in answer.head.lower()]
+    assert len(heads) <= logged
+    assert not any("jndi" in json.dumps(line) or "<b>" in json.dumps(line) for line in lines)
+    # A harmless id of a client's own is kept, and may be given twice.
+    ids = [line["request_id"] for line in lines if "request_id" in line]
+    made = [name for name in ids if not name.startswith("forged")]
+    assert len(ids) == logged
+    assert len(set(made)) == len(made)
