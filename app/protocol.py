@@ -58,11 +58,6 @@ class HttpProtocol(HttpToolsProtocol):
         self.deadlines.stop()
         super().connection_lost(exc)
 
-    def shutdown(self) -> None:
-        """Begin no other request: the service stops."""
-        super().shutdown()
-        self.deadlines.hurry()
-
     def on_response_complete(self) -> None:
         """End an answer."""
         self.packing.end()
@@ -135,6 +130,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close after the answer under way, or after a moment in which a request may come."""
+        self.deadlines.hurry()
         if self.cycle is None or self.cycle.response_complete:
             self.leaving = True
             self.loop.call_later(LINGER, self._leave)
