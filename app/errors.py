@@ -62,6 +62,16 @@ DETAILS = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong here; the log knows more under this request's id.",
 }
 
+BUSY = "There is more to do than this service can do in time; ask again after the seconds that Retry-After says."
+
+
+class Overloaded(Exception):
+    """There is more to do than can be done; `seconds`, 1 or more: when to ask again."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"overloaded for {seconds} s")
+        self.seconds = seconds
+
 
 class FieldProblem(BaseModel):
     """One field that is wrong: what is allowed, and the nearest names there are."""
@@ -99,6 +109,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ModelError, _model)
+    app.add_exception_handler(Overloaded, _overloaded)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -143,6 +154,16 @@ def model_problem(error: ModelError, as_error: bool = False) -> JSONResponse:
     field = FieldProblem(field=error.field, allowed=_short(error.allowed), nearest=close)
     nearest = f" Nearest: {', '.join(close)}." if close else ""
     return problem(status, f"{error.field}: allowed is {field.allowed}.{nearest}", [field], as_error=as_error)
+
+
+async def _overloaded(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Overloaded)
+    return overloaded(error.seconds)
+
+
+def overloaded(seconds: int) -> JSONResponse:
+    """Return the answer that tells to come again in so many seconds (RFC 9110, section 10.2.3)."""
+    return problem(UNAVAILABLE, BUSY, headers={"Retry-After": str(seconds), "Cache-Control": "no-store"})
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
