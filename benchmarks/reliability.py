@@ -1,0 +1,22 @@
+"""Long measurements of what the service withstands, each a command that prints its figures:
+
+    python -m benchmarks.reliability overload [--seconds 10]
+
+Here commands are only gathered.
+"""
+
+import click
+
+from benchmarks.reliability_measures import overload
+
+
+@click.group()
+def main() -> None:
+    """Measure what the service withstands."""
+
+
+main.add_command(overload.overload)
+
+
+if __name__ == "__main__":
+    main()

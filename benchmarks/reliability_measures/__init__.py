@@ -1,0 +1,1 @@
+"""What the commands of `benchmarks.reliability` do, a file for each."""
