@@ -1,12 +1,16 @@
 """Which requests are taken on. A request costs characters to be drawn; what a thread draws in a second is learnt; what
 could not begin in time is refused at once. The seconds are those of a monotonic clock: the time of day may jump.
 
-A queue that empties now and then may be as long as `queue_seconds`: a burst. One that does not is no burst but
-overload, and then nobody waits longer than a share of that (the controlled delay of Maurer, "Fail at Scale", ACM Queue
-13, 2015): a long queue would make all answers late and no more of them.
+What is taken on begins within `queue_seconds`, or never. So that it does, no more is taken on than is drawn in a part
+of that: in a larger part while the queue empties now and then, which is a burst; in a small one where it does not, or
+where something was refused just now, which is overload (after the controlled delay of Maurer, "Fail at Scale", ACM
+Queue 13, 2015). A long queue would make all answers late, and no more of them.
 """
 
 import math
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -20,14 +24,16 @@ from app.in_place import InPlace
 from app.tally import Tally
 from app.turns import Turns
 
-# The share of `queue_seconds` that a queue may last which has not been empty for `queue_seconds`.
-STANDING = 0.05
+# The parts of `queue_seconds` that the queue may last: in a burst, and in overload.
+BURST, STANDING = 0.2, 0.05
 # A request of more seconds of drawing is long: it waits behind others like it, and does not count as their queue.
 LONG = 0.5
 # So many long requests may wait for their turns; one that its client does not read waits for nothing.
 MOST_LONG = 32
 # The share of the event loop's time that small requests have even where all else is refused.
-SMALL_SHARE = 0.1
+SMALL_SHARE = 0.05
+# How much threads that draw stand back (man 7 sched): a tenth of the loop's weight.
+NICE = 10
 Result = TypeVar("Result")
 
 
@@ -45,7 +51,7 @@ class Admission:
         self.limiter = anyio.CapacityLimiter(threads)
         self._left = 0.0
         self._calm = clock()
-        self._small_from, self._calm_small = 0.0, self._calm
+        self._small_from, self._calm_small, self._refused = -math.inf, self._calm, -math.inf
 
     @property
     def backlog(self) -> float:
@@ -57,7 +63,12 @@ class Admission:
         now = self.clock()
         if self._left <= 0:
             self._calm = now
-        return self.queue_seconds * (1.0 if now - self._calm <= self.queue_seconds else STANDING)
+        return self._part(now, self._calm)
+
+    def _part(self, now: float, empty: float) -> float:
+        """Return how long a queue may last that was empty at the time `empty`."""
+        is_burst = now - empty <= self.queue_seconds < now - self._refused
+        return self.queue_seconds * (BURST if is_burst else STANDING)
 
     def take_on(self, seconds: float) -> "Ticket":
         """Return the ticket of a request of so many seconds of drawing. Raises `Overloaded`."""
@@ -84,7 +95,7 @@ class Admission:
         oldest = self.in_place.since()
         if oldest is None:
             self._calm_small = came
-        elif came - oldest > self._small_patience(came):
+        elif came - oldest > self._part(came, self._calm_small):
             raise self._refusal("queue")
         if self.in_place.free:
             return
@@ -111,9 +122,6 @@ class Admission:
         """Say whether any request would be refused, small ones too, which have used up their share."""
         return self._left > 0 and self.backlog > self.patience() and self._small_from > self.clock()
 
-    def _small_patience(self, now: float) -> float:
-        return self.queue_seconds * (1.0 if now - self._calm_small <= self.queue_seconds else STANDING)
-
     def add(self, seconds: float) -> None:
         """Add work to the backlog, or take some away."""
         self._left += seconds
@@ -131,6 +139,7 @@ class Admission:
 
     def _refusal(self, reason: str) -> Overloaded:
         self.tally.refused[reason] += 1
+        self._refused = self.clock()
         return Overloaded(max(1, math.ceil(self.backlog)))
 
 
@@ -162,7 +171,7 @@ class Ticket:
         turn comes too late.
         """
         turns = self._admission.turns
-        await turns.take(self.long)
+        await turns.take(self.long, self._begun)
         try:
             if not self._begun:
                 self._admission.check_wait(self._came)
@@ -174,6 +183,7 @@ class Ticket:
         return result
 
     def _timed(self, piece: Callable[[], Result]) -> tuple[Result, float]:
+        yield_to_the_loop()
         began = self._admission.clock()
         result = piece()
         return result, self._admission.clock() - began
@@ -190,3 +200,11 @@ class Ticket:
     def _do(self, seconds: float) -> None:
         self._left -= seconds
         self._admission.add(-seconds)
+
+
+def yield_to_the_loop() -> None:
+    """Let this thread have the processor after the event loop's, which has little to do and must do it soon. Only
+    Linux has priorities of threads.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

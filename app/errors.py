@@ -4,11 +4,12 @@ given.
 
 import difflib
 from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -156,14 +157,21 @@ def model_problem(error: ModelError, as_error: bool = False) -> JSONResponse:
     return problem(status, f"{error.field}: allowed is {field.allowed}.{nearest}", [field], as_error=as_error)
 
 
-async def _overloaded(request: Request, error: Exception) -> JSONResponse:
+async def _overloaded(request: Request, error: Exception) -> Response:
     assert isinstance(error, Overloaded)
     return overloaded(error.seconds)
 
 
-def overloaded(seconds: int) -> JSONResponse:
+def overloaded(seconds: int) -> Response:
     """Return the answer that tells to come again in so many seconds (RFC 9110, section 10.2.3)."""
-    return problem(UNAVAILABLE, BUSY, headers={"Retry-After": str(seconds), "Cache-Control": "no-store"})
+    headers = {"Retry-After": str(seconds), "Cache-Control": "no-store"}
+    return Response(_busy(), UNAVAILABLE, headers, PROBLEM)
+
+
+@cache
+def _busy() -> bytes:
+    # Made once: there are many of them when there is no time to make them.
+    return bytes(problem(UNAVAILABLE, BUSY).body)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

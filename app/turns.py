@@ -8,8 +8,8 @@ LONG_EVERY = 4
 
 
 class Turns:
-    """`slots` pieces at a time. In the order in which they asked, short ones and long ones apart: long requests come
-    again and again, and would make a short one wait for a piece of each. For one event loop.
+    """`slots` pieces at a time, short requests and long ones apart: a long one would make short ones wait. Short ones in
+    the order in which they came, each until it is done; of long ones a piece of each in turn. For one event loop.
     """
 
     def __init__(self, slots: int) -> None:
@@ -28,14 +28,18 @@ class Turns:
         """How many pieces of long requests wait."""
         return len(self._long)
 
-    async def take(self, long: bool) -> None:
-        """Wait for a turn; `give` must follow."""
+    async def take(self, long: bool, begun: bool = False) -> None:
+        """Wait for a turn; `give` must follow. `begun`: this is not the first of its request."""
         if self._free and not (self._short or self._long):
             self._free -= 1
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue = self._long if long else self._short
-        queue.append(future)
+        if long:
+            self._long.append(future)
+        elif begun:
+            self._short.appendleft(future)
+        else:
+            self._short.append(future)
         try:
             await future
         except asyncio.CancelledError:

@@ -139,7 +139,9 @@ class Load:
             connection.transport.close()
 
 
-def poisson(rate: float, seconds: float, asked: Callable[[], Asked], chance: random.Random) -> list[tuple[float, Asked]]:
+def poisson(
+    rate: float, seconds: float, asked: Callable[[], Asked], chance: random.Random
+) -> list[tuple[float, Asked]]:
     """Return arrivals of independent clients, `rate` a second on the average, for so many seconds."""
     at, found = 0.0, []
     while (at := at + chance.expovariate(rate)) < seconds:

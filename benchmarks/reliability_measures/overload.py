@@ -7,7 +7,6 @@ import random
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures.processes import ask, free_port, started, wait_until
+from benchmarks.measures.processes import Process, ask, free_port, started, wait_until
 from benchmarks.reliability_measures.arrivals import Asked, Load, Seen, poisson, steady
 from benchmarks.reliability_measures.curve import draw_curve
 
@@ -48,6 +47,7 @@ class Step:
     health_worst: float
     others: int
     late: float
+    processor: float
 
 
 class Asker:
@@ -82,18 +82,21 @@ async def _capacity(port: int, asker: Asker, seconds: float) -> float:
     return names / seconds
 
 
-async def _step(port: int, asker: Asker, factor: float, rate: float, seconds: float, chance: random.Random) -> Step:
+async def _step(
+    port: int, server: Process, asker: Asker, factor: float, rate: float, seconds: float, chance: random.Random
+) -> Step:
     load, probe = Load(port), Load(port)
-    began = time.monotonic()
+    began, used = time.monotonic(), server.cpu_seconds()
     seen, health = await asyncio.gather(
         load.send(poisson(factor * rate, seconds, asker, chance)), probe.send(steady(PROBES, seconds, HEALTH))
     )
+    used = (server.cpu_seconds() - used) / (time.monotonic() - began)
     load.close()
     probe.close()
-    return judged(seen, health, factor, began, seconds)
+    return judged(seen, health, factor, began, seconds, used)
 
 
-def judged(seen: list[Seen], health: list[Seen], factor: float, began: float, seconds: float) -> Step:
+def judged(seen: list[Seen], health: list[Seen], factor: float, began: float, seconds: float, processor: float) -> Step:
     """Return the figures of one load."""
     good = [entry for entry in seen if entry.status == OK]
     refused = [entry for entry in seen if entry.status == BUSY and entry.retry_after.isdecimal()]
@@ -113,6 +116,7 @@ def judged(seen: list[Seen], health: list[Seen], factor: float, began: float, se
         health_worst=max(probes),
         others=len(seen) - len(good) - len(refused),
         late=max((entry.sent - entry.due) * 1000 for entry in seen),
+        processor=processor,
     )
 
 
@@ -120,21 +124,16 @@ def _percentile(seen: list[Seen], which: float) -> float:
     return float(np.percentile([entry.latency for entry in seen], which)) if seen else 0.0
 
 
-def kinds(seen: list[Seen]) -> Counter[str]:
-    """Return how many of each kind were answered."""
-    return Counter(entry.asked.kind for entry in seen if entry.status == OK)
-
-
 def _show(screen: Console, steps: list[Step], capacity: float) -> None:
     table = Table(title=f"Capacity {capacity:,.0f} names a second")
     for title in ("load", "asked/s", "answered/s", "names/s", "refused", "p50 ms", "p99 ms", "refusal p99 ms",
-                  "health p99 ms", "worst", "neither", "sent late ms"):  # fmt: skip
+                  "health p99 ms", "worst", "neither", "late ms", "core"):  # fmt: skip
         table.add_column(title, justify="right")
     for s in steps:
         table.add_row(
             f"{s.factor:g}x", f"{s.offered:.0f}", f"{s.accepted:.0f}", f"{s.goodput:,.0f}", f"{s.refused:.1%}",
             f"{s.p50:.1f}", f"{s.p99:.1f}", f"{s.refusal_p99:.1f}", f"{s.health_p99:.1f}", f"{s.health_worst:.1f}",
-            f"{s.others}", f"{s.late:.0f}",
+            f"{s.others}", f"{s.late:.0f}", f"{s.processor:.0%}",
         )  # fmt: skip
     screen.print(table)
 
@@ -153,7 +152,7 @@ def verdicts(steps: list[Step]) -> dict[str, tuple[bool, str]]:
     }
 
 
-async def _sweep(port: int, mix: str, seconds: float, screen: Console) -> tuple[float, list[Step]]:
+async def _sweep(port: int, server: Process, mix: str, seconds: float, screen: Console) -> tuple[float, list[Step]]:
     chance = random.Random(1)
     asker = Asker(mix, chance)
     # The first seconds teach the service how fast it is.
@@ -162,7 +161,7 @@ async def _sweep(port: int, mix: str, seconds: float, screen: Console) -> tuple[
     steps = []
     for factor in FACTORS:
         screen.print(f"{factor:g}x ...", style="dim")
-        steps.append(await _step(port, asker, factor, capacity / asker.mean, seconds, chance))
+        steps.append(await _step(port, server, asker, factor, capacity / asker.mean, seconds, chance))
         await asyncio.sleep(1)
     return capacity, steps
 
@@ -173,14 +172,14 @@ async def _sweep(port: int, mix: str, seconds: float, screen: Console) -> tuple[
 @click.option("--picture", type=click.Path(path_type=Path), help="Where to draw the curve: docs/pictures/overload.png.")
 def overload(seconds: float, mix: str, picture: Path | None) -> None:
     """Ask for 0.5 to 10 times of what can be done; exit status 1 where a goal is missed."""
-    screen, port = Console(), free_port()
+    screen, port = Console(width=150), free_port()
     command = [sys.executable, "-m", "app", "serve", "--port", str(port)]
     with tempfile.TemporaryDirectory() as folder:
         quiet = {"NAMEWAVE_STORE": f"{folder}/store"}
         with started(command, port, Path(folder), [SERVER_CORE], quiet) as server:
             wait_until(server, "/health/ready")
             os.sched_setaffinity(0, {LOAD_CORE})
-            capacity, steps = uvloop.run(_sweep(port, mix, seconds, screen))
+            capacity, steps = uvloop.run(_sweep(port, server, mix, seconds, screen))
             assert ask(server.address + "/health/ready")[0] == OK
     _show(screen, steps, capacity)
     for goal, (met, figure) in verdicts(steps).items():
