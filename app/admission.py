@@ -2,9 +2,9 @@
 could not begin in time is refused at once. The seconds are those of a monotonic clock: the time of day may jump.
 
 What is taken on begins within `queue_seconds`, or never. So that it does, no more is taken on than is drawn in a part
-of that: in a larger part while the queue empties now and then, which is a burst; in a small one where it does not, or
-where something was refused just now, which is overload (after the controlled delay of Maurer, "Fail at Scale", ACM
-Queue 13, 2015). A long queue would make all answers late, and no more of them.
+of that: in a larger part while the queue empties now and then, which is a burst; in a small one where it does not,
+which is overload (after the controlled delay of Maurer, "Fail at Scale", ACM Queue 13, 2015). A long queue would make
+all answers late, and no more of them.
 """
 
 import math
@@ -49,9 +49,10 @@ class Admission:
         self.queue_seconds, self.tally, self.clock = queue_seconds, tally, clock
         self.turns, self.in_place = Turns(threads), InPlace()
         self.limiter = anyio.CapacityLimiter(threads)
+        self.niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + NICE, 19) if sys.platform == "linux" else 0
         self._left = 0.0
         self._calm = clock()
-        self._small_from, self._calm_small, self._refused = -math.inf, self._calm, -math.inf
+        self._small_from, self._calm_small = -math.inf, self._calm
 
     @property
     def backlog(self) -> float:
@@ -67,8 +68,8 @@ class Admission:
 
     def _part(self, now: float, empty: float) -> float:
         """Return how long a queue may last that was empty at the time `empty`."""
-        is_burst = now - empty <= self.queue_seconds < now - self._refused
-        return self.queue_seconds * (BURST if is_burst else STANDING)
+        burst = self.queue_seconds * BURST
+        return burst if now - empty <= burst else self.queue_seconds * STANDING
 
     def take_on(self, seconds: float) -> "Ticket":
         """Return the ticket of a request of so many seconds of drawing. Raises `Overloaded`."""
@@ -139,7 +140,6 @@ class Admission:
 
     def _refusal(self, reason: str) -> Overloaded:
         self.tally.refused[reason] += 1
-        self._refused = self.clock()
         return Overloaded(max(1, math.ceil(self.backlog)))
 
 
@@ -183,7 +183,7 @@ class Ticket:
         return result
 
     def _timed(self, piece: Callable[[], Result]) -> tuple[Result, float]:
-        yield_to_the_loop()
+        yield_to_the_loop(self._admission.niceness)
         began = self._admission.clock()
         result = piece()
         return result, self._admission.clock() - began
@@ -202,9 +202,9 @@ class Ticket:
         self._admission.add(-seconds)
 
 
-def yield_to_the_loop() -> None:
+def yield_to_the_loop(niceness: int) -> None:
     """Let this thread have the processor after the event loop's, which has little to do and must do it soon. Only
     Linux has priorities of threads.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

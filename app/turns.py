@@ -9,7 +9,8 @@ LONG_EVERY = 4
 
 class Turns:
     """`slots` pieces at a time, short requests and long ones apart: a long one would make short ones wait. Short
-    ones in the order in which they came, each until it is done; of long ones a piece of each in turn. For one event loop.
+    ones in the order in which they came, each until it is done; of long ones a piece of each in turn. For one event
+    loop.
     """
 
     def __init__(self, slots: int) -> None:
