@@ -34,6 +34,11 @@ def policy(concrete: bool) -> str:
     return f"public, max-age={YEAR}, immutable" if concrete else "no-cache"
 
 
+def as_cut(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of an answer that the deadline cut: another time there will be more of it."""
+    return {name: value for name, value in headers.items() if name != "ETag"} | {"Cache-Control": "no-store"}
+
+
 def is_known(validator: str, given: list[str]) -> bool:
     """Say whether If-None-Match names this answer (RFC 9110, section 13.1.2: compared weakly)."""
     tags = [tag.strip().removeprefix("W/") for header in given for tag in header.split(",")]

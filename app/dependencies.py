@@ -1,4 +1,4 @@
-"""What handlers ask for: the registry, the settings, the threads for long work. All of it travels in the lifespan's
+"""What handlers ask for: the registry, the settings, admission to the threads. All of it travels in the lifespan's
 state.
 """
 
@@ -6,18 +6,22 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, TypedDict
 
-import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
 from app import headers, negotiation
+from app.admission import Admission
+from app.costs import Costs
 from app.decency import Decency
 from app.errors import NOT_ACCEPTABLE
 from app.explaining import Explainer
+from app.lag import LoopLag
+from app.schemas import SourceQuery
 from app.settings import Settings
-from app.sources import Sources
+from app.sources import Sources, is_blend
 from models import ModelRegistry
+from models.blends import Source
 from models.inference import PrefixMemory
 
 
@@ -25,17 +29,20 @@ from models.inference import PrefixMemory
 class Service:
     """What a running service is made of. `sources` finds what to draw from; `entropy` gives a seed where a request has
     none; `memory` is what was computed of prefixes; `explainer` judges names,
-    `decency` knows which ones are not told.
+    `decency` knows which ones are not told; `admission` says what is begun, by what `costs` expects; `lag` is how late
+    the event loop is.
     """
 
     settings: Settings
     registry: ModelRegistry
     sources: Sources
-    threads: anyio.CapacityLimiter
+    admission: Admission
+    lag: LoopLag
     entropy: Callable[[], int]
     memory: PrefixMemory
     explainer: Explainer
     decency: Decency
+    costs: Costs
 
 
 class State(TypedDict):
@@ -64,6 +71,17 @@ def accepted(request: Request) -> str:
     if media is None:
         raise HTTPException(NOT_ACCEPTABLE, headers={"Vary": "Accept"})
     return media
+
+
+async def source_of(request: SourceQuery, running: Service) -> Source:
+    """Return what to draw from; a blend, which may have to be made first, off the event loop. Raises what
+    `Sources.find` does.
+    """
+    if is_blend(request.dataset):
+        return await anyio.to_thread.run_sync(
+            running.sources.find, request.dataset, request.model, limiter=running.admission.limiter
+        )
+    return running.sources.find(request.dataset, request.model)
 
 
 Running = Annotated[Service, Depends(_service)]

@@ -9,7 +9,7 @@ from app.replies import CharacterDetail, GenerateAnswer, NameDetail
 from app.schemas import GenerateQuery
 from models import Batch, Constraints, OptionError, SamplingOptions, Score
 from models.blends import Source
-from models.inference import MAX_SEED, PrefixMemory
+from models.inference import MAX_SEED, NameStream, PrefixMemory
 from models.spelling import capitalize, capitalize_all
 
 # What is drawn in about a millisecond where nothing is remembered: at most so many candidates, and at most so many
@@ -26,12 +26,17 @@ def draw_if_quick(
     request: GenerateQuery, source: Source, most: int, memory: PrefixMemory, decency: Decency
 ) -> GenerateAnswer | None:
     """Return what `draw` would, or None where that might take longer than a few milliseconds."""
-    few = few_candidates(source)
-    # Half of them may be refused.
-    if 2 * request.count > few:
+    if not is_small(request, source):
         return None
+    few = few_candidates(source)
     answer = draw(request, source, min(most, few), memory, decency)
     return answer if answer.complete or most <= few else None
+
+
+def is_small(request: GenerateQuery, source: Source) -> bool:
+    """Say whether `draw_if_quick` draws for this request."""
+    # Half of the candidates may be refused.
+    return 2 * request.count <= few_candidates(source)
 
 
 def few_candidates(source: Source) -> int:
@@ -45,10 +50,9 @@ def draw(
     most: int,
     memory: PrefixMemory,
     decency: Decency,
-    stopped: Callable[[], bool] = lambda: False,
 ) -> GenerateAnswer:
     """Return the names asked for by a request with a seed (see `seeded`), or those found among `most` candidates (see
-    `budget`) or before `stopped` came true. Raises `OptionError`, `UnknownCharacter`.
+    `budget`). Raises `OptionError`, `UnknownCharacter`.
     """
     if request.seed is None:
         raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
@@ -60,8 +64,14 @@ def draw(
         constraints=constraints_of(request, source, decency),
         max_attempts=most,
         memory=memory,
-        stopped=stopped,
     )
+    return answer_of(request, source, batch, told(request, source, batch.names))
+
+
+def answer_of(
+    request: GenerateQuery, source: Source, batch: Batch, names: list[str] | list[NameDetail]
+) -> GenerateAnswer:
+    """Return the answer with `names`, which are the batch's as they are told."""
     return GenerateAnswer(
         dataset=source.dataset,
         model=source.model,
@@ -73,7 +83,22 @@ def draw(
         attempts=batch.attempts,
         acceptance_rate=acceptance_rate(len(batch.names), batch.attempts),
         refused=batch.refused,
-        names=_names(request, source, batch, stopped),
+        names=names,
+    )
+
+
+def stream_of(request: GenerateQuery, source: Source, most: int, decency: Decency) -> NameStream:
+    """Return the names of a request with a seed, to be drawn in pieces. Raises `OptionError`, `UnknownCharacter`."""
+    if request.seed is None:
+        raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
+    return NameStream(
+        source.generator,
+        request.count,
+        seed=request.seed,
+        offset=request.offset,
+        options=options_of(request),
+        constraints=constraints_of(request, source, decency),
+        max_attempts=most,
     )
 
 
@@ -114,19 +139,25 @@ def acceptance_rate(names: int, attempts: int) -> float:
     return round(names / attempts, 6) if attempts else 0.0
 
 
-def _names(
-    request: GenerateQuery, source: Source, batch: Batch, stopped: Callable[[], bool]
-) -> list[str] | list[NameDetail]:
-    names = batch.names
-    if request.details or request.sort != "drawn":
-        scored = [(name, source.generator.score([name])[0]) for name in names if not stopped()]
-        if request.sort == "likelihood":
-            # As likely ones stay in the order in which they were drawn.
-            scored.sort(key=lambda pair: -pair[1].log_prob)
-        if request.details:
-            return [detail(score, request.case) for _, score in scored]
-        names = [name for name, _ in scored]
+def told(request: GenerateQuery, source: Source, names: list[str]) -> list[str] | list[NameDetail]:
+    """Return the names as the request wants them: judged, sorted, with capitals."""
+    if not is_judged(request):
+        return capitalize_all(names) if request.case == "title" else names
+    scores = in_order(request, [source.generator.score([name])[0] for name in names])
+    if request.details:
+        return [detail(score, request.case) for score in scores]
+    names = [score.name for score in scores]
     return capitalize_all(names) if request.case == "title" else names
+
+
+def is_judged(request: GenerateQuery) -> bool:
+    """Say whether it must be known how likely each name is."""
+    return request.details or request.sort != "drawn"
+
+
+def in_order(request: GenerateQuery, scores: list[Score]) -> list[Score]:
+    """Return judged names in the order that the request wants; as likely ones stay in that in which they were drawn."""
+    return sorted(scores, key=lambda score: -score.log_prob) if request.sort == "likelihood" else scores
 
 
 def detail(score: Score, case: str) -> NameDetail:

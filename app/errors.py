@@ -4,11 +4,12 @@ given.
 
 import difflib
 from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -66,6 +67,16 @@ DETAILS = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong here; the log knows more under this request's id.",
 }
 
+BUSY = "There is more to do than this service can do in time; ask again after the seconds that Retry-After says."
+
+
+class Overloaded(Exception):
+    """There is more to do than can be done; `seconds`, 1 or more: when to ask again."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"overloaded for {seconds} s")
+        self.seconds = seconds
+
 
 class FieldProblem(BaseModel):
     """One field that is wrong: what is allowed, and the nearest names there are."""
@@ -103,6 +114,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ModelError, _model)
+    app.add_exception_handler(Overloaded, _overloaded)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -147,6 +159,23 @@ def model_problem(error: ModelError, as_error: bool = False) -> JSONResponse:
     field = FieldProblem(field=error.field, allowed=_short(error.allowed), nearest=close)
     nearest = f" Nearest: {', '.join(close)}." if close else ""
     return problem(status, f"{error.field}: allowed is {field.allowed}.{nearest}", [field], as_error=as_error)
+
+
+async def _overloaded(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Overloaded)
+    return overloaded(error.seconds)
+
+
+def overloaded(seconds: int) -> Response:
+    """Return the answer that tells to come again in so many seconds (RFC 9110, section 10.2.3)."""
+    headers = {"Retry-After": str(seconds), "Cache-Control": "no-store"}
+    return Response(_busy(), UNAVAILABLE, headers, PROBLEM)
+
+
+@cache
+def _busy() -> bytes:
+    # Made once: there are many of them when there is no time to make them.
+    return bytes(problem(UNAVAILABLE, BUSY).body)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

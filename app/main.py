@@ -6,17 +6,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-import anyio
 import anyio.to_thread
 import structlog
 from fastapi import FastAPI
 
+from app.admission import Admission
+from app.costs import Costs
 from app.decency import Decency
 from app.dependencies import Service, State
 from app.describing import describe
 from app.errors import add_handlers
 from app.explaining import Explainer
 from app.heads import HeadAsGet
+from app.lag import LoopLag, measured
 from app.logs import set_up
 from app.middleware import BodyLimit, RequestLog
 from app.opening import pins_of
@@ -25,6 +27,7 @@ from app.settings import Settings
 from app.sources import Sources
 from app.starting import NothingToServe, OneLine
 from app.streaming import set_up_log
+from app.tally import Tally
 from app.watchdog import follow_parent, guarded
 from app.watching import watched
 from models import ModelRegistry, prepare
@@ -71,14 +74,20 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIter
     set_up_log()
     follow_parent()
     registry = await anyio.to_thread.run_sync(_open, settings)
-    threads, memory = anyio.CapacityLimiter(settings.threads), PrefixMemory(settings.memory)
+    admission = Admission(settings.threads, settings.queue_seconds, Tally())
+    memory, lag = PrefixMemory(settings.memory), LoopLag()
     sources = Sources(registry, Blender(registry.kernels))
     decency = await anyio.to_thread.run_sync(Decency.load, settings, registry.kernels.find)
     await anyio.to_thread.run_sync(_warm, registry, decency)
     ready = {"models": len(registry.versions()), "datasets": registry.datasets(), "process": os.getpid()}
     structlog.get_logger().info("ready", **ready)
-    async with guarded(settings.watchdog), watched(registry, settings.refresh, partial(_warm, registry, decency)):
-        yield {"service": Service(settings, registry, sources, threads, entropy, memory, Explainer(), decency)}
+    running = Service(settings, registry, sources, admission, lag, entropy, memory, Explainer(), decency, Costs())
+    async with (
+        guarded(settings.watchdog),
+        watched(registry, settings.refresh, partial(_warm, registry, decency)),
+        measured(lag),
+    ):
+        yield {"service": running}
 
 
 def _open(settings: Settings) -> ModelRegistry:

@@ -5,14 +5,14 @@ threads.
 from pydantic import BaseModel
 
 from app.decency import Decency
-from app.drawing import acceptance_rate, budget, constraints_of, few_candidates, options_of
+from app.drawing import acceptance_rate, budget, few_candidates, stream_of
 from app.limits import check
 from app.negotiation import CSV, NDJSON, TEXT
 from app.schemas import GenerateQuery
 from app.writing import detail_json
-from models import OptionError, inference
+from models import inference
 from models.blends import Source
-from models.inference import MAX_SEED, NameStream, PrefixMemory
+from models.inference import PrefixMemory
 from models.inference.stream import Codes
 
 FORMS = {TEXT: inference.TEXT, CSV: inference.CSV, NDJSON: inference.NDJSON}
@@ -47,25 +47,20 @@ class NameLines:
         decency: Decency,
     ) -> None:
         check(request, media)
-        if request.seed is None:
-            raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
         self.request, self.source, self.media, self.memory = request, source, media, memory
-        self.seed = request.seed
-        self.stream = NameStream(
-            source.generator,
-            request.count,
-            seed=request.seed,
-            offset=request.offset,
-            options=options_of(request),
-            constraints=constraints_of(request, source, decency),
-            max_attempts=budget(request, most_attempts),
-        )
+        self.most = budget(request, most_attempts)
+        self.stream = stream_of(request, source, self.most, decency)
+        self.stopped = False
         self.begun = self.finished = False
 
     @property
     def tells_its_end(self) -> bool:
         """Whether a reader of all the lines can see that a stream which fell short is over, or it did not."""
         return self.media == NDJSON or self.stream.complete
+
+    def stop(self) -> None:
+        """Draw no more: the next piece is the last, and tells how it ended."""
+        self.stopped = True
 
     @property
     def quick(self) -> bool:
@@ -79,9 +74,9 @@ class NameLines:
         """Return some milliseconds' worth of lines, which may be none; `finished` tells that they were the last."""
         lines = b"" if self.begun else FORMS[self.media].title.encode()
         self.begun = True
-        if not self.stream.finished:
+        if not (self.stopped or self.stream.finished):
             lines += self.stream.piece(self._write_details if self.request.details else self._writer(), self.memory)
-        self.finished = self.stream.finished
+        self.finished = self.stopped or self.stream.finished
         if self.finished and self.media == NDJSON:
             lines += LastRecord(end=self._end()).model_dump_json().encode() + b"\n"
         return lines

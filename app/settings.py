@@ -49,6 +49,13 @@ class Settings(BaseSettings):
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         2, description="Large requests that are drawn at the same time."
     )
+    queue_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        1,
+        description="Longest wait before a request's work begins, in seconds; what could not begin by then is refused.",
+    )
+    deadline_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        30, description="Longest that names are drawn for one request, in seconds; then the answer is what there is."
+    )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Processes that serve, all at the same address.")
     watchdog: Annotated[float, Field(ge=0, le=3600)] = Field(
         10,

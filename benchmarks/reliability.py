@@ -5,6 +5,8 @@ they are only gathered.
 import click
 
 from benchmarks.reliability_measures.fuzz import fuzz
+from benchmarks.reliability_measures.mutations import mutations
+from benchmarks.reliability_measures.overload import overload
 from benchmarks.reliability_measures.processes import processes
 from benchmarks.reliability_measures.slow_sockets import slow
 from benchmarks.reliability_measures.store import store
@@ -15,7 +17,7 @@ def main() -> None:
     """Attack the service, and print what came of it."""
 
 
-for command in (fuzz, processes, slow, store):
+for command in (fuzz, mutations, overload, processes, slow, store):
     main.add_command(command)
 
 

@@ -4,34 +4,54 @@ from functools import partial
 from operator import attrgetter
 from typing import Annotated
 
-import anyio.to_thread
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Request, Response
 
-from app.bodies import StrictRoute
-from app.dependencies import Running, Service
+from app.admitted import AdmittedRoute
+from app.departure import unless_gone
+from app.dependencies import Running, Service, source_of
 from app.errors import responses
-from app.replies import NextAnswer, ScoreAnswer
+from app.explaining import AT_ONCE
+from app.negotiation import JSON
+from app.replies import NextAnswer, ScoreAnswer, ScoredName
 from app.schemas import NextQuery, ScoreRequest
+from models.blends import Source
 
-router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
+router = APIRouter(tags=["names"], route_class=AdmittedRoute, generate_unique_id_function=attrgetter("name"))
 EXAMPLES = {
     "human": {"summary": "How human are these?", "value": {"names": ["Marnabella", "Anna", "Xqzt"]}},
     "blend": {"summary": "By a blend", "value": {"dataset": {"human": 1, "animal": 1}, "names": ["Foxanna"]}},
 }
 
 
-@router.post("/score", summary="Judge names", responses=responses(400, 404, 413, 415, 422, 503))
-async def score(request: Annotated[ScoreRequest, Body(openapi_examples=EXAMPLES)], running: Running) -> ScoreAnswer:
+@router.post(
+    "/score", summary="Judge names", response_model=ScoreAnswer, responses=responses(400, 404, 413, 415, 422, 503)
+)
+async def score(
+    request: Annotated[ScoreRequest, Body(openapi_examples=EXAMPLES)], running: Running, connection: Request
+) -> Response:
     """Tell how likely a model finds names, character by character, and which name of its list is nearest.
 
     The log-probabilities of a name's characters and its end add up to its `log_prob`. Where a name has a character that
     the model does not know, `log_prob` is null and `reason` says so.
     """
-    return await anyio.to_thread.run_sync(partial(_score, request, running), limiter=running.threads)
+    source = await source_of(request, running)
+    return Response(await _judge(request, source, running, connection), media_type=JSON)
 
 
-def _score(request: ScoreRequest, running: Service) -> ScoreAnswer:
-    return running.explainer.score(request, running.sources.find(request.dataset, request.model))
+async def _judge(request: ScoreRequest, source: Source, running: Service, connection: Request) -> bytes:
+    """Return the answer, which is worked on in pieces, or nothing where the client did not wait for it."""
+    admission, explainer = running.admission, running.explainer
+
+    async def work() -> bytes:
+        scores: list[ScoredName] = []
+        with admission.take_on(running.costs.scoring_seconds(request, source)) as ticket:
+            for begin in range(0, len(request.names), AT_ONCE):
+                some = request.model_copy(update={"names": request.names[begin : begin + AT_ONCE]})
+                scores += (await ticket.run(partial(explainer.score, some, source))).scores
+            answer = ScoreAnswer(dataset=source.dataset, model=source.model, scores=scores)
+            return await ticket.run(lambda: answer.model_dump_json().encode())
+
+    return await unless_gone(connection.receive, work, admission.leave) or b""
 
 
 @router.get("/next", summary="What comes next?", responses=responses(404, 422, 503))
@@ -40,8 +60,7 @@ async def next_characters(query: Annotated[NextQuery, Query()], running: Running
 
     Example: `/next?prefix=mar&temperature=0.8`
     """
-    return await anyio.to_thread.run_sync(partial(_next, query, running), limiter=running.threads)
-
-
-def _next(query: NextQuery, running: Service) -> NextAnswer:
-    return running.explainer.next(query, running.sources.find(query.dataset, query.model))
+    source = await source_of(query, running)
+    # A character after the other.
+    with running.admission.take_on((1 + len(query.prefix)) / running.costs.speed(source)) as ticket:
+        return await ticket.run(partial(running.explainer.next, query, source))

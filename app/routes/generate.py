@@ -1,32 +1,30 @@
 """/generate: new names."""
 
-import threading
-from functools import partial
 from operator import attrgetter
 from typing import Annotated
 
-import anyio.to_thread
 from fastapi import APIRouter, Body, Query, Request, Response
 
+from app.admitted import AdmittedRoute
 from app.answers import ANSWERS, EXAMPLES, UNCHANGED
-from app.bodies import StrictRoute
-from app.caching import is_concrete, is_known, next_link, policy, validator
+from app.caching import as_cut, is_concrete, is_known, next_link, policy, validator
 from app.departure import unless_gone
-from app.dependencies import Service, accepted, service
-from app.drawing import budget, seeded
+from app.dependencies import Service, accepted, service, source_of
+from app.drawing import budget, draw_if_quick, is_small, seeded
 from app.errors import CLIENT_GONE, NOT_MODIFIED
 from app.headers import values
 from app.limits import check
+from app.name_batch import NameBatch
 from app.name_lines import NameLines
 from app.negotiation import JSON
+from app.pieces import next_piece
 from app.replies import GenerateAnswer
 from app.schemas import GenerateLink, GenerateQuery, GenerateRequest
-from app.sources import is_blend
 from app.streaming import NameResponse
-from app.writing import Written, write, write_if_quick
+from app.writing import Written, written
 from models.blends import Source
 
-router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
+router = APIRouter(tags=["names"], route_class=AdmittedRoute, generate_unique_id_function=attrgetter("name"))
 
 
 # These two take the connection instead of dependencies: each of those costs as much as drawing a few names.
@@ -65,7 +63,7 @@ async def generate_by_link(query: Annotated[GenerateLink, Query()], connection: 
     if query.seed is None:
         return await _answer(query, connection, {"Vary": "Accept", "Cache-Control": "no-store"})
     running = service(connection)
-    source = await _source(query, running)
+    source = await source_of(query, running)
     limits = f"{running.settings.max_attempts} {running.settings.max_stream_attempts}"
     tag = validator(query, source, f"{accepted(connection)} {limits} {running.decency.digest}")
     headers = {"Vary": "Accept", "ETag": tag, "Cache-Control": policy(is_concrete(query, source))}
@@ -76,36 +74,54 @@ async def generate_by_link(query: Annotated[GenerateLink, Query()], connection: 
 
 async def _answer(request: GenerateQuery, connection: Request, headers: dict[str, str]) -> Response:
     media, running = accepted(connection), service(connection)
-    source = await _source(request, running)
+    source = await source_of(request, running)
     request = seeded(request, running.entropy)
     if media != JSON:
         lines = NameLines(request, source, media, running.settings.max_stream_attempts, running.memory, running.decency)
-        return NameResponse(lines, running.threads, headers)
+        return NameResponse(lines, running, headers)
     check(request, media)
     most = budget(request, running.settings.max_attempts)
-    answer = write_if_quick(request, source, most, running.memory, running.decency)
-    answer = answer or await _draw_in_thread(request, source, most, running, connection)
+    answer = await _draw_in_place(request, source, most, running)
     if answer is None:
-        return Response(status_code=CLIENT_GONE)
+        batch = NameBatch(request, source, most, running.memory, running.decency)
+        answer = await _draw_in_turns(batch, most, running, connection)
+        if answer is None:
+            return Response(status_code=CLIENT_GONE)
+        if batch.stopped:
+            headers = as_cut(headers)
     if connection.method == "GET" and (link := next_link(connection.url.path, request, source, answer.next_offset)):
         headers["Link"] = link
     # Made here, the answer is not validated and copied once more.
     return Response(answer.json, media_type=JSON, headers=headers)
 
 
-async def _source(request: GenerateQuery, running: Service) -> Source:
-    """Return what to draw from; a blend, which may have to be made first, off the event loop."""
-    if is_blend(request.dataset):
-        return await anyio.to_thread.run_sync(running.sources.find, request.dataset, request.model)
-    return running.sources.find(request.dataset, request.model)
+async def _draw_in_place(request: GenerateQuery, source: Source, most: int, running: Service) -> Written | None:
+    """Return the answer where it is small, or None. Raises `Overloaded`."""
+    admission = running.admission
+    if not is_small(request, source):
+        return None
+    if not admission.idle:
+        await admission.small()
+    began = admission.clock()
+    answer = draw_if_quick(request, source, most, running.memory, running.decency)
+    admission.spent(admission.clock() - began)
+    return None if answer is None else written(answer)
 
 
-async def _draw_in_thread(
-    request: GenerateQuery, source: Source, most: int, running: Service, connection: Request
-) -> Written | None:
-    """Return the answer, or None where the client did not wait for it."""
-    gone = threading.Event()
-    work = partial(write, request, source, most, running.memory, running.decency, gone.is_set)
-    return await unless_gone(
-        connection.receive, partial(anyio.to_thread.run_sync, work, limiter=running.threads), gone.set
-    )
+async def _draw_in_turns(batch: NameBatch, most: int, running: Service, connection: Request) -> Written | None:
+    """Return the answer, or None where the client did not wait for it; at the deadline, what there is. Raises
+    `Overloaded`.
+    """
+    admission, costs = running.admission, running.costs
+    until = admission.clock() + running.settings.deadline_seconds
+
+    async def work() -> Written:
+        with admission.take_on(costs.seconds(batch.request, batch.source, most)) as ticket:
+            while not batch.finished:
+                await next_piece(batch, ticket, costs)
+                if not batch.drawn and admission.clock() > until:
+                    admission.tally.cut += 1
+                    batch.stop()
+            return await ticket.run(batch.answer)
+
+    return await unless_gone(connection.receive, work, admission.leave)

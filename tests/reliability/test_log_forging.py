@@ -12,7 +12,8 @@ from benchmarks.reliability_measures.service import served
 STRINGS = 10_000
 BITS = (
     b"\n", b"\r\n", b"%0a", b"%0d%0a", b"\x1b[2J", b"\x00", b'"', b"\\", b"{", b"}", b'"level":"error"',
-    b"\xe2\x80\xa8",    b"\xff", b"\x85", b"%s%n", b"{}", b"${jndi:x}", b"\t", b"forged", b"a", b"1", b"\xc3\xa9", b"=", b"&", b"/", b"<b>",
+    b"\xe2\x80\xa8",    b"\xff", b"\x85", b"%s%n", b"{}", b"${jndi:x}", b"\t", b"forged",
+    b"a", b"1", b"\xc3\xa9", b"=", b"&", b"/", b"<b>",
 )  # fmt: skip
 
 

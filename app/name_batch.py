@@ -1,0 +1,73 @@
+"""From a request to its answer as JSON, a piece at a time. No HTTP and no threads."""
+
+from app.decency import Decency
+from app.drawing import answer_of, in_order, is_judged, stream_of
+from app.schemas import GenerateQuery
+from app.writing import Written, written, written_details
+from models import Batch, Score
+from models.blends import Source
+from models.inference import PrefixMemory
+from models.inference.stream import Codes
+from models.spelling import capitalize_all
+
+# So many names are judged in a piece.
+AT_ONCE = 128
+
+
+class NameBatch:
+    """What `drawing.draw` returns, in pieces of some milliseconds. Raises `OptionError` and `UnknownCharacter` when
+    made, and nothing later.
+    """
+
+    def __init__(
+        self, request: GenerateQuery, source: Source, most: int, memory: PrefixMemory, decency: Decency
+    ) -> None:
+        self.request, self.source, self.memory = request, source, memory
+        self.stream = stream_of(request, source, most, decency)
+        self.stopped = False
+        self._names: list[str] = []
+        self._scores: list[Score] = []
+
+    @property
+    def drawn(self) -> bool:
+        """Whether no more names come."""
+        return self.stopped or self.stream.finished
+
+    @property
+    def finished(self) -> bool:
+        """Whether all is done that is done in pieces."""
+        return self.drawn and (not is_judged(self.request) or len(self._scores) == len(self._names))
+
+    def stop(self) -> None:
+        """Draw no more: the answer is what there is."""
+        self.stopped = True
+
+    def piece(self) -> None:
+        """Draw, or judge, for some milliseconds."""
+        if not self.drawn:
+            self._names += self.stream.piece(self._keep, self.memory)
+            return
+        begin = len(self._scores)
+        self._scores += self.source.generator.score(self._names[begin : begin + AT_ONCE])
+
+    def answer(self) -> Written:
+        """Return the answer, once it is finished."""
+        stream = self.stream
+        batch = Batch(self._names, stream.seed, stream.offset, stream.attempts, stream.complete, stream.refused)
+        if self.request.details:
+            bare = answer_of(self.request, self.source, batch, [])
+            return written_details(bare, in_order(self.request, self._scores), self.request.case)
+        names = self._names if not is_judged(self.request) else [s.name for s in in_order(self.request, self._scores)]
+        names = capitalize_all(names) if self.request.case == "title" else names
+        return written(answer_of(self.request, self.source, batch, names))
+
+    def _keep(self, codes: Codes, lengths: Codes, limit: int) -> tuple[list[str], int, int]:
+        names: list[str] = []
+        looked = 0
+        for text in self.source.generator.texts(codes, lengths):
+            if len(names) == limit:
+                break
+            looked += 1
+            if text is not None:
+                names.append(text)
+        return names, len(names), looked
