@@ -48,7 +48,7 @@ def two_stores(tmp_path_factory: pytest.TempPathFactory, kernels: Kernels, elf_d
         config=network.config,
         vocabulary=vocabulary,
         parameters=network.parameter_count,
-        data=DataRecord(title="Orcs", sha256="0" * 64, names=len(ORCS), longest=11, split_seed=42),
+        data=DataRecord(title="Orcs", sha256="0" * 64, names=len(ORCS), longest=max(map(len, ORCS)), split_seed=42),
         seed=1,
         metrics={"train": 2.0, "dev": 2.1, "test": 2.1},
         training={"steps": 1},
