@@ -17,6 +17,7 @@ from models import (
     StoreError,
     UnknownReference,
 )
+from models.checkpoint import load_checkpoint
 from models.config import ModelConfig
 from models.inference import AS_DRAWN
 from models.manifest import Manifest
