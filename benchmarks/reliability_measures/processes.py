@@ -70,9 +70,9 @@ def struck(running: Fleet, wish: signal.Signals) -> str:
     )
 
 
-def reloaded(running: Fleet, reloads: int, requests: int, body: bytes | None = None) -> str:
+def reloaded(running: Fleet, reloads: int, requests: int, body: bytes | None = None, pause: float = 0.0) -> str:
     """Replace all workers so many times by SIGHUP under load, and tell what failed."""
-    with Load(running.port, "/generate" if body else LINK, body=body) as load:
+    with Load(running.port, "/generate" if body else LINK, body=body, pause=pause) as load:
         for _ in range(reloads):
             old = set(running.workers())
             running.process.send_signal(signal.SIGHUP)

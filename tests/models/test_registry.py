@@ -20,7 +20,7 @@ from models import (
 from models.checkpoint import load_checkpoint
 from models.config import ModelConfig
 from models.inference import AS_DRAWN
-from models.manifest import Manifest
+from models.manifest import DataRecord, Manifest
 from models.store import Key, Store
 
 
@@ -157,6 +157,9 @@ DAMAGE = {
     ),
     "other golden names": lambda folder: rewrite(folder, golden=("xyz",)),
     "another sampling number": lambda folder: rewrite(folder, sampling=99),
+    "another list than is described": lambda folder: rewrite(
+        folder, data=DataRecord(title="Elves", sha256="0" * 64, names=7, longest=9, split_seed=42)
+    ),
     "another alphabet": lambda folder: rewrite(folder, vocabulary=tuple("adehiklmnorstuz")),
 }
 

@@ -16,7 +16,7 @@ from uvicorn import Config
 from app.supervision import LOOK, SILENCE, Worker
 from benchmarks.reliability_measures.crashes import prepared
 from benchmarks.reliability_measures.fleet import Fleet, fleet
-from benchmarks.reliability_measures.processes import BODY, ended, orphaned, reloaded, struck
+from benchmarks.reliability_measures.processes import BODY, PAUSE, ended, orphaned, reloaded, struck
 from benchmarks.reliability_measures.stores import leftovers
 from models import Kernels
 
@@ -59,7 +59,7 @@ def test_rows_18_19_a_worker_that_goes_is_replaced(running: Fleet, stores: Path,
 def test_row_22_a_rolling_reload_fails_no_request(running: Fleet, body: bytes | None) -> None:
     """Across a reload of all workers under load every request is answered with 200, on connections that are kept."""
     before = set(running.workers())
-    told = reloaded(running, reloads=1, requests=500, body=body)
+    told = reloaded(running, reloads=1, requests=500, body=body, pause=PAUSE)
     assert ": 0 failures [], 0 asked again" in told
     assert not before & set(running.workers())
 
