@@ -15,6 +15,7 @@ from app import headers, negotiation
 from app.decency import Decency
 from app.errors import NOT_ACCEPTABLE
 from app.explaining import Explainer
+from app.metrics import Metrics
 from app.settings import Settings
 from app.sources import Sources
 from models import ModelRegistry
@@ -25,7 +26,7 @@ from models.inference import PrefixMemory
 class Service:
     """What a running service is made of. `sources` finds what to draw from; `entropy` gives a seed where a request has
     none; `memory` is what was computed of prefixes; `explainer` judges names,
-    `decency` knows which ones are not told.
+    `decency` knows which ones are not told; `metrics` counts.
     """
 
     settings: Settings
@@ -36,6 +37,7 @@ class Service:
     memory: PrefixMemory
     explainer: Explainer
     decency: Decency
+    metrics: Metrics
 
 
 class State(TypedDict):

@@ -3,6 +3,7 @@ threads.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from app.decency import Decency
 from app.replies import CharacterDetail, GenerateAnswer, NameDetail
@@ -16,6 +17,16 @@ from models.spelling import capitalize, capitalize_all
 # multiply-adds for one new node each. That is not worth waking a thread.
 FEWEST, MOST, MULTIPLY_ADDS = 16, 256, 2**23
 
+# How many candidates a name takes that must be spelled in some way, before one knows better.
+SPELLED_ATTEMPTS = 10
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a request cost so far: the characters that were drawn for it, those of refused candidates included."""
+
+    characters: int = 0
+
 
 def seeded(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
     """Return the request with a seed: its own, else one of `entropy`."""
@@ -23,14 +34,14 @@ def seeded(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
 
 
 def draw_if_quick(
-    request: GenerateQuery, source: Source, most: int, memory: PrefixMemory, decency: Decency
+    request: GenerateQuery, source: Source, most: int, memory: PrefixMemory, decency: Decency, tally: Tally
 ) -> GenerateAnswer | None:
     """Return what `draw` would, or None where that might take longer than a few milliseconds."""
     few = few_candidates(source)
     # Half of them may be refused.
     if 2 * request.count > few:
         return None
-    answer = draw(request, source, min(most, few), memory, decency)
+    answer = draw(request, source, min(most, few), memory, decency, tally=tally)
     return answer if answer.complete or most <= few else None
 
 
@@ -46,9 +57,10 @@ def draw(
     memory: PrefixMemory,
     decency: Decency,
     stopped: Callable[[], bool] = lambda: False,
+    tally: Tally | None = None,
 ) -> GenerateAnswer:
     """Return the names asked for by a request with a seed (see `seeded`), or those found among `most` candidates (see
-    `budget`) or before `stopped` came true. Raises `OptionError`, `UnknownCharacter`.
+    `budget`) or before `stopped` came true; what it cost goes on `tally`. Raises `OptionError`, `UnknownCharacter`.
     """
     if request.seed is None:
         raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
@@ -62,6 +74,8 @@ def draw(
         memory=memory,
         stopped=stopped,
     )
+    if tally is not None:
+        tally.characters += batch.characters
     return GenerateAnswer(
         dataset=source.dataset,
         model=source.model,
@@ -75,6 +89,16 @@ def draw(
         refused=batch.refused,
         names=_names(request, source, batch, stopped),
     )
+
+
+def expected_characters(request: GenerateQuery, source: Source) -> int:
+    """Return about how many characters the request will have drawn: names x length x candidates for each name. What
+    it really took is known afterwards (see `Tally`); names are taken to be as long as they may be.
+    """
+    longest = source.generator.longest if request.max_length is None else request.max_length
+    spelled = request.ends_with or request.contains or request.pattern
+    attempts = request.count * (SPELLED_ATTEMPTS if spelled else 1)
+    return min(attempts, request.max_attempts or attempts) * (longest + 1)
 
 
 def options_of(request: GenerateQuery) -> SamplingOptions:

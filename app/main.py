@@ -9,18 +9,28 @@ import anyio
 import anyio.to_thread
 import structlog
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
+from app.allowance import Allowance
+from app.clients import Clients
 from app.decency import Decency
 from app.dependencies import Service, State
+from app.describing import describe_doors
+from app.doors import KeyDoor, LimitDoor
 from app.errors import Problem, add_handlers
 from app.explaining import Explainer
+from app.gauging import gauged
+from app.keys import Keys
 from app.logs import set_up
+from app.metrics import Metrics
 from app.middleware import BodyLimit, RequestLog
-from app.routes import docs, explain, generate, health, inference_protocol, models
+from app.routes import docs, explain, generate, health, inference_protocol, metrics, models
 from app.settings import Settings
+from app.shared_windows import SharedWindows
 from app.sources import Sources
 from app.streaming import set_up_log
 from app.watching import watched
+from app.windows import Windows
 from models import ModelRegistry, prepare
 from models.blends import Blender
 from models.inference import MAX_SEED, PrefixMemory
@@ -29,7 +39,10 @@ DESCRIPTION = """Namewave invents names: human, animal, or in the manner of a li
 
 Every answer names the concrete model and the seed, and with them anyone gets the same names again. Errors are
 `application/problem+json` (RFC 9457) and say which field is wrong and what is allowed."""
-ROUTES = (generate, explain, models, health, inference_protocol, docs)
+ROUTES = (generate, explain, models, health, inference_protocol, metrics, docs)
+# Headers that pages of other origins may read, if any may ask.
+TOLD_ACROSS = ["ETag", "Link", "Namewave-Dataset", "Namewave-Model", "Namewave-Offset", "Namewave-Seed", "RateLimit"]
+TOLD_ACROSS += ["RateLimit-Policy", "Retry-After", "X-Request-ID"]
 
 
 def create_app(settings: Settings | None = None, entropy: Callable[[], int] | None = None) -> FastAPI:
@@ -37,32 +50,50 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     asked for.
     """
     chosen = settings or Settings()
+    measured = Metrics(health.VERSION)
     app = FastAPI(
         title="Namewave",
         version=health.VERSION,
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda app: _lifespan(chosen, entropy or _fresh_seed),
+        lifespan=lambda app: _lifespan(chosen, entropy or _fresh_seed, measured),
         redirect_slashes=False,
         # Taken as they are: a router that is included is asked for its routes twice with each request.
-        routes=[
-            route
-            for module in (generate, explain, models, health, inference_protocol, docs)
-            for route in module.router.routes
-        ],
+        routes=[route for module in ROUTES for route in module.router.routes],
         # We have no OpenTelemetry, which would be looked for with each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     add_handlers(app)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
-    app.add_middleware(RequestLog)
+    _add_doors(app, chosen, measured)
+    app.add_middleware(RequestLog, metrics=measured)
     _describe_problems(app)
     return app
 
 
+def _add_doors(app: FastAPI, settings: Settings, measured: Metrics) -> None:
+    """Add limits, keys and CORS where they are wanted: the last one is asked first. Raises `ConfigError`."""
+    if settings.limit:
+        # Without a common store no number of processes grants more than the limit.
+        local = Windows(max(1, settings.limit // settings.workers))
+        shared = SharedWindows(settings.limits_store, settings.limit) if settings.limits_store else None
+        clients = Clients(settings.trusted_proxies)
+        app.add_middleware(LimitDoor, allowance=Allowance(local, shared, measured), clients=clients)
+    if settings.keys:
+        app.add_middleware(KeyDoor, keys=Keys.load(settings.keys))
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Accept", "Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=TOLD_ACROSS,
+        )
+
+
 @asynccontextmanager
-async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIterator[State]:
+async def _lifespan(settings: Settings, entropy: Callable[[], int], measured: Metrics) -> AsyncIterator[State]:
     set_up(settings)
     set_up_log()
     registry = await anyio.to_thread.run_sync(_open, settings)
@@ -70,8 +101,12 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIter
     sources = Sources(registry, Blender(registry.kernels))
     decency = await anyio.to_thread.run_sync(Decency.load, settings, registry.kernels.find)
     await anyio.to_thread.run_sync(_warm, registry, decency)
-    async with watched(registry, settings.refresh, partial(_warm, registry, decency)):
-        yield {"service": Service(settings, registry, sources, threads, entropy, memory, Explainer(), decency)}
+    running = Service(settings, registry, sources, threads, entropy, memory, Explainer(), decency, measured)
+    async with (
+        watched(registry, settings.refresh, partial(_warm, registry, decency)),
+        gauged(measured, registry, memory),
+    ):
+        yield {"service": running}
 
 
 def _open(settings: Settings) -> ModelRegistry:
@@ -115,6 +150,7 @@ def _describe_problems(app: FastAPI) -> None:
             schemas["Problem"] = made
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
+            describe_doors(document)
             app.openapi_schema = document
         return app.openapi_schema
 

@@ -15,8 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from app.caching import dataset_text
 from app.departure import unless_gone
+from app.metrics import Metrics
 from app.name_lines import NameLines
 from app.negotiation import CSV, NDJSON, TEXT
+from app.purse import Purse
 
 CONTENT_TYPES = {NDJSON: NDJSON, TEXT: f"{TEXT}; charset=utf-8", CSV: f"{CSV}; charset=utf-8; header=present"}
 
@@ -26,9 +28,17 @@ class NameResponse(Response):
     last chunk, so that no client takes it for whole.
     """
 
-    def __init__(self, lines: NameLines, threads: anyio.CapacityLimiter, headers: dict[str, str]) -> None:
+    def __init__(
+        self,
+        lines: NameLines,
+        threads: anyio.CapacityLimiter,
+        headers: dict[str, str],
+        metrics: Metrics,
+        purse: Purse | None = None,
+    ) -> None:
         # Not Response's own: that would tell a length.
-        self.lines, self.threads = lines, threads
+        self.lines, self.threads, self.metrics, self.purse = lines, threads, metrics, purse
+        self.told = (0, 0, 0)
         self.status_code, self.background = HTTPStatus.OK, None
         self.media_type = CONTENT_TYPES[lines.media]
         self.init_headers(
@@ -43,7 +53,15 @@ class NameResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all, or as much as the client stays for."""
-        await unless_gone(receive, partial(self._send, send))
+        self.metrics.streams.inc()
+        try:
+            await unless_gone(receive, partial(self._send, send))
+        finally:
+            self.metrics.streams.dec()
+            self._count()
+            self.metrics.sifted(self.lines.stream.refused)
+            if self.purse is not None:
+                await self.purse.settle(self.lines.stream.characters)
 
     async def _send(self, send: Send) -> None:
         # The first piece before the first header: an error in it can still be told.
@@ -61,9 +79,17 @@ class NameResponse(Response):
             structlog.get_logger().warning("stream fell short", names=stream.names, attempts=stream.attempts)
 
     async def _piece(self) -> bytes:
-        if self.lines.quick:
-            return self.lines.piece()
-        return await anyio.to_thread.run_sync(self.lines.piece, limiter=self.threads)
+        quick = self.lines.quick
+        piece = self.lines.piece() if quick else await anyio.to_thread.run_sync(self.lines.piece, limiter=self.threads)
+        self._count()
+        return piece
+
+    def _count(self) -> None:
+        stream = self.lines.stream
+        now = (stream.names, stream.attempts, stream.characters)
+        names, attempts, characters = (number - before for number, before in zip(now, self.told, strict=True))
+        self.metrics.drew(self.lines.source.reference, names, attempts, characters)
+        self.told = now
 
 
 def set_up_log() -> None:

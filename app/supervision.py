@@ -2,11 +2,15 @@
 all of them on SIGTERM and Ctrl-C. With one process nothing of this runs.
 """
 
+import os
 import socket
+import tempfile
 
 from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
+
+from app.metrics import SHARED_FOLDER
 
 
 def supervise(config: Config, listener: socket.socket) -> int:
@@ -15,6 +19,9 @@ def supervise(config: Config, listener: socket.socket) -> int:
     The application of `config` must be a factory that can be sent to another process.
     """
     supervisor = Multiprocess(config, [listener])
-    supervisor.run()
+    # Nobody else may read or write what the workers count together, and nothing of it outlives them.
+    with tempfile.TemporaryDirectory(prefix="namewave-metrics-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        supervisor.run()
     failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
     return STARTUP_FAILURE if failed else 0

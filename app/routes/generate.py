@@ -13,12 +13,13 @@ from app.bodies import StrictRoute
 from app.caching import is_concrete, is_known, next_link, policy, validator
 from app.departure import unless_gone
 from app.dependencies import Service, accepted, service
-from app.drawing import budget, draw, draw_if_quick, seeded
+from app.drawing import Tally, budget, draw, draw_if_quick, expected_characters, seeded
 from app.errors import CLIENT_GONE, NOT_MODIFIED
 from app.headers import values
 from app.limits import check
 from app.name_lines import NameLines
 from app.negotiation import JSON
+from app.purse import PURSE, Purse
 from app.replies import GenerateAnswer
 from app.schemas import GenerateLink, GenerateQuery, GenerateRequest
 from app.sources import is_blend
@@ -77,15 +78,25 @@ async def _answer(request: GenerateQuery, connection: Request, headers: dict[str
     media, running = accepted(connection), service(connection)
     source = await _source(request, running)
     request = seeded(request, running.entropy)
+    purse: Purse | None = connection.scope.get(PURSE)
+    if purse is not None:
+        await purse.reserve(expected_characters(request, source))
     if media != JSON:
         lines = NameLines(request, source, media, running.settings.max_stream_attempts, running.memory, running.decency)
-        return NameResponse(lines, running.threads, headers)
+        return NameResponse(lines, running.threads, headers, running.metrics, purse)
     check(request, media)
     most = budget(request, running.settings.max_attempts)
-    answer = draw_if_quick(request, source, most, running.memory, running.decency)
-    answer = answer or await _draw_in_thread(request, source, most, running, connection)
+    tally = Tally()
+    answer = draw_if_quick(request, source, most, running.memory, running.decency, tally)
+    answer = answer or await _draw_in_thread(request, source, most, running, connection, tally)
+    if purse is not None:
+        await purse.settle(tally.characters)
     if answer is None:
+        running.metrics.drew(source.reference, 0, 0, tally.characters)
         return Response(status_code=CLIENT_GONE)
+    running.metrics.drew(source.reference, len(answer.names), answer.attempts, tally.characters)
+    if answer.attempts > len(answer.names):
+        running.metrics.sifted(answer.refused)
     if connection.method == "GET" and (link := next_link(connection.url.path, request, source, answer.next_offset)):
         headers["Link"] = link
     # Made here, the answer is not validated and copied once more.
@@ -100,11 +111,11 @@ async def _source(request: GenerateQuery, running: Service) -> Source:
 
 
 async def _draw_in_thread(
-    request: GenerateQuery, source: Source, most: int, running: Service, connection: Request
+    request: GenerateQuery, source: Source, most: int, running: Service, connection: Request, tally: Tally
 ) -> GenerateAnswer | None:
     """Return the answer, or None where the client did not wait for it."""
     gone = threading.Event()
-    work = partial(draw, request, source, most, running.memory, running.decency, gone.is_set)
+    work = partial(draw, request, source, most, running.memory, running.decency, gone.is_set, tally)
     return await unless_gone(
         connection.receive, partial(anyio.to_thread.run_sync, work, limiter=running.threads), gone.set
     )
