@@ -41,7 +41,7 @@ def draw_if_quick(
     # Half of them may be refused.
     if 2 * request.count > few:
         return None
-    answer = draw(request, source, min(most, few), memory, decency, tally=tally)
+    answer = draw(request, source, min(most, few), memory, decency, tally)
     return answer if answer.complete or most <= few else None
 
 
@@ -56,8 +56,8 @@ def draw(
     most: int,
     memory: PrefixMemory,
     decency: Decency,
-    stopped: Callable[[], bool] = lambda: False,
     tally: Tally | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> GenerateAnswer:
     """Return the names asked for by a request with a seed (see `seeded`), or those found among `most` candidates (see
     `budget`) or before `stopped` came true; what it cost goes on `tally`. Raises `OptionError`, `UnknownCharacter`.

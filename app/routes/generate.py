@@ -115,7 +115,7 @@ async def _draw_in_thread(
 ) -> GenerateAnswer | None:
     """Return the answer, or None where the client did not wait for it."""
     gone = threading.Event()
-    work = partial(draw, request, source, most, running.memory, running.decency, gone.is_set, tally)
+    work = partial(draw, request, source, most, running.memory, running.decency, tally, gone.is_set)
     return await unless_gone(
         connection.receive, partial(anyio.to_thread.run_sync, work, limiter=running.threads), gone.set
     )
