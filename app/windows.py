@@ -32,12 +32,12 @@ class Window:
     def wait(self, limit: int, cost: int) -> float:
         """Return the seconds until `cost`, at most `limit`, fits into `limit`, if nothing is used meanwhile."""
         free = limit - cost
-        # What counts may be up to a whole more, for it is rounded down.
         if self.used <= free:
             return 0.0
+        # What counts is rounded down: there is enough once it is less than one more than what may count.
         if self.current <= free:
-            return max(0.0, self.previous_left - (free - self.current) * WINDOW / self.previous)
-        return self.left + WINDOW * (1 - free / self.current)
+            return max(0.0, self.previous_left - (free + 1 - self.current) * WINDOW / self.previous)
+        return self.left + WINDOW * (1 - (free + 1) / self.current)
 
 
 class Windows:
