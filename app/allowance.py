@@ -44,7 +44,7 @@ class Allowance:
                 self._is_back()
                 return fits
             except StoreAway as error:
-                self._went(error)
+                await self._went(error, self.shared)
         return self.local.hit(client, cost)
 
     async def correct(self, client: str, more: int) -> None:
@@ -54,7 +54,7 @@ class Allowance:
                 await self.shared.correct(client, more)
                 return
             except StoreAway as error:
-                self._went(error)
+                await self._went(error, self.shared)
         self.local.correct(client, more)
 
     async def window(self, client: str) -> Window:
@@ -63,15 +63,16 @@ class Allowance:
             try:
                 return await self.shared.window(client)
             except StoreAway as error:
-                self._went(error)
+                await self._went(error, self.shared)
         return self.local.window(client)
 
     def _counts_alone(self) -> bool:
         return self.shared is None or self._clock() < self._again
 
-    def _went(self, error: Exception) -> None:
+    async def _went(self, error: Exception, shared: SharedWindows) -> None:
         self._again = self._clock() + REST
         self._metrics.store_errors.inc()
+        await shared.hang_up()
         if not self._away:
             self._away = True
             # Its text may hold the address, and with it a password.

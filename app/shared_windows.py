@@ -51,6 +51,11 @@ class SharedWindows:
             if left > 0:
                 await self._limiter.hit(self._item, client, cost=left)
 
+    async def hang_up(self) -> None:
+        """Close the connections that nobody uses: those to a server that went are no good when it is back."""
+        client = self._store.bridge.get_connection()  # type: ignore[attr-defined]  # RedispyBridge's
+        await client.connection_pool.disconnect(inuse_connections=False)
+
     async def window(self, client: str) -> Window:
         """Return what the client had."""
         previous, previous_left, current, current_left = await self._store.get_sliding_window(

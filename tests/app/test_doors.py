@@ -17,6 +17,7 @@ from app.doors import OPEN
 from app.keys import Keys
 from models import ConfigError
 
+pytestmark = pytest.mark.usefixtures("within_one_window")
 ClientOf = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 

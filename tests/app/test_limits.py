@@ -21,6 +21,7 @@ from app.purse import REQUEST
 from app.settings import Settings
 from app.windows import OTHERS, WINDOW, Windows
 
+pytestmark = pytest.mark.usefixtures("within_one_window")
 ClientOf = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 FIELDS = {"dataset": "elves", "count": 5, "seed": 1}
 
