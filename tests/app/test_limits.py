@@ -18,6 +18,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from app.clients import Clients
 from app.doors import OPEN
 from app.purse import REQUEST
+from app.routes.explain import JUDGED
 from app.settings import Settings
 from app.windows import OTHERS, WINDOW, Windows
 
@@ -158,6 +159,15 @@ async def test_too_many_characters_are_refused_before_they_are_drawn(client_of: 
         first = await client.post("/generate", json=FIELDS | {"count": 500, "unique": False})
         assert first.status_code == 200
         assert (await client.get("/info")).status_code == 429
+
+
+@pytest.mark.anyio
+async def test_judging_costs_by_the_name(client_of: ClientOf) -> None:
+    """/score takes from the allowance for each name, and refuses too many."""
+    async with client_of(limit=5_000) as client:
+        first = await client.post("/score", json={"dataset": "elves", "names": ["kalomi"] * 3})
+        assert (first.status_code, told(first)["r"]) == (200, 5_000 - REQUEST - 3 * JUDGED)
+        assert (await client.post("/score", json={"dataset": "elves", "names": ["kalomi"] * 8})).status_code == 429
 
 
 @pytest.mark.anyio
