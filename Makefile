@@ -5,7 +5,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SYSTEM_PACKAGES := chromium zstd
+SYSTEM_PACKAGES := chromium redis-server zstd
 
 .DEFAULT_GOAL := help
 .PHONY: help serve training test lint format release system-packages image clean

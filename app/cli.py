@@ -1,5 +1,5 @@
-"""`python -m app`: serve, generate, score, next, models, compile. Parses, calls, prints; every error is one line on
-standard error.
+"""`python -m app`: serve, generate, score, next, models, key, compile. Parses, calls, prints; every error is one line
+on standard error.
 """
 
 import errno
@@ -16,6 +16,7 @@ import click
 import uvicorn
 
 from app.deadlines import Patience
+from app.keys import Keys, key_line, new_key
 from app.logs import set_up
 from app.main import create_app
 from app.name_commands import generate, next_characters, score
@@ -64,6 +65,9 @@ def serve(host: str | None, port: int | None) -> None:
     """Serve names over HTTP."""
     settings = settings_of(host=host, port=port)
     set_up(settings)
+    if settings.keys:
+        # Here a mistake is one line; in a worker it would be found later.
+        Keys.load(settings.keys)
     listener = _listen(settings)
     address, number = listener.getsockname()[:2]
     shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address
@@ -182,6 +186,17 @@ def republish(reference: str) -> None:
     """Publish a version's weights again under a new number: `human/wavenet@1`, refused for its sampling number."""
     manifest = registry_of(settings_of()).republish(reference)
     click.echo(f"{reference} is now {manifest.reference}, and so is every alias that meant it.")
+
+
+@main.command()
+@click.argument("name")
+def key(name: str) -> None:
+    """Make an API key for NAME. Its line for the file of NAMEWAVE_KEYS goes to standard output, the key itself, which
+    is kept nowhere, to standard error.
+    """
+    made = new_key()
+    click.echo(key_line(name, made))
+    click.echo(f"The key, shown only now: {made}", err=True)
 
 
 @main.command()

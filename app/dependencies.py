@@ -17,6 +17,7 @@ from app.decency import Decency
 from app.errors import NOT_ACCEPTABLE
 from app.explaining import Explainer
 from app.lag import LoopLag
+from app.metrics import Metrics
 from app.schemas import SourceQuery
 from app.settings import Settings
 from app.sources import Sources, is_blend
@@ -30,7 +31,7 @@ class Service:
     """What a running service is made of. `sources` finds what to draw from; `entropy` gives a seed where a request has
     none; `memory` is what was computed of prefixes; `explainer` judges names,
     `decency` knows which ones are not told; `admission` says what is begun, by what `costs` expects; `lag` is how late
-    the event loop is.
+    the event loop is; `metrics` counts.
     """
 
     settings: Settings
@@ -43,6 +44,7 @@ class Service:
     explainer: Explainer
     decency: Decency
     costs: Costs
+    metrics: Metrics
 
 
 class State(TypedDict):

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from app.describing_doors import describe_doors
 from app.errors import EDGE, Problem, responses
 from app.negotiation import JSON
 from app.samples import SAMPLES
@@ -36,6 +37,7 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             _complete_responses(operation["responses"], SAMPLES.get(path))
+    describe_doors(document)
     return document
 
 

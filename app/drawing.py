@@ -3,6 +3,7 @@ threads.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from app.decency import Decency
 from app.replies import CharacterDetail, GenerateAnswer, NameDetail
@@ -16,6 +17,16 @@ from models.spelling import capitalize, capitalize_all
 # multiply-adds for one new node each. That is not worth waking a thread.
 FEWEST, MOST, MULTIPLY_ADDS = 16, 256, 2**23
 
+# How many candidates a name takes that must be spelled in some way, before one knows better.
+SPELLED_ATTEMPTS = 10
+
+
+@dataclass(slots=True)
+class Cost:
+    """What a request cost so far: the characters that were drawn for it, those of refused candidates included."""
+
+    characters: int = 0
+
 
 def seeded(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
     """Return the request with a seed: its own, else one of `entropy`."""
@@ -23,13 +34,13 @@ def seeded(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
 
 
 def draw_if_quick(
-    request: GenerateQuery, source: Source, most: int, memory: PrefixMemory, decency: Decency
+    request: GenerateQuery, source: Source, most: int, memory: PrefixMemory, decency: Decency, cost: Cost
 ) -> GenerateAnswer | None:
     """Return what `draw` would, or None where that might take longer than a few milliseconds."""
     if not is_small(request, source):
         return None
     few = few_candidates(source)
-    answer = draw(request, source, min(most, few), memory, decency)
+    answer = draw(request, source, min(most, few), memory, decency, cost)
     return answer if answer.complete or most <= few else None
 
 
@@ -50,9 +61,10 @@ def draw(
     most: int,
     memory: PrefixMemory,
     decency: Decency,
+    cost: Cost | None = None,
 ) -> GenerateAnswer:
     """Return the names asked for by a request with a seed (see `seeded`), or those found among `most` candidates (see
-    `budget`). Raises `OptionError`, `UnknownCharacter`.
+    `budget`); what was drawn goes on `cost`. Raises `OptionError`, `UnknownCharacter`.
     """
     if request.seed is None:
         raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
@@ -65,6 +77,8 @@ def draw(
         max_attempts=most,
         memory=memory,
     )
+    if cost is not None:
+        cost.characters += batch.characters
     return answer_of(request, source, batch, told(request, source, batch.names))
 
 
@@ -100,6 +114,16 @@ def stream_of(request: GenerateQuery, source: Source, most: int, decency: Decenc
         constraints=constraints_of(request, source, decency),
         max_attempts=most,
     )
+
+
+def expected_characters(request: GenerateQuery, source: Source) -> int:
+    """Return about how many characters the request will have drawn: names x length x candidates for each name. What
+    it really took is known afterwards (see `Cost`); names are taken to be as long as they may be.
+    """
+    longest = source.generator.longest if request.max_length is None else request.max_length
+    spelled = request.ends_with or request.contains or request.pattern
+    attempts = request.count * (SPELLED_ATTEMPTS if spelled else 1)
+    return min(attempts, request.max_attempts or attempts) * (longest + 1)
 
 
 def options_of(request: GenerateQuery) -> SamplingOptions:

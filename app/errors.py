@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.negotiation import OFFERED
+from app.purse import TooMuch
 from app.schemas import ALLOWED
 from models.errors import (
     CheckpointError,
@@ -45,6 +46,21 @@ HEAD_TOO_LARGE, TOO_SLOW = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HTTPStatu
 # What any request may be refused with before its route is asked.
 EDGE = (UNREADABLE, TOO_SLOW, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HEAD_TOO_LARGE)
 
+# What refused a request, as the metrics call it, where the refusal itself does not say.
+REASONS = {
+    HTTPStatus.BAD_REQUEST: "unreadable",
+    HTTPStatus.UNAUTHORIZED: "key",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method",
+    HTTPStatus.NOT_ACCEPTABLE: "not_acceptable",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "content_type",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "invalid",
+    HTTPStatus.TOO_MANY_REQUESTS: "limit",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
+
 # The nearest class in an error's ancestry decides.
 STATUS: dict[type[ModelError], HTTPStatus] = {
     UnknownReference: HTTPStatus.NOT_FOUND,
@@ -63,6 +79,8 @@ DETAILS = {
     HTTPStatus.REQUEST_TIMEOUT: "The request did not arrive in time.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON, with the header Content-Type: application/json.",
     HTTPStatus.BAD_REQUEST: "The request cannot be read: the body is no JSON, repeats a key, or nests too deeply.",
+    HTTPStatus.UNAUTHORIZED: "A key is needed, in the header Authorization: Bearer or X-API-Key.",
+    HTTPStatus.TOO_MANY_REQUESTS: "This client had its share for now; Retry-After says when there is more.",
     HTTPStatus.SERVICE_UNAVAILABLE: "This model cannot be served at the moment; /health/ready says more.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong here; the log knows more under this request's id.",
 }
@@ -115,6 +133,22 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ModelError, _model)
     app.add_exception_handler(Overloaded, _overloaded)
+    app.add_exception_handler(TooMuch, _too_much)
+
+
+def no_key() -> JSONResponse:
+    """Return the answer to a request without a key that is known."""
+    return problem(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="namewave"'})
+
+
+def too_much(seconds: int) -> JSONResponse:
+    """Return the answer to a client who had its share, and has more in so many seconds."""
+    return problem(HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": str(seconds)})
+
+
+async def _too_much(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TooMuch)
+    return too_much(error.seconds)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

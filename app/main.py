@@ -9,27 +9,36 @@ from functools import partial
 import anyio.to_thread
 import structlog
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from app.admission import Admission
+from app.allowance import Allowance
+from app.clients import Clients
 from app.costs import Costs
 from app.decency import Decency
 from app.dependencies import Service, State
 from app.describing import describe
+from app.doors import KeyDoor, LimitDoor
 from app.errors import add_handlers
 from app.explaining import Explainer
+from app.gauging import gauged
 from app.heads import HeadAsGet
+from app.keys import Keys
 from app.lag import LoopLag, measured
 from app.logs import set_up
+from app.metrics import Metrics
 from app.middleware import BodyLimit, RequestLog
 from app.opening import pins_of
-from app.routes import docs, explain, generate, health, inference_protocol, models, playground
+from app.routes import docs, explain, generate, health, inference_protocol, metrics, models, playground
 from app.settings import Settings
+from app.shared_windows import SharedWindows
 from app.sources import Sources
 from app.starting import NothingToServe, OneLine
 from app.streaming import set_up_log
 from app.tally import Tally
 from app.watchdog import follow_parent, guarded
 from app.watching import watched
+from app.windows import Windows
 from models import ModelRegistry, prepare
 from models.blends import Blender
 from models.inference import MAX_SEED, PrefixMemory
@@ -38,7 +47,10 @@ DESCRIPTION = """Namewave invents names: human, animal, or in the manner of a li
 
 Every answer names the concrete model and the seed, and with them anyone gets the same names again. Errors are
 `application/problem+json` (RFC 9457) and say which field is wrong and what is allowed."""
-ROUTES = (generate, explain, models, health, inference_protocol, playground, docs)
+ROUTES = (generate, explain, models, health, inference_protocol, metrics, playground, docs)
+# Headers that pages of other origins may read, if any may ask.
+TOLD_ACROSS = ["ETag", "Link", "Namewave-Dataset", "Namewave-Model", "Namewave-Offset", "Namewave-Seed", "RateLimit"]
+TOLD_ACROSS += ["RateLimit-Policy", "Retry-After", "X-Request-ID"]
 
 
 def create_app(settings: Settings | None = None, entropy: Callable[[], int] | None = None) -> FastAPI:
@@ -46,13 +58,14 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     asked for.
     """
     chosen = settings or Settings()
+    counted = Metrics(health.VERSION)
     app = FastAPI(
         title="Namewave",
         version=health.VERSION,
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda app: _lifespan(chosen, entropy or _fresh_seed),
+        lifespan=lambda app: _lifespan(chosen, entropy or _fresh_seed, counted),
         redirect_slashes=False,
         # Taken as they are: a router that is included is asked for its routes twice with each request.
         routes=[route for module in ROUTES for route in module.router.routes],
@@ -61,15 +74,36 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     )
     add_handlers(app)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
+    _add_doors(app, chosen, counted)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, metrics=counted)
     app.add_middleware(OneLine)
     describe(app)
     return app
 
 
+def _add_doors(app: FastAPI, settings: Settings, counted: Metrics) -> None:
+    """Add limits, keys and CORS where they are wanted: the last one is asked first. Raises `ConfigError`."""
+    if settings.limit:
+        # Without a common store no number of processes grants more than the limit.
+        local = Windows(max(1, settings.limit // settings.workers))
+        shared = SharedWindows(settings.limits_store, settings.limit) if settings.limits_store else None
+        clients = Clients(settings.trusted_proxies)
+        app.add_middleware(LimitDoor, allowance=Allowance(local, shared, counted), clients=clients)
+    if settings.keys:
+        app.add_middleware(KeyDoor, keys=Keys.load(settings.keys))
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Accept", "Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=TOLD_ACROSS,
+        )
+
+
 @asynccontextmanager
-async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIterator[State]:
+async def _lifespan(settings: Settings, entropy: Callable[[], int], counted: Metrics) -> AsyncIterator[State]:
     set_up(settings)
     set_up_log()
     follow_parent()
@@ -81,11 +115,14 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int]) -> AsyncIter
     await anyio.to_thread.run_sync(_warm, registry, decency)
     ready = {"models": len(registry.versions()), "datasets": registry.datasets(), "process": os.getpid()}
     structlog.get_logger().info("ready", **ready)
-    running = Service(settings, registry, sources, admission, lag, entropy, memory, Explainer(), decency, Costs())
+    running = Service(
+        settings, registry, sources, admission, lag, entropy, memory, Explainer(), decency, Costs(), counted
+    )
     async with (
         guarded(settings.watchdog),
         watched(registry, settings.refresh, partial(_warm, registry, decency)),
         measured(lag),
+        gauged(counted, registry, memory),
     ):
         yield {"service": running}
 

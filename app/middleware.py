@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import headers
-from app.errors import CLIENT_GONE, problem
+from app.errors import CLIENT_GONE, REASONS, problem
 from app.logs import REQUEST
+from app.metrics import NO_ROUTE, Metrics
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Pages may load what we serve ourselves, and nothing else. Swagger UI and ReDoc style themselves inline.
@@ -31,7 +32,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class RequestLog:
-    """Gives each request an id, which the answer and every log line carry, and logs one line when it is answered.
+    """Gives each request an id, which the answer and every log line carry, and logs and counts it when it is answered.
 
     A client's own X-Request-ID is kept where it is harmless. Nothing else that a client wrote gets into the log. An
     error that nobody foresaw is logged here and answered as a problem, so that this answer, too, has id and headers.
@@ -40,10 +41,11 @@ class RequestLog:
     def __init__(
         self,
         app: ASGIApp,
+        metrics: Metrics,
         clock: Callable[[], float] = time.perf_counter,
         bits: Callable[[int], int] | None = None,
     ) -> None:
-        self.app, self.clock = app, clock
+        self.app, self.clock, self.metrics = app, clock, metrics
         # An id must differ from all others and needs no secrecy; the system's own bits would cost a call for each.
         self.bits = bits or random.Random().getrandbits
 
@@ -54,12 +56,12 @@ class RequestLog:
             return
         given = headers.first(scope, b"x-request-id")
         request_id = given if REQUEST_ID.fullmatch(given) else f"{self.bits(128):032x}"
-        began, status = self.clock(), 0
+        began, status, seconds = self.clock(), 0, 0.0
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds
             if message["type"] == "http.response.start":
-                status = int(message["status"])
+                status, seconds = int(message["status"]), self.clock() - began
                 message["headers"] = _with_safe_headers(message.get("headers", ()), request_id)
             await send(message)
 
@@ -72,10 +74,14 @@ class RequestLog:
                 raise
             await problem(HTTPStatus.INTERNAL_SERVER_ERROR)(scope, receive, send_with_id)
         finally:
+            route = getattr(scope.get("route"), "path", NO_ROUTE)
+            self.metrics.answered(route, status, seconds)
+            if status in REASONS:
+                self.metrics.refused(scope.get("refusal") or REASONS[HTTPStatus(status)])
             structlog.get_logger().info(
                 "request",
                 method=scope["method"] if scope["method"] in METHODS else "(other)",
-                route=getattr(scope.get("route"), "path", "(none)"),
+                route=route,
                 status=status,
                 milliseconds=round((self.clock() - began) * 1000, 2),
             )

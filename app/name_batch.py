@@ -53,7 +53,9 @@ class NameBatch:
     def answer(self) -> Written:
         """Return the answer, once it is finished."""
         stream = self.stream
-        batch = Batch(self._names, stream.seed, stream.offset, stream.attempts, stream.complete, stream.refused)
+        batch = Batch(
+            self._names, stream.seed, stream.offset, stream.attempts, stream.complete, stream.refused, stream.characters
+        )
         if self.request.details:
             bare = answer_of(self.request, self.source, batch, [])
             return written_details(bare, in_order(self.request, self._scores), self.request.case)

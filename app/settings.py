@@ -1,12 +1,22 @@
 """Every setting of the service, read from environment variables called NAMEWAVE_... Nothing is read at import."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.registry import SHIPPED
+
+
+def _split(given: object) -> object:
+    return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+
+Listed = (NoDecode, BeforeValidator(_split))
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], *Listed]
+Origins = Annotated[tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/?#\s]+)$")], ...], *Listed]
 
 
 class Settings(BaseSettings):
@@ -69,6 +79,23 @@ class Settings(BaseSettings):
     )
     safe_words: Path | None = Field(
         None, description="Text file of names and words, one a line, that `safe` lets pass."
+    )
+    limit: Annotated[int, Field(ge=0, le=10**12)] = Field(
+        20_000_000, description="Characters a minute that may be drawn for each client; 0: no limit."
+    )
+    limits_store: Annotated[str, Field(pattern=r"^rediss?://\S+$")] | None = Field(
+        None,
+        description="`redis://host:6379/0`, where all processes and machines count together. "
+        "Without it each process grants its part of the limit.",
+    )
+    trusted_proxies: Networks = Field(
+        (), description="Networks, with commas between, whose X-Forwarded-For is believed: `10.0.0.0/8,::1`."
+    )
+    keys: Path | None = Field(
+        None, description="File of API keys as `python -m app key` prints them; without it nobody needs one."
+    )
+    cors_origins: Origins = Field(
+        (), description="Origins, with commas between, whose pages may ask: `https://example.org`, or `*`."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important lines to log.")
     log_format: Literal["console", "json"] = Field(

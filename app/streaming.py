@@ -20,6 +20,7 @@ from app.dependencies import Service
 from app.name_lines import NameLines
 from app.negotiation import CSV, NDJSON, TEXT
 from app.pieces import next_piece
+from app.purse import Purse
 
 CONTENT_TYPES = {NDJSON: NDJSON, TEXT: f"{TEXT}; charset=utf-8", CSV: f"{CSV}; charset=utf-8; header=present"}
 
@@ -29,9 +30,10 @@ class NameResponse(Response):
     last chunk, so that no client takes it for whole.
     """
 
-    def __init__(self, lines: NameLines, running: Service, headers: dict[str, str]) -> None:
+    def __init__(self, lines: NameLines, running: Service, headers: dict[str, str], purse: Purse | None = None) -> None:
         # Not Response's own: that would tell a length.
-        self.lines, self.running = lines, running
+        self.lines, self.running, self.purse = lines, running, purse
+        self.told = (0, 0, 0)
         self.ticket: Ticket | None = None
         # A stream that the deadline cut must not be kept as if it were the answer.
         self.may_be_kept = "ETag" in headers
@@ -49,7 +51,16 @@ class NameResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all, or as much as the client stays for, or as the deadline allows. Raises `Overloaded`."""
-        await unless_gone(receive, partial(self._send, send), self.running.admission.leave)
+        metrics = self.running.metrics
+        metrics.streams.inc()
+        try:
+            await unless_gone(receive, partial(self._send, send), self.running.admission.leave)
+        finally:
+            metrics.streams.dec()
+            self._count()
+            metrics.sifted(self.lines.stream.refused)
+            if self.purse is not None:
+                await self.purse.settle(self.lines.stream.characters)
 
     async def _send(self, send: Send) -> None:
         with ExitStack() as held:
@@ -63,6 +74,18 @@ class NameResponse(Response):
             await self._end(send)
 
     async def _piece(self, held: ExitStack) -> bytes:
+        piece = await self._drawn(held)
+        self._count()
+        return piece
+
+    def _count(self) -> None:
+        stream = self.lines.stream
+        now = (stream.names, stream.attempts, stream.characters)
+        names, attempts, characters = (number - before for number, before in zip(now, self.told, strict=True))
+        self.running.metrics.drew(self.lines.source.reference, names, attempts, characters)
+        self.told = now
+
+    async def _drawn(self, held: ExitStack) -> bytes:
         if self.ticket is None and self.lines.quick:
             return await self._quick_piece()
         if self.ticket is None:

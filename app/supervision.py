@@ -6,8 +6,10 @@ its time, and it counts looks, not seconds: a machine that was paused has missed
 """
 
 import logging
+import os
 import signal
 import socket
+import tempfile
 import time
 from typing import cast
 
@@ -15,6 +17,8 @@ from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
+
+from app.metrics import SHARED_FOLDER
 
 # Seconds between two looks; without a sign of life of a worker that serves, before it is replaced (a start may take
 # `Config.timeout_worker_healthcheck`); for ending, beyond the time for answers under way.
@@ -112,6 +116,9 @@ def supervise(config: Config, listener: socket.socket) -> int:
     The application of `config` must be a factory that can be sent to another process.
     """
     supervisor = Supervisor(config, [listener])
-    supervisor.run()
+    # Nobody else may read or write what the workers count together, and nothing of it outlives them.
+    with tempfile.TemporaryDirectory(prefix="namewave-metrics-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        supervisor.run()
     failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
     return STARTUP_FAILURE if failed else 0

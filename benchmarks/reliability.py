@@ -4,6 +4,7 @@ they are only gathered.
 
 import click
 
+from benchmarks.reliability_measures.fairness import fairness
 from benchmarks.reliability_measures.fuzz import fuzz
 from benchmarks.reliability_measures.mutations import mutations
 from benchmarks.reliability_measures.overload import overload
@@ -17,7 +18,7 @@ def main() -> None:
     """Attack the service, and print what came of it."""
 
 
-for command in (fuzz, mutations, overload, processes, slow, store):
+for command in (fairness, fuzz, mutations, overload, processes, slow, store):
     main.add_command(command)
 
 

@@ -12,11 +12,14 @@ from app.dependencies import Running, Service, source_of
 from app.errors import responses
 from app.explaining import AT_ONCE
 from app.negotiation import JSON
+from app.purse import PURSE, Purse
 from app.replies import NextAnswer, ScoreAnswer, ScoredName
 from app.schemas import NextQuery, ScoreRequest
 from models.blends import Source
 
 router = APIRouter(tags=["names"], route_class=AdmittedRoute, generate_unique_id_function=attrgetter("name"))
+# What judging a name costs, in characters that could be drawn in that time: its nearest in the list is looked for.
+JUDGED = 500
 EXAMPLES = {
     "human": {"summary": "How human are these?", "value": {"names": ["Marnabella", "Anna", "Xqzt"]}},
     "blend": {"summary": "By a blend", "value": {"dataset": {"human": 1, "animal": 1}, "names": ["Foxanna"]}},
@@ -35,6 +38,9 @@ async def score(
     the model does not know, `log_prob` is null and `reason` says so.
     """
     source = await source_of(request, running)
+    purse: Purse | None = connection.scope.get(PURSE)
+    if purse is not None:
+        await purse.charge(JUDGED * len(request.names))
     return Response(await _judge(request, source, running, connection), media_type=JSON)
 
 

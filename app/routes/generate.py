@@ -10,7 +10,7 @@ from app.answers import ANSWERS, EXAMPLES, UNCHANGED
 from app.caching import as_cut, is_concrete, is_known, next_link, policy, validator
 from app.departure import unless_gone
 from app.dependencies import Service, accepted, service, source_of
-from app.drawing import budget, draw_if_quick, is_small, seeded
+from app.drawing import Cost, budget, draw_if_quick, expected_characters, is_small, seeded
 from app.errors import CLIENT_GONE, NOT_MODIFIED
 from app.headers import values
 from app.limits import check
@@ -18,6 +18,7 @@ from app.name_batch import NameBatch
 from app.name_lines import NameLines
 from app.negotiation import JSON
 from app.pieces import next_piece
+from app.purse import PURSE, Purse
 from app.replies import GenerateAnswer
 from app.schemas import GenerateLink, GenerateQuery, GenerateRequest
 from app.streaming import NameResponse
@@ -76,26 +77,51 @@ async def _answer(request: GenerateQuery, connection: Request, headers: dict[str
     media, running = accepted(connection), service(connection)
     source = await source_of(request, running)
     request = seeded(request, running.entropy)
+    purse: Purse | None = connection.scope.get(PURSE)
+    if purse is not None:
+        await purse.reserve(expected_characters(request, source))
     if media != JSON:
         lines = NameLines(request, source, media, running.settings.max_stream_attempts, running.memory, running.decency)
-        return NameResponse(lines, running, headers)
+        return NameResponse(lines, running, headers, purse)
     check(request, media)
-    most = budget(request, running.settings.max_attempts)
-    answer = await _draw_in_place(request, source, most, running)
+    most, cost = budget(request, running.settings.max_attempts), Cost()
+    try:
+        answer, cut = await _draw(request, source, most, running, connection, cost)
+    finally:
+        if purse is not None:
+            await purse.settle(cost.characters)
     if answer is None:
-        batch = NameBatch(request, source, most, running.memory, running.decency)
-        answer = await _draw_in_turns(batch, most, running, connection)
-        if answer is None:
-            return Response(status_code=CLIENT_GONE)
-        if batch.stopped:
-            headers = as_cut(headers)
+        running.metrics.drew(source.reference, 0, 0, cost.characters)
+        return Response(status_code=CLIENT_GONE)
+    running.metrics.drew(source.reference, answer.names, answer.attempts, cost.characters)
+    if answer.attempts > answer.names:
+        running.metrics.sifted(answer.refused)
+    headers = as_cut(headers) if cut else headers
     if connection.method == "GET" and (link := next_link(connection.url.path, request, source, answer.next_offset)):
         headers["Link"] = link
     # Made here, the answer is not validated and copied once more.
     return Response(answer.json, media_type=JSON, headers=headers)
 
 
-async def _draw_in_place(request: GenerateQuery, source: Source, most: int, running: Service) -> Written | None:
+async def _draw(
+    request: GenerateQuery, source: Source, most: int, running: Service, connection: Request, cost: Cost
+) -> tuple[Written | None, bool]:
+    """Return the answer, None where the client did not wait for it, and whether the deadline cut it. Raises
+    `Overloaded`.
+    """
+    answer = await _draw_in_place(request, source, most, running, cost)
+    if answer is not None:
+        return answer, False
+    batch = NameBatch(request, source, most, running.memory, running.decency)
+    try:
+        return await _draw_in_turns(batch, most, running, connection), batch.stopped
+    finally:
+        cost.characters += batch.stream.characters
+
+
+async def _draw_in_place(
+    request: GenerateQuery, source: Source, most: int, running: Service, cost: Cost
+) -> Written | None:
     """Return the answer where it is small, or None. Raises `Overloaded`."""
     admission = running.admission
     if not is_small(request, source):
@@ -103,7 +129,7 @@ async def _draw_in_place(request: GenerateQuery, source: Source, most: int, runn
     if not admission.idle:
         await admission.small()
     began = admission.clock()
-    answer = draw_if_quick(request, source, most, running.memory, running.decency)
+    answer = draw_if_quick(request, source, most, running.memory, running.decency, cost)
     admission.spent(admission.clock() - began)
     return None if answer is None else written(answer)
 

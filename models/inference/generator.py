@@ -27,7 +27,7 @@ from models.spelling import fold
 @dataclass(frozen=True)
 class Batch:
     """One answer. `refused` counts candidates by the constraint that refused them; `next_offset` is where the next
-    page starts.
+    page starts. `characters`: how many were drawn in all, ends and refused candidates included: what the answer cost.
     """
 
     names: list[str]
@@ -36,6 +36,7 @@ class Batch:
     attempts: int
     complete: bool
     refused: dict[str, int]
+    characters: int = 0
 
     @property
     def next_offset(self) -> int:
@@ -91,12 +92,13 @@ class NameGenerator:
         budget = 50 * count + 1000 if max_attempts is None else max_attempts
         sieve = Sieve(constraints, self.names)
         names: list[str] = []
-        attempts = 0
+        attempts = characters = 0
         pace = Pace()
         while attempts < budget and len(names) < count and not stopped():
             n = min(pace.size, budget - attempts, enough(count - len(names), len(names), attempts))
             with pace.measured(n):
                 codes, lengths = self.draw(prefix, options, longest, seed, offset + attempts, n, memory)
+                characters += drawn_characters(codes)
                 sieve.mark(codes, lengths)
                 texts = self.texts(codes, lengths)
                 passing, looked = sieve.sift(texts, count - len(names))
@@ -104,7 +106,7 @@ class NameGenerator:
                     sieve.count(lengths[:looked])
                 names += [str(texts[i]) for i in passing]
                 attempts += looked
-        return Batch(names, seed, offset, attempts, len(names) == count, sieve.refused)
+        return Batch(names, seed, offset, attempts, len(names) == count, sieve.refused, characters)
 
     def opening(
         self, options: SamplingOptions, constraints: Constraints, seed: int, offset: int
@@ -261,6 +263,11 @@ class NameGenerator:
                 field="excludes",
                 allowed=f"not all of the model's characters: {self.vocabulary.describe()}",
             )
+
+
+def drawn_characters(codes: NDArray[np.int32]) -> int:
+    """Return how many characters these candidates (n, longest), 0 beyond the end, took, each one's end included."""
+    return int(np.count_nonzero(codes)) + len(codes)
 
 
 def _check_range(name: str, value: int, high: int, low: int = 0) -> None:

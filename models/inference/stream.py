@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inference.constraints import UNFIT, Constraints, Sieve
-from models.inference.generator import NameGenerator
+from models.inference.generator import NameGenerator, drawn_characters
 from models.inference.memory import PrefixMemory
 from models.inference.pace import Pace, enough
 from models.inference.sampler import SamplingOptions
@@ -44,7 +44,8 @@ class NameStream:
         self._budget = 50 * count + 1000 if max_attempts is None else max_attempts
         self._sieve = Sieve(constraints, generator.names)
         self._pace = pace or Pace()
-        self.names = self.attempts = 0
+        # Characters: all that were drawn, ends and refused candidates included.
+        self.names = self.attempts = self.characters = 0
 
     @property
     def complete(self) -> bool:
@@ -79,6 +80,7 @@ class NameStream:
             codes, lengths = self.generator.draw(
                 self._prefix, self._options, self._longest, self.seed, self.next_offset, n, memory
             )
+            self.characters += drawn_characters(codes)
             self._sieve.mark(codes, lengths)
             if self._sieve.reads:
                 self._refuse(codes, lengths, wanted)

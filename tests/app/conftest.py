@@ -1,7 +1,9 @@
 """A service over a store of made-up names, asked without a network."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -36,9 +38,25 @@ def settings(elf_store: Path) -> Settings:
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the running service; errors of the server are answers, as over a socket."""
+    async with _client_at(settings) as asked:
+        yield asked
+
+
+@pytest.fixture
+def client_of(settings: Settings) -> Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]:
+    """What gives a client, at an address, of a service with further settings: `client_of(host, limit=500)`."""
+
+    def made(host: str = "127.0.0.1", **more: Any) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        return _client_at(settings.model_copy(update=more), host)
+
+    return made
+
+
+@asynccontextmanager
+async def _client_at(settings: Settings, host: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(settings, entropy=lambda: 4711)
     async with app.router.lifespan_context(app) as state:
-        transport = httpx.ASGITransport(_with_state(app, state), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(_with_state(app, state), raise_app_exceptions=False, client=(host, 4711))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as asked:
             yield asked
 

@@ -1,0 +1,37 @@
+"""/metrics: numbers for Prometheus."""
+
+from operator import attrgetter
+
+import anyio.to_thread
+from fastapi import APIRouter, Request, Response
+
+from app import headers
+from app.dependencies import Running
+
+router = APIRouter(tags=["service"], generate_unique_id_function=attrgetter("name"))
+EXAMPLE = (
+    "# HELP namewave_requests_total Requests that were answered.\n"
+    "# TYPE namewave_requests_total counter\n"
+    'namewave_requests_total{route="/generate",status="200"} 42.0\n'
+)
+
+
+@router.get(
+    "/metrics",
+    summary="Numbers for Prometheus",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "All processes' metrics, as text or as OpenMetrics (see Accept).",
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": EXAMPLE}},
+        }
+    },
+)
+async def metrics(running: Running, request: Request) -> Response:
+    """Tell requests, latency, names, characters, refusals, models, streams, memory and the event loop's lag.
+
+    They are those of all worker processes together, whichever answers.
+    """
+    accept = ",".join(headers.values(request.scope, b"accept"))
+    text, media = await anyio.to_thread.run_sync(running.metrics.exposition, accept)
+    return Response(text, headers={"Content-Type": media})

@@ -1,0 +1,252 @@
+"""What each client may have: counters, waiting, the doors before the routes, addresses behind proxies."""
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from ipaddress import ip_network
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import limits
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from app.clients import Clients
+from app.doors import OPEN
+from app.purse import REQUEST
+from app.routes.explain import JUDGED
+from app.settings import Settings
+from app.windows import OTHERS, WINDOW, Windows
+
+pytestmark = pytest.mark.usefixtures("within_one_window")
+ClientOf = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+FIELDS = {"dataset": "elves", "count": 5, "seed": 1}
+
+
+def told(answer: httpx.Response) -> dict[str, int]:
+    """The numbers of an answer's RateLimit and RateLimit-Policy."""
+    text = answer.headers["ratelimit"] + ";" + answer.headers["ratelimit-policy"]
+    return {name: int(value) for name, value in re.findall(r"\b([rtqw])=(\d+)", text)}
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["a", "b"]), st.integers(1, 60), st.sampled_from([0.0, 0.0, 7.5, 15.0, 45.0, 150.0])),
+    max_size=40,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(STEPS)
+def test_windows_count_as_the_library_limits_does(steps: list[tuple[str, int, float]]) -> None:
+    """For any costs at any times each hit is granted or refused as by the sliding window of `limits` in memory."""
+    now = 600.0
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (limits.storage.memory, limits.strategies):
+            patch.setattr(module, "time", SimpleNamespace(time=lambda: now))
+        store = limits.storage.MemoryStorage()
+        theirs, item = SlidingWindowCounterRateLimiter(store), limits.RateLimitItemPerMinute(100)
+        ours = Windows(100, clock=lambda: now)
+        for client, cost, seconds in steps:
+            now += seconds
+            assert ours.hit(client, cost) == theirs.hit(item, client, cost=cost)
+            assert max(0, 100 - ours.window(client).used) == theirs.get_window_stats(item, client).remaining
+        store.timer.cancel()
+
+
+@settings(deadline=None)
+@given(st.integers(1, 1000), st.integers(0, 1000), st.integers(1, 1000), st.floats(0, 119))
+def test_who_waits_as_long_as_told_gets_in(first: int, second: int, cost: int, seconds: float) -> None:
+    """After `wait` seconds, and not a second before, there is enough for what was refused."""
+    now = 0.0
+    windows = Windows(1000, clock=lambda: now)
+    windows.hit("a", first)
+    now = 70.0
+    windows.hit("a", second)
+    now += seconds
+    wait = windows.window("a").wait(1000, cost)
+    begin = now
+    if wait > 1:
+        now = begin + wait - 1
+        assert windows.window("a").used + cost > 1000
+    now = begin + wait + 1e-6
+    assert windows.hit("a", cost)
+
+
+def test_a_flood_of_addresses_does_not_fill_the_memory() -> None:
+    """Beyond the most clients of a minute, new ones share one account, and those that are known keep theirs."""
+    now = 0.0
+    windows = Windows(100, clock=lambda: now, most=10)
+    granted = [windows.hit(f"client {n}", 60) for n in range(1000)]
+    assert granted == [True] * 11 + [False] * 989
+    assert windows.hit("client 3", 40)
+    assert windows.window(OTHERS) == windows.window("client 500")
+    now = 3 * WINDOW
+    assert windows.hit("client 500", 60)
+    assert windows.window("client 3").used == 0
+
+
+def test_what_was_not_drawn_is_given_back() -> None:
+    """A correction below 0 gives back; above 0 it takes, but never more than the limit."""
+    windows = Windows(100, clock=lambda: 0.0)
+    assert windows.hit("a", 90)
+    windows.correct("a", -60)
+    assert windows.window("a").used == 30
+    windows.correct("a", 1000)
+    assert windows.window("a").used == 100
+    assert not windows.hit("a", 1)
+
+
+@pytest.mark.anyio
+async def test_an_answer_costs_what_was_drawn(client_of: ClientOf) -> None:
+    """JSON and streams take from the allowance just what /metrics counts as drawn, and something for each request."""
+    async with client_of(limit=100_000) as client:
+        first = await client.post("/generate", json=FIELDS)
+        second = await client.post("/generate", json=FIELDS | {"count": 100}, headers={"accept": "text/plain"})
+        assert (first.status_code, second.status_code) == (200, 200)
+        metrics = await client.get("/metrics")
+        found = re.search(r'^namewave_characters_total\{model="elves/wavenet@1"\} ([0-9.]+)$', metrics.text, re.M)
+        assert found is not None
+        drawn = float(found[1])
+    assert drawn > 300
+    left = told(metrics)
+    assert (left["q"], left["w"]) == (100_000, 60)
+    assert 100_000 - left["r"] == 3 * REQUEST + drawn
+    assert 0 < left["t"] <= 60
+
+
+@pytest.mark.anyio
+async def test_who_had_enough_is_refused_and_others_are_not(client_of: ClientOf) -> None:
+    """Over the limit comes 429 as a problem with Retry-After and RateLimit, before the body is looked at; probes pass;
+    another client at the same service is served.
+    """
+    proxy = {"trusted_proxies": (ip_network("127.0.0.1"),), "limit": 300}
+    async with client_of(**proxy) as client:
+        flood = {"x-forwarded-for": "192.0.2.1"}
+        statuses = [(await client.get("/info", headers=flood)).status_code for _ in range(5)]
+        assert statuses == [200, 200, 200, 429, 429]
+        refused = await client.post("/generate", content=b"{", headers=flood)
+        assert refused.status_code == 429
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert refused.json()["status"] == 429
+        assert 1 <= int(refused.headers["retry-after"]) <= 120
+        assert told(refused)["r"] == 0
+        for path in sorted(OPEN):
+            assert (await client.get(path, headers=flood)).status_code == 200
+        other = await client.get("/info", headers={"x-forwarded-for": "192.0.2.2"})
+        assert (other.status_code, told(other)["r"]) == (200, 200)
+
+
+@pytest.mark.anyio
+async def test_too_many_characters_are_refused_before_they_are_drawn(client_of: ClientOf) -> None:
+    """A request that would have more drawn than is left gets 429 and draws nothing; a small one still passes. One that
+    is larger than the limit passes for who had nothing yet, and uses all of it up.
+    """
+    large = FIELDS | {"count": 2000}
+    async with client_of(limit=20_000) as client:
+        assert (await client.post("/generate", json=FIELDS)).status_code == 200
+        before = re.findall("^namewave_characters_total.*$", (await client.get("/metrics")).text, re.M)
+        assert (await client.post("/generate", json=large)).status_code == 429
+        assert (await client.post("/generate", json=large, headers={"accept": "text/csv"})).status_code == 429
+        metrics = (await client.get("/metrics")).text
+        assert re.findall("^namewave_characters_total.*$", metrics, re.M) == before
+        assert 'namewave_requests_refused_total{reason="limit"} 2.0' in metrics
+        assert (await client.post("/generate", json=FIELDS)).status_code == 200
+    async with client_of(limit=2_000) as client:
+        first = await client.post("/generate", json=FIELDS | {"count": 500, "unique": False})
+        assert first.status_code == 200
+        assert (await client.get("/info")).status_code == 429
+
+
+@pytest.mark.anyio
+async def test_judging_costs_by_the_name(client_of: ClientOf) -> None:
+    """/score takes from the allowance for each name, and refuses too many."""
+    async with client_of(limit=5_000) as client:
+        first = await client.post("/score", json={"dataset": "elves", "names": ["kalomi"] * 3})
+        assert (first.status_code, told(first)["r"]) == (200, 5_000 - REQUEST - 3 * JUDGED)
+        assert (await client.post("/score", json={"dataset": "elves", "names": ["kalomi"] * 8})).status_code == 429
+
+
+@pytest.mark.anyio
+async def test_every_route_is_limited(client_of: ClientOf) -> None:
+    """Each path of the OpenAPI document but the probes refuses who had enough, and says so in the document."""
+    async with client_of(limit=100) as client:
+        assert (await client.get("/nowhere")).status_code == 404
+    async with client_of(limit=0) as client:
+        paths: dict[str, Any] = (await client.get("/openapi.json")).json()["paths"]
+    assert set(paths) > OPEN
+    async with client_of(limit=100) as client:
+        assert (await client.get("/info")).status_code == 200
+        for path, operations in paths.items():
+            for method, operation in operations.items():
+                answer = await client.request(method.upper(), re.sub(r"\{.*?\}", "1", path))
+                assert (answer.status_code == 429) == (path not in OPEN), path
+                assert ("429" in operation["responses"]) == (path not in OPEN), path
+                assert ("ratelimit" in answer.headers) == (path not in OPEN), path
+
+
+@pytest.mark.anyio
+async def test_without_a_limit_nothing_is_told(client_of: ClientOf) -> None:
+    """A limit of 0 leaves out the door and its headers."""
+    async with client_of(limit=0) as client:
+        assert "ratelimit" not in (await client.get("/info")).headers
+
+
+@pytest.mark.anyio
+async def test_processes_that_count_alone_share_the_limit(client_of: ClientOf) -> None:
+    """Without a common store each of N processes grants an Nth, so that all of them never grant more than the limit."""
+    async with client_of(limit=4_000, workers=4) as client:
+        assert told(await client.get("/info"))["q"] == 1_000
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "name"),
+    [
+        ("192.0.2.9", [], "192.0.2.9"),
+        ("192.0.2.9", ["198.51.100.1"], "192.0.2.9"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["203.0.113.5, 198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["203.0.113.5", "198.51.100.1, 10.0.0.7"], "198.51.100.1"),
+        ("10.0.0.1", ["198.51.100.1, 10.0.0.8:4711, [::1]:80"], "198.51.100.1"),
+        ("10.0.0.1", ["198.51.100.1, nonsense, 10.0.0.8"], "10.0.0.8"),
+        ("10.0.0.1", ["nonsense"], "10.0.0.1"),
+        ("10.0.0.1", [""], "10.0.0.1"),
+        ("10.0.0.1", ["10.0.0.2, 10.0.0.3"], "10.0.0.2"),
+        ("::ffff:10.0.0.1", ["::ffff:198.51.100.1"], "198.51.100.1"),
+        ("::ffff:192.0.2.9", [], "192.0.2.9"),
+        ("2001:db8:1:2:aaaa::1", [], "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::2", ["198.51.100.1"], "2001:db8:1:2::/64"),
+        ("::1", ["2001:db8:1:2:cccc::3"], "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", [], "fe80::/64"),
+        ("", [], "(unknown)"),
+    ],
+)
+def test_only_trusted_proxies_tell_addresses(peer: str, forwarded: list[str], name: str) -> None:
+    """X-Forwarded-For counts from the right, as far as it was written by networks that are trusted; IPv6 clients are
+    one by their 64 bits, mapped IPv4 ones are IPv4.
+    """
+    clients = Clients([ip_network("10.0.0.0/8"), ip_network("::1/128")])
+    given = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+    assert clients.name({"client": (peer, 1), "headers": given}) == name
+    if not forwarded:
+        assert Clients().name({"client": (peer, 1), "headers": [(b"x-forwarded-for", b"1.2.3.4")]}) == name
+
+
+def test_settings_take_lists() -> None:
+    """Networks and origins come with commas between, and what is no network or origin is refused."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAMEWAVE_TRUSTED_PROXIES", "10.0.0.0/8, ::1")
+        patch.setenv("NAMEWAVE_CORS_ORIGINS", "https://example.org,http://127.0.0.1:3000")
+        chosen = Settings()
+        assert [str(network) for network in chosen.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+        assert chosen.cors_origins == ("https://example.org", "http://127.0.0.1:3000")
+        for name, wrong in (("TRUSTED_PROXIES", "10.0.0.0/99"), ("CORS_ORIGINS", "example.org"), ("LIMIT", "-1")):
+            with pytest.MonkeyPatch.context() as inner:
+                inner.setenv(f"NAMEWAVE_{name}", wrong)
+                with pytest.raises(ValueError, match=name.lower()):
+                    Settings()
+    assert json.dumps(Settings().model_dump(mode="json"))
