@@ -13,6 +13,7 @@ from app.admission import Admission
 from app.costs import Costs
 from app.decency import Decency
 from app.dependencies import Service, State
+from app.door import Door
 from app.errors import Problem, add_handlers
 from app.explaining import Explainer
 from app.lag import LoopLag, measured
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     )
     add_handlers(app)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
+    app.add_middleware(Door)
     app.add_middleware(RequestLog)
     _describe_problems(app)
     return app

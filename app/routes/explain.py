@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from app.admitted import AdmittedRoute
+from app.bodies import StrictRoute
 from app.departure import unless_gone
 from app.dependencies import Running, Service, source_of
 from app.errors import responses
@@ -16,7 +16,7 @@ from app.replies import NextAnswer, ScoreAnswer, ScoredName
 from app.schemas import NextQuery, ScoreRequest
 from models.blends import Source
 
-router = APIRouter(tags=["names"], route_class=AdmittedRoute, generate_unique_id_function=attrgetter("name"))
+router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
 EXAMPLES = {
     "human": {"summary": "How human are these?", "value": {"names": ["Marnabella", "Anna", "Xqzt"]}},
     "blend": {"summary": "By a blend", "value": {"dataset": {"human": 1, "animal": 1}, "names": ["Foxanna"]}},
