@@ -20,8 +20,9 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] == "http" and scope["path"] in DRAWING:
-            refusal = scope["state"]["service"].admission.refusal_of_all()
-            if refusal is not None:
+            admission = scope["state"]["service"].admission
+            if admission.is_full():
+                refusal = admission.refusal()
                 # For the log: no router has seen it.
                 scope["route"] = DRAWING[scope["path"]]
                 await overloaded(refusal.seconds)(scope, receive, send)

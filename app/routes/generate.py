@@ -97,9 +97,7 @@ async def _answer(request: GenerateQuery, connection: Request, headers: dict[str
 async def _draw_in_place(request: GenerateQuery, source: Source, most: int, running: Service) -> GenerateAnswer | None:
     """Return the answer where it is small, or None. Raises `Overloaded`."""
     admission = running.admission
-    if not is_small(request, source):
-        return None
-    if not admission.idle:
+    if not admission.idle and is_small(request, source):
         await admission.small()
     began = admission.clock()
     answer = draw_if_quick(request, source, most, running.memory, running.decency)
