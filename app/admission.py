@@ -74,9 +74,9 @@ class Admission:
     def take_on(self, seconds: float) -> "Ticket":
         """Return the ticket of a request of so many seconds of drawing. Raises `Overloaded`."""
         if self.backlog > self.patience():
-            raise self._refusal("queue")
+            raise self.refusal()
         if seconds > LONG and self.turns.long_waiting >= MOST_LONG:
-            raise self._refusal("long")
+            raise self.refusal("long")
         return Ticket(self, seconds)
 
     def go_on(self, seconds: float) -> "Ticket":
@@ -92,12 +92,12 @@ class Admission:
         """Wait until a small request may be drawn in place. Raises `Overloaded`."""
         came = self.clock()
         if self.is_full():
-            raise self._refusal("queue")
+            raise self.refusal()
         oldest = self.in_place.since()
         if oldest is None:
             self._calm_small = came
         elif came - oldest > self._part(came, self._calm_small):
-            raise self._refusal("queue")
+            raise self.refusal()
         if self.in_place.free:
             return
         await self.in_place.turn(came)
@@ -110,10 +110,6 @@ class Admission:
         if self._left > 0:
             now = self.clock()
             self._small_from = max(self._small_from, now - LONG) + seconds / SMALL_SHARE
-
-    def refusal_of_all(self) -> Overloaded | None:
-        """Return the refusal where any request would be refused, before it is read; else None."""
-        return self._refusal("queue") if self.is_full() else None
 
     def leave(self) -> None:
         """Tell that a client left before its answer was there."""
@@ -135,10 +131,11 @@ class Admission:
         waited = self.clock() - came
         if waited > self.queue_seconds:
             self.tally.expired += 1
-            raise self._refusal("expired")
+            raise self.refusal("expired")
         self.tally.longest_wait = max(self.tally.longest_wait, waited)
 
-    def _refusal(self, reason: str) -> Overloaded:
+    def refusal(self, reason: str = "queue") -> Overloaded:
+        """Count a refusal and return it: `queue`, `long` or `expired`."""
         self.tally.refused[reason] += 1
         return Overloaded(max(1, math.ceil(self.backlog)))
 

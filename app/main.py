@@ -18,6 +18,7 @@ from app.costs import Costs
 from app.decency import Decency
 from app.dependencies import Service, State
 from app.describing import describe
+from app.door import Door
 from app.doors import KeyDoor, LimitDoor
 from app.errors import add_handlers
 from app.explaining import Explainer
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     )
     add_handlers(app)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
+    app.add_middleware(Door)
     _add_doors(app, chosen, counted)
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog, metrics=counted)

@@ -6,6 +6,7 @@ import click
 
 from benchmarks.reliability_measures.fairness import fairness
 from benchmarks.reliability_measures.fuzz import fuzz
+from benchmarks.reliability_measures.leaving import leaving
 from benchmarks.reliability_measures.mutations import mutations
 from benchmarks.reliability_measures.overload import overload
 from benchmarks.reliability_measures.processes import processes
@@ -18,7 +19,7 @@ def main() -> None:
     """Attack the service, and print what came of it."""
 
 
-for command in (fairness, fuzz, mutations, overload, processes, slow, store):
+for command in (fairness, fuzz, leaving, mutations, overload, processes, slow, store):
     main.add_command(command)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from app.admitted import AdmittedRoute
+from app.bodies import StrictRoute
 from app.departure import unless_gone
 from app.dependencies import Running, Service, source_of
 from app.errors import responses
@@ -17,7 +17,7 @@ from app.replies import NextAnswer, ScoreAnswer, ScoredName
 from app.schemas import NextQuery, ScoreRequest
 from models.blends import Source
 
-router = APIRouter(tags=["names"], route_class=AdmittedRoute, generate_unique_id_function=attrgetter("name"))
+router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
 # What judging a name costs, in characters that could be drawn in that time: its nearest in the list is looked for.
 JUDGED = 500
 EXAMPLES = {

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from app.admitted import AdmittedRoute
 from app.answers import ANSWERS, EXAMPLES, UNCHANGED
+from app.bodies import StrictRoute
 from app.caching import as_cut, is_concrete, is_known, next_link, policy, validator
 from app.departure import unless_gone
 from app.dependencies import Service, accepted, service, source_of
@@ -25,7 +25,7 @@ from app.streaming import NameResponse
 from app.writing import Written, written
 from models.blends import Source
 
-router = APIRouter(tags=["names"], route_class=AdmittedRoute, generate_unique_id_function=attrgetter("name"))
+router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
 
 
 # These two take the connection instead of dependencies: each of those costs as much as drawing a few names.
@@ -124,9 +124,7 @@ async def _draw_in_place(
 ) -> Written | None:
     """Return the answer where it is small, or None. Raises `Overloaded`."""
     admission = running.admission
-    if not is_small(request, source):
-        return None
-    if not admission.idle:
+    if not admission.idle and is_small(request, source):
         await admission.small()
     began = admission.clock()
     answer = draw_if_quick(request, source, most, running.memory, running.decency, cost)

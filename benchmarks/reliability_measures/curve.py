@@ -22,7 +22,7 @@ def draw_curve(steps: Sequence[Mapping[str, float]], capacity: float, path: Path
                linestyle="", label="afterwards, at half load")  # fmt: skip
     above.set_ylabel("% of capacity; % of requests")
     above.set_ylim(0, 120)
-    above.set_title("Ten times too much to do: the work done stays, the rest is told at once", loc="left", color=INK)
+    above.set_title("Asked for up to ten times what can be done", loc="left", color=INK)
     for key, label, color, marker in (
         ("p99", "accepted, 99 %", GOOD, "o"),
         ("p50", "accepted, half", PALE, "o"),

@@ -178,7 +178,7 @@ def overload(seconds: float, mix: str, picture: Path | None) -> None:
     screen, port = Console(width=150), free_port()
     command = [sys.executable, "-m", "app", "serve", "--port", str(port)]
     with tempfile.TemporaryDirectory() as folder:
-        quiet = {"NAMEWAVE_STORE": f"{folder}/store"}
+        quiet = {"NAMEWAVE_STORE": f"{folder}/store", "NAMEWAVE_LOG_FORMAT": "json"}
         with started(command, port, Path(folder), [SERVER_CORE], quiet) as server:
             wait_until(server, "/health/ready")
             os.sched_setaffinity(0, {LOAD_CORE})

@@ -96,6 +96,24 @@ async def test_row_12_a_stream_tells_that_it_was_cut(running: Running) -> None:
     assert running.service.admission.tally.active == 0
 
 
+async def test_row_13_a_full_service_refuses_at_the_door(running: Running) -> None:
+    """Without any room a request is refused as a problem with Retry-After, unread; health is told all the same; once
+    there is room, the same request is answered.
+    """
+    admission = running.service.admission
+    admission.add(100.0)
+    admission._calm -= 10
+    admission.spent(1.0)
+    refused = await running.client.post("/generate", content=b"no JSON at all")
+    assert refused.status_code == 503
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.headers["retry-after"] == "50"
+    assert refused.json()["status"] == 503
+    assert (await running.client.get("/health/live")).status_code == 200
+    admission.add(-100.0)
+    assert (await running.ask(count=3)).status_code == 200
+
+
 async def test_row_16_work_ends_with_its_client(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that leaves ends its work after the piece under way; the gauge is 0 again and the loss is counted."""
     pieces: list[int] = []
@@ -151,6 +169,8 @@ async def test_row_17_a_burst_of_small_requests_leaves_the_loop_to_others(runnin
         assert (await running.client.get("/health/live")).status_code == 200
         order.append("health")
 
+    # However slow the machine is, nobody is refused for that here.
+    running.service.admission.queue_seconds = 3600.0
     real = running.service.admission.clock
     # Each look at the clock takes a millisecond, so that a slice has some eight requests on any machine.
     ticks = iter(range(10**9))
