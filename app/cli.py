@@ -33,6 +33,9 @@ from models.pins import pin_lines
 # Seconds: for answers under way when the service is told to stop (Docker waits 15), the last of them to end tasks whose
 # clients were cut off, and for a worker to start.
 GRACE, LEAVE, PATIENCE = 10, 8, 120
+# Bytes of an answer that the system keeps for a client. Left alone it keeps megabytes for each that does not read, and
+# that it does not read is noticed late.
+SEND_BUFFER = 262_144
 
 
 class Commands(click.Group):
@@ -114,6 +117,8 @@ def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Connections inherit it.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     try:
         listener.bind((settings.host, settings.port))
     except OSError as error:

@@ -11,7 +11,7 @@ from app.packing import PackingTransport
 # Bytes that must have been taken when the time to take some is over; fewer only where no more are left.
 ENOUGH = 16_384
 # Seconds: between two looks, at most; and without taking anything when the service stops.
-TICK, HURRY = 1.0, 2.0
+TICK, HURRY = 0.5, 2.0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import socket
 import httpx
 import pytest
 
+from app.replies import GenerateAnswer, NameDetail
 from benchmarks.reliability_measures.service import Service
 
 HEAD = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -105,3 +106,22 @@ def test_row_09_brackets_in_names_are_no_depth(attacked: Service) -> None:
     answer = httpx.post(f"http://127.0.0.1:{attacked.port}/score", json={"names": names})
     assert answer.status_code == 200
     assert len(answer.json()["scores"]) == 102
+
+
+def test_row_01_a_declared_length_is_believed_at_once(attacked: Service) -> None:
+    """A length that is too large is refused before any of the body came, whatever the wait for the rest."""
+    with socket.create_connection(("127.0.0.1", attacked.port), timeout=1) as client:
+        client.sendall(HEAD + b"Content-Length: 20000\r\n\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_details_of_many_names_are_what_they_were(attacked: Service) -> None:
+    """Details are written as the classes of the answer would be: read by those and written again, the same bytes."""
+    body = {"count": 300, "details": True, "seed": 3, "sort": "likelihood", "min_length": 4}
+    answer = httpx.post(f"http://127.0.0.1:{attacked.port}/generate", json=body)
+    read = GenerateAnswer.model_validate_json(answer.content)
+    assert len(read.names) == 300
+    assert read.model_dump_json().encode() == answer.content
+    likelihoods = [name.log_prob for name in read.names if isinstance(name, NameDetail)]
+    assert likelihoods == sorted(likelihoods, reverse=True)
+    assert len(likelihoods) == 300

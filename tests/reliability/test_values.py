@@ -43,6 +43,13 @@ def test_row_06_no_number_is_a_small_refusal(ask: Ask, field: str, number: str) 
     assert linked.status_code == 422
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_row_06_no_number_is_refused_as_json(ask: Ask, number: str) -> None:
+    """What JSON has no number for is no JSON: 400, wherever it stands."""
+    for body in (f'{{"temperature": {number}}}', f'{{"dataset": {{"human": {number}}}}}', number):
+        assert ask("POST", "/generate", content=body, headers=JSON).status_code == 400
+
+
 @property_test
 @given(temperature=st.floats(0.05, 5), top_p=st.floats(0, 1, exclude_min=True), prefix=st.sampled_from(["", "mar"]))
 def test_row_07_every_accepted_temperature_gives_probabilities(
@@ -152,3 +159,12 @@ def test_row_11_errors_are_small_and_repeat_nothing(ask: Ask, body: dict[str, An
         assert is_small_problem(answer)
         assert MARK not in answer.text.lower()
         assert MARK not in str(answer.headers).lower()
+
+
+def test_row_11_however_much_is_wrong_the_error_is_small(ask: Ask) -> None:
+    """With every field wrong, and with a thousand unknown ones, an error is a kilobyte at most and names none of those."""
+    for body in ({key: [] for key in ALLOWED}, {f"{MARK}{k}": k for k in range(1000)}):
+        answer = ask("POST", "/generate", json=body)
+        assert answer.status_code == 422
+        assert is_small_problem(answer)
+        assert MARK not in answer.text
