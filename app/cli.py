@@ -16,6 +16,7 @@ import click
 import uvicorn
 
 from app.deadlines import Patience
+from app.decency import words_of
 from app.keys import Keys, key_line, new_key
 from app.logs import set_up
 from app.main import create_app
@@ -68,6 +69,9 @@ def serve(host: str | None, port: int | None) -> None:
     """Serve names over HTTP."""
     settings = settings_of(host=host, port=port)
     set_up(settings)
+    # A list that cannot be read is one line here; in a worker it would be found later.
+    for name in ("unsafe_words", "safe_words"):
+        words_of(getattr(settings, name), name)
     if settings.keys:
         # Here a mistake is one line; in a worker it would be found later.
         Keys.load(settings.keys)

@@ -41,7 +41,7 @@ def fault(answer: Answer) -> str | None:
     """Return what is wrong with an answer to any bytes at all, None where nothing is."""
     if answer.status < 0:
         return "no answer"
-    if answer.status >= 500:
+    if answer.status >= 500 and not _is_wait(answer):
         return f"status {answer.status}"
     if answer.status < 400:
         return None
@@ -50,6 +50,11 @@ def fault(answer: Answer) -> str | None:
     if answer.body and not _is_problem(answer):
         return "not the problem that it should be"
     return None if len(answer.body) <= MOST_ERROR else "a large error"
+
+
+def _is_wait(answer: Answer) -> bool:
+    """Say whether this is the refusal of one request too many: an honest answer to a flood."""
+    return answer.status == 503 and b"\r\nretry-after: " in answer.head.lower()
 
 
 def _is_problem(answer: Answer) -> bool:
@@ -79,7 +84,8 @@ def report(harvest: Harvest, service: Service, before: float, seconds: float) ->
     """Return the figures in one line."""
     told = {0: "closed", -1: "hung"}
     counts = ", ".join(f"{told.get(status, status)} {n:,}" for status, n in sorted(harvest.statuses.items()))
-    errors = sum(n for status, n in harvest.statuses.items() if status >= 500)
+    errors = sum(n for status, n in harvest.statuses.items() if status >= 500 and status != 503)
+    errors += sum(reason == "status 503" for _, reason in harvest.wrong)
     return (
         f"{harvest.requests:,} requests in {seconds:.0f} s ({harvest.requests / max(seconds, 1e-9):,.0f}/s): {counts}; "
         f"5xx {errors}, hangs {harvest.statuses[-1]}, wrong {len(harvest.wrong)}; "

@@ -136,19 +136,6 @@ async def test_the_inference_protocols_probes_work(client: httpx.AsyncClient) ->
     assert "wavenet" in (await client.get("/v2/models/elves.wawenet/ready")).json()["error"]
 
 
-async def test_a_server_without_models_is_not_ready(tmp_path: Path) -> None:
-    """Where nothing can be served, the protocol's readiness is 503 and false."""
-    app = create_app(Settings(store=tmp_path / "none", shipped_store=tmp_path / "nothing"))
-    async with app.router.lifespan_context(app) as state:
-
-        async def with_state(scope, receive, send):  # type: ignore[no-untyped-def]
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://test") as asked:
-            answer = await asked.get("/v2/health/ready")
-    assert (answer.status_code, answer.json()) == (503, {"ready": False})
-
-
 def test_the_document_is_checked_in() -> None:
     """docs/openapi.json is the document that the service gives, so that a change of the contract shows:
     `python -m app openapi > docs/openapi.json` writes it anew.

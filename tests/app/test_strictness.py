@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app import drawing, writing
+from app import drawing
+from app.name_batch import NameBatch
 
 pytestmark = pytest.mark.anyio
 
@@ -92,22 +93,28 @@ async def test_no_long_work_on_the_event_loop(client: httpx.AsyncClient, monkeyp
     """A request for one name that may need very many candidates goes to a thread after the first few, and gets the
     answer that it would have got in place.
     """
-    seen: list[tuple[bool, int | None]] = []
-    real = drawing.draw
+    seen: list[tuple[str, bool]] = []
+    real, piece = drawing.draw, NameBatch.piece
 
-    def watched(request, version, most, *stopped):  # type: ignore[no-untyped-def]
-        seen.append((threading.current_thread() is threading.main_thread(), most))
-        return real(request, version, most, *stopped)
+    def watched(request, source, most, *others):  # type: ignore[no-untyped-def]
+        seen.append((f"at most {most}", threading.current_thread() is threading.main_thread()))
+        return real(request, source, most, *others)
+
+    def watched_piece(batch: NameBatch) -> None:
+        seen.append(("piece", threading.current_thread() is threading.main_thread()))
+        piece(batch)
 
     monkeypatch.setattr(drawing, "draw", watched)
-    monkeypatch.setattr(writing, "draw", watched)
+    monkeypatch.setattr(NameBatch, "piece", watched_piece)
     fields = {"dataset": "elves", "count": 20, "max_length": 2, "prefix": "ka", "seed": 1, "max_attempts": 5000}
     answer = (await client.post("/generate", json=fields)).json()
-    assert seen == [(True, drawing.MOST), (False, 5000)]
+    assert seen[0] == (f"at most {drawing.MOST}", True)
+    assert len(seen) > 1
+    assert set(seen[1:]) == {("piece", False)}
     assert answer["attempts"] == 5000
     seen.clear()
     quick = (await client.post("/generate", json={"dataset": "elves", "count": 20, "seed": 1})).json()
-    assert seen == [(True, drawing.MOST)]
+    assert seen == [(f"at most {drawing.MOST}", True)]
     assert len(quick["names"]) == 20
 
 

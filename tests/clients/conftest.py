@@ -24,7 +24,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `python -m app serve` over the models that ship."""
     log = tmp_path_factory.mktemp("service") / "log"
     kept = {key: value for key, value in os.environ.items() if not key.startswith("NAMEWAVE_")}
-    settings = {"NAMEWAVE_STORE": "/nonexistent/store", "NAMEWAVE_LOG_LEVEL": "warning"}
+    settings = {"NAMEWAVE_STORE": "/nonexistent/store", "NAMEWAVE_LOG_LEVEL": "warning", "NAMEWAVE_LIMIT": "0"}
     command = [sys.executable, "-m", "app", "serve", "--port", "0"]
     with log.open("w") as errors, subprocess.Popen(command, cwd=ROOT, env=kept | settings, stderr=errors) as process:
         try:

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -183,7 +181,7 @@ async def test_row_17_a_burst_of_small_requests_leaves_the_loop_to_others(runnin
 async def test_row_17_the_lag_of_the_loop_is_measured() -> None:
     """What blocks the loop is seen in the lag."""
     lag = LoopLag()
-    times = [0.0, 0.0, 0.05, 0.05, 0.35, 0.35, 0.4]
+    times = [0.0, 0.05, 0.05, 0.35, 0.35, 0.4]
 
     def clock() -> float:
         if not times:
@@ -191,24 +189,6 @@ async def test_row_17_the_lag_of_the_loop_is_measured() -> None:
         return times.pop(0)
 
     with pytest.raises(TimeoutError):
-        await measure(lag, 0.0, clock)
+        await measure(lag, clock)
     assert lag.largest == pytest.approx(0.25)
     assert lag.last == pytest.approx(0.0, abs=1e-9)
-
-
-def test_row_17_a_stuck_loop_ends_the_process() -> None:
-    """A process whose loop is stuck ends by itself, and says where it was."""
-    program = """
-import asyncio, time
-from app.lag import LoopLag, measured
-async def main():
-    async with measured(LoopLag(), 0.5):
-        await asyncio.sleep(1.2)
-        print("alive", flush=True)
-        time.sleep(30)
-asyncio.run(main())
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=25, check=False)
-    assert done.stdout == "alive\n"
-    assert done.returncode != 0
-    assert "Timeout" in done.stderr

@@ -37,6 +37,8 @@ def test_row_37_no_bytes_break_the_service(attacked: Service) -> None:
     ("answer", "reason"),
     [
         (Answer(500), "status 500"),
+        (Answer(503), "status 503"),
+        (Answer(503, b"\r\nRetry-After: 1\r\ncontent-type: application/problem+json", b'{"status":503}'), None),
         (Answer(-1), "no answer"),
         (Answer(400, b"content-type: text/plain", b"no"), "no problem"),
         (Answer(400, b"content-type: application/problem+json", b"no"), "not the problem that it should be"),

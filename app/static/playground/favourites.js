@@ -5,12 +5,12 @@ import { $, copy, csv, download, h } from "./dom.js";
 const KEY = "namewave.kept";
 let kept = load();
 
-function load() {
+function load(otherwise = []) {
   try {
     const found = JSON.parse(localStorage.getItem(KEY) ?? "[]");
     return Array.isArray(found) ? found.filter((entry) => typeof entry?.name === "string") : [];
   } catch {
-    return [];
+    return otherwise;
   }
 }
 
@@ -26,6 +26,8 @@ export const has = (name) => kept.some((entry) => entry.name === name);
 
 /** Keep a name, or let it go; the event "kept" tells it. */
 export function toggle(entry) {
+  // Another tab may have changed them.
+  kept = load(kept);
   kept = has(entry.name) ? kept.filter(({ name }) => name !== entry.name) : [...kept, entry];
   store();
   list();
@@ -39,7 +41,12 @@ function list() {
 }
 
 function item(entry) {
-  const on = { click: () => toggle(entry) };
+  const on = {
+    click: () => {
+      toggle(entry);
+      ($("kept").querySelector("button") ?? $("kept-title")).focus();
+    },
+  };
   const go = h("button", { type: "button", class: "small", "aria-label": `Let go: ${entry.name}`, on }, "Let go");
   return h("li", {}, h("span", { class: "kept-name" }, entry.name), h("span", { class: "odds" }, entry.model ?? ""), go);
 }
@@ -54,5 +61,11 @@ export function show() {
     download("kept.csv", "text/csv", csv([["name", "model"], ...kept.map(({ name, model }) => [name, model ?? ""])]));
   });
   $("kept-text").addEventListener("click", () => download("kept.txt", "text/plain", names().join("\n") + "\n"));
+  window.addEventListener("storage", (event) => {
+    if (event.key !== KEY) return;
+    kept = load(kept);
+    list();
+    document.dispatchEvent(new Event("kept"));
+  });
   list();
 }

@@ -5,6 +5,10 @@ import { control, fill } from "./dom.js";
 const TEXTS = ["prefix", "ends_with", "contains", "excludes"];
 const NUMBERS = ["min_length", "max_length", "count"];
 const FIELDS = ["dataset", "model", "temperature", "seed", ...TEXTS, ...NUMBERS];
+// Fields that a link may have and the page has no control for: kept until "Start over".
+const OTHERS = { pattern: String, top_k: Number, top_p: Number, sort: String, case: String, safe: (text) => text === "true", unique: (text) => text === "true", max_attempts: Number };
+const MOST = 200;
+let extras = {};
 const DEFAULTS = { temperature: "1", count: "12" };
 
 /** Offer the data sets and their models. */
@@ -47,8 +51,11 @@ export function request(models) {
   else if (!blend && control("model").value) body.model = control("model").value;
   for (const name of TEXTS) if (control(name).value) body[name] = control(name).value;
   for (const name of NUMBERS) if (control(name).value) body[name] = Number(control(name).value);
-  if (control("pinned").checked && control("seed").value) body.seed = Number(control("seed").value);
-  return body;
+  body.count ??= Number(DEFAULTS.count);
+  const seed = control("seed").value.trim();
+  // What is no number goes as it is: the service says what is allowed.
+  if (control("pinned").checked && seed) body.seed = /^\d+$/.test(seed) ? Number(seed) : seed;
+  return { ...extras, ...body };
 }
 
 /** What a link needs to give the very same names: the request with the seed and models of its answer. */
@@ -68,19 +75,34 @@ export function toLink(body, answer) {
 export function fromLink(said) {
   reset();
   const parts = (said.get("dataset") ?? "").split(",").map((part) => part.split(":"));
+  extras = Object.fromEntries(Object.entries(OTHERS).filter(([name]) => said.has(name)).map(([name, read]) => [name, read(said.get(name))]));
   if (parts[0][0]) control("dataset").value = parts[0][0];
   control("dataset").dataset.chosen = "yes";
   control("other").value = parts[1]?.[0] ?? "";
-  if (parts[1]) control("share").value = String(Math.round(Number(parts[1][1]) * 100));
+  const whole = parts.reduce((sum, [, weight]) => sum + Number(weight ?? 1), 0);
+  if (parts[1]) control("share").value = String(Math.round((100 * Number(parts[1][1])) / whole));
+  // A slider takes nothing beyond its ends.
+  const warm = Number(said.get("temperature") ?? 1);
+  control("temperature").max = String(Math.max(2, Math.min(5, warm)));
+  control("temperature").min = String(Math.min(0.3, Math.max(0.05, warm)));
   for (const name of [...TEXTS, ...NUMBERS, "temperature", "seed"]) if (said.has(name)) control(name).value = said.get(name);
-  control("novel").checked = said.get("novel") === "true";
+  control("novel").checked = said.has("novel") ? said.get("novel") === "true" : !said.has("seed");
   control("pinned").checked = said.has("seed");
   const models = (said.get("model") ?? "").split(",").filter(Boolean);
   if (models.length === 1) control("model").value = models[0];
   return models.length > 1 ? Object.fromEntries(models.map((model) => [model.split("/")[0], model])) : models[0];
 }
 
+/** Say what is wrong before anything is asked, or nothing. */
+export function check() {
+  const count = control("count").value;
+  if (!count || (Number(count) >= 1 && Number(count) <= MOST)) return true;
+  blame([{ field: "count", allowed: `1 to ${MOST} on this page` }]);
+  return false;
+}
+
 export function reset() {
+  extras = {};
   for (const name of [...TEXTS, ...NUMBERS, "seed"]) control(name).value = DEFAULTS[name] ?? "";
   control("temperature").value = DEFAULTS.temperature;
   control("other").value = "";
@@ -95,7 +117,7 @@ export function blame(fields) {
   const left = [];
   for (const { field, allowed, nearest } of fields) {
     const place = FIELDS.includes(field) ? control(`${field}-wrong`) : null;
-    if (!place) {
+    if (!place || place.closest("[hidden]")) {
       left.push(`${field}: ${allowed}`);
       continue;
     }

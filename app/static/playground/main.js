@@ -1,6 +1,7 @@
 // Where it starts: which page an address shows. "#/", "#/models", "#/models/human/lstm/4", "#/compare".
 
 import { $ } from "./dom.js";
+import * as pages from "./models.js";
 import * as play from "./play.js";
 
 const VIEWS = ["play", "models", "compare"];
@@ -17,13 +18,16 @@ async function route() {
   }
   document.title = view === "play" ? "Namewave" : `${rest.length ? rest.join("/") : view} · Namewave`;
   if (view === "play") return play.show(location.hash);
-  const pages = await import("./models.js");
   if (view === "compare") return pages.showCompare($("compare"));
   return rest.length === 3 ? pages.showOne($("models"), ...rest) : pages.showAll($("models"));
 }
 
+// Its address is that of a page: to skip must not leave it.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  $("main").focus();
+});
 window.addEventListener("hashchange", async () => {
-  if (location.hash === "#main") return;
   await route();
   window.scrollTo(0, 0);
   if (document.body.dataset.view !== "play") $("main").focus({ preventScroll: true });

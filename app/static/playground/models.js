@@ -29,7 +29,7 @@ export async function showAll(place) {
     const [datasets, { models, refused }] = await Promise.all([get("/datasets"), get("/models")]);
     const tables = datasets.map(({ dataset, title, names, licence, default: served }) => [
       h("h2", {}, dataset),
-      h("p", {}, `${title}: ${names.toLocaleString("en")} names, ${licence}. The default is ${served ?? "none"}.`),
+      h("p", {}, `${title}: ${names.toLocaleString("en")} names${licence ? `, ${licence}` : ""}. The default is ${served ?? "none"}.`),
       table(`Models of ${dataset}`, models.filter(({ model }) => model.startsWith(`${dataset}/`))),
     ]);
     const gone = Object.entries(refused).map(([model, reason]) => h("li", {}, `${model}: ${reason}`));

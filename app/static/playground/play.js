@@ -16,6 +16,8 @@ let timer = 0;
 let counting = 0;
 // Concrete models of a shared link, until data set or model is changed.
 let pinnedModels;
+// A seed that came with a link is kept until other names are asked for.
+let pinnedByLink = false;
 
 const say = (text) => ($("status").textContent = text);
 
@@ -35,22 +37,30 @@ export async function start() {
   $("copy-all").addEventListener("click", () => copyAll(names(), "All names copied."));
   $("share-link").addEventListener("click", share);
   $("names-csv").addEventListener("click", () => exportCsv());
-  $("names-text").addEventListener("click", () => download("names.txt", "text/plain", names().join("\n") + "\n"));
+  $("names-text").addEventListener("click", () => last && download("names.txt", "text/plain", names().join("\n") + "\n"));
   document.addEventListener("kept", () => document.querySelectorAll("[data-keeps]").forEach(marked));
   document.addEventListener("keydown", (event) => {
     if (event.key !== " " || event.ctrlKey || event.metaKey || event.altKey || $("play").hidden || $("why").open) return;
-    if (event.target.closest("input, select, textarea, button, a, summary, [tabindex='0']")) return;
+    if (event.target.closest("input:not([type=range]), select, textarea, button, summary")) return;
     event.preventDefault();
     draw(true);
   });
   next.start(() => last && { dataset: datasetText(last.dataset), model: modelText(last.model) });
+  window.addEventListener("focus", () => refreshed().catch(() => undefined));
   try {
-    datasets = await get("/datasets");
+    await refreshed();
   } catch (error) {
     return tell(error);
   }
-  form.offer(datasets);
   return show(location.hash);
+}
+
+/** Ask which data sets there are: lists are trained and removed while the page is open. */
+async function refreshed() {
+  const found = await get("/datasets");
+  if (JSON.stringify(found) === JSON.stringify(datasets)) return;
+  datasets = found;
+  form.offer(datasets);
 }
 
 /** Show the page for an address: "#/?seed=..." is a shared link. */
@@ -59,6 +69,8 @@ export function show(hash) {
   const said = new URLSearchParams(hash.split("?")[1] ?? "");
   if ([...said].length) {
     pinnedModels = form.fromLink(said);
+    pinnedByLink = said.has("seed");
+    if ((said.get("dataset") ?? "").split(",").length > 2) say("This page mixes two data sets: the others of the link are left out.");
     form.offerModels(datasets);
     if (typeof pinnedModels === "string") control("model").value = pinnedModels;
   }
@@ -71,7 +83,10 @@ function changed(event) {
   if (["o-dataset", "o-other", "o-model"].includes(event.target.id)) pinnedModels = undefined;
   if (event.target.id === "o-dataset") form.offerModels(datasets);
   if (event.target.id === "o-seed") control("pinned").checked = control("seed").value !== "";
+  if (event.target.id === "o-pinned") pinnedByLink = false;
   form.reflect();
+  // The link is for other names now.
+  if (location.hash.includes("?")) history.replaceState(null, "", "#/");
   clearTimeout(timer);
   timer = setTimeout(draw, PAUSE);
 }
@@ -79,16 +94,19 @@ function changed(event) {
 async function draw(fresh = false) {
   clearTimeout(timer);
   clearInterval(counting);
+  if (fresh === true && pinnedByLink) control("pinned").checked = pinnedByLink = false;
   if (fresh === true && !control("pinned").checked) history.replaceState(null, "", "#/");
+  if (!form.check()) return;
   running?.abort();
   running = new AbortController();
   const mine = running;
-  const body = form.request(pinnedModels);
   const slow = setTimeout(() => {
     $("progress").hidden = false;
     $("results").setAttribute("aria-busy", "true");
   }, SLOW);
   try {
+    if (!datasets.length) await refreshed();
+    const body = form.request(pinnedModels);
     const answer = await post("/generate", body, mine.signal);
     last = { ...answer, body };
     form.absolve();
@@ -111,7 +129,8 @@ function list(answer) {
   if (answer.complete) return say("");
   const [reason, times] = Object.entries(answer.refused).reduce((most, pair) => (pair[1] > most[1] ? pair : most));
   const why = times ? ` Most were refused by “${label(reason)}”.` : "";
-  return say(`Only ${answer.names.length} found in ${answer.attempts.toLocaleString("en")} tries.${why} Ask for less.`);
+  const found = answer.names.length ? `Only ${answer.names.length}` : "None";
+  return say(`${found} found in ${answer.attempts.toLocaleString("en")} tries.${why}`);
 }
 
 const label = (reason) =>
@@ -162,11 +181,13 @@ async function copyAll(texts, done) {
 }
 
 function exportCsv() {
+  if (!last) return;
   const rows = last.names.map((name) => [name.name, String(name.log_prob), String(name.in_training)]);
   download("names.csv", "text/csv", csv([["name", "log_prob", "in_list"], ...rows]));
 }
 
 async function share() {
+  if (!last) return;
   const said = form.toLink(last.body, last);
   history.replaceState(null, "", `#/?${said}`);
   const copied = await copy(location.href);
@@ -185,8 +206,10 @@ function tell(error) {
 function countDown(seconds) {
   let left = Math.ceil(seconds);
   const step = () => {
-    say(left > 0 ? `The service is busy. Try again in ${left} s.` : "Try again now.");
-    if (left-- <= 0) clearInterval(counting);
+    say(left > 0 ? `The service is busy. Trying again in ${left} s.` : "Trying again.");
+    if (left-- > 0) return;
+    clearInterval(counting);
+    draw();
   };
   step();
   counting = setInterval(step, 1000);

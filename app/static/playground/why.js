@@ -9,7 +9,7 @@ const OTHERS = 4;
 export async function explain(name, source, goOn) {
   const steps = name.characters.map(({ character, log_prob: logProb }) => ({ character, p: Math.exp(logProb) }));
   $("why-title").textContent = name.name;
-  $("why-told").textContent = `This model draws it ${onceIn(name.log_prob)}. ${name.in_training ? "It is in the list." : "It is new."}`;
+  $("why-told").textContent = `At temperature 1 this model draws it ${onceIn(name.log_prob)}. ${name.in_training ? "It is in the list." : "It is new."}`;
   $("why-strip").replaceChildren(...steps.map(({ character, p }) => column(character, p)));
   $("why-close").onclick = () => $("why").close();
   $("why").showModal();
@@ -22,6 +22,7 @@ export async function explain(name, source, goOn) {
   if (!$("why").open || $("why-title").textContent !== name.name) return;
   const near = score?.scores[0].nearest;
   if (near && !name.in_training) $("why-told").textContent += ` The nearest name of the list is ${near.name}.`;
+  if (chances.includes(null)) $("why-told").textContent += " What else could have come cannot be told at the moment.";
   [...$("why-strip").children].forEach((place, t) => {
     const others = (chances[t]?.characters ?? []).filter(({ character }) => character !== steps[t].character).slice(0, OTHERS);
     place.append(h("ul", {}, ...others.map((other) => h("li", {}, choice(other, prefixes[t], goOn)))));
