@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SYSTEM_PACKAGES := chromium redis-server zstd
 
 .DEFAULT_GOAL := help
-.PHONY: help serve training test lint format release system-packages image clean
+.PHONY: help serve training test reliability lint format release system-packages image sbom audit clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ training: .venv/train.stamp ## Set up what training needs: then .venv/bin/python
 
 test: .venv/dev.stamp lint ## Set up the rest, and run lint, types, import rules and all tests
 	$(BIN)/python -m pytest
+
+reliability: .venv/dev.stamp ## Run the tests of what the service withstands (docs/reliability.md)
+	$(BIN)/python -m pytest tests/reliability
 
 lint: .venv/dev.stamp ## Check format, lint, types and import rules
 	$(BIN)/ruff format --check .
@@ -43,8 +46,19 @@ system-packages: ## Install the Debian packages of the full test run
 image: ## Build the serving image
 	docker build -t namewave .
 
+sbom: .venv/serve.stamp .venv-tools/stamp ## Write sbom.json (CycloneDX): what the serving environment holds
+	.venv-tools/bin/cyclonedx-py environment --output-format JSON --output-file sbom.json $(BIN)/python
+
+audit: .venv-tools/stamp ## Ask the advisory database about every package of serving
+	.venv-tools/bin/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip
+
+.venv-tools/stamp: requirements/tools.txt
+	@$(PYTHON) -m venv .venv-tools
+	@.venv-tools/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/tools.txt
+	@touch $@
+
 clean: ## Remove the environment and all caches; stores and models stay
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-tools sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or newer."; exit 1; }
