@@ -51,7 +51,8 @@ def _address(log: Path, process: subprocess.Popen[bytes]) -> str:
     raise AssertionError(f"the service did not start: {log.read_text()}")
 
 
-@pytest.fixture(scope="session")
+# Not for the session: its event loop would stand in the way of the tests that come after.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium, headless."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")

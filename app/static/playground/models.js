@@ -77,10 +77,14 @@ export async function showCompare(place) {
     const seed = h("input", { id: "compare-seed", inputmode: "numeric", value: "7" });
     const lists = h("div", { class: "two" });
     const status = h("p", { class: "status", role: "status" });
+    let latest = 0;
     const draw = async () => {
+      // Of several that are asked for, the last one counts, in whatever order their answers come.
+      const mine = (latest += 1);
       const ask = (model) => post("/generate", { model, dataset: model.split("/")[0], seed: Number(seed.value) || 0, count: 12, details: true, unique: false });
       try {
         const answers = await Promise.all([ask(one.value), ask(two.value)]);
+        if (mine !== latest) return;
         status.textContent = "";
         lists.replaceChildren(...answers.map((answer) => column(answer)));
       } catch (error) {
