@@ -5,7 +5,7 @@ files.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,8 @@ class Batch:
     attempts: int
     complete: bool
     refused: dict[str, int]
-    characters: int = 0
+    # How many were drawn in all: that depends on the pace, so it is no part of what an answer is.
+    characters: int = field(default=0, compare=False, repr=False)
 
     @property
     def next_offset(self) -> int:

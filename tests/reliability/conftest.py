@@ -24,7 +24,8 @@ def attacked() -> Iterator[Service]:
 @pytest.fixture(scope="session")
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     """What asks the application in place: `ask("POST", "/generate", json=...)`."""
-    app = create_app(Settings(store=tmp_path_factory.mktemp("store")))
+    # Nothing of it may move while other tests let the file system fail.
+    app = create_app(Settings(store=tmp_path_factory.mktemp("store"), refresh=0, watchdog=0))
     with anyio.from_thread.start_blocking_portal() as portal:
         lifespan = app.router.lifespan_context(app)
         with portal.wrap_async_context_manager(lifespan) as state:
