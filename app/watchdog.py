@@ -26,7 +26,7 @@ async def guarded(seconds: float, end: Callable[[int], object] = os._exit) -> As
     """End the process with status 70 when the running event loop turns no more for `seconds`; never for 0.
 
     A thread counts looks, not time: a process that was paused as a whole has missed none. Where C code holds Python's
-    lock, no thread of ours runs; twice the time later the watchdog of faulthandler, which needs no lock, ends it.
+    lock, no thread of ours runs; after three times the time the watchdog of faulthandler, which needs no lock, ends it.
     """
     if not seconds:
         yield
