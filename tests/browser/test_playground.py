@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,10 +30,10 @@ def settled(page: Page, count: int = 12) -> list[str]:
 
 
 def redrawn(page: Page, act: Callable[[], object]) -> list[str]:
-    """Do something that draws names, wait for the answer, and return what is shown then."""
-    with page.expect_response(lambda answer: "/generate" in answer.url and answer.ok):
-        act()
-    page.wait_for_timeout(100)
+    """Do something that draws names, wait until they are shown, and return them."""
+    before = page.locator("#names").get_attribute("data-draws")
+    act()
+    expect(page.locator("#names")).not_to_have_attribute("data-draws", before or "0", timeout=20_000)
     return names_of(page)
 
 
@@ -244,25 +243,24 @@ def test_a_busy_service_says_when_to_try_again(open_page: OpenPage) -> None:
 
     def busy(route: Route) -> None:
         problem = {"status": 503, "detail": "Busy.", "errors": []}
-        headers = {"retry-after": "2", "content-type": "application/problem+json"}
+        headers = {"retry-after": "3", "content-type": "application/problem+json"}
         route.fulfill(status=503, headers=headers, body=json.dumps(problem))
 
     page.route("**/generate", busy)
     page.get_by_role("button", name="Draw again").click()
-    expect(page.locator("#status")).to_contain_text("Trying again in 2 s")
+    expect(page.locator("#status")).to_contain_text(re.compile("Trying again in [123] s"))
     page.unroute("**/generate")
     redrawn(page, lambda: None)
     expect(page.locator("#status")).to_be_empty()
 
-    def slow(route: Route) -> None:
-        time.sleep(1)
-        route.continue_()
-
-    page.route("**/generate", slow)
+    # Held back until the progress was seen: a mere pause could be over before one looks.
+    held: list[Route] = []
+    page.route("**/generate", lambda route: held.append(route))
     top = page.locator("#names").bounding_box()
     page.get_by_role("button", name="Draw again").click()
     expect(page.get_by_role("progressbar")).to_be_visible()
     assert page.locator("#names").bounding_box() == top
+    held.pop().continue_()
     expect(page.get_by_role("progressbar")).to_be_hidden()
 
 

@@ -126,6 +126,7 @@ async function draw(fresh = false) {
 function list(answer) {
   control("seed").value = String(answer.seed);
   $("names").replaceChildren(...answer.names.map((name) => card(name)));
+  $("names").dataset.draws = String(Number($("names").dataset.draws ?? 0) + 1);
   if (answer.complete) return say("");
   const [reason, times] = Object.entries(answer.refused).reduce((most, pair) => (pair[1] > most[1] ? pair : most));
   const why = times ? ` Most were refused by “${label(reason)}”.` : "";
