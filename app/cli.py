@@ -15,16 +15,16 @@ from typing import Any, cast
 import click
 import uvicorn
 
-from app.deadlines import Patience
-from app.decency import words_of
-from app.keys import Keys, key_line, new_key
+from app.access.keys import Keys, key_line, new_key
+from app.commands.name_commands import generate, next_characters, score
+from app.commands.opening import USAGE, registry_of, settings_of
+from app.connection.deadlines import Patience
+from app.connection.protocol import HttpProtocol
 from app.logs import set_up
 from app.main import create_app
-from app.name_commands import generate, next_characters, score
-from app.opening import USAGE, registry_of, settings_of
-from app.protocol import HttpProtocol
+from app.naming.decency import words_of
+from app.processes.supervision import supervise
 from app.settings import Settings
-from app.supervision import supervise
 from models import ModelError
 from models.checkpoint import MANIFEST
 from models.inference import compile_every_level

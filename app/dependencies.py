@@ -11,16 +11,16 @@ from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
 from app import headers, negotiation
-from app.admission import Admission
-from app.costs import Costs
-from app.decency import Decency
 from app.errors import NOT_ACCEPTABLE
-from app.explaining import Explainer
-from app.lag import LoopLag
+from app.load.admission import Admission
+from app.load.costs import Costs
 from app.metrics import Metrics
+from app.naming.decency import Decency
+from app.naming.explaining import Explainer
+from app.naming.sources import Sources, is_blend
+from app.processes.lag import LoopLag
 from app.schemas import SourceQuery
 from app.settings import Settings
-from app.sources import Sources, is_blend
 from models import ModelRegistry
 from models.blends import Source
 from models.inference import PrefixMemory

@@ -16,8 +16,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from app.access.purse import TooMuch
 from app.negotiation import OFFERED
-from app.purse import TooMuch
 from app.schemas import ALLOWED
 from models.errors import (
     CheckpointError,

@@ -11,35 +11,35 @@ import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from app.admission import Admission
-from app.allowance import Allowance
-from app.clients import Clients
-from app.costs import Costs
-from app.decency import Decency
+from app.access.allowance import Allowance
+from app.access.clients import Clients
+from app.access.doors import KeyDoor, LimitDoor
+from app.access.keys import Keys
+from app.access.shared_windows import SharedWindows
+from app.access.windows import Windows
+from app.commands.opening import pins_of
+from app.connection.heads import HeadAsGet
+from app.connection.streaming import set_up_log
 from app.dependencies import Service, State
-from app.describing import describe
-from app.door import Door
-from app.doors import KeyDoor, LimitDoor
+from app.documentation.describing import describe
 from app.errors import add_handlers
-from app.explaining import Explainer
-from app.gauging import gauged
-from app.heads import HeadAsGet
-from app.keys import Keys
-from app.lag import LoopLag, measured
+from app.load.admission import Admission
+from app.load.costs import Costs
+from app.load.door import Door
+from app.load.tally import Tally
 from app.logs import set_up
 from app.metrics import Metrics
 from app.middleware import BodyLimit, RequestLog
-from app.opening import pins_of
+from app.naming.decency import Decency
+from app.naming.explaining import Explainer
+from app.naming.sources import Sources
+from app.processes.gauging import gauged
+from app.processes.lag import LoopLag, measured
+from app.processes.starting import NothingToServe, OneLine
+from app.processes.watchdog import follow_parent, guarded
+from app.processes.watching import watched
 from app.routes import docs, explain, generate, health, inference_protocol, metrics, models, playground
 from app.settings import Settings
-from app.shared_windows import SharedWindows
-from app.sources import Sources
-from app.starting import NothingToServe, OneLine
-from app.streaming import set_up_log
-from app.tally import Tally
-from app.watchdog import follow_parent, guarded
-from app.watching import watched
-from app.windows import Windows
 from models import ModelRegistry, prepare
 from models.blends import Blender
 from models.inference import MAX_SEED, PrefixMemory

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.windows import WINDOW
+from app.access.windows import WINDOW
 from models import Draft, Kernels, ModelConfig, ModelRegistry, NameGenerator, Vocabulary, prepare
 from models.manifest import DataRecord
 from models.networks import Network, build_model

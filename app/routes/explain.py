@@ -6,13 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
+from app.access.purse import PURSE, Purse
 from app.bodies import StrictRoute
-from app.departure import unless_gone
+from app.connection.departure import unless_gone
 from app.dependencies import Running, Service, source_of
 from app.errors import responses
-from app.explaining import AT_ONCE
+from app.naming.explaining import AT_ONCE
 from app.negotiation import JSON
-from app.purse import PURSE, Purse
 from app.replies import NextAnswer, ScoreAnswer, ScoredName
 from app.schemas import NextQuery, ScoreRequest
 from models.blends import Source

@@ -5,24 +5,24 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from app.answers import ANSWERS, EXAMPLES, UNCHANGED
+from app.access.purse import PURSE, Purse
 from app.bodies import StrictRoute
 from app.caching import as_cut, is_concrete, is_known, next_link, policy, validator
-from app.departure import unless_gone
+from app.connection.departure import unless_gone
+from app.connection.streaming import NameResponse
 from app.dependencies import Service, accepted, service, source_of
-from app.drawing import Cost, budget, draw_if_quick, expected_characters, is_small, seeded
+from app.documentation.answers import ANSWERS, EXAMPLES, UNCHANGED
 from app.errors import CLIENT_GONE, NOT_MODIFIED
 from app.headers import values
-from app.limits import check
-from app.name_batch import NameBatch
-from app.name_lines import NameLines
+from app.load.pieces import next_piece
+from app.naming.drawing import Cost, budget, draw_if_quick, expected_characters, is_small, seeded
+from app.naming.limits import check
+from app.naming.name_batch import NameBatch
+from app.naming.name_lines import NameLines
+from app.naming.writing import Written, written
 from app.negotiation import JSON
-from app.pieces import next_piece
-from app.purse import PURSE, Purse
 from app.replies import GenerateAnswer
 from app.schemas import GenerateLink, GenerateQuery, GenerateRequest
-from app.streaming import NameResponse
-from app.writing import Written, written
 from models.blends import Source
 
 router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Response
 
 from app.dependencies import Running
 from app.errors import responses
+from app.processes.watching import look
 from app.replies import AliasReason, DatasetSummary, ModelPage, Models, ModelSummary
-from app.watching import look
 from models import ModelError, ModelRegistry, Snapshot, UnknownReference, Version
 
 router = APIRouter(tags=["models"], generate_unique_id_function=attrgetter("name"))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.deadlines import ENOUGH, HURRY, Deadlines, Patience
+from app.connection.deadlines import ENOUGH, HURRY, Deadlines, Patience
 
 
 class Timer:

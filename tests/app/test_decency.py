@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.decency import INSIDE, INSIDE_OTHERS, OWN, Decency, WordListError, letters_of, listed, shipped, words_of
+from app.naming.decency import INSIDE, INSIDE_OTHERS, OWN, Decency, WordListError, letters_of, listed, shipped, words_of
 from app.settings import Settings
 from data.catalog import CATALOG
 from data.names import load_names

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from app import keys as keys_module
+from app.access import keys as keys_module
+from app.access.doors import OPEN
+from app.access.keys import Keys
 from app.cli import main
-from app.doors import OPEN
-from app.keys import Keys
 from models import ConfigError
 
 pytestmark = pytest.mark.usefixtures("within_one_window")

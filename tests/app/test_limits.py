@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from app.clients import Clients
-from app.doors import OPEN
-from app.purse import REQUEST
+from app.access.clients import Clients
+from app.access.doors import OPEN
+from app.access.purse import REQUEST
+from app.access.windows import OTHERS, WINDOW, Windows
 from app.routes.explain import JUDGED
 from app.settings import Settings
-from app.windows import OTHERS, WINDOW, Windows
 
 pytestmark = pytest.mark.usefixtures("within_one_window")
 ClientOf = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]

@@ -3,7 +3,7 @@
 import asyncio
 from typing import cast
 
-from app.packing import PackingTransport
+from app.connection.packing import PackingTransport
 
 
 class Noted:

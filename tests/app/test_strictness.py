@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app import drawing
-from app.name_batch import NameBatch
+from app.naming import drawing
+from app.naming.name_batch import NameBatch
 
 pytestmark = pytest.mark.anyio
 

@@ -22,8 +22,8 @@ from structlog.testing import capture_logs
 
 from app.cli import main
 from app.main import create_app
+from app.processes.watching import look, watched
 from app.settings import Settings
-from app.watching import look, watched
 from models import Draft, Kernels, ModelRegistry
 from models.store import Key, Store
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.admission import BURST, MOST_LONG, STANDING, Admission, Ticket
 from app.errors import Overloaded
-from app.tally import Tally
+from app.load.admission import BURST, MOST_LONG, STANDING, Admission, Ticket
+from app.load.tally import Tally
 
 pytestmark = pytest.mark.anyio
 

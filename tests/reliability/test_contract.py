@@ -12,9 +12,9 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
-from app import describing
+from app.documentation import describing
+from app.documentation.samples import SAMPLES
 from app.main import create_app
-from app.samples import SAMPLES
 from benchmarks.reliability_measures.service import Service
 
 Ask = Callable[..., httpx.Response]

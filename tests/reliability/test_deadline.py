@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from app.dependencies import Service
-from app.lag import LoopLag, measure
 from app.main import create_app
+from app.processes.lag import LoopLag, measure
 from app.settings import Settings
 from models import Draft, Kernels, ModelRegistry, NameGenerator
 

@@ -23,8 +23,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import windows
-from app.purse import REQUEST
-from app.windows import Windows
+from app.access.purse import REQUEST
+from app.access.windows import Windows
 from models import Draft, Kernels, ModelRegistry
 
 pytestmark = pytest.mark.usefixtures("within_one_window")

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 HEAD = """
 import asyncio, ctypes, sys, time
 import structlog
-from app.watchdog import guarded
+from app.processes.watchdog import guarded
 
 structlog.configure(processors=[structlog.processors.JSONRenderer()])
 

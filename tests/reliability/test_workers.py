@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from uvicorn import Config
 
-from app.supervision import LOOK, SILENCE, Worker
+from app.processes.supervision import LOOK, SILENCE, Worker
 from benchmarks.reliability_measures.crashes import prepared
 from benchmarks.reliability_measures.fleet import Fleet, fleet
 from benchmarks.reliability_measures.processes import BODY, PAUSE, ended, orphaned, reloaded, struck

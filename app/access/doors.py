@@ -5,11 +5,11 @@ Probes pass both: a load balancer has no key, and must not be told to wait.
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.allowance import Allowance
-from app.clients import Clients
+from app.access.allowance import Allowance
+from app.access.clients import Clients
+from app.access.keys import Keys, given_key
+from app.access.purse import PURSE, REQUEST, Purse, TooMuch
 from app.errors import no_key, too_much
-from app.keys import Keys, given_key
-from app.purse import PURSE, REQUEST, Purse, TooMuch
 
 OPEN = frozenset({"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
 OWNER = "namewave.owner"

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.packing import PackingTransport
+from app.connection.packing import PackingTransport
 
 # Bytes that must have been taken when the time to take some is over; fewer only where no more are left.
 ENOUGH = 16_384

@@ -20,9 +20,9 @@ import anyio
 import anyio.to_thread
 
 from app.errors import Overloaded
-from app.in_place import InPlace
-from app.tally import Tally
-from app.turns import Turns
+from app.load.in_place import InPlace
+from app.load.tally import Tally
+from app.load.turns import Turns
 
 # The parts of `queue_seconds` that the queue may last: in a burst, and in overload.
 BURST, STANDING = 0.2, 0.05

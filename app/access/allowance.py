@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import structlog
 
+from app.access.shared_windows import SharedWindows, StoreAway
+from app.access.windows import Window, Windows
 from app.metrics import Metrics
-from app.shared_windows import SharedWindows, StoreAway
-from app.windows import Window, Windows
 
 # Seconds without asking a store that did not answer: it would keep each request waiting.
 REST = 1.0

@@ -13,14 +13,14 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.admission import Ticket
+from app.access.purse import Purse
 from app.caching import dataset_text
-from app.departure import unless_gone
+from app.connection.departure import unless_gone
 from app.dependencies import Service
-from app.name_lines import NameLines
+from app.load.admission import Ticket
+from app.load.pieces import next_piece
+from app.naming.name_lines import NameLines
 from app.negotiation import CSV, NDJSON, TEXT
-from app.pieces import next_piece
-from app.purse import Purse
 
 CONTENT_TYPES = {NDJSON: NDJSON, TEXT: f"{TEXT}; charset=utf-8", CSV: f"{CSV}; charset=utf-8; header=present"}
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import click
 
-from app.name_lines import NameLines
+from app.naming.name_lines import NameLines
 
 # Fewer are there before a bar could be read.
 MANY = 1000

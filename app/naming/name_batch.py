@@ -1,9 +1,9 @@
 """From a request to its answer as JSON, a piece at a time. No HTTP and no threads."""
 
-from app.decency import Decency
-from app.drawing import answer_of, in_order, is_judged, stream_of
+from app.naming.decency import Decency
+from app.naming.drawing import answer_of, in_order, is_judged, stream_of
+from app.naming.writing import Written, written, written_details
 from app.schemas import GenerateQuery
-from app.writing import Written, written, written_details
 from models import Batch, Score
 from models.blends import Source
 from models.inference import PrefixMemory

@@ -8,7 +8,7 @@ from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import ConfigurationError, StorageError
 
-from app.windows import WINDOW, Window
+from app.access.windows import WINDOW, Window
 from models import ConfigError
 
 # Seconds: whoever waits for the store keeps a client waiting.

@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.describing_doors import describe_doors
+from app.documentation.describing_doors import describe_doors
+from app.documentation.samples import SAMPLES
 from app.errors import EDGE, Problem, responses
 from app.negotiation import JSON
-from app.samples import SAMPLES
 
 # FastAPI's own error, which we never give.
 FOREIGN = ("HTTPValidationError", "ValidationError")

@@ -4,12 +4,12 @@ threads.
 
 from pydantic import BaseModel
 
-from app.decency import Decency
-from app.drawing import acceptance_rate, budget, few_candidates, stream_of
-from app.limits import check
+from app.naming.decency import Decency
+from app.naming.drawing import acceptance_rate, budget, few_candidates, stream_of
+from app.naming.limits import check
+from app.naming.writing import detail_json
 from app.negotiation import CSV, NDJSON, TEXT
 from app.schemas import GenerateQuery
-from app.writing import detail_json
 from models import inference
 from models.blends import Source
 from models.inference import PrefixMemory

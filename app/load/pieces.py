@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from app.admission import Ticket
-from app.costs import Costs
+from app.load.admission import Ticket
+from app.load.costs import Costs
 from app.schemas import GenerateQuery
 from models.blends import Source
 from models.inference import NameStream

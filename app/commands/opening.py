@@ -5,8 +5,8 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from app.naming.sources import Sources
 from app.settings import Settings
-from app.sources import Sources
 from models import ModelRegistry, prepare
 from models.blends import Blender
 from models.pins import Pins

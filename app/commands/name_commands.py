@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 import click
 from pydantic import ValidationError
 
-from app.decency import Decency
-from app.drawing import budget, draw, seeded
-from app.explaining import Explainer
-from app.limits import check
-from app.name_lines import NameLines
+from app.commands.opening import USAGE, settings_of, sources_of
+from app.commands.printing import tell_shortfall, write
+from app.naming.decency import Decency
+from app.naming.drawing import budget, draw, seeded
+from app.naming.explaining import Explainer
+from app.naming.limits import check
+from app.naming.name_lines import NameLines
 from app.negotiation import CSV, JSON, NDJSON, TEXT
-from app.opening import USAGE, settings_of, sources_of
-from app.printing import tell_shortfall, write
 from app.schemas import ALLOWED, GenerateLink, GenerateQuery, NextQuery, ScoreRequest
 from app.settings import Settings
 from models.blends import Source

@@ -4,8 +4,8 @@ import math
 import time
 from collections.abc import Callable
 
-from app.allowance import Allowance
-from app.windows import WINDOW
+from app.access.allowance import Allowance
+from app.access.windows import WINDOW
 
 # Where a request's scope has its purse, if there are limits.
 PURSE = "namewave.purse"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.doors import OPEN
+from app.access.doors import OPEN
 from app.errors import responses
 
 RATE_LIMIT = {

@@ -5,7 +5,7 @@ threads.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.decency import Decency
+from app.naming.decency import Decency
 from app.replies import CharacterDetail, GenerateAnswer, NameDetail
 from app.schemas import GenerateQuery
 from models import Batch, Constraints, OptionError, SamplingOptions, Score

@@ -12,10 +12,10 @@ import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app.deadlines import Deadlines, Patience
+from app.connection.deadlines import Deadlines, Patience
+from app.connection.packing import PackingTransport
+from app.connection.unchunking import Unchunked
 from app.errors import HEAD_TOO_LARGE, TOO_SLOW, UNREADABLE, problem
-from app.packing import PackingTransport
-from app.unchunking import Unchunked
 
 # Bytes of the address and all headers of a request (its trailers, too), and their number.
 MAX_HEAD_BYTES, MAX_HEADERS = 16_384, 100

@@ -1,0 +1,1 @@
+"""Who may come in, and how much each client may have: keys, addresses, limits."""

@@ -1,0 +1,1 @@
+"""What `python -m app` offers beside serving."""
