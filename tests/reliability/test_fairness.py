@@ -22,7 +22,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import windows
+from app.access import windows
 from app.access.purse import REQUEST
 from app.access.windows import Windows
 from models import Draft, Kernels, ModelRegistry
