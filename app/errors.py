@@ -197,6 +197,7 @@ def model_problem(error: ModelError, as_error: bool = False) -> JSONResponse:
 
 async def _overloaded(request: Request, error: Exception) -> Response:
     assert isinstance(error, Overloaded)
+    request.scope["refusal"] = "overload"
     return overloaded(error.seconds)
 
 

@@ -25,7 +25,7 @@ from app.documentation.describing import describe
 from app.errors import add_handlers
 from app.load.admission import Admission
 from app.load.costs import Costs
-from app.load.door import Door
+from app.load.door import CountDoor, Door
 from app.load.tally import Tally
 from app.logs import set_up
 from app.metrics import Metrics
@@ -74,6 +74,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     add_handlers(app)
+    app.add_middleware(CountDoor)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
     app.add_middleware(Door)
     _add_doors(app, chosen, counted)

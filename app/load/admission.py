@@ -73,7 +73,7 @@ class Admission:
 
     def take_on(self, seconds: float) -> "Ticket":
         """Return the ticket of a request of so many seconds of drawing. Raises `Overloaded`."""
-        if self.backlog > self.patience():
+        if self.has_queue():
             raise self.refusal()
         if seconds > LONG and self.turns.long_waiting >= MOST_LONG:
             raise self.refusal("long")
@@ -117,7 +117,11 @@ class Admission:
 
     def is_full(self) -> bool:
         """Say whether any request would be refused, small ones too, which have used up their share."""
-        return self._left > 0 and self.backlog > self.patience() and self._small_from > self.clock()
+        return self.has_queue() and self._small_from > self.clock()
+
+    def has_queue(self) -> bool:
+        """Say whether any request would be refused that is not small."""
+        return self._left > 0 and self.backlog > self.patience()
 
     def add(self, seconds: float) -> None:
         """Add work to the backlog, or take some away."""

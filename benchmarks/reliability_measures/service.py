@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 START = 120.0
+# Lines for people, which come before the log.
+GREETING = 3
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+) ")
 
 
@@ -54,11 +56,13 @@ class Service:
 
     def lines(self) -> list[str]:
         """Return what it logged as JSON so far: all but the greeting."""
-        return [line for line in self.log.read_text("utf-8").splitlines() if line not in self.greeting()]
+        told = self.log.read_text("utf-8").splitlines()
+        greeting = set(told[:GREETING])
+        return [line for line in told if line not in greeting]
 
     def greeting(self) -> list[str]:
         """Return what it says to people before it serves."""
-        return self.log.read_text("utf-8").splitlines()[:3]
+        return self.log.read_text("utf-8").splitlines()[:GREETING]
 
     def stop(self) -> tuple[int, float]:
         """End it with SIGTERM; return the exit status and the seconds that it took."""

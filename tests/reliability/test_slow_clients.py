@@ -4,6 +4,7 @@ import asyncio
 import re
 import socket
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -101,6 +102,21 @@ def test_row_04_a_slow_reader_gets_everything(attacked: Service) -> None:
                 assert data
                 got += data
     assert len(re.findall(rb"[^\r]\n", got)) >= 200_000
+
+
+def test_row_05_sockets_without_work_use_up_no_admission(attacked: Service) -> None:
+    """Beside a hundred idle connections, a hundred that sent half a request and forty streams of a million names that
+    nobody reads, every ordinary request is answered: none is 503.
+    """
+    with ExitStack() as held:
+        for data in [b""] * 100 + [POST] * 100 + [STREAM] * 40:
+            client = held.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", attacked.port))
+            client.sendall(data)
+        small, large = (b"GET /generate?count=%d&seed=1 HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in (20, 2_000))
+        answers = [asyncio.run(ask(attacked.port, [data], 20)) for data in [small, large] * 10]
+    assert [answer.status for answer in answers] == [200] * 20
 
 
 def test_row_04_the_service_stops_beside_clients_that_do_nothing() -> None:
