@@ -35,6 +35,7 @@ from app.naming.explaining import Explainer
 from app.naming.sources import Sources
 from app.processes.gauging import gauged
 from app.processes.lag import LoopLag, measured
+from app.processes.quota import drawing_threads, processors
 from app.processes.starting import NothingToServe, OneLine
 from app.processes.watchdog import follow_parent, guarded
 from app.processes.watching import watched
@@ -111,7 +112,7 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int], counted: Met
     set_up_log()
     follow_parent()
     registry = await anyio.to_thread.run_sync(_open, settings)
-    admission = Admission(settings.threads, settings.queue_seconds, Tally())
+    admission = Admission(_threads(settings), settings.queue_seconds, Tally())
     memory, lag = PrefixMemory(settings.memory), LoopLag()
     sources = Sources(registry, Blender(registry.kernels))
     decency = await anyio.to_thread.run_sync(Decency.load, settings, registry.kernels.find)
@@ -146,6 +147,16 @@ def _open(settings: Settings) -> ModelRegistry:
         log.error("nothing can be served", stores=[str(store.root) for store in registry.stores])
         raise NothingToServe
     return registry
+
+
+def _threads(settings: Settings) -> int:
+    there = processors()
+    threads = drawing_threads(settings.threads, settings.workers, there)
+    if threads < settings.threads or settings.workers > there:
+        structlog.get_logger().warning(
+            "fewer processors than threads", processors=there, workers=settings.workers, threads=threads
+        )
+    return threads
 
 
 def _warm(registry: ModelRegistry, decency: Decency) -> None:

@@ -57,7 +57,8 @@ class Settings(BaseSettings):
         75, description="Seconds that a connection may stay open between two requests."
     )
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
-        2, description="Large requests that are drawn at the same time."
+        2,
+        description="Large requests that each process draws at the same time; fewer where its processors are fewer.",
     )
     queue_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
         1,
