@@ -11,6 +11,7 @@ from benchmarks.reliability_measures.mutations import mutations
 from benchmarks.reliability_measures.overload import overload
 from benchmarks.reliability_measures.processes import processes
 from benchmarks.reliability_measures.slow_sockets import slow
+from benchmarks.reliability_measures.soak import soak
 from benchmarks.reliability_measures.store import store
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     """Attack the service, and print what came of it."""
 
 
-for command in (fairness, fuzz, leaving, mutations, overload, processes, slow, store):
+for command in (fairness, fuzz, leaving, mutations, overload, processes, slow, soak, store):
     main.add_command(command)
 
 

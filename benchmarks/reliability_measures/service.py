@@ -77,12 +77,12 @@ class Service:
 
 
 @contextmanager
-def served(**settings: str) -> Iterator[Service]:
-    """Serve with these settings, without any others, and a log of JSON; end it at last."""
+def served(module: str = "app", **settings: str) -> Iterator[Service]:
+    """Serve with these settings, without any others, and a log of JSON; end it at last. `module` is what is run."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("NAMEWAVE_")}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        command = [sys.executable, "-m", "app", "serve", "--port", "0"]
+        command = [sys.executable, "-m", module, "serve", "--port", "0"]
         with log.open("wb") as out:
             process = subprocess.Popen(command, env={**clean, "NAMEWAVE_LOG_FORMAT": "json", **settings}, stderr=out)
         service = Service(process, log)

@@ -1,0 +1,138 @@
+"""Whether the service's memory grows: hours of ordinary requests of every kind, at a steady rate, and what the process
+holds meanwhile.
+"""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import numpy as np
+
+from benchmarks.reliability_measures.service import Service, served
+
+# Seconds between two looks at the memory, and two lines that tell of it.
+LOOK, TELL = 2.0, 60.0
+# The part of the time in which memories fill: it is left out of the slope.
+WARM = 1 / 3
+GOAL = 1.0
+DATASETS: tuple[Any, ...] = ("human", "animal", {"human": 0.6, "animal": 0.4})
+FORMS = ("application/json", "application/x-ndjson", "text/csv", "text/plain")
+PAGES = ("/models", "/datasets", "/info", "/metrics", "/health/ready", "/", "/docs")
+# Most are as people ask, a few as programs do.
+COUNTS = (1, 10, 10, 20, 20, 20, 20, 20, 200, 2_000)
+BUSY = 503
+MISTAKES = ({"temperature": 0}, {"count": -1}, {"prefix": "\u00df"}, {"nonsense": 1}, {"dataset": "dwarves"})
+
+
+@dataclass(frozen=True)
+class Slope:
+    """What a straight line through the memory says: MiB an hour, and the standard error of that."""
+
+    growth: float
+    error: float
+
+
+def request(chance: random.Random) -> tuple[str, str, dict[str, Any], dict[str, str]]:
+    """Return the method, path, what goes with it and the headers of some request."""
+    kind = chance.random()
+    if kind < 0.1:
+        names = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(1, 12))) for _ in range(20)]
+        return "POST", "/score", {"json": {"dataset": chance.choice(("human", "animal")), "names": names}}, {}
+    if kind < 0.2:
+        params = {"prefix": "".join(chance.choices("aeioulmn", k=chance.randint(0, 8)))}
+        return "GET", "/next", {"params": params}, {}
+    if kind < 0.25:
+        return (
+            "GET",
+            chance.choice(("/models", "/datasets", "/info", "/metrics", "/health/ready", "/", "/docs")),
+            {},
+            {},
+        )
+    if kind < 0.3:
+        return "POST", "/generate", {"json": chance.choice(MISTAKES)}, {}
+    return "POST", "/generate", {"json": wish(chance)}, {"accept": chance.choice(FORMS)}
+
+
+def wish(chance: random.Random) -> dict[str, Any]:
+    """Return what is asked of /generate: any data set and length, with some of the controls."""
+    fields: dict[str, Any] = {
+        "dataset": chance.choice(DATASETS),
+        "count": chance.choice(COUNTS),
+        "seed": chance.randrange(2**53),
+        "temperature": round(chance.uniform(0.3, 2.0), 2),
+    }
+    for name, value in (("novel", True), ("details", True), ("top_k", 9), ("min_length", 4), ("prefix", "ma")):
+        if chance.random() < 0.2:
+            fields[name] = value
+    return fields
+
+
+def slope(rows: list[tuple[float, float]]) -> Slope:
+    """Return the line through (seconds, MiB) by least squares, per hour."""
+    hours, memory = np.array([row[0] for row in rows]) / 3600, np.array([row[1] for row in rows])
+    (growth, _), covariance = np.polyfit(hours, memory, 1, cov=True)
+    return Slope(float(growth), float(np.sqrt(covariance[0, 0])))
+
+
+async def ask_on(port: int, rate: float, end: float, seed: int, statuses: dict[int, int]) -> None:
+    """Ask `rate` times a second until `end`, one after the other; a late request is not made up for."""
+    chance = random.Random(seed)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        due = time.monotonic()
+        while due < end:
+            method, path, sent, headers = request(chance)
+            answer = await client.request(method, path, headers=headers, **sent)
+            statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
+            due = max(due + 1 / rate, time.monotonic() - 1)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
+async def watch(service: Service, end: float, rows: list[tuple[float, float]], statuses: dict[int, int]) -> None:
+    """Write down the memory until `end`, and tell of it now and then."""
+    began = told = time.monotonic()
+    while (now := time.monotonic()) < end:
+        rows.append((now - began, service.memory()))
+        if now - told > TELL:
+            told = now
+            click.echo(f"{(now - began) / 60:5.0f} min {sum(statuses.values()):9,} requests {rows[-1][1]:7.1f} MiB")
+        await asyncio.sleep(LOOK)
+
+
+async def _soak(service: Service, seconds: float, rate: float, clients: int, seed: int) -> tuple[Any, Any]:
+    end = time.monotonic() + seconds
+    rows: list[tuple[float, float]] = []
+    statuses: dict[int, int] = {}
+    asking = [ask_on(service.port, rate / clients, end, seed + k, statuses) for k in range(clients)]
+    await asyncio.gather(watch(service, end, rows, statuses), *asking)
+    return rows, statuses
+
+
+@click.command()
+@click.option("--hours", default=1.0, show_default=True, help="How long.")
+@click.option("--rate", default=30.0, show_default=True, help="Requests a second.")
+@click.option("--clients", default=4, show_default=True, help="How many ask.")
+@click.option("--seed", default=1, show_default=True, help="Of the requests.")
+@click.option("--leak", is_flag=True, help="Serve with a leak of a kilobyte a request, which must be found.")
+@click.option("--rows", type=click.Path(path_type=Path), help="Where to write seconds and MiB, as CSV.")
+def soak(hours: float, rate: float, clients: int, seed: int, leak: bool, rows: Path | None) -> None:
+    """Ask for hours; end with 1 where memory grows by more than 1 MiB an hour after the first third."""
+    module = "benchmarks.servers.leaky" if leak else "app"
+    with served(module, NAMEWAVE_LIMIT="0") as service:
+        seen, statuses = asyncio.run(_soak(service, hours * 3600, rate, clients, seed))
+    if rows:
+        rows.write_text("seconds,mib\n" + "".join(f"{second:.0f},{memory:.2f}\n" for second, memory in seen))
+    later = [row for row in seen if row[0] >= WARM * seen[-1][0]]
+    found = slope(later)
+    counts = ", ".join(f"{status} {n:,}" for status, n in sorted(statuses.items()))
+    click.echo(f"{sum(statuses.values()):,} requests: {counts}")
+    click.echo(
+        f"memory {seen[0][1]:.1f} MiB at first, {later[0][1]:.1f} after the first third, {seen[-1][1]:.1f} at the end: "
+        f"{found.growth:+.2f} MiB an hour (standard error {found.error:.2f}; goal {GOAL:g})"
+    )
+    if found.growth > GOAL or any(status >= 500 and status != BUSY for status in statuses):
+        raise click.exceptions.Exit(1)
