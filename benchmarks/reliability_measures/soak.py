@@ -47,12 +47,7 @@ def request(chance: random.Random) -> tuple[str, str, dict[str, Any], dict[str, 
         params = {"prefix": "".join(chance.choices("aeioulmn", k=chance.randint(0, 8)))}
         return "GET", "/next", {"params": params}, {}
     if kind < 0.25:
-        return (
-            "GET",
-            chance.choice(("/models", "/datasets", "/info", "/metrics", "/health/ready", "/", "/docs")),
-            {},
-            {},
-        )
+        return "GET", chance.choice(PAGES), {}, {}
     if kind < 0.3:
         return "POST", "/generate", {"json": chance.choice(MISTAKES)}, {}
     return "POST", "/generate", {"json": wish(chance)}, {"accept": chance.choice(FORMS)}
