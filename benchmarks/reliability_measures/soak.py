@@ -113,11 +113,15 @@ async def _soak(service: Service, seconds: float, rate: float, clients: int, see
 @click.option("--clients", default=4, show_default=True, help="How many ask.")
 @click.option("--seed", default=1, show_default=True, help="Of the requests.")
 @click.option("--leak", is_flag=True, help="Serve with a leak of a kilobyte a request, which must be found.")
+@click.option("--setting", "settings", multiple=True, metavar="NAME=VALUE", help="Of the service: MEMORY=0.")
 @click.option("--rows", type=click.Path(path_type=Path), help="Where to write seconds and MiB, as CSV.")
-def soak(hours: float, rate: float, clients: int, seed: int, leak: bool, rows: Path | None) -> None:
+def soak(
+    hours: float, rate: float, clients: int, seed: int, leak: bool, settings: tuple[str, ...], rows: Path | None
+) -> None:
     """Ask for hours; end with 1 where memory grows by more than 1 MiB an hour after the first third."""
     module = "benchmarks.servers.leaky" if leak else "app"
-    with served(module, NAMEWAVE_LIMIT="0") as service:
+    chosen = dict(setting.split("=", 1) for setting in ("LIMIT=0", *settings))
+    with served(module, **{f"NAMEWAVE_{name}": value for name, value in chosen.items()}) as service:
         seen, statuses = asyncio.run(_soak(service, hours * 3600, rate, clients, seed))
     if rows:
         rows.write_text("seconds,mib\n" + "".join(f"{second:.0f},{memory:.2f}\n" for second, memory in seen))
