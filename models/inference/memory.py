@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.inference.evaluation import COMPUTED, EASY, ROOM, ROOT, STAYING
+from models.inference.pages import arrays_of
 from models.inference.plan import Plan
 from models.inference.sampler import SamplingOptions
 
@@ -102,11 +103,18 @@ class PrefixTree:
     def _allocate(self) -> None:
         self.size = tree_bytes(self.plan, self.room, self.passing)
         n, V, kinds, entries = self.room + self.passing, self.plan.vocab_size, self.plan.shared, _entries(self.room)
-        self.boundaries, self.children = np.empty((n, V), np.int32), np.empty((n, V), np.int32)
-        self.state, self.slot = np.empty((n, self.plan.state), np.float32), np.zeros(n, np.int32)
+        self.boundaries, self.children, self.state, self.slot, self.shared, self.shared_of = arrays_of(
+            (
+                ((n, V), np.int32),
+                ((n, V), np.int32),
+                ((n, self.plan.state), np.float32),
+                ((n,), np.int32),
+                ((kinds, entries, self.plan.shared_width), np.float32),
+                ((kinds, entries), np.int32),
+            )
+        )
         self.state[:LEAST_ROOM], self.children[:LEAST_ROOM] = 0, 0
-        self.shared = np.empty((kinds, entries, self.plan.shared_width), np.float32)
-        self.shared_of = np.full((kinds, entries), -1, np.int32)
+        self.slot[:], self.shared_of[:] = 0, -1
 
 
 class PrefixMemory:
