@@ -1,0 +1,149 @@
+"""The picture of a bigram: a square for each pair of characters with how often it was counted. Drawn without pyplot;
+nothing is counted here.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from models import Vocabulary
+from models.vocabulary import END
+from training.plots import FAINT, INK
+
+# Squares to a side, and inches to a square: what a page can show.
+MOST, SQUARE = 27, 0.5
+MARGINS = {"left": 0.75, "right": 0.3, "bottom": 0.3, "top": 1.55}
+PAPER, GHOST = "#ffffff", "#b8b8b8"
+SHADES = ["#edf4fb", "#a3c8e8", "#3f86c4", "#0b3c6f"]
+INKS = ("#08213d", "#ffffff")
+SPACE = "␣"
+FONT = "DejaVu Sans"
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Board:
+    """What is shown of a count matrix: `symbols` of both sides, their `counts` (n, n), and how many pairs of
+    characters there are in `all` of it.
+    """
+
+    symbols: tuple[str, ...]
+    counts: Counts
+    all: int
+    vocab_size: int
+
+    @property
+    def share(self) -> float:
+        """Which share of all pairs the squares hold."""
+        return int(self.counts.sum()) / self.all
+
+
+def board_of(N: Counts, vocabulary: Vocabulary, most: int = MOST) -> Board:
+    """Return the end token and the most frequent characters, `most` in all, in the alphabet's order. N: (V, V)."""
+    others = np.argsort(-N[1:].sum(1), kind="stable")[: most - 1] + 1
+    chosen = np.array([END, *sorted(others.tolist())])
+    symbols = tuple(symbol_of(vocabulary.itos[i]) for i in chosen.tolist())
+    return Board(symbols, N[np.ix_(chosen, chosen)], int(N.sum()), len(vocabulary))
+
+
+def symbol_of(character: str) -> str:
+    """Return how a character is shown: by its Unicode number where the font does not have it, a blank as a sign."""
+    if character.isspace():
+        return SPACE
+    is_known = get_font(findfont(FONT)).get_char_index(ord(character)) > 0
+    return character if is_known else f"{ord(character):04X}"
+
+
+def bigram_plot(board: Board, title: str) -> bytes:
+    """Return a PNG of the board: darker is more frequent, empty never seen. The same board gives the same file."""
+    n = len(board.symbols)
+    width, height = (n * SQUARE + MARGINS[a] + MARGINS[b] for a, b in (("left", "right"), ("bottom", "top")))
+    width = max(width, 7.5)
+    figure = Figure(figsize=(width, height), dpi=100, facecolor=PAPER)
+    FigureCanvasAgg(figure)
+    left, bottom = MARGINS["left"] / width, MARGINS["bottom"] / height
+    axes = figure.add_axes((left, bottom, n * SQUARE / width, n * SQUARE / height))
+    _squares(axes, board)
+    _sides(axes, board.symbols)
+    x = MARGINS["left"] / width
+    figure.text(x, 1 - 0.2 / height, title, va="top", color=INK, fontsize=19, fontweight="bold")
+    figure.text(x, 1 - 0.62 / height, words(board), va="top", color=INK, fontsize=12.5)
+    buffer = io.BytesIO()
+    # Without the date and the version of the program, the same counts give the same file.
+    figure.savefig(buffer, format="png", metadata={"Software": None}, facecolor=PAPER)
+    return buffer.getvalue()
+
+
+def words(board: Board) -> str:
+    """Return the line that says how to read the picture, and what of the alphabet it leaves out."""
+    how = "Row: the character before. Column: the one that follows. A full stop: where a name begins and ends."
+    if len(board.symbols) == board.vocab_size:
+        return how
+    n, all_of_them = len(board.symbols) - 1, board.vocab_size - 1
+    return f"{how}\nThe {n} most frequent of {all_of_them} characters; {board.share:.1%} of all pairs are here."
+
+
+def _squares(axes: Axes, board: Board) -> None:
+    n = len(board.symbols)
+    # Counts go from one to thousands: shades of their square root let the rare ones be seen beside the frequent.
+    shades = np.sqrt(board.counts / max(1, board.counts.max()))
+    colours = LinearSegmentedColormap.from_list("pairs", SHADES)
+    for i, j in np.ndindex(n, n):
+        count = int(board.counts[i, j])
+        face = colours(float(shades[i, j])) if count else to_rgba(PAPER)
+        axes.add_patch(Rectangle((j, i), 1, 1, facecolor=face, edgecolor=PAPER if count else FAINT, linewidth=0.8))
+        _write(axes, j + 0.5, i, board.symbols[i] + board.symbols[j], count, readable_on(face))
+    axes.set_xlim(0, n)
+    axes.set_ylim(n, 0)
+
+
+def _write(axes: Axes, x: float, top: float, pair: str, count: int, ink: str) -> None:
+    """Write a pair and its count into a square; a code in the place of a character leaves no room for the pair."""
+    is_short = len(pair) == 2
+    if is_short:
+        axes.text(x, top + 0.33, pair, color=ink if count else GHOST, ha="center", va="center", fontsize=11.5)
+    if count:
+        y = top + (0.73 if is_short else 0.5)
+        axes.text(x, y, _number(count), color=ink, ha="center", va="center", fontsize=10)
+
+
+def readable_on(face: tuple[float, float, float, float]) -> str:
+    """Return the ink with the greater contrast on a colour (WCAG 2.2, relative luminance)."""
+    return max(INKS, key=lambda ink: contrast(to_rgba(ink), face))
+
+
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Return the contrast ratio of two colours, red, green and blue from 0 to 1: 1 is none, 21 black on white."""
+    low, high = sorted(_luminance(colour) for colour in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: tuple[float, ...]) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _number(count: int) -> str:
+    return f"{count}" if count < 10_000 else f"{count / 1000:.0f}k"
+
+
+def _sides(axes: Axes, symbols: Sequence[str]) -> None:
+    middles = [i + 0.5 for i in range(len(symbols))]
+    axes.set_xticks(middles, symbols)
+    axes.set_yticks(middles, symbols)
+    axes.xaxis.tick_top()
+    size = 14 if all(len(symbol) == 1 for symbol in symbols) else 9
+    axes.tick_params(length=0, labelsize=size, colors=INK, pad=5)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        label.set_fontweight("bold")
+    for side in axes.spines.values():
+        side.set_visible(False)
