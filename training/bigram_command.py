@@ -73,7 +73,7 @@ def _compare(console: Console, N: Tensor, dev: Tensor, steps: int) -> Twice:
 
 
 def _meetings(twice: Twice) -> Table:
-    """Return the table of where the two ways meet; how far apart they are is the largest difference of a probability."""
+    """Return the table of where the two ways meet; apart: the largest difference of a probability."""
     table = Table(title="The same model twice: counted, and found by gradient descent", title_justify="left")
     heads = ("train:\ncounted", "\ndescended", "dev:\ncounted", "\ndescended", "apart\nat most")
     for head in ("\nsmoothing", *heads, "\nsteps"):

@@ -11,22 +11,22 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from models import Vocabulary
 from models.vocabulary import END
+from training.glyphs import symbol_of
 from training.plots import FAINT, INK
 
 # Squares to a side, and inches to a square: what a page can show.
 MOST, SQUARE = 27, 0.5
-MARGINS = {"left": 0.75, "right": 0.3, "bottom": 0.3, "top": 1.55}
+MARGINS = {"left": 0.75, "right": 0.3, "bottom": 0.3, "top": 1.05}
+# Inches: a line of words, and the width that the longest one needs.
+LINE, WORDS = 0.27, 9.2
 PAPER, GHOST = "#ffffff", "#b8b8b8"
 SHADES = ["#edf4fb", "#a3c8e8", "#3f86c4", "#0b3c6f"]
 INKS = ("#08213d", "#ffffff")
-SPACE = "␣"
-FONT = "DejaVu Sans"
 Counts = NDArray[np.int64]
 
 
@@ -55,19 +55,12 @@ def board_of(N: Counts, vocabulary: Vocabulary, most: int = MOST) -> Board:
     return Board(symbols, N[np.ix_(chosen, chosen)], int(N.sum()), len(vocabulary))
 
 
-def symbol_of(character: str) -> str:
-    """Return how a character is shown: by its Unicode number where the font does not have it, a blank as a sign."""
-    if character.isspace():
-        return SPACE
-    is_known = get_font(findfont(FONT)).get_char_index(ord(character)) > 0
-    return character if is_known else f"{ord(character):04X}"
-
-
 def bigram_plot(board: Board, title: str) -> bytes:
     """Return a PNG of the board: darker is more frequent, empty never seen. The same board gives the same file."""
     n = len(board.symbols)
+    below = words(board)
     width, height = (n * SQUARE + MARGINS[a] + MARGINS[b] for a, b in (("left", "right"), ("bottom", "top")))
-    width = max(width, 7.5)
+    width, height = max(width, WORDS), height + LINE * len(below.splitlines())
     figure = Figure(figsize=(width, height), dpi=100, facecolor=PAPER)
     FigureCanvasAgg(figure)
     left, bottom = MARGINS["left"] / width, MARGINS["bottom"] / height
@@ -76,7 +69,7 @@ def bigram_plot(board: Board, title: str) -> bytes:
     _sides(axes, board.symbols)
     x = MARGINS["left"] / width
     figure.text(x, 1 - 0.2 / height, title, va="top", color=INK, fontsize=19, fontweight="bold")
-    figure.text(x, 1 - 0.62 / height, words(board), va="top", color=INK, fontsize=12.5)
+    figure.text(x, 1 - 0.62 / height, below, va="top", color=INK, fontsize=12.5)
     buffer = io.BytesIO()
     # Without the date and the version of the program, the same counts give the same file.
     figure.savefig(buffer, format="png", metadata={"Software": None}, facecolor=PAPER)
@@ -145,5 +138,7 @@ def _sides(axes: Axes, symbols: Sequence[str]) -> None:
     axes.tick_params(length=0, labelsize=size, colors=INK, pad=5)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         label.set_fontweight("bold")
+    for label in axes.get_yticklabels():
+        label.set_verticalalignment("center_baseline")
     for side in axes.spines.values():
         side.set_visible(False)
