@@ -106,7 +106,7 @@ def _table(rows: Sequence[Row], precision: str) -> Table:
             table.add_section()
             table.add_row(Text(part, style="bold"))
         marks = (_yes(row.exact), _yes(row.close))
-        table.add_row(f"  {row.name}", " x ".join(map(str, row.shape)), *marks, _small(row.apart))
+        table.add_row(f"  {row.name}", "x".join(map(str, row.shape)), *marks, _small(row.apart))
     return table
 
 

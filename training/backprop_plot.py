@@ -53,7 +53,7 @@ def _pulls(axes: Axes, dlogits: Tensor, targets: Sequence[int], symbols: Sequenc
     for side in axes.spines.values():
         side.set_color(FAINT)
     axes.set_title(
-        "The first gradient, after training: blue pulled up, red pushed down", loc="left", color=INK, fontsize=12
+        "After training: each row pulls one character up, pushes the rest", loc="left", color=INK, fontsize=12
     )
 
 

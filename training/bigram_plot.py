@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from models import Vocabulary
-from models.vocabulary import END
+from models.vocabulary import END, END_SYMBOL
 from training.glyphs import symbol_of
 from training.plots import FAINT, INK
 
@@ -27,6 +27,8 @@ LINE, WORDS = 0.27, 9.2
 PAPER, GHOST = "#ffffff", "#b8b8b8"
 SHADES = ["#edf4fb", "#a3c8e8", "#3f86c4", "#0b3c6f"]
 INKS = ("#08213d", "#ffffff")
+# The end token's sign in a list that has full stops of its own.
+OTHER_END = "∎"
 Counts = NDArray[np.int64]
 
 
@@ -51,12 +53,21 @@ def board_of(N: Counts, vocabulary: Vocabulary, most: int = MOST) -> Board:
     """Return the end token and the most frequent characters, `most` in all, in the alphabet's order. N: (V, V)."""
     others = np.argsort(-N[1:].sum(1), kind="stable")[: most - 1] + 1
     chosen = np.array([END, *sorted(others.tolist())])
-    symbols = tuple(symbol_of(vocabulary.itos[i]) for i in chosen.tolist())
+    end = END_SYMBOL if END_SYMBOL not in vocabulary.characters else OTHER_END
+    symbols = (end, *(symbol_of(vocabulary.itos[i]) for i in chosen.tolist()[1:]))
     return Board(symbols, N[np.ix_(chosen, chosen)], int(N.sum()), len(vocabulary))
 
 
 def bigram_plot(board: Board, title: str) -> bytes:
-    """Return a PNG of the board: darker is more frequent, empty never seen. The same board gives the same file."""
+    """Return a PNG of the board. The same board gives the same file."""
+    buffer = io.BytesIO()
+    # Without the date and the version of the program, the same counts give the same file.
+    bigram_figure(board, title).savefig(buffer, format="png", metadata={"Software": None}, facecolor=PAPER)
+    return buffer.getvalue()
+
+
+def bigram_figure(board: Board, title: str) -> Figure:
+    """Return the board as a figure: darker is more frequent, empty never seen."""
     n = len(board.symbols)
     below = words(board)
     width, height = (n * SQUARE + MARGINS[a] + MARGINS[b] for a, b in (("left", "right"), ("bottom", "top")))
@@ -70,15 +81,14 @@ def bigram_plot(board: Board, title: str) -> bytes:
     x = MARGINS["left"] / width
     figure.text(x, 1 - 0.2 / height, title, va="top", color=INK, fontsize=19, fontweight="bold")
     figure.text(x, 1 - 0.62 / height, below, va="top", color=INK, fontsize=12.5)
-    buffer = io.BytesIO()
-    # Without the date and the version of the program, the same counts give the same file.
-    figure.savefig(buffer, format="png", metadata={"Software": None}, facecolor=PAPER)
-    return buffer.getvalue()
+    return figure
 
 
 def words(board: Board) -> str:
     """Return the line that says how to read the picture, and what of the alphabet it leaves out."""
-    how = "Row: the character before. Column: the one that follows. A full stop: where a name begins and ends."
+    how = (
+        f"Row: the character before. Column: the one that follows. {board.symbols[0]} is where a name begins and ends."
+    )
     if len(board.symbols) == board.vocab_size:
         return how
     n, all_of_them = len(board.symbols) - 1, board.vocab_size - 1
