@@ -26,7 +26,7 @@ MARGINS = {"left": 0.75, "right": 0.3, "bottom": 0.3, "top": 1.05}
 LINE, WORDS = 0.27, 9.2
 PAPER, GHOST = "#ffffff", "#b8b8b8"
 SHADES = ["#edf4fb", "#a3c8e8", "#3f86c4", "#0b3c6f"]
-INKS = ("#08213d", "#ffffff")
+INKS = ("#03060a", "#ffffff")
 # The end token's sign in a list that has full stops of its own.
 OTHER_END = "∎"
 Counts = NDArray[np.int64]
