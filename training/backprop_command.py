@@ -56,7 +56,7 @@ def command(dataset: str, data: Path | None, architecture: str, precision: str, 
     First for every tensor of one batch, then in two trainings from the same start: one by hand alone, one by autograd.
     """
     changes = {"steps": steps, "eval_every": max(1, steps // LAPS)}
-    config = load_config(PRESETS[architecture], dataset, changes)
+    config = load_config(PRESETS[architecture], dataset if data is None else "own", changes)
     corpus = one_list(dataset, data, config.split_seed)
     if out is not None:
         prepare_picture(out)

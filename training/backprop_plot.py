@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from training.backprop_race import Lap
@@ -16,7 +17,7 @@ from training.plots import DEV, FAINT, INK, TRAIN
 
 # Rows of the batch that are shown: more would be too thin to see.
 ROWS = 32
-# Columns that are named; every second or third where there are more.
+# Letters that fit below the columns; where there are more, only every second or third column is named.
 COLUMNS = 40
 # Below every difference of two doubles near 1: stands for none at all on a logarithmic axis.
 NOTHING = 1e-18
@@ -42,8 +43,9 @@ def backprop_plot(dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str
 
 def _pulls(axes: Axes, dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str]) -> None:
     shown = dlogits[:ROWS]
-    image = axes.imshow(shown.numpy(), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-    every = range(0, len(symbols), -(-len(symbols) // COLUMNS))
+    image = axes.imshow(shown.numpy(), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+    columns = COLUMNS // max(map(len, symbols))
+    every = range(0, len(symbols), -(-len(symbols) // columns))
     axes.set_xticks(every, [symbols[i] for i in every])
     axes.set_yticks(range(len(shown)), [symbols[i] for i in targets[: len(shown)]])
     axes.set_xlabel("character of the logit", color=INK)
@@ -81,6 +83,7 @@ def _apart(axes: Axes, laps: Sequence[Lap]) -> None:
 def _dress(axes: Axes) -> None:
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.tick_params(colors=INK, labelsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.networks import count_bigrams
 from training.bigram import one_hot_loss
+from training.bigram_curves import strength_plot
 from training.bigram_plot import Board, bigram_plot, board_of, words
 from training.bigram_twice import PENALTIES, SMOOTHINGS, Losses, Meeting, Twice, compare
 from training.corpus import Corpus
@@ -34,16 +35,19 @@ USUAL = 1.0
 @click.command("bigram-picture")
 @one_list_options
 @click.option("--out", type=click.Path(path_type=Path), default="bigram.png", show_default=True, help="The picture.")
+@click.option("--curves", type=click.Path(path_type=Path), help="Draw smoothing beside L2 as well, as a PNG file.")
 @click.option(
     "--steps", type=click.IntRange(1, 1_000_000), default=STEPS, show_default=True, help="Of each descent, at most."
 )
-def command(dataset: str, data: Path | None, out: Path, steps: int) -> None:
+def command(dataset: str, data: Path | None, out: Path, curves: Path | None, steps: int) -> None:
     """Draw how often each character follows each other, and find the same table by gradient descent.
 
     Every loss is in nats a character, end token included.
     """
     corpus = one_list(dataset, data, SPLIT_SEED)
     prepare_picture(out)
+    if curves is not None:
+        prepare_picture(curves, "--curves")
     console = Console()
     choose_device("cpu")
     N, dev = (count_bigrams(names, corpus.vocabulary) for names in (corpus.split.train, corpus.split.dev))
@@ -51,9 +55,11 @@ def command(dataset: str, data: Path | None, out: Path, steps: int) -> None:
     board = board_of(N.numpy(), corpus.vocabulary)
     picture = bigram_plot(board, f"{_title(corpus, data)}: which character follows which")
     write_output(out.parent, {out.name: picture}, "--out")
+    if curves is not None:
+        write_output(curves.parent, {curves.name: strength_plot(twice)}, "--curves")
     console.print(_meetings(twice))
     console.print(_strengths(twice))
-    for line in [*_words(twice, corpus), *_drawn(board), f"Written: {out}"]:
+    for line in [*_words(twice, corpus), *_drawn(board), *(f"Written: {path}" for path in (out, curves) if path)]:
         console.print(Text(line), soft_wrap=True)
 
 

@@ -34,19 +34,19 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Board:
-    """What is shown of a count matrix: `symbols` of both sides, their `counts` (n, n), and how many pairs of
-    characters there are in `all` of it.
+    """What is shown of a count matrix: `symbols` of both sides and their `counts` (n, n); of how many `pairs` and
+    characters (`vocab_size`) in all.
     """
 
     symbols: tuple[str, ...]
     counts: Counts
-    all: int
+    pairs: int
     vocab_size: int
 
     @property
     def share(self) -> float:
         """Which share of all pairs the squares hold."""
-        return int(self.counts.sum()) / self.all
+        return int(self.counts.sum()) / self.pairs
 
 
 def board_of(N: Counts, vocabulary: Vocabulary, most: int = MOST) -> Board:
@@ -85,14 +85,16 @@ def bigram_figure(board: Board, title: str) -> Figure:
 
 
 def words(board: Board) -> str:
-    """Return the line that says how to read the picture, and what of the alphabet it leaves out."""
-    how = (
-        f"Row: the character before. Column: the one that follows. {board.symbols[0]} is where a name begins and ends."
-    )
-    if len(board.symbols) == board.vocab_size:
-        return how
-    n, all_of_them = len(board.symbols) - 1, board.vocab_size - 1
-    return f"{how}\nThe {n} most frequent of {all_of_them} characters; {board.share:.1%} of all pairs are here."
+    """Return lines that say how to read the picture, what of the alphabet it leaves out, and what it cannot draw."""
+    end = f'"{board.symbols[0]}" is where a name begins and ends.'
+    how = f"Row: the character before. Column: the one that follows. {end}"
+    lines = [how]
+    if len(board.symbols) < board.vocab_size:
+        n, all_of_them = len(board.symbols) - 1, board.vocab_size - 1
+        lines.append(f"The {n} most frequent of {all_of_them} characters; {board.share:.1%} of all pairs are here.")
+    if any(len(symbol) > 1 for symbol in board.symbols):
+        lines.append("Characters that the font of the picture does not have are shown by their Unicode numbers.")
+    return "\n".join(lines)
 
 
 def _squares(axes: Axes, board: Board) -> None:

@@ -16,8 +16,8 @@ PENALTIES = (0.0, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
 MEETINGS = (0.0, 0.1, 1.0, 10.0)
 # Somebody who is told how many steps are made, and of how many.
 Told = Callable[[int, int], None]
-# Steps between two tellings.
-PAUSE = 100
+# Weights moved between two tellings.
+PAUSE = 100_000
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,14 @@ def compare(train: Tensor, dev: Tensor, steps: int, tell: Told) -> Twice:
 
     `tell` may raise to stop. Raises `ValueError` where a list is empty.
     """
+    pause = max(1, PAUSE // train.numel())
     total = steps * (len(MEETINGS) + len(PENALTIES) - 1)
     walks = 0
 
     def walk(N: Tensor, l2: float) -> tuple[Tensor, int]:
         nonlocal walks
         for step, W in descend(N, l2, steps):  # noqa: B007 (the last ones are what counts)
-            if step % PAUSE == 0:
+            if step % pause == 0:
                 tell(walks * steps + step, total)
         walks += 1
         tell(walks * steps, total)

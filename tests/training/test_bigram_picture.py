@@ -74,6 +74,7 @@ def test_characters_that_cannot_be_drawn_are_numbers() -> None:
     assert board.symbols == (".", "4E2D", "56FD")
     written = [text.get_text() for text in bigram_figure(board, "elves").axes[0].texts]
     assert {"900", "12k"} <= set(written)
+    assert "shown by their Unicode numbers" in words(board)
     assert bigram_plot(board, "elves").startswith(b"\x89PNG\r\n")
 
 
@@ -81,7 +82,7 @@ def test_a_full_stop_of_the_list_is_not_the_end() -> None:
     """Where names have full stops, the end token has another sign, and the words say which."""
     board = board_of(np.ones((3, 3), dtype=np.int64), Vocabulary((".", "a")))
     assert len(set(board.symbols)) == 3
-    assert f"{board.symbols[0]} is where a name begins and ends" in words(board)
+    assert f'"{board.symbols[0]}" is where a name begins and ends' in words(board)
 
 
 def test_the_picture_repeats_itself() -> None:
@@ -112,11 +113,21 @@ def figure_of(result: Result, what: str) -> float:
 def test_the_command_prints_both_ways_and_draws(tmp_path: Path, list_file: Path) -> None:
     """Both tables, the losses as lines that meet, and the picture, in a folder that is made for it."""
     out = tmp_path / "new" / "counts.png"
-    result = invoke("--data", str(list_file), "--steps", "300", "--out", str(out))
+    curves = tmp_path / "curves.png"
+    result = invoke("--data", str(list_file), "--steps", "300", "--out", str(out), "--curves", str(curves))
     assert result.exit_code == 0, result.output
-    for what in ("The same model twice", "Two ways to be less sure", "smoothing", "L2", "lowest", f"Written: {out}"):
+    for what in (
+        "The same model twice",
+        "Two ways to be less sure",
+        "smoothing",
+        "L2",
+        "lowest",
+        f"Written: {out}",
+        f"Written: {curves}",
+    ):
         assert what in result.output
     assert out.read_bytes().startswith(b"\x89PNG\r\n")
+    assert curves.read_bytes().startswith(b"\x89PNG\r\n")
     counted, found = (figure_of(result, f"train loss by {way}") for way in ("counting", "gradient descent"))
     assert counted <= found < counted + 0.05 < math.log(20)
     counted, found = (figure_of(result, f"dev loss by {w}, smoothing 1") for w in ("counting", "gradient descent"))
