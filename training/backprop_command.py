@@ -163,7 +163,7 @@ def _words(rows: Sequence[Row], laps: Sequence[Lap], by_hand: Trainer, by_autogr
         f"largest difference of a weight after {len(laps):,} steps: {_small(laps[-1].apart)}",
         f"dev loss by hand: {by_hand.best_loss:.4f}",
         f"dev loss by autograd: {by_autograd.best_loss:.4f}",
-        f"dev losses apart: {_small(abs(by_hand.best_loss - by_autograd.best_loss))}",
+        f"difference of the dev losses: {_small(abs(by_hand.best_loss - by_autograd.best_loss))}",
     ]
 
 

@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
+from PIL import Image
 
 from models import Vocabulary
 from models.vocabulary import END, END_SYMBOL
@@ -26,6 +27,8 @@ MARGINS = {"left": 0.75, "right": 0.3, "bottom": 0.3, "top": 1.05}
 LINE, WORDS = 0.27, 9.2
 PAPER, GHOST = "#ffffff", "#b8b8b8"
 SHADES = ["#edf4fb", "#a3c8e8", "#3f86c4", "#0b3c6f"]
+# How many shades there are, and steps from each to its ink: 256 colours are the most that a palette holds.
+LEVELS, STEPS = 32, 5
 INKS = ("#03060a", "#ffffff")
 # The end token's sign in a list that has full stops of its own.
 OTHER_END = "∎"
@@ -60,10 +63,28 @@ def board_of(N: Counts, vocabulary: Vocabulary, most: int = MOST) -> Board:
 
 def bigram_plot(board: Board, title: str) -> bytes:
     """Return a PNG of the board. The same board gives the same file."""
-    buffer = io.BytesIO()
-    # Without the date and the version of the program, the same counts give the same file.
-    bigram_figure(board, title).savefig(buffer, format="png", metadata={"Software": None}, facecolor=PAPER)
-    return buffer.getvalue()
+    whole, small = io.BytesIO(), io.BytesIO()
+    bigram_figure(board, title).savefig(whole, format="png", facecolor=PAPER)
+    with Image.open(whole) as image:
+        # The shades and what their edges blend into are all there is: a palette makes the file four times smaller.
+        image.convert("RGB").quantize(palette=palette(), dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()
+
+
+def palette() -> Image.Image:
+    """Return an image whose palette holds every shade, and the steps from each to the ink that is written on it."""
+    colours = LinearSegmentedColormap.from_list("pairs", SHADES, N=LEVELS)
+    pairs = [(shade, to_rgba(readable_on(shade))) for shade in (colours(i) for i in range(LEVELS))]
+    pairs += [(to_rgba(PAPER), to_rgba(ink)) for ink in (INK, GHOST)]
+    blends = [
+        round(255 * ((1 - step / STEPS) * one + step / STEPS * other))
+        for face, ink in pairs
+        for step in range(STEPS + 1)
+        for one, other in zip(face[:3], ink[:3], strict=True)
+    ]
+    image = Image.new("P", (1, 1))
+    image.putpalette(blends)
+    return image
 
 
 def bigram_figure(board: Board, title: str) -> Figure:
@@ -72,7 +93,7 @@ def bigram_figure(board: Board, title: str) -> Figure:
     below = words(board)
     width, height = (n * SQUARE + MARGINS[a] + MARGINS[b] for a, b in (("left", "right"), ("bottom", "top")))
     width, height = max(width, WORDS), height + LINE * len(below.splitlines())
-    figure = Figure(figsize=(width, height), dpi=100, facecolor=PAPER)
+    figure = Figure(figsize=(width, height), dpi=96, facecolor=PAPER)
     FigureCanvasAgg(figure)
     left, bottom = MARGINS["left"] / width, MARGINS["bottom"] / height
     axes = figure.add_axes((left, bottom, n * SQUARE / width, n * SQUARE / height))
@@ -101,7 +122,7 @@ def _squares(axes: Axes, board: Board) -> None:
     n = len(board.symbols)
     # Counts go from one to thousands: shades of their square root let the rare ones be seen beside the frequent.
     shades = np.sqrt(board.counts / max(1, board.counts.max()))
-    colours = LinearSegmentedColormap.from_list("pairs", SHADES)
+    colours = LinearSegmentedColormap.from_list("pairs", SHADES, N=LEVELS)
     for i, j in np.ndindex(n, n):
         count = int(board.counts[i, j])
         face = colours(float(shades[i, j])) if count else to_rgba(PAPER)

@@ -52,7 +52,7 @@ def test_it_prints_every_gradient_and_both_losses(
     table = [line for line in result.output.splitlines() if re.search(r"│ +(yes|no) │ +(yes|no) │", line)]
     assert len(table) == gradients == figure(result, "gradients compared") == figure(result, "gradients that agree")
     assert figure(result, "dev loss by hand") == figure(result, "dev loss by autograd")
-    assert figure(result, "dev losses apart") < 1e-12
+    assert figure(result, "difference of the dev losses") < 1e-12
     assert out.read_bytes().startswith(b"\x89PNG\r\n")
 
 

@@ -1,5 +1,6 @@
 """The picture of the counts shows every count, readably, and says what it leaves out; its command prints the losses."""
 
+import io
 import math
 import random
 import re
@@ -10,9 +11,20 @@ import pytest
 from click.testing import CliRunner, Result
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from models import Vocabulary
-from training.bigram_plot import MOST, SHADES, bigram_figure, bigram_plot, board_of, contrast, readable_on, words
+from training.bigram_plot import (
+    MOST,
+    SHADES,
+    bigram_figure,
+    bigram_plot,
+    board_of,
+    contrast,
+    palette,
+    readable_on,
+    words,
+)
 from training.cli import main
 from training.glyphs import symbol_of
 
@@ -83,6 +95,22 @@ def test_a_full_stop_of_the_list_is_not_the_end() -> None:
     board = board_of(np.ones((3, 3), dtype=np.int64), Vocabulary((".", "a")))
     assert len(set(board.symbols)) == 3
     assert f'"{board.symbols[0]}" is where a name begins and ends' in words(board)
+
+
+def test_the_palette_keeps_the_shades() -> None:
+    """In the file itself the most frequent pair has the darkest shade, an unseen one the paper's white: no colour was
+    traded for a smaller file.
+    """
+    N = np.array([[0, 900, 9], [4, 30, 100], [1, 0, 25]])
+    figure = bigram_figure(board_of(N, Vocabulary(("a", "b"))), "elves")
+    axes = figure.axes[0]
+    with Image.open(io.BytesIO(bigram_plot(board_of(N, Vocabulary(("a", "b"))), "elves"))) as image:
+        pixels = image.convert("RGB")
+        for (i, j), expected in {(0, 1): SHADES[-1], (0, 0): "#ffffff", (2, 1): "#ffffff"}.items():
+            x, y = axes.transData.transform((j + 0.1, i + 0.1))
+            found = pixels.getpixel((round(x), pixels.height - round(y)))
+            assert np.allclose(found, [255 * part for part in to_rgba(expected)[:3]], atol=2)
+    assert len(palette().getpalette() or []) <= 3 * 256
 
 
 def test_the_picture_repeats_itself() -> None:
