@@ -25,6 +25,13 @@ class LazyCommand:
 
 COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
     {
+        "backprop-check": LazyCommand(
+            "training.backprop_command:command", "Compare the backward pass written by hand with autograd's."
+        ),
+        "bigram-picture": LazyCommand(
+            "training.bigram_command:command",
+            "Draw how often each character follows each other, and find the same table by gradient descent.",
+        ),
         "diagnose": LazyCommand(
             "training.inside.diagnose:command", "Draw what goes on inside a network, beside a bad start."
         ),

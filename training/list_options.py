@@ -36,3 +36,21 @@ def dataset_name(dataset: str | None, data: Path | None, name: str | None) -> st
 def read_corpus(called: str, data: Path | None, split_seed: int) -> Corpus:
     """Return the list at `data` under the name `called`, or the one that ships. Raises `NameListError`."""
     return shipped_corpus(called, split_seed) if data is None else own_corpus(data, called, split_seed)
+
+
+def one_list_options(command: Command) -> Command:
+    """Add --dataset and --data, for commands that publish nothing and so need no name."""
+    options = [
+        click.option(
+            "--dataset", type=click.Choice(list(CATALOG)), default="human", show_default=True, help="A list that ships."
+        ),
+        click.option("--data", type=click.Path(path_type=Path), help="A list of your own instead, one name a line."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def one_list(dataset: str, data: Path | None, split_seed: int) -> Corpus:
+    """Return the list at `data`, or else the one that ships as `dataset`. Raises `NameListError`."""
+    return shipped_corpus(dataset, split_seed) if data is None else own_corpus(data, "own", split_seed)

@@ -4,7 +4,7 @@ No printing, no files, no clock. Its whole state can be taken after any step and
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -88,8 +88,7 @@ class Trainer:
 
     def _learn(self, batch: Batch, rate: float) -> float:
         self.network.train()
-        loss = surprise(batch.logits(self.network), batch.targets).mean()
-        gradients = torch.autograd.grad(loss + self._penalty(), self.parameters)
+        loss, gradients = self.gradients_of(batch)
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(self._divergence())
@@ -97,6 +96,11 @@ class Trainer:
             clip(gradients, self.config.grad_clip)
         self.optimizer.step(gradients, rate)
         return value
+
+    def gradients_of(self, batch: Batch) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return the loss of `batch` and the gradient of each parameter, penalty included: here by autograd."""
+        loss = surprise(batch.logits(self.network), batch.targets).mean()
+        return loss, torch.autograd.grad(loss + self._penalty(), self.parameters)
 
     def _divergence(self) -> str:
         rate = f"{self.config.learning_rate:g}"

@@ -1,0 +1,139 @@
+"""The backward pass of a network of embedding, joins, linear layers, batch norms and bends, written out by hand: one
+rule a layer, each in one expression, on plain tensors. Autograd has no part in it; `backprop_check` compares.
+
+Written dx for the gradient of the loss with respect to x. B examples, T positions, C channels, H hidden, V characters;
+N: all axes but the last, flattened. The long way through the same formulas is `backprop_steps`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.networks.layers import BatchNorm1d, Embedding, FlattenConsecutive, Layer, Linear, ReLU, Sequential, Tanh
+
+# Gradients of a layer's own arrays, by name.
+Own = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What the loss has to do with everything: `outputs`, by the name of the layer that gave them, and `parameters`, by
+    "layer.array".
+    """
+
+    outputs: Mapping[str, Tensor]
+    parameters: Mapping[str, Tensor]
+
+
+def forward(layers: Sequential, X: Tensor) -> dict[str, Tensor]:
+    """Return every layer's output for X (B, T) int64, in order; the last are the logits (B, V)."""
+    outputs, x = {}, X
+    for name, layer in layers.layers.items():
+        outputs[name] = x = layer(x)
+    return outputs
+
+
+@torch.no_grad()
+def backward(layers: Sequential, X: Tensor, outputs: Mapping[str, Tensor], targets: Tensor) -> Gradients:
+    """Return the gradients of the mean cross-entropy; `outputs` are those of `forward` in training mode.
+
+    From the loss to the characters: each layer gets the gradient of what it gave, and hands on that of what it got.
+    Raises `TypeError` for a layer without a rule.
+    """
+    named = list(layers.layers.items())
+    inputs = [X, *outputs.values()][:-1]
+    *_, logits = outputs.values()
+    by_output: dict[str, Tensor] = {}
+    by_parameter: dict[str, Tensor] = {}
+    dx: Tensor | None = cross_entropy_backward(logits, targets)
+    for (name, layer), x in zip(reversed(named), reversed(inputs), strict=True):
+        if dx is None:
+            raise TypeError(f"{name} hands its gradient on to characters, which have none.")
+        dy = by_output[name] = dx
+        dx, own = layer_backward(layer, x, outputs[name], dy)
+        by_parameter |= {f"{name}.{key}": gradient for key, gradient in own.items()}
+    return Gradients(dict(reversed(by_output.items())), by_parameter)
+
+
+def layer_backward(layer: Layer, x: Tensor, y: Tensor, dy: Tensor) -> tuple[Tensor | None, Own]:
+    """Return dx, None where x are characters, and the gradients of the layer's parameters. y = layer(x).
+
+    Raises `TypeError` for a layer without a rule.
+    """
+    match layer:
+        case Linear():
+            return linear_backward(layer, x, dy)
+        case BatchNorm1d():
+            return batch_norm_backward(layer, x, dy)
+        case Tanh():
+            return tanh_backward(y, dy), {}
+        case ReLU():
+            return relu_backward(y, dy), {}
+        case FlattenConsecutive():
+            return flatten_backward(x, dy), {}
+        case Embedding():
+            return None, {"weight": embedding_backward(layer.weight, x, dy)}
+    raise TypeError(f"There is no rule by hand for a {type(layer).__name__}.")
+
+
+def cross_entropy_backward(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return dlogits (B, V) of the mean of -log softmax(logits)[target]: the probabilities, less 1 at the target, over
+    B.
+
+    Each row adds up to nothing: what pulls the right character up pushes the others down.
+    """
+    dlogits = logits.softmax(1)  # (B, V)
+    dlogits[torch.arange(len(targets)), targets] -= 1
+    return dlogits / len(targets)
+
+
+def linear_backward(layer: Linear, x: Tensor, dy: Tensor) -> tuple[Tensor, Own]:
+    """Return dx and dweight, dbias of y = x @ weight + bias. The shapes alone nearly say it: nothing else would fit."""
+    dx = dy @ layer.weight.T  # (..., fan_out) @ (fan_out, fan_in) -> (..., fan_in)
+    rows, drows = _rows(x), _rows(dy)  # (N, fan_in), (N, fan_out)
+    own = {"weight": rows.T @ drows}  # (fan_in, N) @ (N, fan_out) -> (fan_in, fan_out)
+    if layer.bias is not None:
+        own["bias"] = drows.sum(0)  # (N, fan_out) -> (fan_out,): one bias was added to all rows
+    return dx, own
+
+
+def batch_norm_backward(layer: BatchNorm1d, x: Tensor, dy: Tensor) -> tuple[Tensor, Own]:
+    """Return dx and dgamma, dbeta of y = gamma * x_hat + beta in training mode, x_hat = (x - mean) / std over N rows.
+
+    dx = gamma / std * (dy - mean(dy) - x_hat * mean(dy * x_hat)). Each row moves the mean and the spread of its column,
+    so it answers for all rows: the two means are what is taken away for that (Ioffe & Szegedy 2015, section 3).
+    """
+    rows, drows = _rows(x), _rows(dy)  # (N, C) both
+    centred = rows - rows.mean(0)  # (N, C)
+    inv_std = (centred.square().mean(0) + layer.eps).rsqrt()  # (C,)
+    x_hat = centred * inv_std  # (N, C)
+    dgamma, dbeta = (drows * x_hat).sum(0), drows.sum(0)  # (C,) both
+    n = len(rows)
+    dx = layer.gamma * inv_std * (drows - dbeta / n - x_hat * dgamma / n)  # (N, C)
+    return dx.view(x.shape), {"gamma": dgamma, "beta": dbeta}
+
+
+def tanh_backward(y: Tensor, dy: Tensor) -> Tensor:
+    """Return dx of y = tanh(x), any shape: the slope is 1 - y^2, next to nothing where y is near -1 or 1."""
+    return dy * (1 - y.square())
+
+
+def relu_backward(y: Tensor, dy: Tensor) -> Tensor:
+    """Return dx of y = max(x, 0), any shape: what was cut off gets nothing."""
+    return dy * (y > 0)
+
+
+def flatten_backward(x: Tensor, dy: Tensor) -> Tensor:
+    """Return dx (B, T, C) of a join to (B, T / n, n C) or (B, n C): nothing was computed, only the shape goes back."""
+    return dy.reshape(x.shape)
+
+
+def embedding_backward(weight: Tensor, ids: Tensor, dy: Tensor) -> Tensor:
+    """Return dweight (V, C): each row is the sum of the gradients (..., C) at all the places where it was read."""
+    return torch.zeros_like(weight).index_add_(0, ids.reshape(-1), _rows(dy))
+
+
+def _rows(x: Tensor) -> Tensor:
+    return x.reshape(-1, x.shape[-1])
