@@ -29,7 +29,7 @@ export function bars(counts, label, hot = () => false) {
 
 /** A bar of this share on a track with a mark at `guide`. */
 export function gauge(share, guide, hot, label) {
-  const length = Math.min(1, Math.max(0.005, share)) * 100;
+  const length = Number.isNaN(share) ? 100 : Math.min(1, Math.max(0.005, share)) * 100;
   return stretched(100, 10, label, draw("path", { d: "M0 5H100", class: "guide" }), draw("path", { d: `M0 2H${length}V8H0z`, class: hot ? "hot" : "cool" }), draw("path", { d: `M${guide * 100} 0V10`, class: "mark" }));
 }
 
