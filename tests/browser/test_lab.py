@@ -133,10 +133,10 @@ def test_one_sees_it_learn(open_page: OpenPage, look: Look) -> None:
     expect(verdict(page, "Loss")).to_contain_text("Confidently wrong")
     began = loss(page)
     page.get_by_role("button", name="Take 1 step").click()
-    expect(page.locator(".headline")).to_contain_text("after 1 steps")
-    page.get_by_role("button", name="Take 50 steps").click()
-    expect(page.locator(".headline")).to_contain_text("after 51 steps", timeout=30_000)
-    expect(page.get_by_role("button", name="Take 50 steps")).to_be_enabled()
+    expect(page.locator(".headline")).to_contain_text("after 1 step;")
+    page.get_by_role("button", name="Take 100 steps").click()
+    expect(page.locator(".headline")).to_contain_text("after 101 steps", timeout=30_000)
+    expect(page.get_by_role("button", name="Take 100 steps")).to_be_enabled()
     learnt = loss(page)
     assert learnt < began - 1
     look(page, "lab-learnt")
@@ -154,7 +154,7 @@ def test_a_wild_learning_rate_is_told(open_page: OpenPage) -> None:
     page.get_by_label("Activation", exact=True).select_option("relu")
     page.get_by_label("Learning rate").fill("1")
     page.get_by_label("Gain of the weights").fill("4")
-    page.get_by_role("button", name="Take 50 steps").click()
+    page.get_by_role("button", name="Take 100 steps").click()
     expect(verdict(page, "Loss")).to_contain_text("no number any more", timeout=30_000)
     attempt(page, "A good start")
     expect(verdict(page, "Loss")).to_contain_text("A fair guess")
@@ -175,7 +175,7 @@ def test_the_knobs_work_by_keyboard_alone(open_page: OpenPage) -> None:
     expect(page.get_by_label("BatchNorm before each activation")).to_be_checked()
     page.get_by_role("button", name="Take 1 step").focus()
     page.keyboard.press("Enter")
-    expect(page.locator(".headline")).to_contain_text("after 1 steps")
+    expect(page.locator(".headline")).to_contain_text("after 1 step;")
 
 
 def test_the_tree_shows_what_the_service_tells(open_page: OpenPage, address: str, look: Look) -> None:

@@ -40,7 +40,7 @@ export const row = (name, picture, figure) => h("li", {}, h("span", { class: "wh
 export const axis = (...marks) => h("div", { class: "axis", "aria-hidden": "true" }, ...marks.map((mark) => h("span", {}, mark)));
 
 /** A curve of values, with a dashed line at `level` and its name on it; between `low` and the highest value. */
-export function curve(values, level, name, low, label, least = 50) {
+export function curve(values, level, name, low, label, least = 100) {
   const high = Math.max(level + 0.3, ...values.filter(Number.isFinite)) * 1.03;
   const y = (value) => 100 - (Math.min(high, Math.max(low, value)) - low) / (high - low) * 100;
   const x = (i) => (i / Math.max(least, values.length - 1)) * 100;

@@ -8,13 +8,13 @@ import { backward, build, descend, forward, uniform } from "./network.js";
 import * as verdicts from "./verdicts.js";
 
 const SIZES = { vocabSize: 27, blockSize: 3, nEmbd: 10, nHidden: 100 };
-const [BATCH, BINS, MANY] = [32, 60, 50];
+const [BATCH, BINS, MANY] = [32, 60, 100];
 // Milliseconds of steps between two pictures.
 const FRAME = 40;
 const START = { depth: 5, activation: "tanh", gain: 1.67, lastGain: 0.1, norm: false, rate: -1, seed: 1 };
 const EXPERIMENTS = [
   ["A good start", {}, "Gain 5/3 makes up for what tanh takes away: compare the layers."],
-  ["Confidently wrong", { lastGain: 5 }, "Large first logits: look at the loss, then take 50 steps."],
+  ["Confidently wrong", { lastGain: 5 }, "Large first logits: look at the loss, then take 100 steps."],
   ["Dead tanh", { gain: 4 }, "Large weights push tanh to its flat ends: look at the orange."],
   ["Vanishing", { depth: 8, gain: 0.5 }, "Small weights: each layer hears less, and passes less back."],
   ["Relu, wrong gain", { depth: 8, activation: "relu", gain: 0.7 }, "Relu throws half away. It wants a gain of √2: turn it to 1.41."],
@@ -159,10 +159,10 @@ function render() {
   const trace = forward(network, shown.X, shown.Y);
   const gradients = backward(network, trace);
   const seen = look(network, trace, gradients, rate());
-  pieces.headline.replaceChildren(h("strong", {}, seen.loss.toFixed(2)), ` after ${losses.length} steps; a fair guess costs ln 27 = ${verdicts.FAIR.toFixed(2)}`);
+  pieces.headline.replaceChildren(h("strong", {}, seen.loss.toFixed(2)), ` after ${losses.length} ${losses.length === 1 ? "step" : "steps"}; a fair guess costs ln 27 = ${verdicts.FAIR.toFixed(2)}`);
   fill("loss", [curve([...losses, seen.loss], verdicts.FAIR, "ln 27", 1.8, `The loss over ${losses.length} steps: now ${seen.loss.toFixed(2)}; the dashed line is ln 27.`)], null, verdicts.ofLoss(seen.loss, losses.length));
   const most = Math.max(...seen.layers.map((layer) => layer.saturated));
-  pieces.now.textContent = `loss ${seen.loss.toFixed(2)} · up to ${share(most)} ${state.activation === "tanh" ? "flat" : "zero"} · gradient first ÷ last ${short(seen.layers[0].gradient.deviation / seen.layers.at(-1).gradient.deviation)}`;
+  pieces.now.textContent = `loss ${seen.loss.toFixed(2)} · ${share(most)} ${state.activation === "tanh" ? "flat" : "zero"} · gradient × ${short(seen.layers[0].gradient.deviation / seen.layers.at(-1).gradient.deviation)}`;
   showActivations(trace, seen);
   showGradients(gradients, seen);
   showRatios(seen);

@@ -42,5 +42,5 @@ export function ofRatios(ratios) {
   if (high < 0.0003) return `Too slow: no hidden layer changes by more than ${short(high)} of its size. Turn the learning rate up.`;
   if (high > 10 * low) return `The layers learn at different speeds: one ${short(high / low)} times as fast as another.`;
   const out = ratios.at(-1) > 0.03 ? " The logits' weights start small, so they move faster at first." : "";
-  return `Healthy: a step changes the hidden layers by ${short(low)} to ${short(high)} of their size.${out}`;
+  return `Healthy: a step changes the hidden layers by ${[...new Set([low, high].map(short))].join(" to ")} of their size.${out}`;
 }
