@@ -38,20 +38,19 @@ def pair_tree(config: ModelConfig, arrays: Mapping[str, np.ndarray], ids: list[i
         raise ValueError(f"a {config.architecture} is no tree of pairs")
     T = config.block_size
     window = ([END] * T + ids)[-T:]
-    weights = {name: array.astype(np.float64) for name, array in arrays.items()}
-    embedded = weights["embedding.weight"][window]  # (T, n_embd)
+    embedded = arrays["embedding.weight"][window].astype(np.float64)  # (T, n_embd)
     layers, x = [], embedded
     for i in range(len(config.fans)):
         pairs = x.reshape(len(x) // FAN, -1)  # (T / 2^(i + 1), 2 C)
-        x = _activated(_normed(pairs @ weights[f"linear{i}.weight"], weights, f"norm{i}"), config.activation)
+        x = _activated(_normed(pairs @ arrays[f"linear{i}.weight"], arrays, f"norm{i}"), config.activation)
         layers.append(x)
-    logits = x[0] @ weights["output.weight"] + weights["output.bias"]
+    logits = x[0] @ arrays["output.weight"] + arrays["output.bias"]
     return PairTree(tuple(window), embedded, tuple(layers), logits)
 
 
-def _normed(x: Numbers, weights: Mapping[str, Numbers], norm: str) -> Numbers:
+def _normed(x: Numbers, arrays: Mapping[str, np.ndarray], norm: str) -> Numbers:
     """BatchNorm in evaluation mode: by the statistics that training remembered."""
-    gamma, beta, mean, var = (weights[f"{norm}.{key}"] for key in NORM_ARRAYS)
+    gamma, beta, mean, var = (arrays[f"{norm}.{key}"].astype(np.float64) for key in NORM_ARRAYS)
     return (x - mean) / np.sqrt(var + NORM_EPS) * gamma + beta
 
 

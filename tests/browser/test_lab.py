@@ -268,6 +268,18 @@ def test_a_wrong_character_is_told_at_the_field(open_page: OpenPage) -> None:
     expect(page.locator("#wavenet-wrong")).to_be_empty()
 
 
+def test_what_cannot_be_fetched_is_said_and_tried_again(open_page: OpenPage) -> None:
+    """Where the service does not answer, the page says so, and works when one comes again."""
+    page = open_page("/lab")
+    page.route("**/models", lambda route: route.abort())
+    page.get_by_role("link", name="WaveNet").click()
+    expect(page.get_by_role("alert")).to_have_text("The service cannot be reached.")
+    page.unroute("**/models")
+    page.get_by_role("link", name="Initialisation").click()
+    page.get_by_role("link", name="WaveNet").click()
+    expect(page.locator(".tree[data-name=marnabe]")).to_be_visible()
+
+
 def test_the_map_is_honest(open_page: OpenPage, address: str) -> None:
     """Every character is on the map, vowels apart in colour, and the shares and neighbours are the service's."""
     page = open_page("/lab#/wavenet")

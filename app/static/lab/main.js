@@ -1,7 +1,7 @@
 // Where the lab starts: which page an address shows. "#/start", "#/graph", "#/wavenet". Each page is a module that
 // exports show(root), and is fetched when it is wanted.
 
-import { $ } from "/playground/dom.js";
+import { $, h } from "/playground/dom.js";
 
 const PAGES = {
   start: ["Initialisation", () => import("./start.js")],
@@ -19,8 +19,17 @@ async function route() {
   }
   const [title, fetched] = PAGES[page];
   document.title = `${title} · Namewave lab`;
-  const { show } = await fetched();
-  await show($(page));
+  const root = $(page);
+  // What failed is tried again.
+  if (root.dataset.failed) root.replaceChildren();
+  root.dataset.failed = "";
+  try {
+    const { show } = await fetched();
+    await show(root);
+  } catch (error) {
+    root.dataset.failed = "yes";
+    root.replaceChildren(h("h1", {}, title), h("p", { class: "status", role: "alert" }, error.message));
+  }
 }
 
 // Its address is that of a page: to skip must not leave it.
