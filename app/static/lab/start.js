@@ -96,7 +96,7 @@ function charts() {
     h("div", { class: "three" },
       panel("activations", "Activations", "What each layer puts out. Look for the same width everywhere; orange is where no gradient passes."),
       panel("gradients", "Gradients", "What comes back to each layer's outputs, on one scale. Spikes that get thinner: vanishing. Wider: exploding."),
-      panel("ratios", "Update : data", "How much one step changes the weights, beside their size. The mark is 1e-3, a good speed; the scale goes by tens.")));
+      panel("ratios", "Update : data", "How much one step changes the weights, beside their size. The mark is 1e−3, a good speed; the scale goes by tens.")));
 }
 
 /** Take new settings on. The learning rate changes no weight; all else starts again. */
@@ -208,5 +208,5 @@ function showRatios({ ratios }) {
     // From 1e-6 to 1, so that 1e-3 is in the middle.
     return row(name, gauge((Math.log10(value) + 6) / 6, 0.5, name !== "out" && !(value < 0.03), `${name === "out" ? "Logits" : `Layer ${name}`}: a step changes the weights by ${short(value)} of their size.`), short(value));
   });
-  fill("ratios", rows, axis("1e-6", "1e-3", "1"), verdicts.ofRatios(ratios));
+  fill("ratios", rows, axis("1e−6", "1e−3", "1"), verdicts.ofRatios(ratios));
 }
