@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -14,6 +14,14 @@ OpenPage = Callable[..., Page]
 Look = Callable[[Page, str], None]
 STATIC = Path(__file__).parents[2] / "app/static/lab"
 CODE = (".js", ".css", ".html")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patient() -> Iterator[None]:
+    """Wait longer for what must come: on a busy machine a page that computes takes its time."""
+    expect.set_options(timeout=20_000)
+    yield
+    expect.set_options(timeout=5_000)
 
 
 def bench(open_page: OpenPage, **options: object) -> Page:
