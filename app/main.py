@@ -39,7 +39,18 @@ from app.processes.quota import drawing_threads, processors
 from app.processes.starting import NothingToServe, OneLine
 from app.processes.watchdog import follow_parent, guarded
 from app.processes.watching import watched
-from app.routes import docs, explain, generate, health, inference_protocol, metrics, models, playground
+from app.routes import (
+    docs,
+    explain,
+    generate,
+    health,
+    inference_protocol,
+    lab_page,
+    lab_wavenet,
+    metrics,
+    models,
+    playground,
+)
 from app.settings import Settings
 from models import ModelRegistry, prepare
 from models.blends import Blender
@@ -49,7 +60,7 @@ DESCRIPTION = """Namewave invents names: human, animal, or in the manner of a li
 
 Every answer names the concrete model and the seed, and with them anyone gets the same names again. Errors are
 `application/problem+json` (RFC 9457) and say which field is wrong and what is allowed."""
-ROUTES = (generate, explain, models, health, inference_protocol, metrics, playground, docs)
+ROUTES = (generate, explain, models, health, inference_protocol, metrics, playground, lab_page, lab_wavenet, docs)
 # Headers that pages of other origins may read, if any may ask.
 TOLD_ACROSS = ["ETag", "Link", "Namewave-Dataset", "Namewave-Model", "Namewave-Offset", "Namewave-Seed", "RateLimit"]
 TOLD_ACROSS += ["RateLimit-Policy", "Retry-After", "X-Request-ID"]

@@ -38,6 +38,7 @@ ALLOWED = {
     "case": "lower or title",
     "sort": "drawn or likelihood; drawn in a stream",
     "details": "true or false; false as text/plain and text/csv",
+    "name": f"text of at most {MAX_NAME_LENGTH} characters",
     "names": f"1 to {MAX_SCORED} names, each of at most {MAX_NAME_LENGTH} characters",
     "max_attempts": "a whole number, 1 or more, at most the limit in /info",
 }

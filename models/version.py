@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from safetensors.numpy import load
+
 from models.checkpoint import MANIFEST, NAMES, WEIGHTS, read_verified
 from models.errors import CheckpointError
 from models.inference import NameGenerator
@@ -38,6 +41,10 @@ class Version:
         """What the names depend on: the weights, the list, and how names are drawn."""
         files = self.manifest.files
         return f"{self.reference} {files[WEIGHTS].sha256} {files[NAMES].sha256} {self.manifest.sampling}"
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the weights as they were trained, nothing folded. Raises what `file` does."""
+        return load(self.file(WEIGHTS))
 
     def file(self, name: str) -> bytes:
         """Return a file that the manifest lists. Raises `UnknownReference` for any other name and where the version was

@@ -88,6 +88,23 @@ SAMPLES: dict[str, Any] = {
         "card": "# human/lstm\n",
         "files": {"card.md": "/models/human/lstm/4/files/card.md"},
     },
+    "/lab/wavenet": {
+        "dataset": "human",
+        "model": "human/wavenet@3",
+        "name": "o",
+        "unseen": "",
+        "activation": "tanh",
+        "window": [{"character": ".", "values": [0.31, -1.2]}, {"character": "o", "values": [1.05, 0.44]}],
+        "layers": [[{"first": 0, "last": 1, "values": [0.98, -0.2, 0.07]}]],
+        "characters": [{"character": "l", "probability": 0.294547}, {"character": ".", "probability": 0.0021}],
+        "embedding": {
+            "explained": [0.6, 0.4],
+            "points": [
+                {"character": ".", "x": -0.91, "y": 0.2, "nearest": "o"},
+                {"character": "o", "x": 0.91, "y": -0.2, "nearest": "."},
+            ],
+        },
+    },
     "/health/live": OK,
     "/health/ready": OK,
     "/info": {"name": "Namewave", "version": "0.1.0", "limits": {"max_count": 10_000, "max_body_bytes": 16_384}},

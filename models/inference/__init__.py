@@ -9,6 +9,7 @@ distribution  from logits to boundaries that random words are compared with
 evaluation    distributions after many prefixes at once
 sampler       candidates going down the tree of prefixes abreast; `memory` keeps the tree
 mixing        several models' distributions as one; `blend` puts their plans side by side
+pair_tree     a wavenet's every number over one window, to be looked at; `projection` its embedding in two dimensions
 constraints   which candidates become names
 generator     names, and how likely they are (`scores`); `stream`, `pace` and `lines` write a million of them
 compiler      machine code of all this, kept in a folder; `kernel` says how

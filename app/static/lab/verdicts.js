@@ -1,0 +1,49 @@
+// What the figures mean, in words: one sentence for each chart, from what `figures.look` gives. No page is known here.
+
+import { share, short } from "./charts.js";
+
+export const FAIR = Math.log(27);
+
+const times = (value) => (value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString("en"));
+
+/** Which layer has the most, and how much. */
+const most = (layers, of) => layers.map((layer, i) => [of(layer), i + 1]).reduce((a, b) => (b[0] > a[0] ? b : a));
+
+export function ofLoss(loss, steps) {
+  if (!Number.isFinite(loss)) return "The loss is no number any more: the steps were too large. Turn the learning rate down and start again.";
+  const excess = loss - FAIR;
+  if (steps === 0 && excess > 0.4) return `Confidently wrong: ${excess.toFixed(2)} nats worse than a fair guess. The first steps will only shrink the logits: the bend of a hockey stick in the curve.`;
+  if (steps === 0) return "A fair guess: every character about equally likely, as it should be before anything is learnt.";
+  if (excess < -0.15) return `It learns: ${(-excess).toFixed(2)} nats better than a fair guess.`;
+  return excess > 0.4 ? "Still worse than a fair guess." : "No better than a fair guess yet.";
+}
+
+export function ofActivations(layers, activation) {
+  const [flat, where] = most(layers, (layer) => layer.saturated);
+  const [dead, there] = most(layers, (layer) => layer.dead);
+  const [first, last] = [layers[0].output.deviation, layers.at(-1).output.deviation];
+  const widths = `${short(first)} wide in the first layer, ${short(last)} in the last`;
+  if (activation === "tanh" && flat > 0.2) return `Layer ${where}: ${share(flat)} of the outputs lie where tanh is flat (orange). No gradient passes there.`;
+  if (!(last < Infinity) || last > 4 * first) return `The activations explode: ${widths}.`;
+  if (last < 0.4 * first) return `The activations fade: ${widths}, which hears little of the name.`;
+  if (dead > 0.1) return `About equally wide in all layers. But ${share(dead)} of layer ${there}'s neurons are ${activation === "tanh" ? "flat" : "zero"} for every example: dead, they learn nothing from this batch.`;
+  return "Healthy: about equally wide in all layers, and hardly anything dead.";
+}
+
+export function ofGradients(layers) {
+  const [first, last] = [layers[0].gradient.deviation, layers.at(-1).gradient.deviation];
+  if (layers.length === 1) return "One layer has nothing to compare with: add some.";
+  if (!(first < Infinity) || first > 3 * last) return `They explode on their way back: ${times(first / last)} times as wide in the first layer as in the last.`;
+  if (first < last / 3) return `They vanish on their way back: the first layer gets 1/${times(last / first)} of what the last one gets.`;
+  return "Healthy: about equally wide in all layers.";
+}
+
+export function ofRatios(ratios) {
+  const hidden = ratios.slice(0, -1);
+  const [low, high] = [Math.min(...hidden), Math.max(...hidden)];
+  if (!(high < 0.03)) return `Too fast: a step changes a layer by ${short(high)} of its size. Turn the learning rate down.`;
+  if (high < 0.0003) return `Too slow: no hidden layer changes by more than ${short(high)} of its size. Turn the learning rate up.`;
+  if (high > 10 * low) return `The layers learn at different speeds: one ${times(high / low)} times as fast as another.`;
+  const out = ratios.at(-1) > 0.03 ? " The logits' weights start small, so they move faster at first." : "";
+  return `Healthy: a step changes the hidden layers by ${[...new Set([low, high].map(short))].join(" to ")} of their size.${out}`;
+}
