@@ -16,6 +16,7 @@ ASSETS = {
     "swagger-ui.css": ("fastapi_offline", "text/css"),
     "redoc.standalone.js": ("fastapi_offline", "text/javascript"),
     "favicon.png": ("fastapi_offline", "image/png"),
+    "docs.css": ("app", "text/css"),
     "docs.js": ("app", "text/javascript"),
     "redoc.js": ("app", "text/javascript"),
 }
@@ -27,9 +28,13 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Namewave API</title>
 <link rel="icon" href="/docs/assets/favicon.png">
+<link rel="stylesheet" href="/docs/assets/docs.css">
 {head}
 </head>
 <body>
+<nav class="namewave" aria-label="Namewave">
+  <a href="/">Playground</a> <a href="/lab">Lab</a> <a href="/docs">API</a> <a href="/redoc">Reference</a>
+</nav>
 <div id="page"></div>
 {scripts}
 </body>

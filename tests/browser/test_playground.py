@@ -352,14 +352,20 @@ def test_nothing_moves_where_motion_is_unwanted(open_page: OpenPage) -> None:
     assert page.evaluate(MOVING) == 0
 
 
-def test_the_documentation_pages_work_under_the_policy(open_page: OpenPage) -> None:
-    """/docs and /redoc are linked and draw themselves from our own files."""
+def test_the_documentation_pages_work_under_the_policy(open_page: OpenPage, address: str, look: Look) -> None:
+    """/docs and /redoc are linked, draw themselves from our own files under the playground's policy, and lead back."""
+    policies = {httpx.get(address + path).headers["content-security-policy"] for path in ("/", "/docs", "/redoc")}
+    assert len(policies) == 1
+    assert "unsafe" not in policies.pop()
     page = open_page()
     page.get_by_role("link", name="API").click()
     expect(page.get_by_text("Invent names", exact=True).first).to_be_visible()
-    page.go_back()
+    look(page, "docs")
+    page.get_by_role("link", name="Playground").click()
+    settled(page)
     page.get_by_role("link", name="Reference").click()
     expect(page.get_by_role("heading", name="Invent names").first).to_be_visible(timeout=20_000)
+    look(page, "redoc")
 
 
 def test_our_own_code_is_small(address: str) -> None:
