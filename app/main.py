@@ -30,7 +30,7 @@ from app.logs import set_up
 from app.metrics import Metrics
 from app.middleware import BodyLimit, RequestLog
 from app.opening import pins_of
-from app.routes import docs, explain, generate, health, inference_protocol, metrics, models, playground
+from app.routes import docs, explain, generate, health, inference_protocol, lab, metrics, models, playground
 from app.settings import Settings
 from app.shared_windows import SharedWindows
 from app.sources import Sources
@@ -48,7 +48,7 @@ DESCRIPTION = """Namewave invents names: human, animal, or in the manner of a li
 
 Every answer names the concrete model and the seed, and with them anyone gets the same names again. Errors are
 `application/problem+json` (RFC 9457) and say which field is wrong and what is allowed."""
-ROUTES = (generate, explain, models, health, inference_protocol, metrics, playground, docs)
+ROUTES = (generate, explain, models, health, inference_protocol, lab, metrics, playground, docs)
 # Headers that pages of other origins may read, if any may ask.
 TOLD_ACROSS = ["ETag", "Link", "Namewave-Dataset", "Namewave-Model", "Namewave-Offset", "Namewave-Seed", "RateLimit"]
 TOLD_ACROSS += ["RateLimit-Policy", "Retry-After", "X-Request-ID"]
