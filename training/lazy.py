@@ -25,6 +25,9 @@ class LazyCommand:
 
 COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
     {
+        "autograd-demo": LazyCommand(
+            "training.scalar.demo:command", "Let a perceptron of scalar values part two moons, and draw its border."
+        ),
         "diagnose": LazyCommand(
             "training.inside.diagnose:command", "Draw what goes on inside a network, beside a bad start."
         ),
