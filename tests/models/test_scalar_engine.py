@@ -121,9 +121,7 @@ def test_gradients_are_torchs(leaves: list[float], steps: list[Step]) -> None:
 SMOOTH = [step for step in UNARY + BINARY + MIXED if step != "relu"]
 # Logarithms, roots and powers of what is not near 0 or below it, where complex numbers take the same branch.
 POSITIVE = st.lists(st.floats(0.4, 1.6), min_size=2, max_size=3)
-GENTLE = st.lists(
-    st.tuples(st.sampled_from(SMOOTH), st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=12
-)
+GENTLE = st.lists(st.tuples(st.sampled_from(SMOOTH), st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=12)
 
 
 def by_complex(leaves: list[complex], taken: list[Step]) -> complex:
@@ -281,7 +279,8 @@ def test_order_is_that_of_a_recursive_search() -> None:
         for operand in value.operands:
             if operand not in seen:
                 recursive(operand, seen)
-        return [*seen, value] if seen.append(value) else seen
+        seen.append(value)
+        return seen
 
     a, b = Value(1), Value(2)
     c = a * b

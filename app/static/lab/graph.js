@@ -5,7 +5,7 @@ import { Problem, post } from "/playground/api.js";
 import { h } from "/playground/dom.js";
 
 import { draw } from "./graph_drawing.js";
-import { addition, called, made, rule, told } from "./graph_words.js";
+import { addition, called, formula, made, rule, told } from "./graph_words.js";
 
 const EXAMPLES = [
   ["A neuron", "x1 = 2; x2 = 0; w1 = -3; w2 = 1; b = 6.8813735870195432; n = x1*w1 + x2*w2 + b; o = tanh(n)"],
@@ -146,6 +146,7 @@ function wrong(page, problem, expression) {
   page.wrong.textContent = problem.message.replace(/^expression: (.)/, (_, first) => first.toUpperCase());
   page.field.setAttribute("aria-invalid", "true");
   page.panel.classList.add("graph-stale");
+  page.count.textContent = "Of the expression before";
   page.marked.hidden = position === undefined;
   if (position === undefined) return;
   const characters = [...expression];
@@ -197,8 +198,12 @@ function go(page, wanted) {
 }
 
 function words({ graph: { nodes }, at, stages: all }, { now, step, grads }) {
-  const result = called(nodes[nodes.length - 1]);
-  if (now === null) return [h("p", {}, `Forward is done: every value is known, the result is ${result === told(nodes.at(-1).data) ? result : `${result} = ${told(nodes.at(-1).data)}`}. All gradients are 0. Next begins at the result.`)];
+  const last = nodes.at(-1);
+  const result = called(last, nodes);
+  if (now === null) {
+    const named = last.label ? `${last.label} = ` : "";
+    return [h("p", {}, `Forward is done: every value is known, the result is ${named}${told(last.data)}. All gradients are 0. Next begins at the result.`)];
+  }
   const finished = at === all.length - 1 ? " That was the last step: each gradient says how fast the result changes with that value." : "";
   if (step === null) return [h("p", {}, `The result changes with itself one for one: the gradient of ${result} is 1.${finished}`)];
   const node = nodes[now];
@@ -209,14 +214,14 @@ function words({ graph: { nodes }, at, stages: all }, { now, step, grads }) {
 function table({ graph: { nodes } }, { step, grads }) {
   if (step === null) return [];
   const rows = step.additions.map(({ operand, derivative, gradient }) =>
-    row([called(nodes[operand]), told(derivative), told(grads[step.node]), told(gradient), told(grads[operand])]),
+    row([called(nodes[operand], nodes), told(derivative), told(grads[step.node]), told(gradient), told(grads[operand])]),
   );
   const head = ["to", "local derivative", "× gradient", "= adds", "gradient so far"];
   return [grid("What this step adds", head, rows)];
 }
 
 function allValues(nodes, { grads }) {
-  const rows = nodes.map((node) => row([node.label || "–", node.operation ? made(node, nodes).split(" = ")[1] : "given", told(node.data), told(grads[node.id])]));
+  const rows = nodes.map((node) => row([node.label || "–", formula(node, nodes), told(node.data), told(grads[node.id])]));
   return grid("Every value, operands before results", ["name", "made as", "data", "grad"], rows);
 }
 

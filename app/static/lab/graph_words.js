@@ -7,20 +7,29 @@ export const told = (number) => String(Number(number.toPrecision(4)) + 0);
 
 export const sign = ({ operation }) => SIGNS[operation] ?? operation;
 
-/** What a value is called: its name, or its number. */
-export const called = (node) => node.label || told(node.data);
+// How far into what it was made of a value without a name is told.
+const DEPTH = 2;
 
-/** A value and what it was made of: "d = a × b". */
-export function made(node, nodes) {
-  const [a, b] = node.operands.map((id) => called(nodes[id]));
-  return `${called(node)} = ${formula(node, a, b)}`;
+/** What a value is called: its name, its number, or what it was made of. */
+export function called(node, nodes, depth = DEPTH) {
+  if (node.label) return node.label;
+  if (!node.operation || depth === 0) return told(node.data);
+  return `(${formula(node, nodes, depth - 1)})`;
 }
 
-function formula(node, a, b) {
+/** What a value was made of: "a × b". */
+export function formula(node, nodes, depth = DEPTH) {
+  const [a, b] = node.operands.map((id) => called(nodes[id], nodes, depth));
   if (!node.operation) return "given";
-  if (node.operation === "neg") return `−(${a})`;
-  if (/^[a-z]/.test(node.operation)) return `${node.operation}(${a})`;
+  if (node.operation === "neg") return `−${a}`;
+  if (/^[a-z]/.test(node.operation)) return `${node.operation}${a.startsWith("(") ? a : `(${a})`}`;
   return b === undefined ? `${a}${node.operation}` : `${a} ${sign(node)} ${b}`;
+}
+
+/** A value, what it was made of, and its number: "d = a × b = -6". */
+export function made(node, nodes) {
+  const parts = [node.label, formula(node, nodes), told(node.data)];
+  return parts.filter((part) => part).join(" = ");
 }
 
 const RULES = {
@@ -46,5 +55,5 @@ export function rule(node, nodes) {
 
 /** One addition in a sentence. */
 export function addition({ operand, derivative, gradient }, step, nodes, grads) {
-  return `${called(nodes[operand])} gets ${told(derivative)} × ${told(grads[step.node])} = ${told(gradient)}`;
+  return `${called(nodes[operand], nodes)} gets ${told(derivative)} × ${told(grads[step.node])} = ${told(gradient)}`;
 }
