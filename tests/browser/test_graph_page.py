@@ -32,9 +32,10 @@ def shown(page: Page, expression: str) -> None:
         button(page, "Show the graph").click()
 
 
-def box(page: Page, words: str) -> Locator:
-    """The value in the drawing whose box says `words`."""
-    return page.get_by_role("region", name="The graph").locator("g").filter(has_text=re.compile(words))
+def box(page: Page, label: str) -> Locator:
+    """The value in the drawing that has a name."""
+    named = page.locator(".graph-label", has_text=re.compile(f"^{label}$"))
+    return page.get_by_role("region", name="The graph").locator(".graph-value").filter(has=named)
 
 
 def table(page: Page) -> list[list[str]]:
@@ -50,7 +51,7 @@ def test_the_lectures_neuron_is_there_at_once(open_page: OpenPage, look: Look) -
     """The page opens with a neuron: each value with its data, all gradients 0, and forward told in words."""
     page = opened_at(open_page)
     expect(page.get_by_role("status")).to_contain_text("the result is o = 0.7071")
-    expect(box(page, "^odata")).to_have_count(1)
+    expect(box(page, "o")).to_have_count(1)
     assert len(table(page)) == 10
     assert {row[3] for row in table(page)} == {"0"}
     expect(button(page, "Step back")).to_be_disabled()
@@ -69,14 +70,14 @@ def test_one_walks_backward_node_by_node(open_page: OpenPage, address: str, look
     button(page, "Next").click()
     expect(status).to_contain_text("o = tanh(n) = 0.7071 has the gradient 1")
     expect(status).to_contain_text("n gets 0.5 × 1 = 0.5")
-    expect(box(page, "^ndata")).to_contain_text("grad 0.5")
+    expect(box(page, "n")).to_contain_text("grad 0.5")
     expect(page.get_by_role("table", name="What this step adds").locator("tbody tr")).to_have_count(1)
     look(page, "graph-step")
     button(page, "Next").click()
     expect(status).to_contain_text("hands its gradient on as it is")
-    expect(box(page, "^bdata")).to_contain_text("grad 0.5")
+    expect(box(page, "b")).to_contain_text("grad 0.5")
     button(page, "Step back").click()
-    expect(box(page, "^bdata")).to_contain_text("grad 0")
+    expect(box(page, "b")).to_contain_text("grad 0")
     button(page, "All").click()
     expect(status).to_contain_text("That was the last step")
     expect(button(page, "Next")).to_be_disabled()
@@ -98,7 +99,7 @@ def test_gradients_add_up_where_a_value_is_used_twice(open_page: OpenPage) -> No
     expect(page.get_by_text("Step 0 of 2", exact=True)).to_be_visible()
     button(page, "All").click()
     expect(page.get_by_role("status")).to_contain_text("a gets 1 × 1 = 1; a gets 1 × 1 = 1")
-    expect(box(page, "^adata")).to_contain_text("grad 2")
+    expect(box(page, "a")).to_contain_text("grad 2")
     rows = page.get_by_role("table", name="What this step adds").locator("tbody tr")
     expect(rows).to_have_count(2)
 

@@ -64,11 +64,11 @@ function parts() {
   page.wrong = h("p", { class: "wrong", id: "graph-wrong", role: "alert" });
   page.marked = h("p", { class: "graph-marked", hidden: true });
   page.form = form(page);
-  page.box = h("div", { class: "graph-box", tabindex: 0, role: "region", "aria-label": "The graph" });
+  page.box = scrolled("The graph", "graph-box");
   page.count = h("span", { class: "graph-count" });
   page.told = h("div", { class: "graph-told", role: "status" });
-  page.additions = h("div", { class: "scroll" });
-  page.values = h("div", { class: "scroll" });
+  page.additions = scrolled("The step as a table");
+  page.values = scrolled("The values as a table");
   page.buttons = [
     button("Start over", () => go(page, 0)),
     button("Step back", () => go(page, page.at - 1)),
@@ -110,6 +110,9 @@ function form(page) {
     ),
   );
 }
+
+/** What may be wider than the screen scrolls by itself, with the keyboard, too. */
+const scrolled = (name, kind = "scroll") => h("div", { class: kind, tabindex: 0, role: "region", "aria-label": name });
 
 const button = (text, click, kind = "") => h("button", { type: "button", class: kind || undefined, on: { click } }, text);
 
@@ -188,6 +191,7 @@ function go(page, wanted) {
   page.count.textContent = `Step ${page.at} of ${last}`;
   page.told.replaceChildren(...words(page, stage));
   page.additions.replaceChildren(...table(page, stage));
+  page.additions.hidden = stage.step === null;
   page.values.replaceChildren(allValues(page.graph.nodes, stage));
   const [over, back, next, all] = page.buttons;
   const focused = document.activeElement;
@@ -216,7 +220,7 @@ function table({ graph: { nodes } }, { step, grads }) {
   const rows = step.additions.map(({ operand, derivative, gradient }) =>
     row([called(nodes[operand], nodes), told(derivative), told(grads[step.node]), told(gradient), told(grads[operand])]),
   );
-  const head = ["to", "local derivative", "× gradient", "= adds", "gradient so far"];
+  const head = ["to", "derivative", "× gradient", "= adds", "so far"];
   return [grid("What this step adds", head, rows)];
 }
 
