@@ -29,8 +29,9 @@ from models.autograd.layout import BOX_HEIGHT, BOX_WIDTH, RADIUS, REACH, Layout,
 from models.autograd.walk import backward_steps
 
 router = APIRouter(tags=["lab"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
-# The largest graph takes some 30 ms, most of them for the layout; in characters that could be drawn in that time.
-SECONDS, CHARACTERS = 0.03, 2000
+# The largest graph takes some 20 ms, a neuron half of one, most of it for the layout; and that in characters that could
+# be drawn in the time.
+SECONDS, CHARACTERS = 0.02, 2000
 
 
 @router.post(

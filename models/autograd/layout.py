@@ -16,7 +16,7 @@ REACH = BOX_WIDTH / 2 + STALK + RADIUS
 COLUMN = BOX_WIDTH + GAP + STALK + 2 * RADIUS
 # Lines of an operation end so far above each other.
 FAN = 12.0
-SWEEPS, RAIL_WEIGHT = 6, 3.0
+SWEEPS, RAIL_WEIGHT = 6, 1e6
 
 Point = tuple[float, float]
 
@@ -67,6 +67,10 @@ def _heights(grid: Columns) -> list[float]:
         near = both if sweep == SWEEPS - 1 else grid.left if rightwards else grid.right
         for column in grid.columns if rightwards else grid.columns[::-1]:
             _place(column, grid, near, heights)
+    # At last lines go on as high as they come, and boxes make room.
+    onwards = [left if item.is_rail else () for item, left in zip(grid.items, grid.left, strict=True)]
+    for column in grid.columns:
+        _place(column, grid, onwards, heights)
     top = min(heights) - BOX_HEIGHT / 2 - MARGIN
     return [round(y - top, 1) for y in heights]
 
@@ -102,6 +106,13 @@ def _points(route: Sequence[Point], end: Point, drop: float) -> tuple[Point, ...
     """Return a line's points: out of the box, straight past the columns between, into the circle `drop` below its
     middle. Between the first and second, third and fourth, ... it bends.
     """
-    passed = [(x + side, y) for x, y in route[1:] for side in (-REACH - RADIUS, BOX_WIDTH / 2)]
+    passed: list[Point] = []
+    for x, y in route[1:]:
+        if passed and passed[-1][1] == y:
+            # On at the same height: there is nothing to bend.
+            passed.pop()
+        else:
+            passed.append((x - REACH - RADIUS, y))
+        passed.append((x + BOX_WIDTH / 2, y))
     edge = end[0] - REACH - (RADIUS**2 - drop**2) ** 0.5
     return ((route[0][0] + BOX_WIDTH / 2, route[0][1]), *passed, (round(edge, 1), end[1] + drop))

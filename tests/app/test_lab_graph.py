@@ -122,14 +122,23 @@ async def test_other_bodies_are_422(client: httpx.AsyncClient, body: object) -> 
     assert all("position" not in error for error in answer.json()["errors"])
 
 
-async def test_the_largest_graphs_are_answered(client: httpx.AsyncClient) -> None:
-    """Hundred nodes with many long lines are an answer of finite numbers."""
-    text = "a=1;b=2;c=3;d=4;e=5;f=6;g=7;h=8;" + "a+b+c+d+e+f+g+h+" * 10 + "a"
+@pytest.mark.parametrize(
+    ("text", "nodes", "grad"),
+    [
+        ("a=1;b=2;c=3;d=4;e=5;f=6;g=7;h=8;" + "a+b+c+d+e+f+g+h+" * 10 + "a", 88, 11),
+        ("a=1;" + "a+" * 97 + "a", 98, 98),
+    ],
+)
+async def test_the_largest_graphs_are_answered(client: httpx.AsyncClient, text: str, nodes: int, grad: int) -> None:
+    """Hundred nodes with many long lines are an answer of finite numbers, and of some 40 KB: lines that go straight on
+    are told by their ends.
+    """
     graph = await graph_of(client, text)
-    assert len(graph["nodes"]) == 88
-    assert graph["nodes"][0]["grad"] == 11
+    assert len(graph["nodes"]) == nodes
+    assert graph["nodes"][0]["grad"] == grad
     points = [p for line in graph["lines"] for point in line["points"] for p in point]
     assert all(math.isfinite(p) and p > 0 for p in points)
+    assert len(json.dumps(graph, separators=(",", ":"))) < 60_000
 
 
 async def test_it_costs_the_client_something(client_of: Any) -> None:
