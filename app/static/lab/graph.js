@@ -226,15 +226,15 @@ function table({ graph: { nodes } }, { step, grads }) {
 
 function allValues(nodes, { grads }) {
   const rows = nodes.map((node) => row([node.label || "–", formula(node, nodes), told(node.data), told(grads[node.id])]));
-  return grid("Every value, operands before results", ["name", "made as", "data", "grad"], rows);
+  return grid("Every value, operands before results", ["name", "made as", "data", "grad"], rows, "graph-table graph-values");
 }
 
 const row = ([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), ...others.map((cell) => h("td", {}, cell)));
 
-const grid = (caption, head, rows) =>
+const grid = (caption, head, rows, kind = "graph-table") =>
   h(
     "table",
-    { class: "graph-table" },
+    { class: kind },
     h("caption", {}, caption),
     h("thead", {}, h("tr", {}, ...head.map((cell) => h("th", { scope: "col" }, cell)))),
     h("tbody", {}, ...rows),

@@ -9,21 +9,36 @@ export const sign = ({ operation }) => SIGNS[operation] ?? operation;
 
 // How far into what it was made of a value without a name is told.
 const DEPTH = 2;
+// How tightly an operation holds together: what is looser inside of it stands in parentheses.
+const TIGHT = { "+": 1, "-": 1, "*": 2, "/": 2, neg: 3 };
+
+const isFunction = ({ operation }) => /^[a-z]/.test(operation) && operation !== "neg";
 
 /** What a value is called: its name, its number, or what it was made of. */
 export function called(node, nodes, depth = DEPTH) {
   if (node.label) return node.label;
-  if (!node.operation || depth === 0) return told(node.data);
-  return `(${formula(node, nodes, depth - 1)})`;
+  return !node.operation || depth === 0 ? told(node.data) : formula(node, nodes, depth - 1);
 }
 
 /** What a value was made of: "a × b". */
 export function formula(node, nodes, depth = DEPTH) {
-  const [a, b] = node.operands.map((id) => called(nodes[id], nodes, depth));
   if (!node.operation) return "given";
+  const [a, b] = node.operands.map((id, i) => part(nodes[id], nodes, depth, node, i));
   if (node.operation === "neg") return `−${a}`;
-  if (/^[a-z]/.test(node.operation)) return `${node.operation}${a.startsWith("(") ? a : `(${a})`}`;
+  if (isFunction(node)) return `${node.operation}(${a})`;
   return b === undefined ? `${a}${node.operation}` : `${a} ${sign(node)} ${b}`;
+}
+
+/** The i-th operand of `whole`, in parentheses where it needs them. */
+function part(node, nodes, depth, whole, i) {
+  const text = called(node, nodes, depth);
+  if (node.label || isFunction(whole)) return text;
+  const isNumber = !node.operation || depth === 0;
+  const inside = isNumber ? (node.data < 0 ? 2.5 : 9) : isFunction(node) ? 9 : (TIGHT[node.operation] ?? 4);
+  const outside = TIGHT[whole.operation] ?? 4.5;
+  // a - (b + c) is not a - b + c.
+  const isLoose = inside < outside || (i === 1 && inside === outside && "-/".includes(whole.operation));
+  return isLoose ? `(${text})` : text;
 }
 
 /** A value, what it was made of, and its number: "d = a × b = -6". */
