@@ -22,6 +22,7 @@ from app.schemas import ALLOWED
 from models.errors import (
     CheckpointError,
     ConfigError,
+    ExpressionError,
     ModelError,
     OptionError,
     StoreError,
@@ -66,6 +67,7 @@ STATUS: dict[type[ModelError], HTTPStatus] = {
     UnknownReference: HTTPStatus.NOT_FOUND,
     OptionError: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnknownCharacter: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ExpressionError: HTTPStatus.UNPROCESSABLE_ENTITY,
     CheckpointError: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -102,6 +104,7 @@ class FieldProblem(BaseModel):
     field: str = Field(examples=["temperature"])
     allowed: str = Field(examples=["0.05 to 5"])
     nearest: list[str] = Field(default=[], examples=[["wavenet"]])
+    position: int | None = Field(None, description="Of a text: which character is wrong, counted from 1.", ge=1)
 
 
 class Problem(BaseModel):
@@ -123,7 +126,7 @@ def problem(
 ) -> JSONResponse:
     """Return the answer for an error; with `as_error` its detail stands there as `error`, too."""
     said = detail or DETAILS.get(status, status.description or status.phrase)
-    body = Problem(title=status.phrase, status=status, detail=said, errors=list(fields)).model_dump()
+    body = Problem(title=status.phrase, status=status, detail=said, errors=list(fields)).model_dump(exclude_none=True)
     return JSONResponse(body | ({"error": said} if as_error else {}), status, headers, PROBLEM)
 
 
@@ -169,7 +172,9 @@ def _example(status: HTTPStatus) -> dict[str, Any]:
     fields = [FieldProblem(field="temperature", allowed=ALLOWED["temperature"])]
     wrong = status == HTTPStatus.UNPROCESSABLE_ENTITY
     said = f"temperature: allowed is {ALLOWED['temperature']}." if wrong else DETAILS[status]
-    return Problem(title=status.phrase, status=status, detail=said, errors=fields if wrong else []).model_dump()
+    return Problem(title=status.phrase, status=status, detail=said, errors=fields if wrong else []).model_dump(
+        exclude_none=True
+    )
 
 
 def status_of(error: ModelError) -> HTTPStatus:
@@ -191,8 +196,12 @@ def model_problem(error: ModelError, as_error: bool = False) -> JSONResponse:
         return problem(status, as_error=as_error)
     close = list(error.nearest[:MAX_NEAREST])
     field = FieldProblem(field=error.field, allowed=_short(error.allowed), nearest=close)
+    place = ""
+    if isinstance(error, ExpressionError):
+        field.position = error.position
+        place = f"character {error.position}: {error.reason}; "
     nearest = f" Nearest: {', '.join(close)}." if close else ""
-    return problem(status, f"{error.field}: allowed is {field.allowed}.{nearest}", [field], as_error=as_error)
+    return problem(status, f"{error.field}: {place}allowed is {field.allowed}.{nearest}", [field], as_error=as_error)
 
 
 async def _overloaded(request: Request, error: Exception) -> Response:

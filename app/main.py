@@ -45,6 +45,7 @@ from app.routes import (
     generate,
     health,
     inference_protocol,
+    lab,
     lab_page,
     lab_wavenet,
     metrics,
@@ -60,7 +61,19 @@ DESCRIPTION = """Namewave invents names: human, animal, or in the manner of a li
 
 Every answer names the concrete model and the seed, and with them anyone gets the same names again. Errors are
 `application/problem+json` (RFC 9457) and say which field is wrong and what is allowed."""
-ROUTES = (generate, explain, models, health, inference_protocol, metrics, playground, lab_page, lab_wavenet, docs)
+ROUTES = (
+    generate,
+    explain,
+    models,
+    health,
+    inference_protocol,
+    lab,
+    lab_wavenet,
+    metrics,
+    playground,
+    lab_page,
+    docs,
+)
 # Headers that pages of other origins may read, if any may ask.
 TOLD_ACROSS = ["ETag", "Link", "Namewave-Dataset", "Namewave-Model", "Namewave-Offset", "Namewave-Seed", "RateLimit"]
 TOLD_ACROSS += ["RateLimit-Policy", "Retry-After", "X-Request-ID"]

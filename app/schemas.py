@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from models.autograd.expression import MAX_CHARACTERS
 from models.blends import MOST_MODELS
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
@@ -41,6 +42,7 @@ ALLOWED = {
     "name": f"text of at most {MAX_NAME_LENGTH} characters",
     "names": f"1 to {MAX_SCORED} names, each of at most {MAX_NAME_LENGTH} characters",
     "max_attempts": "a whole number, 1 or more, at most the limit in /info",
+    "expression": f"text of at most {MAX_CHARACTERS} characters",
 }
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]

@@ -6,6 +6,7 @@ from models.config import ModelConfig
 from models.errors import (
     CheckpointError,
     ConfigError,
+    ExpressionError,
     ModelError,
     OptionError,
     StoreError,
@@ -26,6 +27,7 @@ __all__ = [
     "ConfigError",
     "Constraints",
     "Draft",
+    "ExpressionError",
     "Kernels",
     "Manifest",
     "ModelConfig",

@@ -4,6 +4,7 @@
     ├── ConfigError            hyperparameters that cannot be built
     ├── UnknownCharacter       text with a character outside the model's alphabet
     ├── OptionError            a sampling option out of range, or options that contradict each other
+    ├── ExpressionError        an expression that cannot be read or computed
     ├── UnknownReference       no such data set, architecture, version or alias
     ├── CheckpointError        a version folder that cannot be trusted
     └── StoreError             a store that cannot be read or written
@@ -35,6 +36,25 @@ class UnknownCharacter(ModelError):
 
 class OptionError(ModelError):
     """A sampling option is out of range, or two options contradict each other."""
+
+
+class ExpressionError(ModelError):
+    """An expression of the scalar engine that cannot be read or computed: `reason` is what is wrong, in words of ours,
+    `position` the character, counted from 1, where it is wrong.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str = "",
+        allowed: str = "",
+        nearest: Sequence[str] = (),
+        position: int = 1,
+        reason: str = "",
+    ) -> None:
+        super().__init__(message, field=field, allowed=allowed, nearest=nearest)
+        self.position, self.reason = position, reason
 
 
 class UnknownReference(ModelError):

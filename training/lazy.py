@@ -25,6 +25,9 @@ class LazyCommand:
 
 COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
     {
+        "autograd-demo": LazyCommand(
+            "training.scalar.demo:command", "Let a perceptron of scalar values part two moons, and draw its border."
+        ),
         "backprop-check": LazyCommand(
             "training.backprop_command:command", "Compare the backward pass written by hand with autograd's."
         ),

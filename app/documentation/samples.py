@@ -108,6 +108,42 @@ SAMPLES: dict[str, Any] = {
     "/health/live": OK,
     "/health/ready": OK,
     "/info": {"name": "Namewave", "version": "0.1.0", "limits": {"max_count": 10_000, "max_body_bytes": 16_384}},
+    "/lab/graph": {
+        "nodes": [
+            {"id": 0, "label": "a", "operation": "", "data": 3.0, "grad": 2.0, "operands": [], "x": 70.0, "y": 43.0},
+            {
+                "id": 1,
+                "label": "b",
+                "operation": "+",
+                "data": 6.0,
+                "grad": 1.0,
+                "operands": [0, 0],
+                "x": 288.0,
+                "y": 43.0,
+            },
+        ],
+        "lines": [
+            {"start": 0, "end": 1, "points": [[126.0, 43.0], [182.9, 37.0]]},
+            {"start": 0, "end": 1, "points": [[126.0, 43.0], [182.9, 49.0]]},
+        ],
+        "steps": [
+            {
+                "node": 1,
+                "additions": [
+                    {"operand": 0, "derivative": 1.0, "gradient": 1.0},
+                    {"operand": 0, "derivative": 1.0, "gradient": 1.0},
+                ],
+            }
+        ],
+        "sizes": {
+            "width": 358.0,
+            "height": 86.0,
+            "box_width": 112.0,
+            "box_height": 58.0,
+            "radius": 20.0,
+            "reach": 86.0,
+        },
+    },
     "/v2": {"name": "namewave", "version": "0.1.0", "extensions": []},
     "/v2/health/live": {"live": True},
     "/v2/health/ready": {"ready": True},

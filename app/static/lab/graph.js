@@ -1,4 +1,241 @@
-// The computation graph's page.
+// The computation graph's page: an expression, its graph, and backward through it step by step. The service reads and
+// computes the expression (POST /lab/graph); drawing and words are next door.
+
+import { Problem, post } from "/playground/api.js";
 import { h } from "/playground/dom.js";
 
-export const show = (root) => root.replaceChildren(h("h1", {}, "Computation graph"), h("p", { class: "hint" }, "Not here yet."));
+import { draw } from "./graph_drawing.js";
+import { addition, called, formula, made, rule, told } from "./graph_words.js";
+
+const EXAMPLES = [
+  ["A neuron", "x1 = 2; x2 = 0; w1 = -3; w2 = 1; b = 6.8813735870195432; n = x1*w1 + x2*w2 + b; o = tanh(n)"],
+  ["A value used twice", "a = 3; b = a + a; c = b * a"],
+  ["A saturated tanh", "x = 1.5; w = 4; b = 1; o = tanh(w*x + b)"],
+  ["A relu that is off", "x = 2; w = -1; y = relu(w*x); loss = (y - 1)**2"],
+  ["Loss of a guess", "z1 = 1; z2 = 0.5; z3 = -1; p = exp(z1) / (exp(z1) + exp(z2) + exp(z3)); loss = -log(p)"],
+];
+const NOTHING = new Set();
+
+/** Fill `root` with the page; if it is there already, only obey its address: #/graph?e=... holds an expression. */
+export async function show(root) {
+  const given = new URLSearchParams(location.hash.split("?")[1]).get("e");
+  if (!root.childElementCount) build(root);
+  else if (given === null || given === root.querySelector("textarea").value) return;
+  const field = root.querySelector("textarea");
+  field.value = given ?? EXAMPLES[0][1];
+  await root.compute();
+}
+
+function build(root) {
+  const page = parts();
+  root.replaceChildren(
+    h("h1", {}, "Computation graph"),
+    h(
+      "p",
+      { class: "lead" },
+      "Every number remembers what it was made of. So the result can ask its way back: how fast would I change with each of you? That is backpropagation, one value at a time.",
+    ),
+    page.form,
+    page.panel,
+  );
+  root.compute = () => compute(page);
+  page.form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    compute(page);
+  });
+  page.field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    compute(page);
+  });
+}
+
+function parts() {
+  const page = { running: null, at: 0, stages: [] };
+  page.field = h("textarea", {
+    id: "graph-expression",
+    rows: 3,
+    maxlength: 200,
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    "aria-describedby": "graph-hint graph-wrong",
+  });
+  page.wrong = h("p", { class: "wrong", id: "graph-wrong", role: "alert" });
+  page.marked = h("p", { class: "graph-marked", hidden: true });
+  page.form = form(page);
+  page.box = scrolled("The graph", "graph-box");
+  page.count = h("span", { class: "graph-count" });
+  page.told = h("div", { class: "graph-told", role: "status" });
+  page.additions = scrolled("The step as a table");
+  page.values = scrolled("The values as a table");
+  page.buttons = [
+    button("Start over", () => go(page, 0)),
+    button("Step back", () => go(page, page.at - 1)),
+    button("Next", () => go(page, page.at + 1), "graph-next"),
+    button("All", () => go(page, page.stages.length - 1)),
+  ];
+  page.panel = h(
+    "section",
+    { class: "panel graph-panel", "aria-labelledby": "graph-backward", hidden: true },
+    h("div", { class: "heading" }, h("h2", { id: "graph-backward" }, "Backward"), page.count),
+    h("div", { class: "tools graph-steps", role: "group", "aria-label": "Steps backward" }, ...page.buttons),
+    page.told,
+    page.box,
+    page.additions,
+    h("details", { class: "graph-all" }, h("summary", {}, "All values as a table"), page.values),
+  );
+  return page;
+}
+
+function form(page) {
+  const choose = (text) => () => {
+    page.field.value = text;
+    compute(page);
+  };
+  return h(
+    "form",
+    { class: "panel graph-form", "aria-label": "An expression", novalidate: true },
+    h("label", { for: "graph-expression" }, "Expression"),
+    page.field,
+    h("p", { class: "hint", id: "graph-hint" }, "Numbers, names, + - * / **, parentheses, exp, log, tanh, relu; a semicolon between statements. At most 200 characters."),
+    page.wrong,
+    page.marked,
+    h("button", { type: "submit", class: "primary graph-show" }, "Show the graph"),
+    h(
+      "div",
+      { class: "tools", role: "group", "aria-label": "Examples" },
+      h("span", { class: "hint graph-examples" }, "Or try:"),
+      ...EXAMPLES.map(([name, text]) => button(name, choose(text), "small")),
+    ),
+  );
+}
+
+/** What may be wider than the screen scrolls by itself, with the keyboard, too. */
+const scrolled = (name, kind = "scroll") => h("div", { class: kind, tabindex: 0, role: "region", "aria-label": name });
+
+const button = (text, click, kind = "") => h("button", { type: "button", class: kind || undefined, on: { click } }, text);
+
+async function compute(page) {
+  page.running?.abort();
+  const running = (page.running = new AbortController());
+  const expression = page.field.value;
+  try {
+    const graph = await post("/lab/graph", { expression }, running.signal);
+    right(page);
+    page.graph = graph;
+    page.stages = stages(graph);
+    page.panel.hidden = false;
+    page.show = draw(page.box, graph);
+    page.box.scrollTo({ left: 0, top: 0 });
+    go(page, 0);
+    history.replaceState(null, "", `#/graph?e=${encodeURIComponent(expression)}`);
+  } catch (error) {
+    if (error instanceof Problem && page.running === running) wrong(page, error, expression);
+    else if (error.name !== "AbortError") throw error;
+  }
+}
+
+function right(page) {
+  page.wrong.textContent = "";
+  page.marked.hidden = true;
+  page.field.removeAttribute("aria-invalid");
+  page.panel.classList.remove("graph-stale");
+}
+
+/** Say what is wrong, and mark the character: the service counts characters, not halves of them. */
+function wrong(page, problem, expression) {
+  const position = problem.fields[0]?.position;
+  page.wrong.textContent = problem.message.replace(/^expression: (.)/, (_, first) => first.toUpperCase());
+  page.field.setAttribute("aria-invalid", "true");
+  page.panel.classList.add("graph-stale");
+  page.count.textContent = "Of the expression before";
+  page.marked.hidden = position === undefined;
+  if (position === undefined) return;
+  const characters = [...expression];
+  const at = characters[position - 1];
+  page.marked.replaceChildren(
+    characters.slice(0, position - 1).join(""),
+    h("mark", {}, at?.trim() ? at : "\u00a0"),
+    characters.slice(position).join(""),
+  );
+}
+
+/** What is to be seen before backward, when the result's gradient is 1, and after each step. */
+function stages({ nodes, steps }) {
+  const grads = nodes.map(() => 0);
+  const known = new Set();
+  const done = new Set();
+  const found = [{ grads: [...grads], known: NOTHING, done: NOTHING, fed: NOTHING, now: null, step: null }];
+  const last = nodes.length - 1;
+  const keep = (now, step, fed) => found.push({ grads: [...grads], known: new Set(known), done: new Set(done), fed, now, step });
+  grads[last] = 1;
+  known.add(last);
+  keep(last, null, NOTHING);
+  for (const step of steps) {
+    done.add(step.node);
+    for (const { operand, gradient } of step.additions) {
+      grads[operand] += gradient;
+      known.add(operand);
+    }
+    keep(step.node, step, new Set(step.additions.map(({ operand }) => operand)));
+  }
+  return found;
+}
+
+function go(page, wanted) {
+  const last = page.stages.length - 1;
+  page.at = Math.min(last, Math.max(0, wanted));
+  const stage = page.stages[page.at];
+  page.show(stage);
+  page.count.textContent = `Step ${page.at} of ${last}`;
+  page.told.replaceChildren(...words(page, stage));
+  page.additions.replaceChildren(...table(page, stage));
+  page.additions.hidden = stage.step === null;
+  page.values.replaceChildren(allValues(page.graph.nodes, stage));
+  const [over, back, next, all] = page.buttons;
+  const focused = document.activeElement;
+  over.disabled = back.disabled = page.at === 0;
+  next.disabled = all.disabled = page.at === last;
+  // Who goes on by keyboard must not lose the place.
+  if (focused?.disabled) (page.at === 0 ? next : over).focus();
+}
+
+function words({ graph: { nodes }, at, stages: all }, { now, step, grads }) {
+  const last = nodes.at(-1);
+  const result = called(last, nodes);
+  if (now === null) {
+    const named = last.label ? `${last.label} = ` : "";
+    return [h("p", {}, `Forward is done: every value is known, the result is ${named}${told(last.data)}. All gradients are 0. Next begins at the result.`)];
+  }
+  const finished = at === all.length - 1 ? " That was the last step: each gradient says how fast the result changes with that value." : "";
+  if (step === null) return [h("p", {}, `The result changes with itself one for one: the gradient of ${result} is 1.${finished}`)];
+  const node = nodes[now];
+  const adds = step.additions.map((each) => addition(each, step, nodes, grads));
+  return [h("p", {}, h("strong", {}, made(node, nodes)), ` has the gradient ${told(grads[now])}. ${rule(node, nodes)} ${adds.join("; ")}.${finished}`)];
+}
+
+function table({ graph: { nodes } }, { step, grads }) {
+  if (step === null) return [];
+  const rows = step.additions.map(({ operand, derivative, gradient }) =>
+    row([called(nodes[operand], nodes), told(derivative), told(grads[step.node]), told(gradient), told(grads[operand])]),
+  );
+  const head = ["to", "derivative", "× gradient", "= adds", "so far"];
+  return [grid("What this step adds", head, rows)];
+}
+
+function allValues(nodes, { grads }) {
+  const rows = nodes.map((node) => row([node.label || "–", formula(node, nodes), told(node.data), told(grads[node.id])]));
+  return grid("Every value, operands before results", ["name", "made as", "data", "grad"], rows, "graph-table graph-values");
+}
+
+const row = ([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), ...others.map((cell) => h("td", {}, cell)));
+
+const grid = (caption, head, rows, kind = "graph-table") =>
+  h(
+    "table",
+    { class: kind },
+    h("caption", {}, caption),
+    h("thead", {}, h("tr", {}, ...head.map((cell) => h("th", { scope: "col" }, cell)))),
+    h("tbody", {}, ...rows),
+  );

@@ -1,0 +1,118 @@
+"""Where each value, operation and line of a graph is drawn: numbers only, in pixels from the upper left corner. What is
+written there and in which colours is up to who draws (see `graph`, and the page of the lab).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.autograd.columns import Columns, arrange
+from models.autograd.spacing import spaced
+
+# A value is a box; what made it is a circle to its left.
+BOX_WIDTH, BOX_HEIGHT, RADIUS, STALK = 112.0, 58.0, 20.0, 10.0
+MARGIN, GAP, RAIL, ROW_GAP = 14.0, 56.0, 22.0, 18.0
+# From the middle of an operation's circle to that of its box, and from a column to the next.
+REACH = BOX_WIDTH / 2 + STALK + RADIUS
+COLUMN = BOX_WIDTH + GAP + STALK + 2 * RADIUS
+# Lines of an operation end so far above each other.
+FAN = 12.0
+SWEEPS, RAIL_WEIGHT = 6, 1e6
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """The line from the box of node `start` to the circle of node `end`: from the first to the second point it bends,
+    to the third it is straight, and so on by turns.
+    """
+
+    start: int
+    end: int
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The middle of each node's box, the lines, and the size of it all. An operation's circle is `REACH` to the left of
+    its box.
+    """
+
+    places: tuple[Point, ...]
+    lines: tuple[Line, ...]
+    width: float
+    height: float
+
+
+def lay_out(operands: Sequence[Sequence[int]]) -> Layout:
+    """Return the layout of a graph; `operands` as `columns.arrange` takes it. The same graph gives the same layout."""
+    grid = arrange(operands)
+    heights = _heights(grid)
+    # The first column has no operations.
+    left = MARGIN + BOX_WIDTH / 2
+    points = [(left + item.column * COLUMN, heights[i]) for i, item in enumerate(grid.items)]
+    width = max(x for x, _ in points) + BOX_WIDTH / 2 + MARGIN
+    height = max(y for _, y in points) + BOX_HEIGHT / 2 + MARGIN
+    return Layout(tuple(points[: len(operands)]), _lines(operands, grid, points), width, height)
+
+
+def _heights(grid: Columns) -> list[float]:
+    """Return how far from above each item's middle is: near to its neighbours', and never on another one."""
+    both = [left + right for left, right in zip(grid.left, grid.right, strict=True)]
+    heights = [0.0] * len(grid.items)
+    for column in grid.columns:
+        _place(column, grid, [()] * len(heights), heights)
+    for sweep in range(SWEEPS):
+        rightwards = sweep % 2 == 0
+        near = both if sweep == SWEEPS - 1 else grid.left if rightwards else grid.right
+        for column in grid.columns if rightwards else grid.columns[::-1]:
+            _place(column, grid, near, heights)
+    # At last lines go on as high as they come, and boxes make room.
+    onwards = [left if item.is_rail else () for item, left in zip(grid.items, grid.left, strict=True)]
+    for column in grid.columns:
+        _place(column, grid, onwards, heights)
+    top = min(heights) - BOX_HEIGHT / 2 - MARGIN
+    return [round(y - top, 1) for y in heights]
+
+
+def _place(column: Sequence[int], grid: Columns, near: Sequence[Sequence[int]], heights: list[float]) -> None:
+    """Move a column's items to the mean height of those `near` each, where there are some."""
+    rails = [grid.items[i].is_rail for i in column]
+    placed = spaced(
+        [sum(heights[other] for other in near[i]) / len(near[i]) if near[i] else heights[i] for i in column],
+        [RAIL if is_rail else BOX_HEIGHT + ROW_GAP for is_rail in rails],
+        [RAIL_WEIGHT if is_rail else 1.0 for is_rail in rails],
+    )
+    for i, y in zip(column, placed, strict=True):
+        heights[i] = y
+
+
+def _lines(operands: Sequence[Sequence[int]], grid: Columns, points: Sequence[Point]) -> tuple[Line, ...]:
+    """Return the lines to each node, in the order of its operands."""
+    rails = {(item.node, item.column): points[i] for i, item in enumerate(grid.items)}
+    lines: list[Line] = []
+    for node, made_of in enumerate(operands):
+        at = grid.items[node].column
+        routes = [[rails[operand, c] for c in range(grid.items[operand].column, at)] for operand in made_of]
+        # Those that come from above end above.
+        order = sorted(range(len(routes)), key=lambda k: routes[k][-1][1])
+        for k, (operand, route) in enumerate(zip(made_of, routes, strict=True)):
+            drop = (order.index(k) - (len(routes) - 1) / 2) * FAN
+            lines.append(Line(operand, node, _points(route, points[node], drop)))
+    return tuple(lines)
+
+
+def _points(route: Sequence[Point], end: Point, drop: float) -> tuple[Point, ...]:
+    """Return a line's points: out of the box, straight past the columns between, into the circle `drop` below its
+    middle. Between the first and second, third and fourth, ... it bends.
+    """
+    passed: list[Point] = []
+    for x, y in route[1:]:
+        if passed and passed[-1][1] == y:
+            # On at the same height: there is nothing to bend.
+            passed.pop()
+        else:
+            passed.append((x - REACH - RADIUS, y))
+        passed.append((x + BOX_WIDTH / 2, y))
+    edge = end[0] - REACH - (RADIUS**2 - drop**2) ** 0.5
+    return ((route[0][0] + BOX_WIDTH / 2, route[0][1]), *passed, (round(edge, 1), end[1] + drop))

@@ -1,0 +1,68 @@
+"""An expression's text as tokens: numbers, names, operators. What may follow what is `expression`'s matter."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from models.errors import ExpressionError
+
+FIELD = "expression"
+MAX_NAME = 16
+SYMBOLS = "letters without accents, digits, + - * / ** ( ) . = and ;"
+
+# ASCII alone: \d and \w would take the digits and letters of all scripts.
+_TOKEN = re.compile(
+    r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    r"|(?P<operator>\*\*|[-+*/()=])"
+    r"|(?P<separator>[;\n])"
+    r"|(?P<space>[ \t\r]+)"
+)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of the text; `position` is that of its first character, counted from 1. The last one is the "end"."""
+
+    kind: Literal["number", "name", "operator", "separator", "end"]
+    text: str
+    position: int
+
+
+def tokenize(text: str) -> list[Token]:
+    """Return the tokens of `text`, the end included. Raises `ExpressionError` for characters and names that are not
+    allowed, and numbers that are too large.
+    """
+    found: list[Token] = []
+    begin = 0
+    while begin < len(text):
+        match = _TOKEN.match(text, begin)
+        if match is None:
+            hint = "; a power is written **" if text[begin] == "^" else ""
+            raise wrong(text, begin + 1, f"this character has no meaning here{hint}", SYMBOLS)
+        begin = match.end()
+        if (kind := match.lastgroup) != "space":
+            found.append(_token(text, kind, match))
+    return [*found, Token("end", "", len(text) + 1)]
+
+
+def _token(text: str, kind: str | None, match: re.Match[str]) -> Token:
+    position = match.start() + 1
+    match kind:
+        case "number":
+            if float(match[0]) == float("inf"):
+                raise wrong(text, position, "this number is too large", "numbers up to 1.7e308")
+            return Token("number", match[0], position)
+        case "name":
+            if len(match[0]) > MAX_NAME:
+                raise wrong(text, position, "this name is too long", f"a name of at most {MAX_NAME} characters")
+            return Token("name", match[0], position)
+        case "operator":
+            return Token("operator", match[0], position)
+    return Token("separator", match[0], position)
+
+
+def wrong(text: str, position: int, reason: str, allowed: str, nearest: tuple[str, ...] = ()) -> ExpressionError:
+    """Return the error for what is wrong at a position of `text`, which its message alone repeats."""
+    message = f"Character {position} of {text!r}: {reason}; allowed: {allowed}."
+    return ExpressionError(message, field=FIELD, allowed=allowed, nearest=nearest, position=position, reason=reason)
