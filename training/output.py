@@ -11,34 +11,43 @@ from models.store import ALIASES
 from training.errors import TrainingError
 
 
-def prepare_output(folder: Path) -> None:
+def prepare_picture(path: Path) -> None:
+    """Make the folder of the picture `path`, as `prepare_output` does. Raises `TrainingError` as that one does, and for
+    a name that is no picture's.
+    """
+    if path.suffix.lower() != ".png" or path.is_dir():
+        raise TrainingError(f"--out is {str(path)!r}; the picture is a PNG: give the name of a file that ends in .png.")
+    prepare_output(path.parent, "--out")
+
+
+def prepare_output(folder: Path, option: str = "--output") -> None:
     """Make `folder` and try to write there, so that nobody works for files that cannot be kept. Raises `TrainingError`
     where that cannot be, and inside of a store, whose versions never change.
     """
     if any((place / ALIASES).exists() for place in (folder.resolve(), *folder.resolve().parents)):
-        raise TrainingError(f"--output {folder} lies in a store; published versions never change. Name another folder.")
+        raise TrainingError(f"{option} {folder} lies in a store; published versions never change. Name another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\n")
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _unwritable(folder, error, option) from error
 
 
-def write_output(folder: Path, files: dict[str, bytes]) -> list[Path]:
+def write_output(folder: Path, files: dict[str, bytes], option: str = "--output") -> list[Path]:
     """Put each file into `folder`, which is made; return their paths. Raises `TrainingError` as `prepare_output`."""
-    prepare_output(folder)
+    prepare_output(folder, option)
     try:
         for name, content in files.items():
             replace_file(folder / name, content)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _unwritable(folder, error, option) from error
     return [folder / name for name in files]
 
 
-def _unwritable(folder: Path, error: OSError) -> TrainingError:
+def _unwritable(folder: Path, error: OSError, option: str) -> TrainingError:
     return TrainingError(
-        f"--output is {str(folder)!r}, where nothing can be written: {error.strerror}. Name another folder."
+        f"{option} is {str(folder)!r}, where nothing can be written: {error.strerror}. Name another folder."
     )
 
 
