@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 
 from training.errors import TrainingError
+from training.figures import found_figures
 from training.lessons.child import Ended, run_command
-from training.lessons.figures import found_figures
 from training.lessons.pages import FOLDER, Lesson, read_lessons
 
 

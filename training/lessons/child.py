@@ -57,7 +57,7 @@ def run_command(command: Command, folder: Path, hear: Callable[[str], None]) -> 
         return Ended(process.wait(), "".join(heard))
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
-        process.wait()
+        process.communicate()
         raise Interrupted("Stopped; what was checked before is told above.") from None
     finally:
         signal.signal(signal.SIGTERM, before)

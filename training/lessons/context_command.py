@@ -15,9 +15,9 @@ from training.corpus import Corpus, shipped_corpus
 from training.dataset import Examples
 from training.device import choose_device
 from training.evaluation import mean_loss
+from training.figures import show_figures
 from training.lessons.context import Reached, compare, sights
 from training.lessons.context_plot import context_plot
-from training.lessons.figures import show_figures
 from training.lessons.relay import relay_on
 from training.output import prepare_picture, write_output
 

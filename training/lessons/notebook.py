@@ -42,7 +42,8 @@ def random_words(seed: int, index: int, t: int) -> float:
     """Return what candidate `index` draws its character t with: from 0 to 1, of 30 bits."""
     with np.errstate(over="ignore"):
         words = philox.py_func(np.uint64(seed), np.uint64(index), np.uint64(t // 4))
-    return int(words[t % 4] >> np.uint64(32 - BITS)) / 2**BITS
+    word = int(words[t % 4]) >> 32 - BITS
+    return word / 2.0**BITS
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@ took. The arithmetic is `notebook`; nothing is written.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,8 +15,8 @@ from models.inference import MAX_SEED
 from models.spelling import capitalize
 from training.device import choose_device
 from training.errors import Interrupted
+from training.figures import figure_line
 from training.interruption import stop_requests
-from training.lessons.figures import figure_line
 from training.lessons.notebook import Comparison, compare
 from training.options import kernels_option, store_option
 from training.origins import find
@@ -37,9 +38,7 @@ SHOWN = 5
     show_default=True,
     help="Candidates to draw.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0, MAX_SEED - 1), default=7, show_default=True, help="Of the candidates."
-)
+@click.option("--seed", type=click.IntRange(0, MAX_SEED - 1), default=7, show_default=True, help="Of the candidates.")
 @store_option
 @kernels_option
 def command(reference: str, count: int, seed: int, store: Path, kernels: Path | None) -> None:
@@ -75,7 +74,7 @@ def lines(comparison: Comparison) -> list[str]:
     ]
 
 
-def _names(names: tuple[str, ...] | list[str]) -> str:
+def _names(names: Sequence[str]) -> str:
     return ", ".join(capitalize(name) for name in names[:SHOWN])
 
 

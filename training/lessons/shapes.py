@@ -15,7 +15,7 @@ from training.config import load_config
 from training.corpus import shipped_corpus
 from training.dataset import Examples
 from training.errors import TrainingError
-from training.lessons.figures import figure_line
+from training.figures import figure_line
 
 DATASET = "human"
 # Names whose positions are looked at.
@@ -76,7 +76,9 @@ def command(preset: str) -> None:
         table.add_row(station.name, _words(station.shape), f"{station.learned:,}" if station.learned else "")
     console.print(table)
     console.print(figure_line("parameters", network.parameter_count, "d"), highlight=False)
-    console.print(figure_line("windows and whole names apart by", views_apart(network, examples), ".1e"), highlight=False)
+    console.print(
+        figure_line("windows and whole names apart by", views_apart(network, examples), ".1e"), highlight=False
+    )
 
 
 def _words(shape: tuple[int, ...]) -> str:

@@ -1,6 +1,7 @@
-"""The paper that the lessons' pictures are drawn on: axes side by side, dressed alike, as a PNG. Nothing is computed."""
+"""The paper that the lessons' pictures are drawn on: axes side by side, dressed alike, as a PNG. No sums."""
 
 import io
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -28,7 +29,7 @@ def dress(axes: Axes, title: str, x: str, y: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def tell(axes: Axes, loc: str = "best") -> None:
+def tell(axes: Axes, loc: Literal["best", "upper right"] = "best") -> None:
     """Add the legend."""
     axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc=loc)
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from training.config import load_config
 from training.corpus import shipped_corpus
 from training.device import choose_device
-from training.lessons.figures import show_figures
+from training.figures import show_figures
 from training.lessons.relay import relay_on
 from training.lessons.starts import STARTS, Result, even_guess, saturated_share, try_starts
 from training.lessons.starts_plot import starts_plot

@@ -52,9 +52,7 @@ def expect(generator: NameGenerator, prefix: str, temperature: float) -> Expecta
 
 def harvest(generator: NameGenerator, temperature: float, count: int) -> Harvest:
     """Draw `count` names of seed 0, repeats and all, and say what they are like."""
-    batch = generator.generate(
-        count, seed=SEED, options=SamplingOptions(temperature=temperature), constraints=AS_DRAWN
-    )
+    batch = generator.generate(count, seed=SEED, options=SamplingOptions(temperature=temperature), constraints=AS_DRAWN)
     names = batch.names
     return Harvest(
         temperature=temperature,

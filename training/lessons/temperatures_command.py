@@ -12,7 +12,7 @@ from rich.text import Text
 
 from models import prepare
 from models.spelling import capitalize
-from training.lessons.figures import show_figures
+from training.figures import show_figures
 from training.lessons.temperatures import SHOWN, TEMPERATURES, Expectation, Harvest, expect, harvest
 from training.lessons.temperatures_plot import temperatures_plot
 from training.options import kernels_option, store_option
@@ -37,9 +37,7 @@ from training.progress import progress_on
 )
 @store_option
 @kernels_option
-def command(
-    reference: str, prefix: str, out: Path | None, count: int, store: Path, kernels: Path | None
-) -> None:
+def command(reference: str, prefix: str, out: Path | None, count: int, store: Path, kernels: Path | None) -> None:
     """Show what the temperature does to names.
 
     REFERENCE is human, human/wavenet or human/wavenet@2.
@@ -48,7 +46,8 @@ def command(
         prepare_picture(out)
     generator = find(reference, open_registry(store, prepare(kernels))).generator
     expectations = [expect(generator, prefix, temperature) for temperature in SHOWN]
-    console, harvests = Console(), []
+    console = Console()
+    harvests: list[Harvest] = []
     with progress_on(console, time.monotonic) as progress:
         for temperature in TEMPERATURES:
             progress.count("temperatures", len(harvests), len(TEMPERATURES))

@@ -1,4 +1,4 @@
-"""A figure on a line of its own, as lessons promise it and commands print it: `dev loss: 2.4536`. Nothing is computed."""
+"""A figure on a line of its own, as lessons promise it and commands print it: `dev loss: 2.4536`. No sums."""
 
 import re
 from collections.abc import Mapping
