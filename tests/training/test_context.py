@@ -49,7 +49,7 @@ def test_two_characters_joined_are_both() -> None:
 def test_networks_are_trained_alike(corpus: Corpus) -> None:
     """Every network makes the same steps on the same batches and is told with its size; the picture shows them."""
     config = TrainingConfig(model=SHAPE, batch_size=32, steps=5, eval_every=5, seed=2)
-    networks = [s for s in sights(SHAPE.model_copy(update={"n_hidden": 6, "n_embd": 3}), len(corpus.vocabulary))]
+    networks = list(sights(SHAPE.model_copy(update={"n_hidden": 6, "n_embd": 3}), len(corpus.vocabulary)))
     steps: list[Step] = []
     reached = compare(config, corpus, steps.append, networks)
     assert [step.step for step in steps] == [1, 2, 3, 4, 5] * len(networks)

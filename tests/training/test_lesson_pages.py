@@ -73,7 +73,7 @@ def test_lessons_come_in_order(tmp_path: Path) -> None:
 def test_a_page_that_is_not_as_agreed_is_refused(tmp_path: Path, before: str, after: str, words: str) -> None:
     """The page is named, with what it has and what is allowed."""
     assert before in PAGE
-    with pytest.raises(TrainingError, match="01-bigram.md") as error:
+    with pytest.raises(TrainingError, match=r"01-bigram\.md") as error:
         read_lesson(page(tmp_path, PAGE.replace(before, after)))
     assert words in str(error.value)
 

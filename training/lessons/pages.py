@@ -17,7 +17,7 @@ CHECK = "## Check yourself"
 # What a command may begin with.
 ROOMS = (("python", "-m", "training"), ("python", "-m", "app"))
 _PAGE = "[0-9][0-9]-*.md"
-_BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _FIGURE = re.compile(r"(?P<label>\S.*): (?P<value>-?\d+(?:\.\d+)?) \+- (?P<tolerance>\d+(?:\.\d+)?(?:e-\d+)?)")
 
 Command = tuple[str, ...]
@@ -79,8 +79,8 @@ def read_lesson(path: Path) -> Lesson:
 
 def commands_of(text: str, page: str) -> list[Command]:
     """Return the commands of all `sh` blocks. Raises `TrainingError` for one that is none of this project's."""
-    lines = [line for m in _BLOCK.finditer(text) if m["language"] == "sh" for line in m["text"].splitlines() if line]
-    return [_command(line, page) for line in lines]
+    blocks = [match["text"] for match in _BLOCK.finditer(text) if match["language"] == "sh"]
+    return [_command(line.strip(), page) for block in blocks for line in block.splitlines() if line.strip()]
 
 
 def _command(line: str, page: str) -> Command:

@@ -36,7 +36,7 @@ def _draw_saturation(axes: Axes, results: Sequence[Result]) -> None:
 
 
 def _draw_losses(axes: Axes, results: Sequence[Result], even: float) -> None:
-    drawn = [smoothed(result.losses, points=60) for result in results]
+    drawn = [smoothed(result.losses, points=50) for result in results]
     for colour, (steps, losses) in zip(COLOURS, drawn, strict=False):
         axes.plot(steps, losses, color=colour, linewidth=1.4)
     axes.axhline(even, color=INK, linewidth=0.9, linestyle="--")
