@@ -19,7 +19,7 @@ serve: .venv/serve.stamp ## Set up what serving needs, and serve on HOST:PORT (1
 training: .venv/train.stamp ## Set up what training needs: then .venv/bin/python -m training train --help
 	@echo "Ready: .venv/bin/python -m training train --dataset human --preset wavenet"
 
-lessons: .venv/train.stamp ## Run the check of every lesson in docs/lessons, about ten minutes
+lessons: .venv/train.stamp ## Run the closing command of every lesson and check its figures: some minutes
 	@$(BIN)/python -m training lessons
 
 test: .venv/dev.stamp lint ## Set up the rest, and run lint, types, import rules and all tests

@@ -11,13 +11,15 @@ from models.store import ALIASES
 from training.errors import TrainingError
 
 
-def prepare_picture(path: Path) -> None:
+def prepare_picture(path: Path, option: str = "--out") -> None:
     """Make the folder of the picture `path`, as `prepare_output` does. Raises `TrainingError` as that one does, and for
     a name that is no picture's.
     """
     if path.suffix.lower() != ".png" or path.is_dir():
-        raise TrainingError(f"--out is {str(path)!r}; the picture is a PNG: give the name of a file that ends in .png.")
-    prepare_output(path.parent, "--out")
+        raise TrainingError(
+            f"{option} is {str(path)!r}; the picture is a PNG: give the name of a file that ends in .png."
+        )
+    prepare_output(path.parent, option)
 
 
 def prepare_output(folder: Path, option: str = "--output") -> None:

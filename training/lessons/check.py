@@ -51,7 +51,7 @@ def chosen(lessons: Sequence[Lesson], only: Sequence[str]) -> list[Lesson]:
 
 def check(lesson: Lesson) -> bool:
     """Run a lesson's check and say whether every figure is as promised; all of it is told as it happens."""
-    click.echo(f"{lesson.number} {lesson.title}\n   $ {shlex.join(lesson.check)}")
+    click.echo(f"{lesson.title}\n   $ {shlex.join(lesson.check)}")
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         ended = run_command(lesson.check, Path(folder), lambda line: click.echo(f"   | {line}"))
