@@ -22,20 +22,20 @@ def test_both_draw_the_same_names(any_generator: Pair) -> None:
     generator, network = any_generator
     told: list[tuple[int, int]] = []
     clock = itertools.count(0.0, 1.5)
-    found = compare(network, generator, 40, 3, lambda: next(clock), lambda *progress: told.append(progress))
+    found = compare(network, generator, 120, 3, lambda: next(clock), lambda *progress: told.append(progress))
     assert found.different == 0
     assert len(set(found.notebook)) > 10
     assert list(found.service) == generator.generate(len(found.notebook), seed=3, constraints=AS_DRAWN).names
     assert found.apart < 1e-4
     assert (found.notebook_seconds, found.service_seconds) == (1.5, 1.5)
-    assert told == [(i, 40) for i in range(1, 41)]
+    assert told == [(i, 120) for i in range(1, 121)]
 
 
 def test_another_network_draws_other_names(any_generator: Pair) -> None:
     """With the weights of another seed names and logits differ: the comparison could fail."""
     generator, network = any_generator
     other = untrained(network.config, generator.vocab_size, seed=2)
-    found = compare(other, generator, 40, 3, lambda: 0.0, lambda *progress: None)
+    found = compare(other, generator, 120, 3, lambda: 0.0, lambda *progress: None)
     assert found.different > 5
     assert found.apart > 0.01
 
