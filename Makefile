@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SYSTEM_PACKAGES := chromium redis-server zstd
 
 .DEFAULT_GOAL := help
-.PHONY: help serve training test reliability lint format release system-packages image sbom audit clean
+.PHONY: help serve training lessons test reliability lint format release system-packages image sbom audit clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ serve: .venv/serve.stamp ## Set up what serving needs, and serve on HOST:PORT (1
 
 training: .venv/train.stamp ## Set up what training needs: then .venv/bin/python -m training train --help
 	@echo "Ready: .venv/bin/python -m training train --dataset human --preset wavenet"
+
+lessons: .venv/train.stamp ## Run the closing command of every lesson and check its figures: some minutes
+	@$(BIN)/python -m training lessons
 
 test: .venv/dev.stamp lint ## Set up the rest, and run lint, types, import rules and all tests
 	$(BIN)/python -m pytest

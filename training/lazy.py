@@ -35,6 +35,9 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "training.bigram_command:command",
             "Draw how often each character follows each other, and find the same table by gradient descent.",
         ),
+        "context": LazyCommand(
+            "training.lessons.context_command:command", "Compare a tree with a flat network of the same size."
+        ),
         "diagnose": LazyCommand(
             "training.inside.diagnose:command", "Draw what goes on inside a network, beside a bad start."
         ),
@@ -44,12 +47,24 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
         "find-lr": LazyCommand(
             "training.search.lr_finder:find_lr", "Find a good learning rate: one batch at each of many rates."
         ),
+        "lessons": LazyCommand("training.lessons.check:command", "Run the check of every lesson in docs/lessons."),
         "list": LazyCommand(
             "training.version_commands:list_versions", "List every published version with its aliases and its dev loss."
         ),
+        "notebook": LazyCommand(
+            "training.lessons.notebook_command:command", "Sample as a notebook does, and as the service does."
+        ),
         "release": LazyCommand("training.train_command:release", "Train and publish everything that ships."),
         "sample": LazyCommand("training.version_commands:sample", "Print names of a published version, one a line."),
+        "shapes": LazyCommand("training.lessons.shapes:command", "Show what shape a batch has after each layer."),
+        "starts": LazyCommand(
+            "training.lessons.starts_command:command",
+            "Compare five ways to begin: weights large or small, with BatchNorm or without.",
+        ),
         "sweep": LazyCommand("training.search.sweep:sweep", "Try many hyperparameters and keep the best as a preset."),
+        "temperatures": LazyCommand(
+            "training.lessons.temperatures_command:command", "Show what the temperature does to names."
+        ),
         "train": LazyCommand("training.train_command:train", "Train on a list of names and publish a version."),
     }
 )

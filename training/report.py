@@ -9,17 +9,22 @@ from rich.text import Text
 
 from models import Manifest, ModelRegistry, Version
 from models.spelling import capitalize
+from training.figures import show_figures
 
 
-def show_losses(console: Console, losses: Mapping[str, float], published: Mapping[str, float] | None = None) -> None:
-    """Print the loss of each part, beside the published one if there is one."""
+def show_losses(console: Console, losses: Mapping[str, float]) -> None:
+    """Print the loss of each part, in nats per character."""
+    show_figures(console, {f"{part} loss": loss for part, loss in losses.items()})
+
+
+def show_losses_beside(console: Console, losses: Mapping[str, float], published: Mapping[str, float]) -> None:
+    """Print the loss of each part beside the published one."""
     table = Table("part", title="nats per character", title_justify="left")
-    for head in ("loss", *(["published"] if published is not None else [])):
+    for head in ("loss", "published"):
         table.add_column(head, justify="right")
     for part, loss in losses.items():
-        before = published.get(part) if published is not None else None
-        row = [part, f"{loss:.4f}", *([f"{before:.4f}"] if before is not None else [])]
-        table.add_row(*row)
+        before = published.get(part)
+        table.add_row(part, f"{loss:.4f}", *([f"{before:.4f}"] if before is not None else []))
     console.print(table)
 
 

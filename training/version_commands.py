@@ -15,7 +15,7 @@ from training.options import kernels_option, processor_options, store_option
 from training.origins import find
 from training.places import open_registry
 from training.published import published_losses
-from training.report import show_losses, show_versions
+from training.report import show_losses_beside, show_versions
 
 
 def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:
@@ -35,7 +35,7 @@ def evaluate(reference: str, device: str, threads: int, store: Path, kernels: Pa
     version = _resolve(reference, store, kernels)
     console = Console()
     console.print(version.reference)
-    show_losses(console, published_losses(version, choose_device(device, threads)), version.manifest.metrics)
+    show_losses_beside(console, published_losses(version, choose_device(device, threads)), version.manifest.metrics)
 
 
 @click.command()

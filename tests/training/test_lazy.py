@@ -22,7 +22,7 @@ def test_help_imports_neither_optuna_nor_torch() -> None:
     )
     result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert all(f"  {name} " in result.stdout for name in COMMANDS)
-    assert len(COMMANDS) == 11
+    assert len(COMMANDS) == 17
     assert result.stdout.rstrip().endswith("slow: []")
 
 

@@ -1,0 +1,185 @@
+"""The lessons keep their word: every command runs, short; every link leads to what it names; samples are real. The
+figures themselves are checked by `make lessons`, in full.
+"""
+
+import ast
+import json
+import math
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import click
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main as app_main
+from app.main import create_app
+from app.settings import Settings
+from training.cli import main as training_main
+from training.figures import found_figures
+from training.lessons.pages import CHECK, FOLDER, Command, Lesson, read_lessons
+
+PAGES = sorted(FOLDER.glob("*.md"))
+LESSONS = read_lessons(FOLDER)
+PICTURES = FOLDER / "pictures"
+# Steps that a test can wait for; more than the least that any command takes.
+SHORT = "20"
+ROOMS = {"training": training_main, "app": app_main}
+_LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+_SAMPLE = re.compile(r"^```sh\npython -m app (generate [^\n]+)\n```\n+```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_ASKED = re.compile(r"^\$ curl 'localhost:8000(/\S+)'\n(\{.*\})$", re.MULTILINE)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """One event loop is enough: uvicorn's."""
+    return "asyncio"
+
+
+def short(command: Command) -> list[str]:
+    """The command's words after `python -m ROOM`, with few steps where it makes any."""
+    _, _, room, *words = command
+    group = ROOMS[room]
+    found = group.get_command(click.Context(group), words[0])
+    assert found is not None, words
+    takes_steps = any("--steps" in parameter.opts for parameter in found.params)
+    return [*words, "--steps", SHORT] if takes_steps else words
+
+
+def names_of(path: Path) -> set[str]:
+    """The classes, functions and constants that a source defines, and its classes' own functions as Class.name."""
+    return set(_names(ast.parse(path.read_text("utf-8")).body, ""))
+
+
+def _names(body: list[ast.stmt], prefix: str) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield prefix + node.name
+            if isinstance(node, ast.ClassDef):
+                yield from _names(node.body, f"{node.name}.")
+        elif isinstance(node, ast.Assign):
+            yield from (prefix + target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+@cache
+def every_command() -> list[Command]:
+    """All different commands of all lessons."""
+    return list(dict.fromkeys(command for lesson in LESSONS for command in lesson.commands))
+
+
+def test_every_lesson_is_listed() -> None:
+    """The table of contents leads to each lesson, and names the figure that its check promises."""
+    contents = (FOLDER / "README.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| \d \| \[[^\]]+\]\((\d\d)-[^)]+\.md\) \| (.+)$", contents, re.MULTILINE))
+    assert {lesson.number for lesson in LESSONS} <= set(rows)
+    for lesson in LESSONS:
+        values = {f"{abs(figure.value):.4f}" for figure in lesson.figures}
+        values |= {f"{figure.value:g}" for figure in lesson.figures}
+        values |= {f"{100 * figure.value:.2f} %" for figure in lesson.figures}
+        assert any(re.search(rf"(?<![\d.]){re.escape(value)}(?![\d.])", rows[lesson.number]) for value in values)
+
+
+@pytest.mark.parametrize("command", every_command(), ids=" ".join)
+def test_every_command_runs(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command of each lesson does its work, with few steps, in an empty folder and without a store of one's own;
+    one that closes a lesson prints every figure that is promised, and losses that fell below an even guess.
+    """
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner(env={"NAMEWAVE_STORE": str(tmp_path / "store")}).invoke(ROOMS[command[2]], short(command))
+    assert result.exit_code == 0, result.output
+    for lesson in LESSONS:
+        if lesson.check == command:
+            check_figures(lesson, result.output)
+
+
+def check_figures(lesson: Lesson, output: str) -> None:
+    """Shape and direction: all promised labels with numbers, and no dev loss that knows less than nothing."""
+    printed = found_figures(output)
+    assert {figure.label for figure in lesson.figures} <= set(printed)
+    assert all(math.isfinite(printed[figure.label]) for figure in lesson.figures)
+    for label, value in printed.items():
+        if label.startswith("dev loss") and "all weights unit normal" not in label:
+            assert 1.5 < value < math.log(27), label
+
+
+def test_what_can_be_short_is() -> None:
+    """The command that closes a lesson takes --steps, so that it can be tried in a hurry."""
+    for lesson in LESSONS:
+        assert "--steps" in short(lesson.check), lesson.number
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_what_it_names(page: Path) -> None:
+    """Each file, page and picture is there; a link whose text is a name in code leads to the source that defines it."""
+    links = _LINK.findall(page.read_text("utf-8"))
+    assert links
+    for text, target in links:
+        path = (page.parent / target).resolve()
+        assert path.is_relative_to(FOLDER.parents[1]), target
+        assert path.is_file(), target
+        name = re.fullmatch(r"`([\w.]+)`", text)
+        if path.suffix == ".py" and name and not name[1].endswith(".py"):
+            assert name[1] in names_of(path), f"{name[1]} is not in {target}"
+
+
+def test_every_picture_is_shown_and_can_be_drawn_again() -> None:
+    """Each picture of the folder is a PNG of at most 150 kB, stands in a lesson with words for those who cannot see it,
+    and a command of the lessons writes it.
+    """
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    shown = dict(re.findall(r"!\[([^\]]{20,})\]\(pictures/([^)]+)\)", text))
+    written = " ".join(word for command in every_command() for word in command)
+    pictures = sorted(PICTURES.iterdir())
+    assert pictures
+    for picture in pictures:
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert picture.stat().st_size <= 150_000
+        assert picture.name in shown.values()
+        assert f"pictures/{picture.name}" in written or picture.name == "learning_rates.png"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [sample for page in PAGES for sample in _SAMPLE.findall(page.read_text("utf-8"))],
+)
+def test_samples_of_the_command_line_are_real(
+    arguments: str, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands under `python -m app generate` in a lesson is what it prints."""
+    monkeypatch.setenv("NAMEWAVE_STORE", str(tmp_path))
+    assert CliRunner().invoke(app_main, arguments.split()).stdout == printed
+
+
+@pytest.mark.anyio
+async def test_samples_of_the_service_are_real() -> None:
+    """What a lesson says that HTTP answers, it answers; the notebook, the command line and HTTP draw the same names."""
+    text = (FOLDER / "07-from-notebook-to-service.md").read_text("utf-8")
+    asked = _ASKED.findall(text)
+    assert len(asked) == 2
+    app = create_app(Settings(store=Path("/nonexistent/store")))
+    async with app.router.lifespan_context(app) as state:
+
+        async def with_state(scope, receive, send):  # type: ignore[no-untyped-def]
+            await app({**scope, "state": dict(state)}, receive, send)
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://test") as client:
+            answers = [(await client.get(link)).text for link, _ in asked]
+    for answer, (_, shown) in zip(answers, asked, strict=True):
+        for part in shown.split(" ... "):
+            assert part in answer
+    five, two = (json.loads(answer)["names"] for answer in answers)
+    assert two == five[3:]
+    assert f"the notebook says: {', '.join(five)}\nthe service says: {', '.join(five)}\n" in text
+    assert "\n".join(five) in text
+
+
+def test_a_lesson_ends_with_its_check() -> None:
+    """The check is the last section of its page, and comes once."""
+    for page in PAGES:
+        if page.name != "README.md":
+            headings = re.findall(r"^## .+$", page.read_text("utf-8"), re.MULTILINE)
+            assert headings[-1] == CHECK
+            assert headings.count(CHECK) == 1

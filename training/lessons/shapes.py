@@ -1,0 +1,85 @@
+"""`python -m training shapes`: what shape a batch has after each layer of a preset's network, and how many numbers
+each layer learns. Nothing is trained.
+"""
+
+from dataclasses import dataclass
+
+import click
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from models.networks import Network, build_model
+from training.config import load_config
+from training.corpus import shipped_corpus
+from training.dataset import Examples
+from training.errors import TrainingError
+from training.figures import figure_line
+
+DATASET = "human"
+# Names whose positions are looked at.
+NAMES = 32
+
+
+@dataclass(frozen=True)
+class Station:
+    """A layer on the way: the shape of what comes out of it, and how many numbers it learns."""
+
+    name: str
+    shape: tuple[int, ...]
+    learned: int
+
+
+def stations(network: Network, X: Tensor) -> list[Station]:
+    """Return the way of contexts X (B, block_size) through the network. Raises `TrainingError` for an lstm, whose
+    layers read whole names.
+    """
+    if network.config.architecture == "lstm":
+        raise TrainingError(
+            "The preset's architecture is lstm, which carries a state along whole names and has no windows; give a "
+            "preset of another architecture, as wavenet."
+        )
+    way, x = [], X
+    for name, layer in network.layers.layers.items():
+        x = layer(x)
+        way.append(Station(name, tuple(x.shape), sum(array.numel() for array in layer.parameters())))
+    return way
+
+
+def views_apart(network: Network, examples: Examples) -> float:
+    """Return the largest difference between the logits of windows and those of whole names, in evaluation mode."""
+    network.eval()
+    windows, rows = examples.windows(network.config.block_size), examples.rows
+    with torch.no_grad():
+        return float((network.windows(windows.X) - network.names(rows.ids, rows.positions)).abs().max())
+
+
+@click.command("shapes")
+@click.argument("preset")
+def command(preset: str) -> None:
+    """Show what shape a batch has after each layer.
+
+    PRESET is any but those of an lstm.
+    """
+    config = load_config(preset, DATASET, {})
+    corpus = shipped_corpus(DATASET, config.split_seed)
+    network = build_model(config.model, len(corpus.vocabulary), torch.Generator().manual_seed(config.seed))
+    examples = Examples.of(corpus.split.dev[:NAMES], corpus.vocabulary)
+    X = examples.windows(config.model.block_size).X
+    with torch.no_grad():
+        way = stations(network, X)
+    console, table = Console(), Table("layer", "what comes out")
+    table.add_column("parameters", justify="right")
+    table.add_row("X", _words(tuple(X.shape)), "")
+    for station in way:
+        table.add_row(station.name, _words(station.shape), f"{station.learned:,}" if station.learned else "")
+    console.print(table)
+    console.print(figure_line("parameters", network.parameter_count, "d"), highlight=False)
+    console.print(
+        figure_line("windows and whole names apart by", views_apart(network, examples), ".1e"), highlight=False
+    )
+
+
+def _words(shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ")"
