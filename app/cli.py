@@ -24,6 +24,7 @@ from app.logs import set_up
 from app.main import create_app
 from app.naming.decency import words_of
 from app.processes.supervision import supervise
+from app.processes.telemetry import telemetry_of
 from app.settings import Settings
 from models import ModelError
 from models.checkpoint import MANIFEST
@@ -75,6 +76,7 @@ def serve(host: str | None, port: int | None) -> None:
     if settings.keys:
         # Here a mistake is one line; in a worker it would be found later.
         Keys.load(settings.keys)
+    telemetry_of(settings)
     listener = _listen(settings)
     address, number = listener.getsockname()[:2]
     shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address

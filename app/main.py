@@ -37,6 +37,7 @@ from app.processes.gauging import gauged
 from app.processes.lag import LoopLag, measured
 from app.processes.quota import drawing_threads, processors
 from app.processes.starting import NothingToServe, OneLine
+from app.processes.telemetry import telemetry_of
 from app.processes.watchdog import follow_parent, guarded
 from app.processes.watching import watched
 from app.routes import (
@@ -95,8 +96,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         redirect_slashes=False,
         # Taken as they are: a router that is included is asked for its routes twice with each request.
         routes=[route for module in ROUTES for route in module.router.routes],
-        # We have no OpenTelemetry, which would be looked for with each request.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=telemetry_of(chosen),
     )
     add_handlers(app)
     app.add_middleware(CountDoor)

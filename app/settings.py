@@ -98,6 +98,11 @@ class Settings(BaseSettings):
     cors_origins: Origins = Field(
         (), description="Origins, with commas between, whose pages may ask: `https://example.org`, or `*`."
     )
+    telemetry: bool = Field(
+        False,
+        description="Send a span of each request to OTEL_EXPORTER_OTLP_ENDPOINT (OpenTelemetry; its query too); needs "
+        "`requirements/telemetry.txt`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important lines to log.")
     log_format: Literal["console", "json"] = Field(
         "console", description="Log lines for people, or one JSON object each."
