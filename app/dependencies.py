@@ -18,7 +18,6 @@ from app.metrics import Metrics
 from app.naming.decency import Decency
 from app.naming.explaining import Explainer
 from app.naming.sources import Sources, is_blend
-from app.processes.lag import LoopLag
 from app.schemas import SourceQuery
 from app.settings import Settings
 from models import ModelRegistry
@@ -30,15 +29,14 @@ from models.inference import PrefixMemory
 class Service:
     """What a running service is made of. `sources` finds what to draw from; `entropy` gives a seed where a request has
     none; `memory` is what was computed of prefixes; `explainer` judges names,
-    `decency` knows which ones are not told; `admission` says what is begun, by what `costs` expects; `lag` is how late
-    the event loop is; `metrics` counts.
+    `decency` knows which ones are not told; `admission` says what is begun, by what `costs` expects;
+    `metrics` counts.
     """
 
     settings: Settings
     registry: ModelRegistry
     sources: Sources
     admission: Admission
-    lag: LoopLag
     entropy: Callable[[], int]
     memory: PrefixMemory
     explainer: Explainer

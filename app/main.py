@@ -34,7 +34,7 @@ from app.naming.decency import Decency
 from app.naming.explaining import Explainer
 from app.naming.sources import Sources
 from app.processes.gauging import gauged
-from app.processes.lag import LoopLag, measured
+from app.processes.lag import measured
 from app.processes.quota import drawing_threads, processors
 from app.processes.starting import NothingToServe, OneLine
 from app.processes.telemetry import telemetry_of
@@ -137,19 +137,17 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int], counted: Met
     follow_parent()
     registry = await anyio.to_thread.run_sync(_open, settings)
     admission = Admission(_threads(settings), settings.queue_seconds, Tally())
-    memory, lag = PrefixMemory(settings.memory), LoopLag()
+    memory = PrefixMemory(settings.memory)
     sources = Sources(registry, Blender(registry.kernels))
     decency = await anyio.to_thread.run_sync(Decency.load, settings, registry.kernels.find)
     await anyio.to_thread.run_sync(_warm, registry, decency)
     ready = {"models": len(registry.versions()), "datasets": registry.datasets(), "process": os.getpid()}
     structlog.get_logger().info("ready", **ready)
-    running = Service(
-        settings, registry, sources, admission, lag, entropy, memory, Explainer(), decency, Costs(), counted
-    )
+    running = Service(settings, registry, sources, admission, entropy, memory, Explainer(), decency, Costs(), counted)
     async with (
         guarded(settings.watchdog),
         watched(registry, settings.refresh, partial(_warm, registry, decency)),
-        measured(lag),
+        measured(counted.loop_lag.observe),
         gauged(counted, registry, memory),
     ):
         yield {"service": running}

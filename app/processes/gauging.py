@@ -1,5 +1,5 @@
-"""Numbers that nobody tells as they change, looked at every half second in each process: how late the event loop is,
-what is served, what the memory of prefixes holds.
+"""Numbers that nobody tells as they change, looked at every half second in each process: what is served, what the
+memory of prefixes holds.
 """
 
 import asyncio
@@ -27,12 +27,9 @@ async def gauged(
 
 
 async def _gauge(metrics: Metrics, registry: ModelRegistry, memory: PrefixMemory, seconds: float) -> None:
-    clock = asyncio.get_running_loop().time
     known = registry.now
     while True:
-        due = clock() + seconds
         await asyncio.sleep(seconds)
-        metrics.loop_lag.observe(max(0.0, clock() - due))
         metrics.memory.set(memory.size)
         if known is not (known := registry.now):
             look(metrics, known, memory)

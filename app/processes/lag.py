@@ -9,35 +9,19 @@ from contextlib import asynccontextmanager, suppress
 EVERY = 0.05
 
 
-class LoopLag:
-    """Seconds by which a short sleep ended too late: `last`, and `largest` since the start or since `reset`."""
-
-    def __init__(self) -> None:
-        self.last = self.largest = 0.0
-
-    def note(self, seconds: float) -> None:
-        """Take note of one measurement."""
-        self.last = max(seconds, 0.0)
-        self.largest = max(self.largest, self.last)
-
-    def reset(self) -> None:
-        """Forget the largest."""
-        self.largest = 0.0
-
-
-async def measure(lag: LoopLag, clock: Callable[[], float] = time.monotonic) -> None:
-    """Measure for ever."""
+async def measure(tell: Callable[[float], object], clock: Callable[[], float] = time.monotonic) -> None:
+    """Tell for ever by how many seconds a short sleep ended too late, 0 or more."""
     while True:
         before = clock()
         await asyncio.sleep(EVERY)
-        lag.note(clock() - before - EVERY)
+        tell(max(0.0, clock() - before - EVERY))
 
 
 @asynccontextmanager
-async def measured(lag: LoopLag) -> AsyncIterator[None]:
+async def measured(tell: Callable[[float], object]) -> AsyncIterator[None]:
     """Measure while the body runs."""
     # No task group: it would wrap every error of the block.
-    task = asyncio.create_task(measure(lag))
+    task = asyncio.create_task(measure(tell))
     try:
         yield
     finally:
