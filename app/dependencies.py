@@ -28,9 +28,8 @@ from models.inference import PrefixMemory
 @dataclass(frozen=True)
 class Service:
     """What a running service is made of. `sources` finds what to draw from; `entropy` gives a seed where a request has
-    none; `memory` is what was computed of prefixes; `explainer` judges names,
-    `decency` knows which ones are not told; `admission` says what is begun, by what `costs` expects;
-    `metrics` counts.
+    none; `memory` is what was computed of prefixes; `explainer` judges names, `decency` knows which ones are not told;
+    `admission` says what is begun, by what `costs` expects; `metrics` counts.
     """
 
     settings: Settings
