@@ -166,6 +166,17 @@ def test_every_choice_is_obeyed(open_page: OpenPage) -> None:
     expect(page.locator(CARD).get_by_text("in the list")).to_have_count(0)
     redrawn(page, page.get_by_role("button", name="Start over").click)
     settled(page)
+    patterned = redrawn(page, lambda: page.get_by_label("Pattern").fill("m?r*a"))
+    assert len(patterned) == 12
+    assert all(re.fullmatch(r"m.r.*a", name.lower()) for name in patterned)
+    redrawn(page, page.get_by_label("Keep this seed").check)
+    with page.expect_response("**/generate") as answer:
+        ranked = redrawn(page, page.get_by_label("Likeliest first").check)
+    likely = [name["log_prob"] for name in answer.value.json()["names"]]
+    assert likely == sorted(likely, reverse=True)
+    assert sorted(ranked) == sorted(patterned)
+    redrawn(page, page.get_by_role("button", name="Start over").click)
+    expect(page.get_by_label("Likeliest first")).not_to_be_checked()
     redrawn(page, lambda: page.get_by_label("Names of").select_option("animal"))
     redrawn(page, lambda: page.get_by_label("Model", exact=True).select_option("animal/bigram@3"))
     page.get_by_label("mixed with").select_option("human")

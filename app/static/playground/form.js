@@ -2,12 +2,15 @@
 
 import { control, fill } from "./dom.js";
 
-const TEXTS = ["prefix", "ends_with", "contains", "excludes"];
+const TEXTS = ["prefix", "ends_with", "contains", "excludes", "pattern"];
 const NUMBERS = ["min_length", "max_length", "count"];
 const FIELDS = ["dataset", "model", "temperature", "seed", ...TEXTS, ...NUMBERS];
 // Fields that a link may have and the page has no control for: kept until "Start over".
-const OTHERS = { pattern: String, top_k: Number, top_p: Number, sort: String, case: String, safe: (text) => text === "true", unique: (text) => text === "true", max_attempts: Number };
+const OTHERS = { top_k: Number, top_p: Number, case: String, safe: (text) => text === "true", unique: (text) => text === "true", max_attempts: Number };
 const MOST = 200;
+// What most candidates may fail at: with one of these, half a second of drawing is worth its names.
+const RARE = ["ends_with", "contains", "pattern", "max_length"];
+const PATIENCE = 20_000;
 let extras = {};
 const DEFAULTS = { temperature: "1", count: "12" };
 
@@ -47,6 +50,7 @@ export function request(models) {
     novel: control("novel").checked,
     details: true,
   };
+  if (control("sort").checked) body.sort = "likelihood";
   if (models) body.model = models;
   else if (!blend && control("model").value) body.model = control("model").value;
   for (const name of TEXTS) if (control(name).value) body[name] = control(name).value;
@@ -55,7 +59,8 @@ export function request(models) {
   const seed = control("seed").value.trim();
   // What is no number goes as it is: the service says what is allowed.
   if (control("pinned").checked && seed) body.seed = /^\d+$/.test(seed) ? Number(seed) : seed;
-  return { ...extras, ...body };
+  if (RARE.some((name) => control(name).value)) body.max_attempts = PATIENCE;
+  return { ...body, ...extras };
 }
 
 /** What a link needs to give the very same names: the request with the seed and models of its answer. */
@@ -88,6 +93,7 @@ export function fromLink(said) {
   for (const name of [...TEXTS, ...NUMBERS, "temperature", "seed"]) if (said.has(name)) control(name).value = said.get(name);
   control("novel").checked = said.has("novel") ? said.get("novel") === "true" : !said.has("seed");
   control("pinned").checked = said.has("seed");
+  control("sort").checked = said.get("sort") === "likelihood";
   const models = (said.get("model") ?? "").split(",").filter(Boolean);
   if (models.length === 1) control("model").value = models[0];
   return models.length > 1 ? Object.fromEntries(models.map((model) => [model.split("/")[0], model])) : models[0];
@@ -108,7 +114,7 @@ export function reset() {
   control("other").value = "";
   control("model").value = "";
   control("novel").checked = true;
-  control("pinned").checked = false;
+  control("sort").checked = control("pinned").checked = false;
 }
 
 /** Tell each wrong field what is allowed, beside it; return what has no field here. */
