@@ -229,7 +229,8 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         return problem(HTTPStatus.BAD_REQUEST)
     if any(item["loc"][:1] == ("path",) for item in items):
         return problem(HTTPStatus.NOT_FOUND)
-    unique = {field.field: field for field in map(_field, items)}
+    ours = _fields_of(request.scope.get("route"))
+    unique = {field.field: field for field in (_field(item, ours) for item in items)}
     return _unprocessable(list(unique.values()))
 
 
@@ -251,14 +252,23 @@ def _short(text: str) -> str:
     return text if len(text) <= MAX_ALLOWED else f"{text[:MAX_ALLOWED]}…"
 
 
-def _field(item: dict[str, Any]) -> FieldProblem:
+def _fields_of(route: object) -> list[str]:
+    """Return the fields that a route takes, in a query or a body; all there are where it does not say."""
+    dependant = getattr(route, "dependant", None)
+    parameters = [*dependant.query_params, *dependant.body_params] if dependant is not None else []
+    models = [parameter.field_info.annotation for parameter in parameters]
+    taken = {name for model in models for name in getattr(model, "model_fields", ())}
+    return [name for name in ALLOWED if name in taken] or list(ALLOWED)
+
+
+def _field(item: dict[str, Any], ours: Sequence[str]) -> FieldProblem:
     # The first: a map by data set may have keys that are called as fields are.
     place = [part for part in item["loc"] if part in ALLOWED]
     if item["type"] == "extra_forbidden" or not place:
         if len(item["loc"]) < 2:
             return FieldProblem(field="body", allowed="a JSON object")
-        nearest = difflib.get_close_matches(str(item["loc"][-1])[:32], ALLOWED, n=1)
-        return FieldProblem(field=UNKNOWN_FIELD, allowed=", ".join(ALLOWED), nearest=nearest)
+        nearest = difflib.get_close_matches(str(item["loc"][-1])[:32], ours, n=1)
+        return FieldProblem(field=UNKNOWN_FIELD, allowed=", ".join(ours), nearest=nearest)
     return FieldProblem(field=place[0], allowed=ALLOWED[place[0]])
 
 

@@ -70,6 +70,18 @@ async def test_a_misspelt_field_is_met_with_ours(client: httpx.AsyncClient) -> N
     assert "tempreature" not in answer.text
 
 
+async def test_an_unknown_field_is_met_with_those_of_its_route(client: httpx.AsyncClient) -> None:
+    """What is allowed in the place of an unknown field is what this very route takes, nearest names included."""
+    asked = {"/generate?names=a": "names", "/next?count=3": "count", "/lab/wavenet?seed=1&name=a": "seed"}
+    for address, stranger in asked.items():
+        [error] = (await client.get(address)).json()["errors"]
+        assert "dataset" in error["allowed"].split(", ")
+        assert stranger not in error["allowed"].split(", ")
+        assert stranger not in error["nearest"]
+    [error] = (await client.post("/lab/graph", json={"expression": "1", "count": 1})).json()["errors"]
+    assert error["allowed"] == "expression"
+
+
 async def test_errors_stay_small(client: httpx.AsyncClient) -> None:
     """However many fields are wrong, the answer fits in a kilobyte and says that there are more."""
     names = ("dataset", "model", "count", "min_length", "max_attempts", "prefix", "case", "seed", "top_k", "novel")

@@ -247,6 +247,30 @@ def test_errors_are_told_beside_their_field(open_page: OpenPage) -> None:
     expect(page.locator("#status")).to_contain_text("tries")
 
 
+def test_who_draws_is_led_to_what_is_wrong(open_page: OpenPage) -> None:
+    """On a phone, to draw with a wrong field leads to that field, above the bar of buttons, and says so; typing alone
+    leaves the focus where it is.
+    """
+    page = open_page(width=360, height=740)
+    settled(page)
+    page.get_by_label("How many").fill("0")
+    expect(page.locator("#o-count-wrong")).to_contain_text("1 to 200")
+    page.get_by_label("Contains").focus()
+    page.get_by_role("button", name="Draw again").click()
+    field = page.get_by_label("How many")
+    expect(field).to_be_focused()
+    expect(page.locator("#status")).to_contain_text("does not fit")
+    wrong, bar = page.locator("#o-count-wrong").bounding_box(), page.locator(".actions").bounding_box()
+    assert wrong
+    assert bar
+    assert wrong["y"] + wrong["height"] <= bar["y"]
+    page.get_by_label("How many").fill("3")
+    settled(page, 3)
+    page.get_by_label("Starts with").fill("\u00df")
+    expect(page.locator("#o-prefix-wrong")).not_to_be_empty()
+    expect(page.get_by_label("Starts with")).to_be_focused()
+
+
 def test_a_busy_service_says_when_to_try_again(open_page: OpenPage) -> None:
     """Refused for overload, the page counts down to when it may be tried again; slow answers show progress."""
     page = open_page()

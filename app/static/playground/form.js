@@ -12,12 +12,13 @@ const MOST = 200;
 const RARE = ["ends_with", "contains", "pattern", "max_length"];
 const PATIENCE = 20_000;
 let extras = {};
+let titles = new Map();
 const DEFAULTS = { temperature: "1", count: "12" };
 
 /** Offer the data sets and their models. */
 export function offer(datasets) {
-  const titles = datasets.map(({ dataset, title }) => [dataset, `${dataset} (${title})`]);
-  fill(control("dataset"), titles);
+  titles = new Map(datasets.map(({ dataset, title }) => [dataset, title]));
+  fill(control("dataset"), datasets.map(({ dataset }) => [dataset, dataset]));
   fill(control("other"), [["", "nothing"], ...datasets.map(({ dataset }) => [dataset, dataset])]);
   if (datasets.some(({ dataset }) => dataset === "human") && !control("dataset").dataset.chosen) control("dataset").value = "human";
   offerModels(datasets);
@@ -34,6 +35,7 @@ export function offerModels(datasets) {
 export function reflect() {
   const blend = control("other").value !== "" && control("other").value !== control("dataset").value;
   control("mixing").hidden = !blend;
+  control("dataset-hint").textContent = titles.get(control("dataset").value) ?? "";
   control("model-field").hidden = blend;
   control("share-told").textContent = `${control("share").value} %`;
   control("temperature-told").textContent = control("temperature").value;
@@ -127,11 +129,17 @@ export function blame(fields) {
       left.push(`${field}: ${allowed}`);
       continue;
     }
-    place.textContent = `Allowed: ${allowed}.${nearest?.length ? ` Nearest: ${nearest.join(", ")}.` : ""}`;
+    place.textContent = `Allowed: ${inWords(allowed)}.${nearest?.length ? ` Nearest: ${nearest.join(", ")}.` : ""}`;
     control(field).setAttribute("aria-invalid", "true");
   }
   return left;
 }
+
+/** An error's words with this page's names of the fields. */
+const inWords = (text) => text.replaceAll("max_length", "Longest").replaceAll("min_length", "Shortest");
+
+/** Lead to the first field that is wrong. */
+export const leadToWrong = () => document.querySelector("#controls [aria-invalid]")?.focus();
 
 export function absolve() {
   for (const field of FIELDS) {

@@ -96,7 +96,8 @@ async function draw(fresh = false) {
   clearInterval(counting);
   if (fresh === true && pinnedByLink) control("pinned").checked = pinnedByLink = false;
   if (fresh === true && !control("pinned").checked) history.replaceState(null, "", "#/");
-  if (!form.check()) return;
+  const asked = fresh === true;
+  if (!form.check()) return misfit(asked);
   running?.abort();
   running = new AbortController();
   const mine = running;
@@ -113,7 +114,7 @@ async function draw(fresh = false) {
     list(answer);
     next.refresh();
   } catch (error) {
-    if (error.name !== "AbortError") tell(error);
+    if (error.name !== "AbortError") tell(error, asked);
   } finally {
     clearTimeout(slow);
     if (mine === running) {
@@ -195,12 +196,18 @@ async function share() {
   say(copied ? "Link copied: it gives these very names." : "The link is in the address bar: it gives these very names.");
 }
 
+/** Say that a field is wrong. Who asked to draw is led to it; who types is left where he types. */
+function misfit(asked) {
+  if (asked) form.leadToWrong();
+  say("Something does not fit: see the field in red.");
+}
+
 /** Say an error in words: beside its field, or with the time after which to try again. */
-function tell(error) {
+function tell(error, asked = false) {
   if (!(error instanceof Problem)) throw error;
   const left = form.blame(error.fields);
   if (error.wait) return countDown(error.wait);
-  if (error.fields.length && !left.length) return say("Something does not fit: see the field in red.");
+  if (error.fields.length && !left.length) return misfit(asked);
   return say(left.length ? left.join("; ") : error.message);
 }
 

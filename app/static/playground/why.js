@@ -21,7 +21,7 @@ export async function explain(name, source, goOn) {
   ]);
   if (!$("why").open || $("why-title").textContent !== name.name) return;
   const near = score?.scores[0].nearest;
-  if (near && !name.in_training) $("why-told").textContent += ` The nearest name of the list is ${near.name}.`;
+  if (near && !name.in_training) $("why-told").textContent += ` The nearest name of the list is ${near.name[0].toUpperCase()}${near.name.slice(1)}.`;
   if (chances.includes(null)) $("why-told").textContent += " What else could have come cannot be told at the moment.";
   [...$("why-strip").children].forEach((place, t) => {
     const others = (chances[t]?.characters ?? []).filter(({ character }) => character !== steps[t].character).slice(0, OTHERS);
