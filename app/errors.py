@@ -137,6 +137,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ModelError, _model)
     app.add_exception_handler(Overloaded, _overloaded)
     app.add_exception_handler(TooMuch, _too_much)
+    app.add_exception_handler(MemoryError, _no_memory)
 
 
 def no_key() -> JSONResponse:
@@ -220,6 +221,13 @@ def overloaded(seconds: int) -> Response:
 def _busy() -> bytes:
     # Made once: there are many of them when there is no time to make them.
     return bytes(problem(UNAVAILABLE, BUSY).body)
+
+
+async def _no_memory(request: Request, error: Exception) -> Response:
+    # Others may be done soon, and give theirs back.
+    structlog.get_logger().error("no memory", error=str(error))
+    request.scope["refusal"] = "overload"
+    return overloaded(1)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

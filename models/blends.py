@@ -11,8 +11,8 @@ from models.errors import OptionError
 from models.inference import BlendPredictor, Kernels, NameGenerator
 from models.version import Version
 
-# Shares are kept to so many decimals, so that those of an answer give the same names again.
-DECIMALS = 6
+# Shares are whole numbers of millionths, so that those of an answer give the same names again.
+MILLION = 10**6
 LEAST_SHARE = 0.001
 MOST_MODELS = 4
 
@@ -50,9 +50,13 @@ Source = Version | Blend
 
 
 def shares_of(weights: Mapping[str, float]) -> dict[str, float]:
-    """Return positive weights by name, made to add up to 1. Raises `OptionError`."""
+    """Return positive weights by name, made to add up to 1; shares are their own shares. Raises `OptionError`."""
     total = sum(weights.values())
-    shares = {name: round(weights[name] / total, DECIMALS) for name in sorted(weights)}
+    parts = {name: round(weights[name] / total * MILLION) for name in sorted(weights)}
+    if parts:
+        # What rounding left over or took too much. Without this, the shares' own shares could be others.
+        parts[max(parts, key=parts.__getitem__)] += MILLION - sum(parts.values())
+    shares = {name: part / MILLION for name, part in parts.items()}
     if not 1 <= len(shares) <= MOST_MODELS or min(shares.values()) < LEAST_SHARE:
         raise OptionError(
             f"The weights {dict(weights)} cannot be mixed: 1 to {MOST_MODELS} data sets, each at least {LEAST_SHARE:g} "

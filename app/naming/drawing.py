@@ -16,6 +16,8 @@ from models.spelling import capitalize, capitalize_all
 # What is drawn in about a millisecond where nothing is remembered: at most so many candidates, and at most so many
 # multiply-adds for one new node each. That is not worth waking a thread.
 FEWEST, MOST, MULTIPLY_ADDS = 16, 256, 2**23
+# A name has about so many characters, and so many times as many where it is hot; to judge one is worth drawing so many.
+LENGTH, HOT, LONG_WHERE_HOT, JUDGING = 8, 2.0, 4, 4
 
 # How many candidates a name takes that must be spelled in some way, before one knows better.
 SPELLED_ATTEMPTS = 10
@@ -39,7 +41,7 @@ def draw_if_quick(
     """Return what `draw` would, or None where that might take longer than a few milliseconds."""
     if not is_small(request, source):
         return None
-    few = few_candidates(source)
+    few = few_candidates(request, source)
     answer = draw(request, source, min(most, few), memory, decency, cost)
     return answer if answer.complete or most <= few else None
 
@@ -47,12 +49,19 @@ def draw_if_quick(
 def is_small(request: GenerateQuery, source: Source) -> bool:
     """Say whether `draw_if_quick` draws for this request."""
     # Half of the candidates may be refused.
-    return 2 * request.count <= few_candidates(source)
+    return 2 * request.count <= few_candidates(request, source)
 
 
-def few_candidates(source: Source) -> int:
-    """Return how many candidates of this source are drawn in about a millisecond at worst."""
-    return max(FEWEST, min(MOST, MULTIPLY_ADDS // max(1, source.generator.multiply_adds)))
+def few_candidates(request: GenerateQuery, source: Source) -> int:
+    """Return how many candidates of this source are drawn in about a millisecond at worst, and judged if they are."""
+    few = max(FEWEST, min(MOST, MULTIPLY_ADDS // max(1, source.generator.multiply_adds)))
+    return max(1, few // _weight(request))
+
+
+def _weight(request: GenerateQuery) -> int:
+    """Return how many ordinary candidates one of this request is worth: long ones, and judged ones, take longer."""
+    long = LONG_WHERE_HOT if request.temperature > HOT else 1
+    return max(long, request.min_length // LENGTH) * (JUDGING if is_judged(request) else 1)
 
 
 def draw(
@@ -167,7 +176,7 @@ def told(request: GenerateQuery, source: Source, names: list[str]) -> list[str] 
     """Return the names as the request wants them: judged, sorted, with capitals."""
     if not is_judged(request):
         return capitalize_all(names) if request.case == "title" else names
-    scores = in_order(request, [source.generator.score([name])[0] for name in names])
+    scores = in_order(request, source.generator.judge(names))
     if request.details:
         return [detail(score, request.case) for score in scores]
     names = [score.name for score in scores]

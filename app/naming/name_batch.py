@@ -10,8 +10,8 @@ from models.inference import PrefixMemory
 from models.inference.stream import Codes
 from models.spelling import capitalize_all
 
-# So many names are judged in a piece.
-AT_ONCE = 128
+# Names of about so many characters in all are judged in a piece.
+AT_ONCE = 160
 
 
 class NameBatch:
@@ -36,19 +36,31 @@ class NameBatch:
     @property
     def finished(self) -> bool:
         """Whether all is done that is done in pieces."""
-        return self.drawn and (not is_judged(self.request) or len(self._scores) == len(self._names))
+        return self.drawn and self._judged
+
+    @property
+    def _judged(self) -> bool:
+        return not is_judged(self.request) or len(self._scores) == len(self._names)
 
     def stop(self) -> None:
         """Draw no more: the answer is what there is."""
         self.stopped = True
 
     def piece(self) -> None:
-        """Draw, or judge, for some milliseconds."""
-        if not self.drawn:
+        """Draw, or judge, for some milliseconds. What was drawn is judged before more is: who is stopped has little
+        left to do.
+        """
+        if self._judged:
             self._names += self.stream.piece(self._keep, self.memory)
-            return
-        begin = len(self._scores)
-        self._scores += self.source.generator.score(self._names[begin : begin + AT_ONCE])
+        else:
+            self._scores += self.source.generator.judge(self._next())
+
+    def _next(self) -> list[str]:
+        begin, some, characters = len(self._scores), 0, 0
+        while begin + some < len(self._names) and characters < AT_ONCE:
+            characters += len(self._names[begin + some]) + 1
+            some += 1
+        return self._names[begin : begin + some]
 
     def answer(self) -> Written:
         """Return the answer, once it is finished."""

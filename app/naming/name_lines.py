@@ -67,7 +67,7 @@ class NameLines:
         """Whether the next piece takes no longer than what `draw_if_quick` does, of a stream that is as short. Many
         long ones may begin at once.
         """
-        few = few_candidates(self.source)
+        few = few_candidates(self.request, self.source)
         return 2 * self.request.count <= few and self.stream.attempts + self.stream.size <= few
 
     def piece(self) -> bytes:
@@ -103,5 +103,5 @@ class NameLines:
                 break
             looked += 1
             if text is not None:
-                lines.append(detail_json(generator.score([text])[0], self.request.case) + b"\n")
+                lines.append(detail_json(generator.judge([text])[0], self.request.case) + b"\n")
         return b"".join(lines), len(lines), looked

@@ -15,7 +15,7 @@ from app.documentation.answers import ANSWERS, EXAMPLES, UNCHANGED
 from app.errors import CLIENT_GONE, NOT_MODIFIED
 from app.headers import values
 from app.load.pieces import next_piece
-from app.naming.drawing import Cost, budget, draw_if_quick, expected_characters, is_small, seeded
+from app.naming.drawing import Cost, budget, draw_if_quick, expected_characters, is_small, seeded, stream_of
 from app.naming.limits import check
 from app.naming.name_batch import NameBatch
 from app.naming.name_lines import NameLines
@@ -69,8 +69,17 @@ async def generate_by_link(query: Annotated[GenerateLink, Query()], connection: 
     tag = validator(query, source, f"{accepted(connection)} {limits} {running.decency.digest}")
     headers = {"Vary": "Accept", "ETag": tag, "Cache-Control": policy(is_concrete(query, source))}
     if is_known(tag, values(connection.scope, b"if-none-match")):
+        # "*" is any answer: there must be one.
+        _must_be_possible(query, source, accepted(connection), running)
         return Response(status_code=NOT_MODIFIED, headers=headers)
     return await _answer(query, connection, headers)
+
+
+def _must_be_possible(request: GenerateQuery, source: Source, media: str, running: Service) -> None:
+    """Raise `OptionError` or `UnknownCharacter` where `_answer` would."""
+    check(request, media)
+    most = running.settings.max_attempts if media == JSON else running.settings.max_stream_attempts
+    stream_of(request, source, budget(request, most), running.decency)
 
 
 async def _answer(request: GenerateQuery, connection: Request, headers: dict[str, str]) -> Response:
@@ -143,7 +152,7 @@ async def _draw_in_turns(batch: NameBatch, most: int, running: Service, connecti
         with admission.take_on(costs.seconds(batch.request, batch.source, most)) as ticket:
             while not batch.finished:
                 await next_piece(batch, ticket, costs)
-                if not batch.drawn and admission.clock() > until:
+                if not batch.stopped and not batch.finished and admission.clock() > until:
                     admission.tally.cut += 1
                     batch.stop()
             return await ticket.run(batch.answer)

@@ -4,10 +4,11 @@ from operator import attrgetter
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.access.purse import PURSE, Purse
 from app.bodies import StrictRoute
 from app.dependencies import Running, Service
 from app.errors import responses
@@ -22,6 +23,8 @@ from models.spelling import fold
 
 router = APIRouter(tags=["lab"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
 ARCHITECTURE = "wavenet"
+# In characters that could be drawn in the time.
+CHARACTERS = 500
 # Bytes of weights that a thread reads, checks and multiplies with in a second, and seconds of all else.
 BYTES, SECONDS = 5e7, 0.003
 # Finer than any eye, and well within 32-bit floats.
@@ -97,7 +100,7 @@ class WavenetAnswer(BaseModel):
     response_model=WavenetAnswer,
     responses=responses(404, 422, 503),
 )
-async def see_wavenet(query: Annotated[WavenetQuery, Query()], running: Running) -> Response:
+async def see_wavenet(query: Annotated[WavenetQuery, Query()], running: Running, connection: Request) -> Response:
     """Tell what every node of a wavenet's tree of pairs puts out for a name, what it expects next at temperature 1, and
     where its embedding puts the characters.
 
@@ -108,6 +111,9 @@ async def see_wavenet(query: Annotated[WavenetQuery, Query()], running: Running)
         ids = version.generator.vocabulary.encode(fold(query.name))
     except UnknownCharacter as error:
         raise UnknownCharacter(str(error), field="name", allowed=error.allowed) from None
+    purse: Purse | None = connection.scope.get(PURSE)
+    if purse is not None:
+        await purse.charge(CHARACTERS)
     with running.admission.take_on(SECONDS + version.manifest.files[WEIGHTS].size / BYTES) as ticket:
         # A wide and tall tree is a megabyte: that is written in the thread, too.
         content = await ticket.run(lambda: _seen(version, ids).model_dump_json().encode())

@@ -21,7 +21,7 @@ from models.inference.predictor import Predictor
 from models.inference.sampler import MAX_SEED, SamplingOptions
 from models.inference.scores import NextCharacter, Score, next_characters, score
 from models.manifest import MAX_NAME_LENGTH
-from models.spelling import fold
+from models.spelling import fold, normalize
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,14 @@ class NameGenerator:
         return self._writers[form, title]
 
     def score(self, names: Sequence[str]) -> list[Score]:
-        """Return how likely each name is at temperature 1. Raises `UnknownCharacter`."""
-        return [score(self.predictor, self.shares, self.names, name) for name in names]
+        """Return how likely each name is at temperature 1, as lists are spelled. Raises `UnknownCharacter`."""
+        return self.judge([normalize(name) for name in names])
+
+    def judge(self, drawn: Sequence[str]) -> list[Score]:
+        """Return how likely each name is at temperature 1, as it was drawn: it may have what no list has, a blank at its
+        end or a letter beside its accent. Raises `UnknownCharacter`.
+        """
+        return [score(self.predictor, self.shares, self.names, name) for name in drawn]
 
     def next_characters(self, prefix: str = "", temperature: float = 1.0) -> list[NextCharacter]:
         """Return all characters that may follow `prefix`, and the end, the most probable first. Raises `OptionError`,

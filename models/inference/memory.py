@@ -139,7 +139,9 @@ class PrefixMemory:
 
     @contextmanager
     def lend(self, plan: Plan, options: SamplingOptions, candidates: int, shares: bytes = b"") -> Iterator[PrefixTree]:
-        """Lend a tree for `plan` under `options` (and a blend's `shares`), with room for so many candidates to pass."""
+        """Lend a tree for `plan` under `options` (and a blend's `shares`), with room for so many candidates to pass.
+        Raises `MemoryError`.
+        """
         if not self.limit:
             yield PrefixTree(plan, candidates)
             return
@@ -154,8 +156,14 @@ class PrefixMemory:
             shares,
         )
         tree = self._take(key, candidates) or self._new(plan)
-        if tree.full or candidates * tree.ring > tree.passing:
-            self._fit(tree, candidates)
+        try:
+            if tree.full or candidates * tree.ring > tree.passing:
+                self._fit(tree, candidates)
+        except MemoryError:
+            # Its arrays may be of different sizes now: it is let go, and counts no longer.
+            with self._lock:
+                self._held -= tree.size
+            raise
         try:
             yield tree
         finally:

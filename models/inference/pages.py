@@ -8,6 +8,7 @@ such memory is freed: man 3 mallopt, M_MMAP_THRESHOLD).
 import math
 import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ Form = tuple[tuple[int, ...], type[np.generic]]
 
 def arrays_of(forms: Sequence[Form]) -> list[np.ndarray[Any, Any]]:
     """Return an array for each shape and type, without any order in what is in them; their memory goes back to the
-    system with the last of them. Raises `MemoryError` or `OSError` where there is no more.
+    system with the last of them. Raises `MemoryError` where there is no more.
     """
     sizes = [math.prod(shape) * np.dtype(kind).itemsize for shape, kind in forms]
     starts = [0]
@@ -32,9 +33,14 @@ def arrays_of(forms: Sequence[Form]) -> list[np.ndarray[Any, Any]]:
         starts.append(starts[-1] + -(-size // LINE) * LINE)
     if starts[-1] < FEW:
         return [np.empty(shape, kind) for shape, kind in forms]
-    pages = mmap.mmap(-1, starts[-1])
+    try:
+        pages = mmap.mmap(-1, starts[-1])
+    except OSError as error:
+        raise MemoryError(f"{starts[-1]} bytes: {error.strerror}") from error
     if starts[-1] >= MANY and hasattr(mmap, "MADV_HUGEPAGE"):
-        pages.madvise(mmap.MADV_HUGEPAGE)
+        # A wish: some kernels have none.
+        with suppress(OSError):
+            pages.madvise(mmap.MADV_HUGEPAGE)
     return [
         np.frombuffer(pages, kind, math.prod(shape), start).reshape(shape)
         for (shape, kind), start in zip(forms, starts, strict=False)

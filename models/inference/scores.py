@@ -10,7 +10,7 @@ from models.errors import UnknownCharacter
 from models.inference.frozen import Floats
 from models.inference.mixing import NEVER
 from models.inference.predictor import Predictor, opened
-from models.spelling import fold, normalize
+from models.spelling import fold
 from models.vocabulary import END
 
 # Probabilities are told to this many decimals: fine enough for anyone, coarse enough to be the same on every machine.
@@ -43,9 +43,9 @@ class NextCharacter:
     probability: float
 
 
-def score(predictor: Predictor, shares: Floats, known: Collection[str], text: str) -> Score:
-    """Return how likely a name is. Raises `UnknownCharacter`."""
-    name, vocabulary = normalize(text), predictor.vocabulary
+def score(predictor: Predictor, shares: Floats, known: Collection[str], name: str) -> Score:
+    """Return how likely a name is, as it stands. Raises `UnknownCharacter`."""
+    vocabulary = predictor.vocabulary
     ids = vocabulary.encode(name)
     log_probs = _log_softmax(predictor.logits(opened(ids), shares))
     outcomes = [*ids, END]

@@ -234,6 +234,9 @@ async def test_a_link_with_seed_and_version_lasts(both: httpx.AsyncClient) -> No
         known = await both.get("/generate", params=fields, headers={"if-none-match": tags})
         assert (known.status_code, known.content) == (304, b"")
         assert known.headers["etag"] == first.headers["etag"]
+    for wrong in ({"prefix": "123"}, {"count": 999_999}):
+        refused = await both.get("/generate", params=fields | wrong, headers={"if-none-match": "*"})
+        assert refused.status_code == 422
     unknown = await both.get("/generate", params=fields, headers={"if-none-match": '"x"'})
     assert unknown.status_code == 200
     others = [{"seed": 6}, {"count": 4}, {"safe": "false"}, {"dataset": "orcs", "model": "mlp@1"}]

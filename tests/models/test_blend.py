@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models import Kernels, ModelConfig, NameGenerator, OptionError, SamplingOptions, UnknownCharacter
-from models.blends import shares_of
+from models.blends import LEAST_SHARE, shares_of
 from models.inference import BlendPredictor, PrefixMemory
 from models.inference.mixing import UNKNOWN
 
@@ -169,3 +171,19 @@ def test_shares_add_up_to_one_and_stay_what_they_are() -> None:
     for odd in ({}, {"a": 1, "b": 1e-5}, dict.fromkeys("abcde", 1.0)):
         with pytest.raises(OptionError):
             shares_of(odd)
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), st.integers(1, 999) | st.floats(0.01, 9), min_size=1))
+@example({"animal": 921, "human": 999})
+def test_shares_are_their_own_shares(weights: dict[str, float]) -> None:
+    """Whatever the weights: the shares are whole millionths, add up to one million of them, are as near to the weights
+    as that allows, and as weights they give themselves.
+    """
+    assume(min(weights.values()) / sum(weights.values()) > LEAST_SHARE)
+    shares = shares_of(weights)
+    millionths = {name: round(share * 10**6) for name, share in shares.items()}
+    assert all(share == millionths[name] / 10**6 for name, share in shares.items())
+    assert sum(millionths.values()) == 10**6
+    total = sum(weights.values())
+    assert all(abs(shares[name] - weights[name] / total) < len(weights) * 1e-6 for name in weights)
+    assert shares_of(shares) == shares

@@ -4,6 +4,7 @@ network.
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models import NameGenerator, OptionError, SamplingOptions, UnknownCharacter
+from models import ModelConfig, NameGenerator, OptionError, SamplingOptions, UnknownCharacter
 from models.inference import AS_DRAWN, Constraints
 from models.networks import Network
+
+MakeGenerator = Callable[[ModelConfig, tuple[str, ...]], NameGenerator]
 
 
 def all_candidates(generator: NameGenerator, options: SamplingOptions, longest: int, n: int) -> list[str | None]:
@@ -104,6 +107,19 @@ def test_scores_equal_the_networks(any_generator: tuple[NameGenerator, Network])
         assert score.log_prob == pytest.approx(math.fsum(got), abs=1e-5)
         assert "".join(step.character for step in score.characters) == score.name + "."
         assert score.in_training == (score.name in generator.names)
+
+
+def test_what_was_drawn_is_judged_as_it_was_drawn(make_generator: MakeGenerator) -> None:
+    """A name that no list would have, because it ends in a blank, is judged character by character; as a name of a list
+    it is another one.
+    """
+    config = ModelConfig(architecture="mlp", block_size=3, n_embd=4, n_hidden=8)
+    generator = make_generator(config, ("a e", "van e", "evan"))
+    [drawn] = generator.judge(["a e "])
+    assert (drawn.name, drawn.in_training) == ("a e ", False)
+    assert "".join(step.character for step in drawn.characters) == "a e ."
+    [listed] = generator.score(["a e "])
+    assert (listed.name, listed.in_training) == ("a e", True)
 
 
 def test_scores_are_a_distribution(any_generator: tuple[NameGenerator, Network]) -> None:

@@ -152,6 +152,30 @@ def test_no_mebibytes_keep_nothing(any_generator: tuple[NameGenerator, Network])
         assert computed(memory, generator, SamplingOptions()) == 0
 
 
+def test_a_tree_that_found_no_room_counts_no_longer(
+    any_generator: tuple[NameGenerator, Network], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no memory for a tree that grows, the draw fails, what is counted is what lives, and once there is
+    memory again the same names come.
+    """
+    generator, _ = any_generator
+    memory = PrefixMemory(4)
+    expected = drawn(generator, SamplingOptions(), 1, 0, 50, memory)
+    before = memory.size
+
+    def nothing(_: object) -> list[np.ndarray]:
+        raise MemoryError
+
+    for k in range(3):
+        with monkeypatch.context() as broken:
+            broken.setattr("models.inference.memory.arrays_of", nothing)
+            with pytest.raises(MemoryError):
+                drawn(generator, SamplingOptions(), 1, 0, 2_000 + k, memory)
+        assert memory.size == 0
+        assert drawn(generator, SamplingOptions(), 1, 0, 50, memory) == expected
+        assert memory.size == before
+
+
 @pytest.mark.parametrize("mebibytes", [1, 3])
 def test_the_size_keeps_to_the_limit(any_generator: tuple[NameGenerator, Network], mebibytes: int) -> None:
     """While options come and go, for few candidates at a time, neither the size told nor the bytes of all arrays pass

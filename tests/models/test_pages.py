@@ -1,6 +1,8 @@
 """Arrays in memory of their own: what they can hold, and that their memory goes back to the system."""
 
+import errno
 import gc
+import mmap
 import re
 import sys
 from pathlib import Path
@@ -27,6 +29,26 @@ def test_they_are_arrays_like_others(rows: int) -> None:
         array[...] = number
     for number, array in enumerate(arrays):
         assert (array == number).all()
+
+
+def test_without_memory_it_is_said_and_without_large_pages_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that has no more memory is a MemoryError; one that knows no large pages is none."""
+    forms: list[Form] = [((MANY,), np.int32)]
+
+    class Small(mmap.mmap):
+        def madvise(self, *_: int) -> None:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("models.inference.pages.mmap.mmap", Small)
+    [array] = arrays_of(forms)
+    assert array.shape == (MANY,)
+
+    def none(*_: int) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr("models.inference.pages.mmap.mmap", none)
+    with pytest.raises(MemoryError, match="Cannot allocate"):
+        arrays_of(forms)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read from /proc")
