@@ -207,8 +207,8 @@ class NameGenerator:
         return self.judge([normalize(name) for name in names])
 
     def judge(self, drawn: Sequence[str]) -> list[Score]:
-        """Return how likely each name is at temperature 1, as it was drawn: it may have what no list has, a blank at its
-        end or a letter beside its accent. Raises `UnknownCharacter`.
+        """Return how likely each name is at temperature 1, as it was drawn: it may have what no list has, a blank at
+        its end or a letter beside its accent. Raises `UnknownCharacter`.
         """
         return [score(self.predictor, self.shares, self.names, name) for name in drawn]
 
