@@ -104,6 +104,28 @@ def test_gradients_add_up_where_a_value_is_used_twice(open_page: OpenPage) -> No
     expect(rows).to_have_count(2)
 
 
+def test_what_a_value_has_so_far_grows_row_by_row(open_page: OpenPage) -> None:
+    """With b = a + a and c = b * a at a = 3, a has 6 from c, then 9, then 12: in the table and in words, where only
+    what is added to something is told as a sum.
+    """
+    page = opened_at(open_page)
+    button(page, "A value used twice").click()
+    expect(page.get_by_text("Step 0 of 3", exact=True)).to_be_visible()
+    steps = page.get_by_role("table", name="What this step adds").locator("tbody tr")
+    status = page.get_by_role("status")
+    button(page, "Next").click()
+    button(page, "Next").click()
+    expect(status).to_contain_text("b gets 3 × 1 = 3; a gets 6 × 1 = 6.")
+    assert [row.locator("th, td").all_inner_texts()[-1] for row in steps.all()] == ["3", "6"]
+    button(page, "Next").click()
+    expect(status).to_contain_text("a gets 1 × 3 = 3, now 9 in all; a gets 1 × 3 = 3, now 12 in all.")
+    assert [row.locator("th, td").all_inner_texts() for row in steps.all()] == [
+        ["a", "1", "3", "3", "9"],
+        ["a", "1", "3", "3", "12"],
+    ]
+    expect(box(page, "a")).to_contain_text("grad 12")
+
+
 def test_every_example_is_drawn(open_page: OpenPage) -> None:
     """Each example can be chosen, computed and walked to its end."""
     page = opened_at(open_page)

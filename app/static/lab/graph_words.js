@@ -68,7 +68,8 @@ export function rule(node, nodes) {
   return RULES[node.operation] ?? `A power x ** n moves by n × x ** (n − 1): here n is ${node.operation.slice(2)}.`;
 }
 
-/** One addition in a sentence. */
-export function addition({ operand, derivative, gradient }, step, nodes, grads) {
-  return `${called(nodes[operand], nodes)} gets ${told(derivative)} × ${told(grads[step.node])} = ${told(gradient)}`;
+/** One addition in a sentence; where there was a gradient before, with what it makes in all. */
+export function addition({ operand, derivative, gradient, before, sum }, step, nodes, grads) {
+  const inAll = before === 0 ? "" : `, now ${told(sum)} in all`;
+  return `${called(nodes[operand], nodes)} gets ${told(derivative)} × ${told(grads[step.node])} = ${told(gradient)}${inAll}`;
 }
