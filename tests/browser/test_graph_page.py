@@ -126,6 +126,46 @@ def test_what_a_value_has_so_far_grows_row_by_row(open_page: OpenPage) -> None:
     expect(box(page, "a")).to_contain_text("grad 12")
 
 
+SEEN = """box => {
+  const frame = box.getBoundingClientRect();
+  const all = (kind) => [...box.querySelectorAll(kind)].map((shape) => shape.getBoundingClientRect());
+  const isSeen = (one) => one.left >= frame.left && one.right <= frame.right && one.top >= frame.top && one.bottom <= frame.bottom;
+  const [circle] = all(".graph-now circle");
+  const fed = all(".graph-fed rect").filter((one) => circle.right - one.left < frame.width - 12);
+  return { at: all(".graph-now :is(circle, rect)").map(isSeen), fed: fed.map(isSeen), far: all(".graph-fed rect").length - fed.length };
+}"""  # noqa: E501
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_who_gives_and_who_gets_is_in_sight(open_page: OpenPage, look: Look, width: int) -> None:
+    """At each step of a graph that is wider than its box, the box that is fed, and where there is room the one that
+    feeds it, are seen whole; on a phone, so is the table of the step.
+    """
+    page = opened_at(open_page, width=width, reduced_motion="reduce")
+    button(page, "Loss of a guess").click()
+    expect(page.get_by_text("Step 0 of 10", exact=True)).to_be_visible()
+    graph = page.get_by_role("region", name="The graph")
+    assert graph.evaluate("box => box.scrollWidth > box.clientWidth")
+    looked = 0
+    for step in range(1, 11):
+        button(page, "Next").click()
+        expect(page.get_by_text(f"Step {step} of 10", exact=True)).to_be_visible()
+        seen = graph.evaluate(SEEN)
+        if width > 1000:
+            assert all(seen["at"] + seen["fed"]), (step, seen)
+            assert seen["far"] == 0
+        elif len(seen["fed"]) == 1:
+            assert seen["fed"] == [True], (step, seen)
+            looked += 1
+        if step == 1:
+            # The result alone: no table yet.
+            continue
+        region = page.get_by_role("region", name="The step as a table")
+        assert region.evaluate("box => box.scrollWidth <= box.clientWidth"), step
+    assert width > 1000 or looked > 3
+    look(page, f"graph-guess-{width}")
+
+
 def test_every_example_is_drawn(open_page: OpenPage) -> None:
     """Each example can be chosen, computed and walked to its end."""
     page = opened_at(open_page)
