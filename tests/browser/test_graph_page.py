@@ -47,6 +47,12 @@ def table(page: Page) -> list[list[str]]:
     return [row.locator("th, td").all_inner_texts() for row in rows]
 
 
+def number(text: str) -> float:
+    """What a cell says as a number: its minus is a typographer's."""
+    assert "-" not in text
+    return float(text.replace("\u2212", "-"))
+
+
 def test_the_lectures_neuron_is_there_at_once(open_page: OpenPage, look: Look) -> None:
     """The page opens with a neuron: each value with its data, all gradients 0, and forward told in words."""
     page = opened_at(open_page)
@@ -85,8 +91,8 @@ def test_one_walks_backward_node_by_node(open_page: OpenPage, address: str, look
     nodes = httpx.post(f"{address}/lab/graph", json={"expression": expression}).json()["nodes"]
     assert [row[0] for row in table(page)] == [node["label"] or "–" for node in nodes]
     for row, node in zip(table(page), nodes, strict=True):
-        assert float(row[2]) == pytest.approx(node["data"], rel=1e-3, abs=1e-12)
-        assert float(row[3]) == pytest.approx(node["grad"], rel=1e-3, abs=1e-12)
+        assert number(row[2]) == pytest.approx(node["data"], rel=1e-3, abs=1e-12)
+        assert number(row[3]) == pytest.approx(node["grad"], rel=1e-3, abs=1e-12)
     button(page, "Start over").click()
     expect(page.get_by_text("Step 0 of 6", exact=True)).to_be_visible()
     assert {row[3] for row in table(page)} == {"0"}
@@ -124,6 +130,27 @@ def test_what_a_value_has_so_far_grows_row_by_row(open_page: OpenPage) -> None:
         ["a", "1", "3", "3", "12"],
     ]
     expect(box(page, "a")).to_contain_text("grad 12")
+
+
+def test_values_are_called_by_their_names_in_one_style(open_page: OpenPage) -> None:
+    """A second name is shown beside the first; what has none is told by its formula, or, where that is long, all by
+    numbers; minus is one sign.
+    """
+    page = opened_at(open_page)
+    shown(page, "a = 1; b = a")
+    expect(page.get_by_role("status")).to_contain_text("the result is a = b = 1.")
+    expect(box(page, "a, b")).to_contain_text("data 1")
+    button(page, "Loss of a guess").click()
+    expect(page.get_by_text("Step 0 of 10", exact=True)).to_be_visible()
+    told = [row[1] for row in table(page)]
+    assert "exp(z1) + exp(z2) + exp(z3)" in told
+    assert "exp(z1) ÷ (exp(z1) + exp(z2) + exp(z3))" in told
+    shown(page, "x = -1; (tanh(x + 1) + tanh(x + 2) + tanh(x + 3) + tanh(x + 4)) * x ** -2")
+    expect(page.get_by_text("Step 0 of 14", exact=True)).to_be_visible()
+    told = [row[1] for row in table(page)]
+    assert told[-2:] == ["x**\u22122", "2.721 × 1"]
+    assert "tanh(x + 1) + tanh(x + 2) + tanh(x + 3)" in told
+    assert "-" not in page.get_by_role("region", name="Backward").inner_text()
 
 
 SEEN = """box => {

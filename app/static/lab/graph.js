@@ -208,7 +208,7 @@ function words({ graph: { nodes }, at, stages: all }, { now, step, grads }) {
   const last = nodes.at(-1);
   const result = called(last, nodes);
   if (now === null) {
-    const named = last.label ? `${last.label} = ` : "";
+    const named = last.label ? `${last.label.replaceAll(", ", " = ")} = ` : "";
     return [h("p", {}, `Forward is done: every value is known, the result is ${named}${told(last.data)}. All gradients are 0. Next begins at the result.`)];
   }
   const finished = at === all.length - 1 ? " That was the last step: each gradient says how fast the result changes with that value." : "";

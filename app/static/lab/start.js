@@ -96,7 +96,7 @@ function charts() {
   loss.append(h("div", { class: "tools" }, ...pieces.buttons, again));
   return h("div", { class: "charts" }, loss,
     h("div", { class: "three" },
-      panel("activations", "Activations", "What each layer puts out, and its standard deviation (±). Look for the same width everywhere; orange is where no gradient passes."),
+      panel("activations", "Activations", "What each layer puts out, ± its standard deviation. Look for one width; orange is where no gradient passes."),
       panel("gradients", "Gradients", "What comes back to each layer's outputs, on one scale. Spikes that get thinner: vanishing. Wider: exploding."),
       panel("ratios", "Update : data", "How much one step changes the weights, beside their size. The mark is 1e−3, a good speed; the scale goes by tens.")));
 }
