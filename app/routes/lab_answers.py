@@ -26,7 +26,7 @@ class GraphNode(BaseModel):
     """One value of the graph."""
 
     id: NodeId
-    label: str = Field(description="The first name that it was given, or nothing.")
+    label: str = Field(description="The names that it was given, with a comma between them: `a` or `a, b`; or nothing.")
     operation: str = Field(description="What made it: + - * / neg exp log tanh relu ** or, as **2; nothing for a leaf.")
     data: float
     grad: float = Field(description="The derivative of the last value by this one.")

@@ -43,7 +43,8 @@ RANGE = "results and derivatives up to 1.7e308"
 def evaluate(text: str, max_characters: int = MAX_CHARACTERS, max_nodes: int = MAX_NODES) -> Value:
     """Return the value of the last statement, and in everything that it was made of its derivative by that.
 
-    A value that was given a name has it as label. Raises `ExpressionError`; all numbers of an answer are finite.
+    A value that was given a name has it as label, one that was given more has them all: "a, b". Raises
+    `ExpressionError`; all numbers of an answer are finite.
     """
     if len(text) > max_characters:
         raise wrong(text, max_characters + 1, "the expression is too long", f"at most {max_characters} characters")
@@ -83,7 +84,7 @@ class _Parser:
         if token.kind not in ("separator", "end"):
             raise self._after_a_value(token)
         if name is not None:
-            value.label = value.label or name
+            value.label = f"{value.label}, {name}" if value.label else name
             self._names[name] = value
         return value
 

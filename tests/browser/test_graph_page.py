@@ -47,6 +47,12 @@ def table(page: Page) -> list[list[str]]:
     return [row.locator("th, td").all_inner_texts() for row in rows]
 
 
+def number(text: str) -> float:
+    """What a cell says as a number: its minus is a typographer's."""
+    assert "-" not in text
+    return float(text.replace("\u2212", "-"))
+
+
 def test_the_lectures_neuron_is_there_at_once(open_page: OpenPage, look: Look) -> None:
     """The page opens with a neuron: each value with its data, all gradients 0, and forward told in words."""
     page = opened_at(open_page)
@@ -85,8 +91,8 @@ def test_one_walks_backward_node_by_node(open_page: OpenPage, address: str, look
     nodes = httpx.post(f"{address}/lab/graph", json={"expression": expression}).json()["nodes"]
     assert [row[0] for row in table(page)] == [node["label"] or "–" for node in nodes]
     for row, node in zip(table(page), nodes, strict=True):
-        assert float(row[2]) == pytest.approx(node["data"], rel=1e-3, abs=1e-12)
-        assert float(row[3]) == pytest.approx(node["grad"], rel=1e-3, abs=1e-12)
+        assert number(row[2]) == pytest.approx(node["data"], rel=1e-3, abs=1e-12)
+        assert number(row[3]) == pytest.approx(node["grad"], rel=1e-3, abs=1e-12)
     button(page, "Start over").click()
     expect(page.get_by_text("Step 0 of 6", exact=True)).to_be_visible()
     assert {row[3] for row in table(page)} == {"0"}
@@ -102,6 +108,89 @@ def test_gradients_add_up_where_a_value_is_used_twice(open_page: OpenPage) -> No
     expect(box(page, "a")).to_contain_text("grad 2")
     rows = page.get_by_role("table", name="What this step adds").locator("tbody tr")
     expect(rows).to_have_count(2)
+
+
+def test_what_a_value_has_so_far_grows_row_by_row(open_page: OpenPage) -> None:
+    """With b = a + a and c = b * a at a = 3, a has 6 from c, then 9, then 12: in the table and in words, where only
+    what is added to something is told as a sum.
+    """
+    page = opened_at(open_page)
+    button(page, "A value used twice").click()
+    expect(page.get_by_text("Step 0 of 3", exact=True)).to_be_visible()
+    steps = page.get_by_role("table", name="What this step adds").locator("tbody tr")
+    status = page.get_by_role("status")
+    button(page, "Next").click()
+    button(page, "Next").click()
+    expect(status).to_contain_text("b gets 3 × 1 = 3; a gets 6 × 1 = 6.")
+    assert [row.locator("th, td").all_inner_texts()[-1] for row in steps.all()] == ["3", "6"]
+    button(page, "Next").click()
+    expect(status).to_contain_text("a gets 1 × 3 = 3, now 9 in all; a gets 1 × 3 = 3, now 12 in all.")
+    assert [row.locator("th, td").all_inner_texts() for row in steps.all()] == [
+        ["a", "1", "3", "3", "9"],
+        ["a", "1", "3", "3", "12"],
+    ]
+    expect(box(page, "a")).to_contain_text("grad 12")
+
+
+def test_values_are_called_by_their_names_in_one_style(open_page: OpenPage) -> None:
+    """A second name is shown beside the first; what has none is told by its formula, or, where that is long, all by
+    numbers; minus is one sign.
+    """
+    page = opened_at(open_page)
+    shown(page, "a = 1; b = a")
+    expect(page.get_by_role("status")).to_contain_text("the result is a = b = 1.")
+    expect(box(page, "a, b")).to_contain_text("data 1")
+    button(page, "Loss of a guess").click()
+    expect(page.get_by_text("Step 0 of 10", exact=True)).to_be_visible()
+    told = [row[1] for row in table(page)]
+    assert "exp(z1) + exp(z2) + exp(z3)" in told
+    assert "exp(z1) ÷ (exp(z1) + exp(z2) + exp(z3))" in told
+    shown(page, "x = -1; (tanh(x + 1) + tanh(x + 2) + tanh(x + 3) + tanh(x + 4)) * x ** -2")
+    expect(page.get_by_text("Step 0 of 14", exact=True)).to_be_visible()
+    told = [row[1] for row in table(page)]
+    assert told[-2:] == ["x**\u22122", "2.721 × 1"]
+    assert "tanh(x + 1) + tanh(x + 2) + tanh(x + 3)" in told
+    assert "-" not in page.get_by_role("region", name="Backward").inner_text()
+
+
+SEEN = """box => {
+  const frame = box.getBoundingClientRect();
+  const all = (kind) => [...box.querySelectorAll(kind)].map((shape) => shape.getBoundingClientRect());
+  const isSeen = (one) => one.left >= frame.left && one.right <= frame.right && one.top >= frame.top && one.bottom <= frame.bottom;
+  const [circle] = all(".graph-now circle");
+  const fed = all(".graph-fed rect").filter((one) => circle.right - one.left < frame.width - 12);
+  return { at: all(".graph-now :is(circle, rect)").map(isSeen), fed: fed.map(isSeen), far: all(".graph-fed rect").length - fed.length };
+}"""  # noqa: E501
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_who_gives_and_who_gets_is_in_sight(open_page: OpenPage, look: Look, width: int) -> None:
+    """At each step of a graph that is wider than its box, the box that is fed, and where there is room the one that
+    feeds it, are seen whole; on a phone, so is the table of the step.
+    """
+    page = opened_at(open_page, width=width, reduced_motion="reduce")
+    button(page, "Loss of a guess").click()
+    expect(page.get_by_text("Step 0 of 10", exact=True)).to_be_visible()
+    graph = page.get_by_role("region", name="The graph")
+    assert graph.evaluate("box => box.scrollWidth > box.clientWidth")
+    looked = 0
+    for step in range(1, 11):
+        button(page, "Next").click()
+        expect(page.get_by_text(f"Step {step} of 10", exact=True)).to_be_visible()
+        seen = graph.evaluate(SEEN)
+        if width > 1000:
+            assert all(seen["at"] + seen["fed"]), (step, seen)
+            assert seen["far"] == 0
+        elif len(seen["fed"]) == 1:
+            assert seen["fed"] == [True], (step, seen)
+            looked += 1
+        if step == 1:
+            # The result alone: no table yet.
+            continue
+        region = page.get_by_role("region", name="The step as a table")
+        assert region.evaluate("box => box.scrollWidth <= box.clientWidth"), step
+    assert width > 1000 or looked > 3
+    look(page, f"graph-guess-{width}")
 
 
 def test_every_example_is_drawn(open_page: OpenPage) -> None:

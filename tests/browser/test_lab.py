@@ -94,15 +94,33 @@ def test_each_experiment_shows_what_it_is_for(
 
 
 def test_batchnorm_is_what_mends_it(open_page: OpenPage) -> None:
-    """The same eight layers at the same gain are ill without BatchNorm, and no experiment is chosen any more."""
+    """The same layers at the same gain are ill without BatchNorm: those of "Dead tanh", which is chosen then."""
     page = bench(open_page)
     attempt(page, "BatchNorm mends it")
     page.get_by_label("BatchNorm before each activation").uncheck()
     expect(verdict(page, "Activations")).to_have_text(
         re.compile(r"Layer \d: \d\d % of the outputs lie where tanh is flat")
     )
-    expect(verdict(page, "Gradients")).to_contain_text("explode")
+    expect(verdict(page, "Gradients")).to_contain_text("They grow on their way back")
+    expect(page.locator("button[aria-pressed=true]")).to_have_text("Dead tanh")
+    page.get_by_label("Hidden layers").fill("8")
+    expect(rows(page, "Activations")).to_have_count(8)
+    expect(verdict(page, "Gradients")).to_contain_text("explode on their way back: 2")
     expect(page.locator("button[aria-pressed=true]")).to_have_count(0)
+
+
+def test_layers_that_get_narrower_are_not_called_healthy(open_page: OpenPage) -> None:
+    """At gain 1 each layer of tanh is narrower than the one before: every row shows its spread, and the verdict says
+    it.
+    """
+    page = bench(open_page)
+    page.get_by_label("Gain of the weights").fill("1")
+    expect(verdict(page, "Activations")).to_contain_text("They get narrower on their way: 0.6")
+    figures = rows(page, "Activations").locator(".odds span:first-child").all_inner_texts()
+    spreads = [float(figure.removeprefix("± ")) for figure in figures]
+    assert len(spreads) == 5
+    assert spreads == sorted(spreads, reverse=True)
+    assert spreads[-1] < 0.7 * spreads[0]
 
 
 def test_the_right_gain_is_what_relu_wants(open_page: OpenPage) -> None:
@@ -157,6 +175,7 @@ def test_one_sees_it_learn(open_page: OpenPage, look: Look) -> None:
     expect(page.get_by_role("button", name="Take 100 steps")).to_be_enabled()
     learnt = loss(page)
     assert learnt < began - 1
+    expect(page.locator(".headline")).to_contain_text(re.compile(r"the last 20 batches cost 2\.\d\d on average"))
     look(page, "lab-learnt")
     page.get_by_label("Learning rate").fill("-2")
     expect(page.get_by_label("Learning rate")).to_have_attribute("aria-valuetext", "0.01")
@@ -176,6 +195,28 @@ def test_a_wild_learning_rate_is_told(open_page: OpenPage) -> None:
     expect(verdict(page, "Loss")).to_contain_text("no number any more", timeout=30_000)
     attempt(page, "A good start")
     expect(verdict(page, "Loss")).to_contain_text("A fair guess")
+
+
+def test_what_the_learning_rate_blew_up_is_told(open_page: OpenPage, look: Look) -> None:
+    """With all knobs at their ends no figure has more digits than one can read, and a loss far above the first one is
+    put down to the steps; nothing that holds for the start alone is said then.
+    """
+    page = bench(open_page)
+    expect(verdict(page, "Update : data")).to_contain_text("weights start small")
+    page.get_by_role("button", name="Take 1 step").click()
+    expect(page.locator(".headline")).to_contain_text("after 1 step;")
+    expect(verdict(page, "Update : data")).to_contain_text("Healthy")
+    expect(verdict(page, "Update : data")).not_to_contain_text("start")
+    for knob, most in (("Hidden layers", "8"), ("Gain of the weights", "4"), ("Learning rate", "1")):
+        page.get_by_label(knob).fill(most)
+    page.get_by_label("Gain of the logits").fill("5")
+    expect(rows(page, "Activations")).to_have_count(8)
+    page.get_by_role("button", name="Take 1 step").click()
+    expect(page.locator(".headline")).to_contain_text("after 1 step;")
+    expect(verdict(page, "Loss")).to_contain_text("Blown up: the loss was")
+    for panel in ("Loss", "Activations", "Gradients", "Update : data"):
+        assert not re.search(r"\d{6}|,\d{3},", verdict(page, panel).inner_text())
+    look(page, "lab-blown")
 
 
 def test_the_knobs_work_by_keyboard_alone(open_page: OpenPage) -> None:

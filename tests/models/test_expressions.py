@@ -250,6 +250,12 @@ def test_names_and_numbers_are_nodes_once() -> None:
     assert order[0].grad == pytest.approx(2 * -3 - 2 * (-3) ** -3)
 
 
+def test_a_value_has_all_its_names() -> None:
+    """What is given a second name is the same value still, and its label has both."""
+    result = evaluate("a = 1; b = a; c = a + b; d = c")
+    assert [(value.label, value.data, value.grad) for value in topological(result)] == [("a, b", 1, 2), ("c, d", 2, 1)]
+
+
 def test_steps_are_the_engines_own() -> None:
     """To add up what the steps say, in their order, gives every gradient to the last bit."""
     result = evaluate("a = 0.7; b = a * a; c = tanh(a + b) / b; d = c ** a - relu(b) * exp(-c)")

@@ -33,8 +33,9 @@ export function gauge(share, guide, hot, label) {
   return stretched(100, 10, label, draw("path", { d: "M0 5H100", class: "guide" }), draw("path", { d: `M0 2H${length}V8H0z`, class: hot ? "hot" : "cool" }), draw("path", { d: `M${guide * 100} 0V10`, class: "mark" }));
 }
 
-/** A line of a list: what it is, its picture, its figure. */
-export const row = (name, picture, figure) => h("li", {}, h("span", { class: "which" }, name), picture, h("span", { class: "odds" }, figure));
+/** A line of a list: what it is, its picture, its figures one below the other. */
+export const row = (name, picture, ...figures) =>
+  h("li", {}, h("span", { class: "which" }, name), picture, h("span", { class: "odds" }, ...figures.map((figure) => h("span", {}, figure))));
 
 /** The ends and the middle of an axis, below the pictures of rows. */
 export const axis = (...marks) => h("div", { class: "axis", "aria-hidden": "true" }, ...marks.map((mark) => h("span", {}, mark)));

@@ -174,11 +174,14 @@ function stages({ nodes, steps }) {
   keep(last, null, NOTHING);
   for (const step of steps) {
     done.add(step.node);
-    for (const { operand, gradient } of step.additions) {
-      grads[operand] += gradient;
-      known.add(operand);
-    }
-    keep(step.node, step, new Set(step.additions.map(({ operand }) => operand)));
+    // Each addition with what its operand had before it: an operand may stand twice in one step.
+    const additions = step.additions.map((each) => {
+      const before = grads[each.operand];
+      grads[each.operand] += each.gradient;
+      known.add(each.operand);
+      return { ...each, before, sum: grads[each.operand] };
+    });
+    keep(step.node, { ...step, additions }, new Set(additions.map(({ operand }) => operand)));
   }
   return found;
 }
@@ -205,7 +208,7 @@ function words({ graph: { nodes }, at, stages: all }, { now, step, grads }) {
   const last = nodes.at(-1);
   const result = called(last, nodes);
   if (now === null) {
-    const named = last.label ? `${last.label} = ` : "";
+    const named = last.label ? `${last.label.replaceAll(", ", " = ")} = ` : "";
     return [h("p", {}, `Forward is done: every value is known, the result is ${named}${told(last.data)}. All gradients are 0. Next begins at the result.`)];
   }
   const finished = at === all.length - 1 ? " That was the last step: each gradient says how fast the result changes with that value." : "";
@@ -217,8 +220,8 @@ function words({ graph: { nodes }, at, stages: all }, { now, step, grads }) {
 
 function table({ graph: { nodes } }, { step, grads }) {
   if (step === null) return [];
-  const rows = step.additions.map(({ operand, derivative, gradient }) =>
-    row([called(nodes[operand], nodes), told(derivative), told(grads[step.node]), told(gradient), told(grads[operand])]),
+  const rows = step.additions.map(({ operand, derivative, gradient, sum }) =>
+    row([called(nodes[operand], nodes), told(derivative), told(grads[step.node]), told(gradient), told(sum)]),
   );
   const head = ["to", "derivative", "× gradient", "= adds", "so far"];
   return [grid("What this step adds", head, rows)];

@@ -4,6 +4,8 @@ import { sign, told } from "./graph_words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const FITS = 13;
+// Pixels between what is to be seen whole and the edge of what is seen.
+const EDGE = 4;
 const MOTION = matchMedia("(prefers-reduced-motion: reduce)");
 
 function s(tag, attributes = {}, ...children) {
@@ -76,7 +78,26 @@ function show({ grads, known, now, fed, done }, { box, nodes, lines, sizes, wire
   });
   wires.forEach((wire, i) => wire.classList.toggle("graph-lit", lines[i].end === now));
   if (now === null) return;
-  const left = nodes[now].x - sizes.reach - box.clientWidth / 2;
-  const top = nodes[now].y - box.clientHeight / 2;
+  const [left, top] = inSight(box, parts(nodes, now, fed, sizes));
   box.scrollTo({ left, top, behavior: MOTION.matches ? "auto" : "smooth" });
+}
+
+/** What a step is about as [left, top, right, bottom], the most important first: the operation, who gets something
+ *  from it beginning with the nearest, and the value that hands on. */
+function parts(nodes, now, fed, { box_width: w, box_height: h, radius, reach }) {
+  const around = ({ x, y }, across, along) => [x - across, y - along, x + across, y + along];
+  const at = nodes[now];
+  const boxes = [...fed].map((id) => nodes[id]).sort((a, b) => b.x - a.x);
+  const circle = around({ x: at.x - reach, y: at.y }, radius, radius);
+  return [circle, ...[...boxes, at].map((node) => around(node, w / 2, h / 2))];
+}
+
+/** Where `box` is to be scrolled, so that as many parts as there is room for are seen whole. */
+function inSight(box, [first, ...others]) {
+  const room = [box.clientWidth - 2 * EDGE, box.clientHeight - 2 * EDGE];
+  const [left, top, right, bottom] = others.reduce((seen, part) => {
+    const all = part.map((value, i) => (i < 2 ? Math.min : Math.max)(value, seen[i]));
+    return all[2] - all[0] > room[0] || all[3] - all[1] > room[1] ? seen : all;
+  }, first);
+  return [(left + right - box.clientWidth) / 2, (top + bottom - box.clientHeight) / 2];
 }

@@ -9,6 +9,8 @@ import * as verdicts from "./verdicts.js";
 
 const SIZES = { vocabSize: 27, blockSize: 3, nEmbd: 10, nHidden: 100 };
 const [BATCH, BINS, MANY] = [32, 60, 100];
+// Over how many batches the loss is averaged, and from where on it is told by its size alone.
+const [LATELY, LARGE] = [20, 1e4];
 // Milliseconds of steps between two pictures.
 const FRAME = 40;
 const START = { depth: 5, activation: "tanh", gain: 1.67, lastGain: 0.1, norm: false, rate: -1, seed: 1 };
@@ -18,7 +20,7 @@ const EXPERIMENTS = [
   ["Dead tanh", { gain: 4 }, "Large weights push tanh to its flat ends: look at the orange."],
   ["Vanishing", { depth: 8, gain: 0.5 }, "Small weights: each layer hears less, and passes less back."],
   ["Relu, wrong gain", { depth: 8, activation: "relu", gain: 0.7 }, "Relu throws half away. It wants a gain of √2: turn it to 1.41."],
-  ["BatchNorm mends it", { depth: 8, gain: 4, norm: true }, "Eight layers at a wrong gain, and all are well. Switch BatchNorm off to see the difference."],
+  ["BatchNorm mends it", { gain: 4, norm: true }, "The weights of “Dead tanh”, and all is well. Switch BatchNorm off to see the difference."],
 ];
 
 const rate = () => 10 ** state.rate;
@@ -94,7 +96,7 @@ function charts() {
   loss.append(h("div", { class: "tools" }, ...pieces.buttons, again));
   return h("div", { class: "charts" }, loss,
     h("div", { class: "three" },
-      panel("activations", "Activations", "What each layer puts out. Look for the same width everywhere; orange is where no gradient passes."),
+      panel("activations", "Activations", "What each layer puts out, ± its standard deviation. Look for one width; orange is where no gradient passes."),
       panel("gradients", "Gradients", "What comes back to each layer's outputs, on one scale. Spikes that get thinner: vanishing. Wider: exploding."),
       panel("ratios", "Update : data", "How much one step changes the weights, beside their size. The mark is 1e−3, a good speed; the scale goes by tens.")));
 }
@@ -159,13 +161,21 @@ function render() {
   const trace = forward(network, shown.X, shown.Y);
   const gradients = backward(network, trace);
   const seen = look(network, trace, gradients, rate());
-  pieces.headline.replaceChildren(h("strong", {}, seen.loss.toFixed(2)), ` after ${losses.length} ${losses.length === 1 ? "step" : "steps"}; a fair guess costs ln 27 = ${verdicts.FAIR.toFixed(2)}`);
-  fill("loss", [curve([...losses, seen.loss], verdicts.FAIR, "ln 27", 1.8, `The loss over ${losses.length} steps: now ${seen.loss.toFixed(2)}; the dashed line is ln 27.`)], null, verdicts.ofLoss(seen.loss, losses.length));
+  const now = seen.loss < LARGE ? seen.loss.toFixed(2) : short(seen.loss);
+  pieces.headline.replaceChildren(h("strong", {}, now), ` after ${losses.length} ${losses.length === 1 ? "step" : "steps"}; a fair guess costs ln 27 = ${verdicts.FAIR.toFixed(2)}.${lately()}`);
+  fill("loss", [curve([...losses, seen.loss], verdicts.FAIR, "ln 27", 1.8, `The loss over ${losses.length} steps: now ${now}; the dashed line is ln 27.`)], null, verdicts.ofLoss(seen.loss, losses.length, losses[0] ?? seen.loss));
   const most = Math.max(...seen.layers.map((layer) => layer.saturated));
-  pieces.now.textContent = `loss ${seen.loss.toFixed(2)} · ${share(most)} ${state.activation === "tanh" ? "flat" : "zero"} · gradient × ${short(seen.layers[0].gradient.deviation / seen.layers.at(-1).gradient.deviation)}`;
+  pieces.now.textContent = `loss ${now} · ${share(most)} ${state.activation === "tanh" ? "flat" : "zero"} · gradient × ${short(seen.layers[0].gradient.deviation / seen.layers.at(-1).gradient.deviation)}`;
   showActivations(trace, seen);
   showGradients(gradients, seen);
   showRatios(seen);
+}
+
+/** That a loss is one of a batch; and the mean of the last batches' losses, once there are some. */
+function lately() {
+  if (losses.length < LATELY) return ` (One batch of ${BATCH}.)`;
+  const mean = losses.slice(-LATELY).reduce((sum, loss) => sum + loss / LATELY, 0);
+  return ` This is one batch of ${BATCH}; the last ${LATELY} batches cost ${mean < LARGE ? mean.toFixed(2) : short(mean)} on average.`;
 }
 
 function fill(id, pictures, below, verdict) {
@@ -188,7 +198,7 @@ function showActivations(trace, { layers }) {
   const rows = trace.layers.map(({ output }, i) => {
     const { output: { mean, deviation }, saturated, dead } = layers[i];
     const label = `Layer ${i + 1}: mean ${short(mean)}, deviation ${short(deviation)}, ${share(saturated)} ${isTanh ? "saturated" : "zero"}, ${share(dead)} of the neurons dead.`;
-    return row(String(i + 1), bars(histogram(output, low, high, BINS), label, hot), `${share(saturated)} ${isTanh ? "flat" : "zero"}`);
+    return row(String(i + 1), bars(histogram(output, low, high, BINS), label, hot), `± ${short(deviation)}`, `${share(saturated)} ${isTanh ? "flat" : "zero"}`);
   });
   fill("activations", rows, axis(isTanh ? "−1" : "0", isTanh ? "0" : short(high / 2), isTanh ? "1" : short(high)), verdicts.ofActivations(layers, activation));
 }
@@ -208,5 +218,5 @@ function showRatios({ ratios }) {
     // From 1e-6 to 1, so that 1e-3 is in the middle.
     return row(name, gauge((Math.log10(value) + 6) / 6, 0.5, name !== "out" && !(value < 0.03), `${name === "out" ? "Logits" : `Layer ${name}`}: a step changes the weights by ${short(value)} of their size.`), short(value));
   });
-  fill("ratios", rows, axis("1e−6", "1e−3", "1"), verdicts.ofRatios(ratios));
+  fill("ratios", rows, axis("1e−6", "1e−3", "1"), verdicts.ofRatios(ratios, losses.length));
 }
