@@ -111,6 +111,15 @@ def test_what_can_be_short_is() -> None:
         assert "--steps" in short(lesson.check), lesson.number
 
 
+def test_the_commands_without_steps_are_named() -> None:
+    """The contents say which commands of the lessons take no --steps: those, and no others."""
+    text = " ".join((FOLDER / "README.md").read_text("utf-8").split())
+    sentence = re.search(r"The others \(([^)]+)\) take a moment and know no `--steps`", text)
+    assert sentence is not None
+    without = {f"{command[2]} {command[3]}" for command in every_command() if "--steps" not in short(command)}
+    assert set(re.findall(r"`([^`]+)`", sentence[1])) == without
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_to_what_it_names(page: Path) -> None:
     """Each file, page and picture is there; a link whose text is a name in code leads to the source that defines it."""
