@@ -53,6 +53,16 @@ def test_every_gradient_is_compared_and_none_is_wrong(config: TrainingConfig, co
     assert all(torch.equal(array, before[name]) for name, array in trainer.network.state_dict().items())
 
 
+def test_plain_descent_keeps_the_sum_of_the_last_biases(config: TrainingConfig, corpus: Corpus) -> None:
+    """The rows of dlogits add up to zero, so the biases move but their sum stays where it began, at zero."""
+    trainer, _ = start(config, corpus, torch.float64)
+    for _ in trainer.fit():
+        pass
+    bias = trainer.network.state_dict()["output.bias"]
+    assert float(bias.abs().max()) > 0.01
+    assert abs(float(bias.sum())) < 1e-12
+
+
 def _no_mean(layer: BatchNorm1d, x: Tensor, dy: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     x_hat = (x - x.mean(0)) * (x.var(0, unbiased=False) + layer.eps).rsqrt()
     dx = layer.gamma * (x.var(0, unbiased=False) + layer.eps).rsqrt() * dy
