@@ -1,5 +1,6 @@
 """What the lessons say in words about numbers that ship, measured again with numpy on the shipped files alone."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -32,3 +33,49 @@ def test_the_sum_of_the_biases_is_the_one_told(mlp: dict[str, NDArray[np.float64
     )
     assert told is not None
     assert mlp["output.bias"].sum() == pytest.approx(float(told[1]), abs=0.0005)
+
+
+def test_vowels_lie_as_is_told(mlp: dict[str, NDArray[np.float64]]) -> None:
+    """Lesson 2 tells the nearest letter of each vowel in all directions, and how far apart they are on average."""
+    told = words_of("02-mlp.md")
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    E = mlp["embedding.weight"][1:]  # (26, C), without the end token
+    apart = np.sqrt(np.square(E[:, None] - E[None]).sum(2))  # (26, 26)
+    nearest = {a: letters[np.where(apart[i] > 0, apart[i], np.inf).argmin()] for i, a in enumerate(letters)}
+    pairs = re.findall(r"to `(\w)` it is `(\w)`|nearest to `(\w)` is `(\w)`", told)
+    found = {first or third: second or fourth for first, second, third, fourth in pairs}
+    assert set(found) == set("aeioy")
+    assert all(nearest[a] == b for a, b in found.items())
+    assert nearest["u"] == "x"
+    assert nearest["h"] != "v"
+    assert nearest["v"] != "h"
+    group = list(itertools.combinations([letters.index(a) for a in "aeiou"], 2))
+    vowels = np.mean([apart[pair] for pair in group])
+    others = np.mean([apart[letters.index(a), letters.index(b)] for a in "aeiou" for b in set(letters) - set("aeiou")])
+    assert f"are {vowels:.2f} apart on average, a vowel and a consonant {others:.2f}." in told
+
+
+def test_so_few_groups_of_letters_are_as_close(mlp: dict[str, NDArray[np.float64]]) -> None:
+    """Lesson 2 tells how many groups of five letters lie as close together as the vowels: every group is measured."""
+    E = mlp["embedding.weight"][1:]
+    apart = np.sqrt(np.square(E[:, None] - E[None]).sum(2))
+    groups = np.array(list(itertools.combinations(range(26), 5)))  # (65780, 5)
+    within = apart[groups[:, :, None], groups[:, None, :]].sum((1, 2))
+    vowels = within[(groups == [ord(a) - ord("a") for a in "aeiou"]).all(1)][0]
+    share = np.mean(within <= vowels * (1 + 1e-12))
+    assert f"Of all {len(groups):,} groups of five letters, {share:.1%} are as close" in words_of("02-mlp.md").replace(
+        " %", "%"
+    )
+
+
+def test_the_map_hides_what_is_told(mlp: dict[str, NDArray[np.float64]]) -> None:
+    """In the plane of the picture a lies upon r, h upon v and l is next to e, and it holds 30 % of the spread."""
+    letters = ".abcdefghijklmnopqrstuvwxyz"
+    centred = mlp["embedding.weight"] - mlp["embedding.weight"].mean(0)
+    _, spreads, directions = np.linalg.svd(centred, full_matrices=False)
+    points = centred @ directions[:2].T  # (27, 2)
+    assert np.square(spreads[:2]).sum() / np.square(spreads).sum() == pytest.approx(0.30, abs=0.006)
+    apart = np.sqrt(np.square(points[:, None] - points[None]).sum(2))
+    np.fill_diagonal(apart, np.inf)
+    nearest = {a: letters[apart[i].argmin()] for i, a in enumerate(letters)}
+    assert [nearest[a] for a in "aehv"] == ["r", "l", "v", "h"]
