@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from training.corpus import shipped_corpus
 from training.lessons.pages import FOLDER
 
 MLP = FOLDER.parents[1] / "models" / "artifacts" / "human" / "mlp" / "3" / "model.safetensors"
@@ -79,3 +81,14 @@ def test_the_map_hides_what_is_told(mlp: dict[str, NDArray[np.float64]]) -> None
     np.fill_diagonal(apart, np.inf)
     nearest = {a: letters[apart[i].argmin()] for i, a in enumerate(letters)}
     assert [nearest[a] for a in "aehv"] == ["r", "l", "v", "h"]
+
+
+def test_the_pairs_that_were_never_seen() -> None:
+    """Lesson 1 names the pairs of the dev names that no train name has, and the names they stand in."""
+    corpus = shipped_corpus("human", 42)
+    seen = {pair for name in corpus.split.train for pair in pairwise(f".{name}.")}
+    unseen = {name: set(pairwise(f".{name}.")) - seen for name in corpus.split.dev}
+    told = words_of("01-bigram.md")
+    found = {name: {"".join(pair) for pair in pairs} for name, pairs in unseen.items() if pairs}
+    assert found == {"yaqoob": {"qo"}, "yaqoub": {"qo"}, "fitzgerald": {"zg"}}
+    assert "`qo` (in `yaqoob` and in `yaqoub`) and `zg` (in `fitzgerald`)" in told
