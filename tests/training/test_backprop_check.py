@@ -11,7 +11,7 @@ from models import ModelConfig
 from models.networks.layers import BatchNorm1d, Linear
 from training import backprop, backprop_check, backprop_race
 from training.backprop_check import check, rows
-from training.backprop_plot import backprop_plot
+from training.backprop_plot import backprop_figure, backprop_plot
 from training.backprop_race import HandTrainer, race, start
 from training.config import TrainingConfig
 from training.corpus import Corpus
@@ -177,6 +177,17 @@ def test_the_picture_repeats_itself(config: TrainingConfig, corpus: Corpus) -> N
         assert pictures.pop().startswith(b"\x89PNG\r\n")
     with pytest.raises(ValueError, match="no picture"):
         backprop_plot(dlogits, [1] * 40, symbols, [])
+
+
+def test_the_picture_says_after_how_many_steps(config: TrainingConfig, corpus: Corpus) -> None:
+    """The left picture's title tells how long the network learned: twenty steps are not called a training."""
+    laps = list(race(*start(config, corpus, torch.float64), lambda step: None))
+    dlogits = torch.zeros(4, 3, dtype=torch.float64)
+    titles = []
+    for shown in (laps, laps[:1], laps * 50):
+        pulls = backprop_figure(dlogits, [1] * 4, [".", "a", "b"], shown).axes[0]
+        titles.append(pulls.get_title(loc="left").partition(":")[0])
+    assert titles == ["After 40 steps", "After 1 step", "After 2,000 steps"]
 
 
 def test_the_names_of_parameters_are_in_the_trainers_order(config: TrainingConfig, corpus: Corpus) -> None:
