@@ -92,3 +92,24 @@ def test_the_pairs_that_were_never_seen() -> None:
     found = {name: {"".join(pair) for pair in pairs} for name, pairs in unseen.items() if pairs}
     assert found == {"yaqoob": {"qo"}, "yaqoub": {"qo"}, "fitzgerald": {"zg"}}
     assert "`qo` (in `yaqoob` and in `yaqoub`) and `zg` (in `fitzgerald`)" in told
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        (1.0, "comes out {}. With gain 1 that goes into the second, and {} comes out, then {}, then {}: each layer is"),
+        (5 / 3, "With 5/3 the spreads are {}, {}, {}, {}, and they settle at {}:"),
+    ],
+)
+def test_the_spreads_that_tanh_leaves(gain: float, words: str) -> None:
+    """Lesson 3 tells the spread after each of four layers for two gains: integrals over a normal variable."""
+    z = np.linspace(-9, 9, 20_001)
+    density = np.exp(-np.square(z) / 2)
+    density /= density.sum()
+    spreads, spread = [], 1.0
+    for _ in range(40):
+        spread = float(np.sqrt((np.square(np.tanh(gain * spread * z)) * density).sum()))
+        spreads.append(spread)
+    assert spreads == sorted(spreads, reverse=True), "each narrower than the one before"
+    shown = [f"{spread:.2f}" for spread in (*spreads[:4], spreads[-1])]
+    assert words.format(*shown) in words_of("03-initialisation-and-batchnorm.md")
