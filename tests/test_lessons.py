@@ -111,6 +111,30 @@ def test_what_can_be_short_is() -> None:
         assert "--steps" in short(lesson.check), lesson.number
 
 
+def test_the_commands_without_steps_are_named() -> None:
+    """The contents say which commands of the lessons take no --steps: those, and no others."""
+    text = " ".join((FOLDER / "README.md").read_text("utf-8").split())
+    sentence = re.search(r"The others \(([^)]+)\) take a moment and know no `--steps`", text)
+    assert sentence is not None
+    without = {f"{command[2]} {command[3]}" for command in every_command() if "--steps" not in short(command)}
+    assert set(re.findall(r"`([^`]+)`", sentence[1])) == without
+
+
+def test_lessons_say_which_page_of_the_lab_is_theirs() -> None:
+    """Each page of the lab stands at the top of its lessons and beside their numbers in the contents; none is named
+    that the lab has not.
+    """
+    lab = (FOLDER.parents[1] / "app" / "static" / "lab" / "index.html").read_text("utf-8")
+    there = set(re.findall(r'<a href="(#/\w+)">', lab))
+    texts = {page.name[:2]: page.read_text("utf-8") for page in PAGES}
+    tops = {number: re.findall(r"^In the lab: `/lab(#/\w+)`", text, re.MULTILINE) for number, text in texts.items()}
+    told = {number: found[0] for number, found in tops.items() if found}
+    assert there == set(told.values())
+    assert there >= {part for text in texts.values() for part in re.findall(r"/lab(#/\w+)", text)}
+    listed = re.findall(r"`/lab(#/\w+)`\s+for\s+lessons?\s+(\d(?:\s+and\s+\d)?)", texts["RE"])
+    assert told == {f"0{digit}": part for part, digits in listed for digit in re.findall(r"\d", digits)}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_to_what_it_names(page: Path) -> None:
     """Each file, page and picture is there; a link whose text is a name in code leads to the source that defines it."""

@@ -24,21 +24,30 @@ NOTHING = 1e-18
 
 
 def backprop_plot(dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str], laps: Sequence[Lap]) -> bytes:
-    """Return a PNG: dlogits (B, V) times B as pulls and pushes, both losses, and how far the weights came apart.
+    """Return the figure of `backprop_figure` as a PNG. The same numbers give the same file. Raises `ValueError`."""
+    buffer = io.BytesIO()
+    figure = backprop_figure(dlogits, targets, symbols, laps)
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
 
-    The same numbers give the same file. Raises `ValueError` without a lap.
+
+def backprop_figure(dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str], laps: Sequence[Lap]) -> Figure:
+    """Return dlogits (B, V) times B as pulls and pushes, both losses, and how far the weights came apart.
+
+    Raises `ValueError` without a lap.
     """
     if not laps:
         raise ValueError("A race without a step has no picture.")
     figure = Figure(figsize=(12, 6.2), dpi=110, layout="constrained", facecolor="#ffffff")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1), hspace=0.08, wspace=0.06)
-    _pulls(figure.add_subplot(grid[:, 0]), dlogits * len(dlogits), targets, symbols)
+    pulls = figure.add_subplot(grid[:, 0])
+    _pulls(pulls, dlogits * len(dlogits), targets, symbols)
+    after = f"After {len(laps):,} {'step' if len(laps) == 1 else 'steps'}"
+    pulls.set_title(f"{after}: each row pulls one character up, pushes the rest", loc="left", color=INK, fontsize=12)
     _losses(figure.add_subplot(grid[0, 1]), laps)
     _apart(figure.add_subplot(grid[1, 1]), laps)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return figure
 
 
 def _pulls(axes: Axes, dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str]) -> None:
@@ -54,9 +63,6 @@ def _pulls(axes: Axes, dlogits: Tensor, targets: Sequence[int], symbols: Sequenc
     axes.figure.colorbar(image, ax=axes, shrink=0.5, label="gradient of the logit, times the batch size")
     for side in axes.spines.values():
         side.set_color(FAINT)
-    axes.set_title(
-        "After training: each row pulls one character up, pushes the rest", loc="left", color=INK, fontsize=12
-    )
 
 
 def _losses(axes: Axes, laps: Sequence[Lap]) -> None:

@@ -30,6 +30,8 @@ SPLIT_SEED = 42
 STEPS = 10_000
 # What is said of a loss that is measured with this smoothing: the one that ships.
 USUAL = 1.0
+# Nats that a descent may lie above the counted loss before its penalties can be compared: what they change is smaller.
+NEAR = 0.001
 
 
 @click.command("bigram-picture")
@@ -127,12 +129,19 @@ def _words(twice: Twice, corpus: Corpus) -> list[str]:
 
 
 def _warning(bare: Meeting) -> list[str]:
-    if math.isfinite(bare.counted.dev):
-        return []
-    return [
-        "Without smoothing the counted dev loss is infinite: a dev name has a pair of characters that no train name "
-        "has. The descent is on its way there, and will never arrive."
-    ]
+    lines = []
+    if not math.isfinite(bare.counted.dev):
+        lines.append(
+            "Without smoothing the counted dev loss is infinite: a dev name has a pair of characters that no train "
+            "name has. The descent is on its way there, and will never arrive."
+        )
+    gap = bare.descended.train - bare.counted.train
+    if gap > NEAR:
+        lines.append(
+            f"After {bare.steps:,} steps the descent is still {gap:.4f} above the counted train loss: too few to say "
+            f"which L2 is best. Give more with --steps; {STEPS:,} is the default."
+        )
+    return lines
 
 
 def _drawn(board: Board) -> list[str]:

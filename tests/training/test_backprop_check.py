@@ -11,7 +11,7 @@ from models import ModelConfig
 from models.networks.layers import BatchNorm1d, Linear
 from training import backprop, backprop_check, backprop_race
 from training.backprop_check import check, rows
-from training.backprop_plot import backprop_plot
+from training.backprop_plot import backprop_figure, backprop_plot
 from training.backprop_race import HandTrainer, race, start
 from training.config import TrainingConfig
 from training.corpus import Corpus
@@ -51,6 +51,16 @@ def test_every_gradient_is_compared_and_none_is_wrong(config: TrainingConfig, co
     assert all(row.close and row.apart < 1e-14 for row in found)
     assert any(row.exact for row in found)
     assert all(torch.equal(array, before[name]) for name, array in trainer.network.state_dict().items())
+
+
+def test_plain_descent_keeps_the_sum_of_the_last_biases(config: TrainingConfig, corpus: Corpus) -> None:
+    """The rows of dlogits add up to zero, so the biases move but their sum stays where it began, at zero."""
+    trainer, _ = start(config, corpus, torch.float64)
+    for _ in trainer.fit():
+        pass
+    bias = trainer.network.state_dict()["output.bias"]
+    assert float(bias.abs().max()) > 0.01
+    assert abs(float(bias.sum())) < 1e-12
 
 
 def _no_mean(layer: BatchNorm1d, x: Tensor, dy: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -167,6 +177,17 @@ def test_the_picture_repeats_itself(config: TrainingConfig, corpus: Corpus) -> N
         assert pictures.pop().startswith(b"\x89PNG\r\n")
     with pytest.raises(ValueError, match="no picture"):
         backprop_plot(dlogits, [1] * 40, symbols, [])
+
+
+def test_the_picture_says_after_how_many_steps(config: TrainingConfig, corpus: Corpus) -> None:
+    """The left picture's title tells how long the network learned: twenty steps are not called a training."""
+    laps = list(race(*start(config, corpus, torch.float64), lambda step: None))
+    dlogits = torch.zeros(4, 3, dtype=torch.float64)
+    titles = []
+    for shown in (laps, laps[:1], laps * 50):
+        pulls = backprop_figure(dlogits, [1] * 4, [".", "a", "b"], shown).axes[0]
+        titles.append(pulls.get_title(loc="left").partition(":")[0])
+    assert titles == ["After 40 steps", "After 1 step", "After 2,000 steps"]
 
 
 def test_the_names_of_parameters_are_in_the_trainers_order(config: TrainingConfig, corpus: Corpus) -> None:
