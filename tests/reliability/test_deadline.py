@@ -73,6 +73,18 @@ async def test_row_12_the_worst_request_ends_at_the_deadline(running: Running) -
     assert again["names"] == cut["names"][: len(again["names"])]
 
 
+async def test_row_12_judging_ends_at_the_deadline_too(running: Running) -> None:
+    """Of ten thousand names with details there are by the deadline those that were judged, and no attempts are told but
+    theirs: the same request without details, of as many attempts, has the same names.
+    """
+    asked: dict[str, Any] = {"count": 10_000, "seed": 1, "unique": False}
+    cut = (await running.ask(**asked, details=True, min_length=30)).json()
+    assert not cut["complete"]
+    assert 0 < len(cut["names"]) < 10_000
+    plain = (await running.ask(**asked, min_length=30, max_attempts=cut["attempts"])).json()
+    assert [name["name"] for name in cut["names"]] == plain["names"]
+
+
 async def test_row_12_a_cut_answer_is_not_kept(running: Running) -> None:
     """A link whose answer the deadline cut is not to be stored, though whole ones are for ever."""
     whole = await running.client.get("/generate?dataset=elves&model=wavenet@1&seed=1&count=3")
