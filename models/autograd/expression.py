@@ -34,7 +34,8 @@ ALLOWED = MappingProxyType(
     {
         "/": "a divisor other than 0",
         "log": "the logarithm of a number above 0",
-        "**": "below 0 whole numbers written out as exponents, for 0 those of 1 or more",
+        "**": "a negative number raised to a whole number written out, such as 2 or -3",
+        "0**": "0 raised to 1 or more, or to 0 written out",
     }
 )
 RANGE = "results and derivatives up to 1.7e308"
@@ -155,23 +156,26 @@ class _Parser:
         raise self._after_a_value(self._peek())
 
     def _apply(self, token: Token, left: Value, right: Value) -> Value:
-        made = self._keep(token, lambda: OPERATORS[token.text](left, right))
+        rule = "0**" if token.text == "**" and left.data == 0 else token.text
+        made = self._keep(token, lambda: OPERATORS[token.text](left, right), rule)
         if right not in made.operands:
             # The exponent became a part of the operation.
             del self.places[right]
         return made
 
-    def _keep(self, token: Token, make: Callable[[], Value]) -> Value:
-        """Return what `make` makes at `token`. Raises `ExpressionError` where it cannot be, or is no finite number."""
+    def _keep(self, token: Token, make: Callable[[], Value], rule: str = "") -> Value:
+        """Return what `make` makes at `token`. Raises `ExpressionError` where it cannot be (`ALLOWED` of `rule` tells
+        what can), or is no finite number.
+        """
         if len(self.places) >= self._max_nodes:
             raise self._wrong(token, "the graph is too large", f"at most {self._max_nodes} numbers and operations")
-        value = self._computed(token, make)
+        value = self._computed(token, make, rule or token.text)
         if not all(map(math.isfinite, (value.data, *value.derivatives))):
             raise self._wrong(token, "the result or its derivative is too large", RANGE)
         self.places[value] = token.position
         return value
 
-    def _computed(self, token: Token, make: Callable[[], Value]) -> Value:
+    def _computed(self, token: Token, make: Callable[[], Value], rule: str) -> Value:
         try:
             return make()
         except ZeroDivisionError:
@@ -181,7 +185,7 @@ class _Parser:
         except ValueError as error:
             # The engine's own words, which repeat nothing.
             reason = str(error)
-        raise self._wrong(token, reason, ALLOWED[token.text])
+        raise self._wrong(token, reason, ALLOWED[rule])
 
     def _after_a_value(self, token: Token) -> ExpressionError:
         if token.text == ")":

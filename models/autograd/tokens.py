@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from models.errors import ExpressionError
@@ -10,6 +11,8 @@ FIELD = "expression"
 MAX_NAME = 16
 SYMBOLS = "letters without accents, digits, + - * / ** ( ) . = and ;"
 
+# What is written for - * / where things are typeset; each is one character, so that places stay.
+TYPESET = MappingProxyType({0x2212: "-", 0x2013: "-", 0xD7: "*", 0xB7: "*", 0x22C5: "*", 0xF7: "/"})
 # ASCII alone: \d and \w would take the digits and letters of all scripts.
 _TOKEN = re.compile(
     r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
@@ -31,12 +34,13 @@ class Token:
 
 def tokenize(text: str) -> list[Token]:
     """Return the tokens of `text`, the end included. Raises `ExpressionError` for characters and names that are not
-    allowed, and numbers that are too large.
+    allowed, and numbers that are too large. A typographer's minus, times and division signs are - * /.
     """
     found: list[Token] = []
+    plain = text.translate(TYPESET)
     begin = 0
-    while begin < len(text):
-        match = _TOKEN.match(text, begin)
+    while begin < len(plain):
+        match = _TOKEN.match(plain, begin)
         if match is None:
             hint = "; a power is written **" if text[begin] == "^" else ""
             raise wrong(text, begin + 1, f"this character has no meaning here{hint}", SYMBOLS)

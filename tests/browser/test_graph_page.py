@@ -189,6 +189,11 @@ def test_who_gives_and_who_gets_is_in_sight(open_page: OpenPage, look: Look, wid
             continue
         region = page.get_by_role("region", name="The step as a table")
         assert region.evaluate("box => box.scrollWidth <= box.clientWidth"), step
+        # And no number is broken in two to fit.
+        wraps = region.locator("tbody td").evaluate_all(
+            "cells => cells.map((cell) => getComputedStyle(cell).whiteSpace)"
+        )
+        assert set(wraps) == {"nowrap"}, step
     assert width > 1000 or looked > 3
     look(page, f"graph-guess-{width}")
 

@@ -315,16 +315,18 @@ def test_another_list_has_another_tree(open_page: OpenPage, address: str) -> Non
 
 
 def test_a_wrong_character_is_told_at_the_field(open_page: OpenPage) -> None:
-    """What the model cannot spell is said beside the field; the last tree stays."""
+    """What the model cannot spell is said beside the field; the last tree stays, and is dimmed until the next."""
     page = open_page("/lab#/wavenet")
     expect(page.locator(".tree[data-name=marnabe]")).to_be_visible()
     field = page.get_by_label("Type a name, or its beginning")
     field.fill("maß")
     expect(page.locator("#wavenet-wrong")).to_contain_text("characters the model knows: a-z")
+    expect(page.locator(".tree")).to_have_css("opacity", "0.5")
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(page.locator(".tree[data-name=marnabe]")).to_be_visible()
     field.fill("mas")
     expect(page.locator("#wavenet-wrong")).to_be_empty()
+    expect(page.locator(".tree[data-name=mas]")).to_have_css("opacity", "1")
 
 
 def test_what_cannot_be_fetched_is_said_and_tried_again(open_page: OpenPage) -> None:
@@ -347,6 +349,15 @@ def test_the_map_is_honest(open_page: OpenPage, address: str) -> None:
     expect(marks).to_have_count(27)
     assert set(marks.all_text_contents()) == {"end", *"abcdefghijklmnopqrstuvwxyz"}
     assert set(page.locator(".map .vowel text").all_text_contents()) == set("aeiou")
+    # No label covers another one.
+    covered = """texts => {
+      const boxes = texts.map((text) => [text.textContent, text.getBoundingClientRect()]);
+      const middle = ({ top, bottom }) => (top + bottom) / 2;
+      return boxes.flatMap(([a, one], i) => boxes.slice(i + 1).filter(([, other]) =>
+        one.left < other.right && other.left < one.right && Math.abs(middle(one) - middle(other)) < one.height / 2)
+        .map(([b]) => a + " " + b));
+    }"""
+    assert marks.evaluate_all(covered) == []
     section = page.get_by_role("region", name="Where the characters are")
     expect(section).to_contain_text(f"{round(sum(told['explained']) * 100)} % together")
     nearest = {point["character"]: point["nearest"] for point in told["points"]}

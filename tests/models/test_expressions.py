@@ -250,6 +250,40 @@ def test_names_and_numbers_are_nodes_once() -> None:
     assert order[0].grad == pytest.approx(2 * -3 - 2 * (-3) ** -3)
 
 
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("(-8)**0.5", "a negative number raised to a whole number written out, such as 2 or -3"),
+        ("a = 2; (-8)**a", "a negative number raised to a whole number written out, such as 2 or -3"),
+        ("0**0.5", "0 raised to 1 or more, or to 0 written out"),
+        ("0**-1", "0 raised to 1 or more, or to 0 written out"),
+        ("a = 0; 0**a", "0 raised to 1 or more, or to 0 written out"),
+    ],
+)
+def test_a_refused_power_tells_which_are_taken(text: str, allowed: str) -> None:
+    """What is allowed is told for the base that was given; the next test holds it to its word."""
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(text)
+    assert caught.value.allowed == allowed
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("(-8)**2", 64), ("(-8)**-3", -1 / 512), ("0**0", 1), ("0**1", 0), ("0**1.5", 0), ("a = 1.5; 0**a", 0)],
+)
+def test_powers_that_are_told_as_allowed_are_taken(text: str, value: float) -> None:
+    """Whole numbers that are written out for a base below 0; 1, more, and a 0 that is written out for 0."""
+    assert evaluate(text).data == pytest.approx(value)
+
+
+def test_typeset_signs_are_read_as_what_they_mean() -> None:
+    """A typographer's minus, times and division signs are - * /, also in an exponent, and a place stays its place."""
+    assert evaluate("a = \u22123; a \u00d7 4 \u00f7 2 \u2013 1e\u22121 \u00b7 10").data == pytest.approx(-3 * 4 / 2 - 1)
+    with pytest.raises(ExpressionError, match="divides by 0") as caught:
+        evaluate("2 \u00d7 3 \u00f7 0")
+    assert caught.value.position == 7
+
+
 def test_a_value_has_all_its_names() -> None:
     """What is given a second name is the same value still, and its label has both."""
     result = evaluate("a = 1; b = a; c = a + b; d = c")

@@ -3,7 +3,8 @@
 import { h, letter, percent } from "/playground/dom.js";
 import { draw } from "./charts.js";
 
-const [WIDTH, HEIGHT, EDGE, ROOM] = [340, 300, 18, 19];
+// How far apart labels are, in pixels; a word wants more than a letter.
+const [WIDTH, HEIGHT, EDGE, ROOM, WORD] = [340, 300, 18, 19, 28];
 const VOWELS = "aeiou";
 
 const isVowel = (character) => VOWELS.includes(character.normalize("NFD")[0]);
@@ -41,13 +42,14 @@ function apart(points) {
 }
 
 /** Places for labels: those that would cover each other move apart, and a line leads to where they belong. */
-function apartFrom(points) {
+function apartFrom(points, rooms) {
   const places = points.map((point) => [...point]);
   for (let round = 0; round < 60; round += 1) {
     for (const [i, one] of places.entries()) {
-      for (const other of places.slice(i + 1)) {
+      for (const [k, other] of places.entries()) {
+        if (k <= i) continue;
         const [dx, dy] = [other[0] - one[0] || 0.1, other[1] - one[1]];
-        const missing = Math.max(0, ROOM - Math.hypot(dx, dy)) / 2 / Math.hypot(dx, dy);
+        const missing = Math.max(0, Math.max(rooms[i], rooms[k]) - Math.hypot(dx, dy)) / 2 / Math.hypot(dx, dy);
         for (const [axis, d] of [dx, dy].entries()) {
           one[axis] -= d * missing;
           other[axis] += d * missing;
@@ -66,7 +68,7 @@ function picture(points, name, together) {
   };
   const [x, y] = [place("x", WIDTH, false), place("y", HEIGHT, true)];
   const at = points.map((point) => [x(point.x), y(point.y)]);
-  const labels = apartFrom(at);
+  const labels = apartFrom(at, points.map(({ character }) => (letter(character).length > 1 ? WORD : ROOM)));
   const marks = points.map(({ character }, i) => {
     const kind = character === "." ? "end" : isVowel(character) ? "vowel" : "";
     const [[a, b], [u, v]] = [at[i], labels[i]].map((pair) => pair.map((value) => value.toFixed(1)));

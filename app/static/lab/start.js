@@ -165,7 +165,7 @@ function render() {
   pieces.headline.replaceChildren(h("strong", {}, now), ` after ${losses.length} ${losses.length === 1 ? "step" : "steps"}; a fair guess costs ln 27 = ${verdicts.FAIR.toFixed(2)}.${lately()}`);
   fill("loss", [curve([...losses, seen.loss], verdicts.FAIR, "ln 27", 1.8, `The loss over ${losses.length} steps: now ${now}; the dashed line is ln 27.`)], null, verdicts.ofLoss(seen.loss, losses.length, losses[0] ?? seen.loss));
   const most = Math.max(...seen.layers.map((layer) => layer.saturated));
-  pieces.now.textContent = `loss ${now} · ${share(most)} ${state.activation === "tanh" ? "flat" : "zero"} · gradient × ${short(seen.layers[0].gradient.deviation / seen.layers.at(-1).gradient.deviation)}`;
+  pieces.now.textContent = `loss ${now} · ${share(most)} ${state.activation === "tanh" ? "flat" : "zero"} · gradients: first layer ${short(seen.layers[0].gradient.deviation / seen.layers.at(-1).gradient.deviation)} × last`;
   showActivations(trace, seen);
   showGradients(gradients, seen);
   showRatios(seen);

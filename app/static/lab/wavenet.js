@@ -48,6 +48,7 @@ async function refresh() {
     const seen = await get("/lab/wavenet", { model: page.model.value, name: page.name.value }, running.signal);
     page.wrong.textContent = "";
     page.name.removeAttribute("aria-invalid");
+    stale(false);
     showTree(seen);
     page.map.replaceChildren(...mapped(seen));
   } catch (error) {
@@ -57,8 +58,12 @@ async function refresh() {
     }
     page.wrong.textContent = error.fields.length ? `Allowed: ${error.fields[0].allowed}.` : error.message;
     page.name.setAttribute("aria-invalid", "true");
+    stale(true);
   }
 }
+
+/** What is shown is of the name before. */
+const stale = (isSo) => page.tree.classList.toggle("stale", isSo);
 
 const shown = (character) => (character === "." ? "·" : character === " " ? "␣" : character);
 
