@@ -49,6 +49,9 @@ def test_vowels_lie_as_is_told(mlp: dict[str, NDArray[np.float64]]) -> None:
     assert set(found) == set("aeioy")
     assert all(nearest[a] == b for a, b in found.items())
     assert nearest["u"] == "x"
+    to_end = np.sqrt(np.square(E - mlp["embedding.weight"][0]).sum(1))  # (26,)
+    near_end = {a for a in "aeiouy" if to_end[letters.index(a)] < np.sort(apart[letters.index(a)])[1]}
+    assert near_end == {"a", "e"}
     assert nearest["h"] != "v"
     assert nearest["v"] != "h"
     group = list(itertools.combinations([letters.index(a) for a in "aeiou"], 2))
