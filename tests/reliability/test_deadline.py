@@ -77,11 +77,11 @@ async def test_row_12_judging_ends_at_the_deadline_too(running: Running) -> None
     """Of ten thousand names with details there are by the deadline those that were judged, and no attempts are told but
     theirs: the same request without details, of as many attempts, has the same names.
     """
-    asked: dict[str, Any] = {"count": 10_000, "seed": 1, "unique": False}
-    cut = (await running.ask(**asked, details=True, min_length=30)).json()
+    asked: dict[str, Any] = {"count": 10_000, "seed": 1, "unique": False, "min_length": 30, "max_length": 64}
+    cut = (await running.ask(**asked, details=True)).json()
     assert not cut["complete"]
     assert 0 < len(cut["names"]) < 10_000
-    plain = (await running.ask(**asked, min_length=30, max_attempts=cut["attempts"])).json()
+    plain = (await running.ask(**asked, max_attempts=cut["attempts"])).json()
     assert [name["name"] for name in cut["names"]] == plain["names"]
 
 
