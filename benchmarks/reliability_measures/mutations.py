@@ -46,6 +46,13 @@ def copy_of_tree(place: Path) -> Path:
     return place
 
 
+def red_already(tree: Path, tests: list[str]) -> str:
+    """Return what fails with every guard in its place, nothing where all is well: such a test would notice nothing."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *dict.fromkeys(tests)]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else "\n".join(done.stdout.strip().splitlines()[-8:])
+
+
 def verdict(tree: Path, mutation: Mutation) -> str:
     """Take the guard away in `tree`, run its test there, put the guard back, and return "caught" or what went wrong."""
     path = tree / mutation.file
@@ -74,6 +81,9 @@ def mutations(only: str) -> None:
     missed = 0
     with tempfile.TemporaryDirectory() as name:
         tree = copy_of_tree(Path(name))
+        if told := red_already(tree, [mutation.test for mutation in chosen]):
+            click.echo(f"Before anything is taken away:\n{told}")
+            raise SystemExit(1)
         for number, mutation in enumerate(chosen, 1):
             told = verdict(tree, mutation)
             missed += not told.startswith("caught")
