@@ -17,6 +17,8 @@ import numpy as np
 FEW = 2**18
 # From so many on, pages of 2 MiB are asked for, as numpy does: drawing jumps about in all of it.
 MANY = 2**22
+# Python's default is memory that is shared with forked processes, and that has no large pages; Windows knows neither.
+PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 # Each array begins on a line of the processor's caches.
 LINE = 64
 
@@ -34,7 +36,7 @@ def arrays_of(forms: Sequence[Form]) -> list[np.ndarray[Any, Any]]:
     if starts[-1] < FEW:
         return [np.empty(shape, kind) for shape, kind in forms]
     try:
-        pages = mmap.mmap(-1, starts[-1])
+        pages = mmap.mmap(-1, starts[-1], **PRIVATE)
     except OSError as error:
         raise MemoryError(f"{starts[-1]} bytes: {error.strerror}") from error
     if starts[-1] >= MANY and hasattr(mmap, "MADV_HUGEPAGE"):

@@ -43,7 +43,7 @@ def test_without_memory_it_is_said_and_without_large_pages_it_is_not(monkeypatch
     [array] = arrays_of(forms)
     assert array.shape == (MANY,)
 
-    def none(*_: int) -> None:
+    def none(*_: int, **__: int) -> None:
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
     monkeypatch.setattr("models.inference.pages.mmap.mmap", none)
