@@ -1,6 +1,11 @@
 """`python -m app`."""
 
-from app.cli import main
+import os
+
+# Before numpy is read: its products here are small, and each of its threads would keep memory that nobody uses.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from app.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

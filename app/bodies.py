@@ -89,5 +89,7 @@ def _refusal(request: Request) -> Response | None:
 
 def _check_content_type(request: Request) -> None:
     media = headers.first(request.scope, b"content-type").partition(";")[0].strip().lower()
-    if media != "application/json":
+    # A body that says it is packed would be read as if it were not.
+    packed = headers.first(request.scope, b"content-encoding").strip().lower() not in ("", "identity")
+    if media != "application/json" or packed:
         raise HTTPException(UNSUPPORTED)

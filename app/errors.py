@@ -79,7 +79,7 @@ DETAILS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request's body is too large; see /info for the limit.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request's address and headers are too large, or too many.",
     HTTPStatus.REQUEST_TIMEOUT: "The request did not arrive in time.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body must be JSON, with the header Content-Type: application/json.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body must be plain JSON, with the header Content-Type: application/json.",
     HTTPStatus.BAD_REQUEST: "The request cannot be read: the body is no JSON, repeats a key, or nests too deeply.",
     HTTPStatus.UNAUTHORIZED: "A key is needed, in the header Authorization: Bearer or X-API-Key.",
     HTTPStatus.TOO_MANY_REQUESTS: "This client had its share for now; Retry-After says when there is more.",

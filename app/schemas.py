@@ -141,6 +141,11 @@ class GenerateQuery(SourceQuery):
         None, description="How many candidates may be drawn. Default: 50 x count + 1,000."
     )
 
+    @property
+    def judged(self) -> bool:
+        """Whether it must be known how likely each name is."""
+        return self.details or self.sort != "drawn"
+
     @field_validator("count", "top_k", "seed", "offset", "min_length", "max_length", "max_attempts", mode="before")
     @classmethod
     def _whole(cls, value: object) -> object:

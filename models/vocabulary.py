@@ -3,6 +3,7 @@
 Index 0 is the end token. It is shown as "." but is no character: a full stop in a list has an index of its own.
 """
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +11,8 @@ from functools import cached_property
 from models.errors import ConfigError, UnknownCharacter
 
 END = 0
+# Vowels and last consonants that compose with what stands before them (Unicode's conjoining Hangul).
+JAMO = "".join(map(chr, range(0x1161, 0x1200)))
 END_SYMBOL = "."
 
 
@@ -42,6 +45,11 @@ class Vocabulary:
     def itos(self) -> tuple[str, ...]:
         """The symbol of each index; the end token is shown as "."."""
         return (END_SYMBOL, *self.characters)
+
+    @cached_property
+    def loose(self) -> bool:
+        """Whether what is drawn may be no name as lists are spelled: a blank may end it, a mark follow its letter."""
+        return any(c.isspace() or unicodedata.category(c)[0] == "M" or c in JAMO for c in self.characters)
 
     def encode(self, text: str) -> list[int]:
         """Return the indices of `text` (no end token added). Raises `UnknownCharacter`."""

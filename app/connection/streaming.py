@@ -60,7 +60,7 @@ class NameResponse(Response):
             self._count()
             metrics.sifted(self.lines.stream.refused)
             if self.purse is not None:
-                await self.purse.settle(self.lines.stream.characters)
+                await self.purse.settle(self.lines.cost.charged)
 
     async def _send(self, send: Send) -> None:
         with ExitStack() as held:

@@ -58,8 +58,9 @@ class Costs:
         return min(request.count / max(passing, 1e-6), most) * LENGTH
 
     def seconds(self, request: GenerateQuery, source: Source, most: int) -> float:
-        """Return how long one thread likely draws."""
-        return self.characters(request, source, most) / self.speed(source)
+        """Return how long one thread likely draws, and judges what it drew."""
+        judged = request.count * LENGTH / self._start_speed(source) if request.judged else 0.0
+        return self.characters(request, source, most) / self.speed(source) + judged
 
     def scoring_seconds(self, request: ScoreRequest, source: Source) -> float:
         """Return how long one thread likely judges: each character once, and each name beside those of the list."""

@@ -2,7 +2,7 @@
 threads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.naming.decency import Decency
@@ -11,6 +11,7 @@ from app.schemas import GenerateQuery
 from models import Batch, Constraints, OptionError, SamplingOptions, Score
 from models.blends import Source
 from models.inference import MAX_SEED, NameStream, PrefixMemory
+from models.inference.pace import Pace
 from models.spelling import capitalize, capitalize_all
 
 # What is drawn in about a millisecond where nothing is remembered: at most so many candidates, and at most so many
@@ -18,6 +19,10 @@ from models.spelling import capitalize, capitalize_all
 FEWEST, MOST, MULTIPLY_ADDS = 16, 256, 2**23
 # A name has about so many characters, and so many times as many where it is hot; to judge one is worth drawing so many.
 LENGTH, HOT, LONG_WHERE_HOT, JUDGING = 8, 2.0, 4, 4
+# A character is judged in the time in which about so many are drawn, with the memory of prefixes half full: 4 to 31.
+JUDGED_CHARACTER = 10
+# So many candidates are drawn at a time where they are judged.
+JUDGED_AT_ONCE = 32
 
 # How many candidates a name takes that must be spelled in some way, before one knows better.
 SPELLED_ATTEMPTS = 10
@@ -25,9 +30,22 @@ SPELLED_ATTEMPTS = 10
 
 @dataclass(slots=True)
 class Cost:
-    """What a request cost so far: the characters that were drawn for it, those of refused candidates included."""
+    """What a request cost so far: the characters that were drawn for it, those of refused candidates included, and
+    those of names that were judged.
+    """
 
     characters: int = 0
+    judged: int = 0
+
+    @property
+    def charged(self) -> int:
+        """What the client pays, in characters drawn."""
+        return self.characters + JUDGED_CHARACTER * self.judged
+
+    def add(self, other: "Cost") -> None:
+        """Add what something else cost."""
+        self.characters += other.characters
+        self.judged += other.judged
 
 
 def seeded(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
@@ -61,7 +79,7 @@ def few_candidates(request: GenerateQuery, source: Source) -> int:
 def _weight(request: GenerateQuery) -> int:
     """Return how many ordinary candidates one of this request is worth: long ones, and judged ones, take longer."""
     long = LONG_WHERE_HOT if request.temperature > HOT else 1
-    return max(long, request.min_length // LENGTH) * (JUDGING if is_judged(request) else 1)
+    return max(long, request.min_length // LENGTH) * (JUDGING if request.judged else 1)
 
 
 def draw(
@@ -88,6 +106,7 @@ def draw(
     )
     if cost is not None:
         cost.characters += batch.characters
+        cost.judged += judged_characters(request, batch.names)
     return answer_of(request, source, batch, told(request, source, batch.names))
 
 
@@ -122,17 +141,26 @@ def stream_of(request: GenerateQuery, source: Source, most: int, decency: Decenc
         options=options_of(request),
         constraints=constraints_of(request, source, decency),
         max_attempts=most,
+        # Who is stopped, or leaves, must not leave many behind to be judged.
+        pace=Pace(most=JUDGED_AT_ONCE) if request.judged else None,
     )
 
 
 def expected_characters(request: GenerateQuery, source: Source) -> int:
-    """Return about how many characters the request will have drawn: names x length x candidates for each name. What
-    it really took is known afterwards (see `Cost`); names are taken to be as long as they may be.
+    """Return about how many characters the request will have drawn: names x length x candidates for each name, and
+    as many more as judging is worth. What it really took is known afterwards (see `Cost`); names are taken to be as
+    long as they may be.
     """
     longest = source.generator.longest if request.max_length is None else request.max_length
     spelled = request.ends_with or request.contains or request.pattern
     attempts = request.count * (SPELLED_ATTEMPTS if spelled else 1)
-    return min(attempts, request.max_attempts or attempts) * (longest + 1)
+    judged = JUDGED_CHARACTER * request.count if request.judged else 0
+    return (min(attempts, request.max_attempts or attempts) + judged) * (longest + 1)
+
+
+def judged_characters(request: GenerateQuery, names: Sequence[str]) -> int:
+    """Return how many characters of these names the request has judged, their ends included."""
+    return sum(map(len, names)) + len(names) if request.judged else 0
 
 
 def options_of(request: GenerateQuery) -> SamplingOptions:
@@ -174,18 +202,13 @@ def acceptance_rate(names: int, attempts: int) -> float:
 
 def told(request: GenerateQuery, source: Source, names: list[str]) -> list[str] | list[NameDetail]:
     """Return the names as the request wants them: judged, sorted, with capitals."""
-    if not is_judged(request):
+    if not request.judged:
         return capitalize_all(names) if request.case == "title" else names
     scores = in_order(request, source.generator.judge(names))
     if request.details:
         return [detail(score, request.case) for score in scores]
     names = [score.name for score in scores]
     return capitalize_all(names) if request.case == "title" else names
-
-
-def is_judged(request: GenerateQuery) -> bool:
-    """Say whether it must be known how likely each name is."""
-    return request.details or request.sort != "drawn"
 
 
 def in_order(request: GenerateQuery, scores: list[Score]) -> list[Score]:

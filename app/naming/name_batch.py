@@ -1,7 +1,7 @@
 """From a request to its answer as JSON, a piece at a time. No HTTP and no threads."""
 
 from app.naming.decency import Decency
-from app.naming.drawing import answer_of, in_order, is_judged, stream_of
+from app.naming.drawing import Cost, answer_of, in_order, judged_characters, stream_of
 from app.naming.writing import Written, written, written_details
 from app.schemas import GenerateQuery
 from models import Batch, Score
@@ -40,7 +40,13 @@ class NameBatch:
 
     @property
     def _judged(self) -> bool:
-        return not is_judged(self.request) or len(self._scores) == len(self._names)
+        return not self.request.judged or len(self._scores) == len(self._names)
+
+    @property
+    def cost(self) -> Cost:
+        """What was drawn and judged so far."""
+        judged = self._names[: len(self._scores)]
+        return Cost(self.stream.characters, judged_characters(self.request, judged))
 
     def stop(self) -> None:
         """Draw no more: the answer is what there is."""
@@ -71,7 +77,7 @@ class NameBatch:
         if self.request.details:
             bare = answer_of(self.request, self.source, batch, [])
             return written_details(bare, in_order(self.request, self._scores), self.request.case)
-        names = self._names if not is_judged(self.request) else [s.name for s in in_order(self.request, self._scores)]
+        names = self._names if not self.request.judged else [s.name for s in in_order(self.request, self._scores)]
         names = capitalize_all(names) if self.request.case == "title" else names
         return written(answer_of(self.request, self.source, batch, names))
 

@@ -5,7 +5,7 @@ threads.
 from pydantic import BaseModel
 
 from app.naming.decency import Decency
-from app.naming.drawing import acceptance_rate, budget, few_candidates, stream_of
+from app.naming.drawing import Cost, acceptance_rate, budget, few_candidates, stream_of
 from app.naming.limits import check
 from app.naming.writing import detail_json
 from app.negotiation import CSV, NDJSON, TEXT
@@ -52,11 +52,17 @@ class NameLines:
         self.stream = stream_of(request, source, self.most, decency)
         self.stopped = False
         self.begun = self.finished = False
+        self._judged = 0
 
     @property
     def tells_its_end(self) -> bool:
         """Whether a reader of all the lines can see that a stream which fell short is over, or it did not."""
         return self.media == NDJSON or self.stream.complete
+
+    @property
+    def cost(self) -> Cost:
+        """What was drawn and judged so far."""
+        return Cost(self.stream.characters, self._judged)
 
     def stop(self) -> None:
         """Draw no more: the next piece is the last, and tells how it ended."""
@@ -103,5 +109,6 @@ class NameLines:
                 break
             looked += 1
             if text is not None:
+                self._judged += len(text) + 1
                 lines.append(detail_json(generator.judge([text])[0], self.request.case) + b"\n")
         return b"".join(lines), len(lines), looked

@@ -98,7 +98,7 @@ async def _answer(request: GenerateQuery, connection: Request, headers: dict[str
         answer, cut = await _draw(request, source, most, running, connection, cost)
     finally:
         if purse is not None:
-            await purse.settle(cost.characters)
+            await purse.settle(cost.charged)
     if answer is None:
         running.metrics.drew(source.reference, 0, 0, cost.characters)
         return Response(status_code=CLIENT_GONE)
@@ -125,7 +125,7 @@ async def _draw(
     try:
         return await _draw_in_turns(batch, most, running, connection), batch.stopped
     finally:
-        cost.characters += batch.stream.characters
+        cost.add(batch.cost)
 
 
 async def _draw_in_place(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.errors import OptionError, UnknownCharacter
 from models.inference.sampler import TOO_LONG, SamplingOptions
-from models.spelling import fold
+from models.spelling import fold, normalize
 from models.vocabulary import Vocabulary
 
 Codes = NDArray[np.int32]
@@ -114,14 +114,17 @@ def _shortest(prefix: str, ending: str) -> int:
 
 
 class Sieve:
-    """The constraints of one answer, at work: what was seen, and how many candidates each reason refused."""
+    """The constraints of one answer, at work: what was seen, and how many candidates each reason refused. `loose`:
+    names may come that are another's twin, and are that one as lists are spelled (see `Vocabulary.loose`).
+    """
 
-    def __init__(self, constraints: Constraints, known: frozenset[str]) -> None:
+    def __init__(self, constraints: Constraints, known: frozenset[str], loose: bool = False) -> None:
         self.refused = dict.fromkeys(REASONS, 0)
         self._unsafe, self._unique = constraints.unsafe, constraints.unique
         self._known = known if constraints.novel else frozenset[str]()
         self._ending, self._part = fold(constraints.ends_with), fold(constraints.contains)
         self._pattern = _matcher(fold(constraints.pattern)) if constraints.pattern else None
+        self._loose = loose
         self._spelled = bool(self._ending or self._part or self._pattern)
         self._seen: set[str] = set()
 
@@ -161,7 +164,7 @@ class Sieve:
 
     def _all_pass(self, texts: Sequence[str | None]) -> bool:
         """Say whether none of `texts` would be refused; only then they count as seen."""
-        fresh = set(texts)
+        fresh = {self._listed(text) for text in texts} if self._loose else set(texts)
         if self._spelled or None in fresh or not self._known.isdisjoint(fresh):
             return False
         if self._unique:
@@ -173,14 +176,18 @@ class Sieve:
     def _reason(self, name: str) -> str | None:
         if self._spelled and (reason := self._spelling(name)):
             return reason
-        if name in self._known:
+        listed = self._listed(name)
+        if listed in self._known:
             return "novel"
         if not self._unique:
             return None
-        if name in self._seen:
+        if listed in self._seen:
             return "unique"
-        self._seen.add(name)
+        self._seen.add(str(listed))
         return None
+
+    def _listed(self, name: str | None) -> str | None:
+        return normalize(name) if self._loose and name else name
 
     def _spelling(self, name: str) -> str | None:
         if not name.endswith(self._ending):

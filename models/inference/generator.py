@@ -91,7 +91,7 @@ class NameGenerator:
         options, constraints = options or SamplingOptions(), constraints or Constraints()
         prefix, longest = self.opening(options, constraints, seed, offset)
         budget = 50 * count + 1000 if max_attempts is None else max_attempts
-        sieve = Sieve(constraints, self.names)
+        sieve = Sieve(constraints, self.names, self.vocabulary.loose)
         names: list[str] = []
         attempts = characters = 0
         pace = Pace()

@@ -11,11 +11,13 @@ FEWEST, FIRST, MOST = 16, 64, 2048
 
 
 class Pace:
-    """The size of the next piece, from the time that the last one took. `clock` tells seconds."""
+    """The size of the next piece, from the time that the last one took. `clock` tells seconds; `most` is the largest
+    piece.
+    """
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.size = FIRST
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.perf_counter, most: int = MOST) -> None:
+        self.size = min(FIRST, most)
+        self._clock, self._most = clock, most
 
     @contextmanager
     def measured(self, n: int) -> Iterator[None]:
@@ -25,7 +27,7 @@ class Pace:
         began = self._clock()
         yield
         seconds = max(self._clock() - began, 1e-9)
-        self.size = max(FEWEST, min(int(n * GOAL / seconds), 4 * self.size, MOST))
+        self.size = max(FEWEST, min(int(n * GOAL / seconds), 4 * self.size, self._most))
 
 
 def enough(wanted: int, names: int, attempts: int) -> int:

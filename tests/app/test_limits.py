@@ -19,6 +19,7 @@ from app.access.clients import Clients
 from app.access.doors import OPEN
 from app.access.purse import REQUEST
 from app.access.windows import OTHERS, WINDOW, Windows
+from app.naming.drawing import JUDGED_CHARACTER
 from app.routes.explain import JUDGED
 from app.settings import Settings
 
@@ -31,6 +32,13 @@ def told(answer: httpx.Response) -> dict[str, int]:
     """The numbers of an answer's RateLimit and RateLimit-Policy."""
     text = answer.headers["ratelimit"] + ";" + answer.headers["ratelimit-policy"]
     return {name: int(value) for name, value in re.findall(r"\b([rtqw])=(\d+)", text)}
+
+
+def drawn_so_far(metrics: httpx.Response) -> float:
+    """The characters that /metrics counts as drawn."""
+    found = re.search(r'^namewave_characters_total\{model="elves/wavenet@1"\} ([0-9.]+)$', metrics.text, re.M)
+    assert found is not None
+    return float(found[1])
 
 
 STEPS = st.lists(
@@ -108,14 +116,31 @@ async def test_an_answer_costs_what_was_drawn(client_of: ClientOf) -> None:
         second = await client.post("/generate", json=FIELDS | {"count": 100}, headers={"accept": "text/plain"})
         assert (first.status_code, second.status_code) == (200, 200)
         metrics = await client.get("/metrics")
-        found = re.search(r'^namewave_characters_total\{model="elves/wavenet@1"\} ([0-9.]+)$', metrics.text, re.M)
-        assert found is not None
-        drawn = float(found[1])
+        drawn = drawn_so_far(metrics)
     assert drawn > 300
     left = told(metrics)
     assert (left["q"], left["w"]) == (100_000, 60)
     assert 100_000 - left["r"] == 3 * REQUEST + drawn
     assert 0 < left["t"] <= 60
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+@pytest.mark.parametrize("count", [2, 150])
+async def test_names_told_with_details_cost_more(client_of: ClientOf, accept: str, count: int) -> None:
+    """Who asks how likely names are pays for each of their characters, ends included, beside what was drawn: drawn in
+    place, in turns and as a stream.
+    """
+    fields = FIELDS | {"count": count, "case": "lower", "details": True}
+    async with client_of(limit=1_000_000) as client:
+        answer = await client.post("/generate", json=fields, headers={"accept": accept})
+        metrics = await client.get("/metrics")
+    lines = answer.text.splitlines()
+    records = json.loads(lines[0])["names"] if accept == "application/json" else map(json.loads, lines[:-1])
+    judged = [len(record["characters"]) for record in records]
+    assert len(judged) == count
+    expected = 2 * REQUEST + drawn_so_far(metrics) + JUDGED_CHARACTER * sum(judged)
+    assert 1_000_000 - told(metrics)["r"] == expected
 
 
 @pytest.mark.anyio

@@ -50,6 +50,15 @@ async def test_a_version_tells_everything(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_packed_body_is_refused(client: httpx.AsyncClient) -> None:
+    """A body that says it is packed is not read as if it were plain: 415; `identity` says that it is plain."""
+    fields = {"dataset": "elves", "count": 1}
+    packed = await client.post("/generate", json=fields, headers={"content-encoding": "gzip"})
+    assert (packed.status_code, packed.headers["content-type"]) == (415, "application/problem+json")
+    assert (await client.post("/generate", json=fields, headers={"content-encoding": "identity"})).status_code == 200
+
+
+@pytest.mark.anyio
 async def test_health(client: httpx.AsyncClient) -> None:
     """Alive and ready over a good store; /info tells the limits."""
     assert (await client.get("/health/live")).json()["status"] == "ok"

@@ -1,6 +1,8 @@
 """Row 32: no more threads draw than there are processors."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from app.settings import Settings
 from models import Draft, Kernels, ModelRegistry
 
 pytestmark = pytest.mark.anyio
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -42,6 +45,17 @@ def test_row_32_threads_times_processes_stay_within_the_processors() -> None:
                 assert 1 <= threads <= wanted
                 assert threads == 1 or threads * workers <= there
                 assert threads == wanted or (threads + 1) * workers > there
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted as Linux tells them")
+def test_row_32_numbers_have_no_threads_of_their_own() -> None:
+    """However many processors there are, numpy begins with one thread: a container's share is not known to it."""
+    counted = "import os, app.__main__; print(len(os.listdir('/proc/self/task')))"
+    environment = {name: value for name, value in os.environ.items() if "THREADS" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", counted], env=environment, capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout == "1\n"
 
 
 @pytest.mark.parametrize(("there", "threads"), [(1, 1), (4, 2), (16, 5)])
