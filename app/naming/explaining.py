@@ -18,10 +18,21 @@ from models.blends import Source
 from models.inference import DECIMALS, Score
 from models.spelling import fold, normalize
 
+# Names of about so many characters in all are judged in a piece: some milliseconds.
+AT_ONCE = 160
 # So many names are compared with the list at a time: that takes some milliseconds and some MB.
-AT_ONCE = 32
+COMPARED_AT_ONCE = 32
 # Lists that are kept sorted.
 MOST_LISTS = 8
+
+
+def piece_of(names: Sequence[str], begin: int) -> Sequence[str]:
+    """Return the names from `begin` on that are judged in a piece, at least one if there is one."""
+    characters, end = 0, begin
+    while end < len(names) and characters < AT_ONCE:
+        characters += len(names[end]) + 1
+        end += 1
+    return names[begin:end]
 
 
 class Explainer:
@@ -52,8 +63,8 @@ class Explainer:
     def _nearest(self, names: Sequence[str], known: frozenset[str]) -> list[Nearest]:
         listed = self._sorted(known)
         found: list[Nearest] = []
-        for begin in range(0, len(names), AT_ONCE):
-            some = names[begin : begin + AT_ONCE]
+        for begin in range(0, len(names), COMPARED_AT_ONCE):
+            some = names[begin : begin + COMPARED_AT_ONCE]
             distances = cdist(some, listed, scorer=Levenshtein.distance, dtype=np.uint8)
             # argmin takes the first of the least ones.
             for row, k in zip(distances, distances.argmin(axis=1).tolist(), strict=True):

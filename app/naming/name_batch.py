@@ -2,6 +2,7 @@
 
 from app.naming.decency import Decency
 from app.naming.drawing import Cost, answer_of, in_order, judged_characters, stream_of
+from app.naming.explaining import piece_of
 from app.naming.writing import Written, written, written_details
 from app.schemas import GenerateQuery
 from models import Batch, Score
@@ -9,9 +10,6 @@ from models.blends import Source
 from models.inference import PrefixMemory
 from models.inference.stream import Codes
 from models.spelling import capitalize_all
-
-# Names of about so many characters in all are judged in a piece.
-AT_ONCE = 160
 
 
 class NameBatch:
@@ -59,14 +57,7 @@ class NameBatch:
         if self._judged:
             self._names += self.stream.piece(self._keep, self.memory)
         else:
-            self._scores += self.source.generator.judge(self._next())
-
-    def _next(self) -> list[str]:
-        begin, some, characters = len(self._scores), 0, 0
-        while begin + some < len(self._names) and characters < AT_ONCE:
-            characters += len(self._names[begin + some]) + 1
-            some += 1
-        return self._names[begin : begin + some]
+            self._scores += self.source.generator.judge(piece_of(self._names, len(self._scores)))
 
     def answer(self) -> Written:
         """Return the answer, once it is finished."""

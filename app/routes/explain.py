@@ -11,7 +11,7 @@ from app.bodies import StrictRoute
 from app.connection.departure import unless_gone
 from app.dependencies import Running, Service, source_of
 from app.errors import responses
-from app.naming.explaining import AT_ONCE
+from app.naming.explaining import piece_of
 from app.negotiation import JSON
 from app.replies import NextAnswer, ScoreAnswer, ScoredName
 from app.schemas import NextQuery, ScoreRequest
@@ -51,8 +51,8 @@ async def _judge(request: ScoreRequest, source: Source, running: Service, connec
     async def work() -> bytes:
         scores: list[ScoredName] = []
         with admission.take_on(running.costs.scoring_seconds(request, source)) as ticket:
-            for begin in range(0, len(request.names), AT_ONCE):
-                some = request.model_copy(update={"names": request.names[begin : begin + AT_ONCE]})
+            while len(scores) < len(request.names):
+                some = request.model_copy(update={"names": piece_of(request.names, len(scores))})
                 scores += (await ticket.run(partial(explainer.score, some, source))).scores
             answer = ScoreAnswer(dataset=source.dataset, model=source.model, scores=scores)
             return await ticket.run(lambda: answer.model_dump_json().encode())

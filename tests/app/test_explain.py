@@ -7,8 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.main import create_app
+from app.naming.explaining import AT_ONCE, piece_of
 from app.settings import Settings
 from models import Draft
 from models.networks import build_model
@@ -28,6 +31,29 @@ def distance(a: str, b: str) -> int:
         for j, y in enumerate(b, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
     return row[-1]
+
+
+@given(st.lists(st.text("ab", max_size=64)))
+def test_pieces_of_names_are_the_names(names: list[str]) -> None:
+    """Piece after piece gives all names in their order; a piece is over with the name that makes it long enough."""
+    told: list[str] = []
+    while len(told) < len(names):
+        piece = piece_of(names, len(told))
+        assert piece
+        assert sum(len(name) + 1 for name in piece[:-1]) < AT_ONCE
+        told += piece
+        assert len(told) == len(names) or sum(len(name) + 1 for name in piece) >= AT_ONCE
+    assert told == names
+
+
+async def test_many_names_are_scored_in_order(client: httpx.AsyncClient) -> None:
+    """An answer of many pieces is that of each name alone."""
+    names = [name * (1 + i % 4) for i, name in enumerate(NAMES * 20)]
+    scores = (await client.post("/score", json={"dataset": "elves", "names": names})).json()["scores"]
+    for i in (0, 13, 40, 99):
+        alone = await client.post("/score", json={"dataset": "elves", "names": [names[i]]})
+        assert alone.json()["scores"] == [scores[i]]
+    assert [score["name"] for score in scores] == [name.lower() for name in names]
 
 
 async def test_scores_are_the_networks(client: httpx.AsyncClient, elf_draft: Draft) -> None:
