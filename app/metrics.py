@@ -56,6 +56,7 @@ class Metrics:
             "namewave_models_problems", "Data sets whose default is not served.", multiprocess_mode="livemax"
         )
         self.memory = gauge("namewave_prefix_memory_bytes", "Memory of prefixes.", multiprocess_mode="livesum")
+        self.resident = gauge("namewave_resident_bytes", "Memory held in all.", multiprocess_mode="livesum")
         self.loop_lag = Histogram(
             "namewave_loop_lag_seconds",
             "How much later than asked for the event loop woke up.",

@@ -49,6 +49,11 @@ class Service:
         except OSError:
             return False
 
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
     def memory(self) -> float:
         """Return the resident memory in MiB."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()

@@ -3,17 +3,20 @@ holds meanwhile.
 """
 
 import asyncio
+import math
 import random
+import re
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 import httpx
 import numpy as np
 
-from benchmarks.reliability_measures.service import Service, served
+from benchmarks.reliability_measures.service import served
 
 # Seconds between two looks at the memory, and two lines that tell of it.
 LOOK, TELL = 2.0, 60.0
@@ -26,7 +29,34 @@ PAGES = ("/models", "/datasets", "/info", "/metrics", "/health/ready", "/", "/do
 # Most are as people ask, a few as programs do.
 COUNTS = (1, 10, 10, 20, 20, 20, 20, 20, 200, 2_000)
 BUSY, CUT = 503, 0
+RESIDENT = re.compile(r"^namewave_resident_bytes ([0-9.e+]+)$", re.M)
 MISTAKES = ({"temperature": 0}, {"count": -1}, {"prefix": "\u00df"}, {"nonsense": 1}, {"dataset": "dwarves"})
+
+
+class Watched(Protocol):
+    """A service, and what it holds."""
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+
+    def memory(self) -> float:
+        """Return the resident memory in MiB."""
+
+
+class Elsewhere:
+    """A service that somebody else started: in a container, on another machine."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def memory(self) -> float:
+        """Return what it tells of its memory, in MiB; while it refuses, what is not known."""
+        try:
+            [told] = RESIDENT.findall(httpx.get(f"{self.address}/metrics", timeout=10).text)
+        except (httpx.HTTPError, ValueError):
+            return math.nan
+        return float(told) / 2**20
 
 
 @dataclass(frozen=True)
@@ -68,16 +98,17 @@ def wish(chance: random.Random) -> dict[str, Any]:
 
 
 def slope(rows: list[tuple[float, float]]) -> Slope:
-    """Return the line through (seconds, MiB) by least squares, per hour."""
+    """Return the line through (seconds, MiB) by least squares, per hour; rows that are not known are left out."""
+    rows = [row for row in rows if not math.isnan(row[1])]
     hours, memory = np.array([row[0] for row in rows]) / 3600, np.array([row[1] for row in rows])
     (growth, _), covariance = np.polyfit(hours, memory, 1, cov=True)
     return Slope(float(growth), float(np.sqrt(covariance[0, 0])))
 
 
-async def ask_on(port: int, rate: float, end: float, seed: int, statuses: dict[int, int]) -> None:
+async def ask_on(address: str, rate: float, end: float, seed: int, statuses: dict[int, int]) -> None:
     """Ask `rate` times a second until `end`, one after the other; a late request is not made up for."""
     chance = random.Random(seed)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+    async with httpx.AsyncClient(base_url=address, timeout=60) as client:
         due = time.monotonic()
         while due < end:
             method, path, sent, headers = request(chance)
@@ -91,7 +122,7 @@ async def ask_on(port: int, rate: float, end: float, seed: int, statuses: dict[i
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
-async def watch(service: Service, end: float, rows: list[tuple[float, float]], statuses: dict[int, int]) -> None:
+async def watch(service: Watched, end: float, rows: list[tuple[float, float]], statuses: dict[int, int]) -> None:
     """Write down the memory until `end`, and tell of it now and then."""
     began = told = time.monotonic()
     while (now := time.monotonic()) < end:
@@ -102,11 +133,11 @@ async def watch(service: Service, end: float, rows: list[tuple[float, float]], s
         await asyncio.sleep(LOOK)
 
 
-async def _soak(service: Service, seconds: float, rate: float, clients: int, seed: int) -> tuple[Any, Any]:
+async def _soak(service: Watched, seconds: float, rate: float, clients: int, seed: int) -> tuple[Any, Any]:
     end = time.monotonic() + seconds
     rows: list[tuple[float, float]] = []
     statuses: dict[int, int] = {}
-    asking = [ask_on(service.port, rate / clients, end, seed + k, statuses) for k in range(clients)]
+    asking = [ask_on(service.address, rate / clients, end, seed + k, statuses) for k in range(clients)]
     await asyncio.gather(watch(service, end, rows, statuses), *asking)
     return rows, statuses
 
@@ -118,14 +149,26 @@ async def _soak(service: Service, seconds: float, rate: float, clients: int, see
 @click.option("--seed", default=1, show_default=True, help="Of the requests.")
 @click.option("--leak", is_flag=True, help="Serve with a leak of a kilobyte a request, which must be found.")
 @click.option("--setting", "settings", multiple=True, metavar="NAME=VALUE", help="Of the service: MEMORY=0.")
+@click.option("--at", metavar="URL", help="Ask the service that is there, instead of one of our own.")
 @click.option("--rows", type=click.Path(path_type=Path), help="Where to write seconds and MiB, as CSV.")
 def soak(
-    hours: float, rate: float, clients: int, seed: int, leak: bool, settings: tuple[str, ...], rows: Path | None
+    hours: float,
+    rate: float,
+    clients: int,
+    seed: int,
+    leak: bool,
+    settings: tuple[str, ...],
+    at: str | None,
+    rows: Path | None,
 ) -> None:
-    """Ask for hours; end with 1 where memory grows by more than 1 MiB an hour after the first third."""
+    """Ask for hours; end with 1 where memory grows by more than 1 MiB an hour after the first third, or an answer is
+    an error of the service. A service that is there, `--at`, tells its memory itself, and is judged by its answers
+    alone.
+    """
     module = "benchmarks.servers.leaky" if leak else "app"
     chosen = dict(setting.split("=", 1) for setting in ("LIMIT=0", *settings))
-    with served(module, **{f"NAMEWAVE_{name}": value for name, value in chosen.items()}) as service:
+    ours = served(module, **{f"NAMEWAVE_{name}": value for name, value in chosen.items()})
+    with ours if at is None else nullcontext(Elsewhere(at)) as service:
         seen, statuses = asyncio.run(_soak(service, hours * 3600, rate, clients, seed))
     if rows:
         rows.write_text("seconds,mib\n" + "".join(f"{second:.0f},{memory:.2f}\n" for second, memory in seen))
@@ -137,5 +180,5 @@ def soak(
         f"memory {seen[0][1]:.1f} MiB at first, {later[0][1]:.1f} after the first third, {seen[-1][1]:.1f} at the end: "
         f"{found.growth:+.2f} MiB an hour (standard error {found.error:.2f}; goal {GOAL:g})"
     )
-    if found.growth > GOAL or any(status >= 500 and status != BUSY for status in statuses):
+    if (at is None and found.growth > GOAL) or any(status >= 500 and status != BUSY for status in statuses):
         raise click.exceptions.Exit(1)

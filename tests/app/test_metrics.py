@@ -95,6 +95,16 @@ async def test_models_and_build_are_told(client: httpx.AsyncClient) -> None:
     assert [dict(labels)["version"] for name, labels in found if name == "namewave_build_info"]
 
 
+async def test_memory_is_told_as_the_kernel_counts_it(client: httpx.AsyncClient) -> None:
+    """What the process holds in all is what Linux says of it, and more than its memory of prefixes."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the kernel tells nothing of memory here")
+    told = await asked(client)
+    [kibibytes] = re.findall(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text("ascii"))
+    assert told["namewave_resident_bytes", ()] == pytest.approx(1024 * int(kibibytes), rel=0.2)
+    assert told["namewave_resident_bytes", ()] > told["namewave_prefix_memory_bytes", ()]
+
+
 async def test_openmetrics_is_spoken(client: httpx.AsyncClient) -> None:
     """A scraper that asks for OpenMetrics gets it, with its end mark."""
     answer = await client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
