@@ -79,7 +79,7 @@ def test_row_04_an_answer_that_is_not_taken_is_given_up(attacked: Service) -> No
     with socket.create_connection(("127.0.0.1", attacked.port), timeout=20) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(STREAM)
-        for _ in range(150):
+        for _ in range(600):
             if len(attacked.lines()) > before:
                 break
             time.sleep(0.1)
