@@ -22,8 +22,8 @@ training: .venv/train.stamp ## Set up what training needs: then .venv/bin/python
 lessons: .venv/train.stamp ## Run the closing command of every lesson and check its figures: some minutes
 	@$(BIN)/python -m training lessons
 
-test: .venv/dev.stamp lint ## Set up the rest, and run lint, types, import rules and all tests
-	$(BIN)/python -m pytest
+test: .venv/dev.stamp lint ## Set up the rest, and run lint, types, import rules and all tests, some at the same time
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 reliability: .venv/dev.stamp ## Run the tests of what the service withstands (docs/reliability.md)
 	$(BIN)/python -m pytest tests/reliability

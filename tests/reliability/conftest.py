@@ -16,8 +16,10 @@ Ask = Callable[..., httpx.Response]
 
 @pytest.fixture(scope="session")
 def attacked() -> Iterator[Service]:
-    """A server over real sockets that waits two seconds for a request."""
-    with served(NAMEWAVE_RECEIVE_SECONDS="2", NAMEWAVE_SEND_SECONDS="2") as service:
+    """A server over real sockets that waits two seconds for a request, and grants all that the attackers, who are one
+    client, will ask for in a minute.
+    """
+    with served(NAMEWAVE_RECEIVE_SECONDS="2", NAMEWAVE_SEND_SECONDS="2", NAMEWAVE_LIMIT=str(10**12)) as service:
         yield service
 
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from training.cli import main
 from training.errors import Interrupted
+from training.lessons import child
 from training.lessons.child import ROOT, Ended, environment, run_command
 
 PAGE = """# {title}
@@ -91,8 +92,26 @@ try:
 except KeyboardInterrupt:
     pathlib.Path("farewell").write_text("asked politely")
 """
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted, match="Stopped; what was checked before"):
-        run_command(("python", "-c", source), tmp_path, lambda line: signal.raise_signal(number))
-    assert (tmp_path / "farewell").read_text() == "asked politely"
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    # Who runs the tests in the background made them deaf to Ctrl-C, and so the command.
+    deaf = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+        with pytest.raises(Interrupted, match="Stopped; what was checked before"):
+            run_command(("python", "-c", source), tmp_path, lambda line: signal.raise_signal(number))
+        assert (tmp_path / "farewell").read_text() == "asked politely"
+        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    finally:
+        signal.signal(signal.SIGINT, deaf)
+
+
+def test_a_command_that_does_not_listen_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that was started deaf to Ctrl-C is ended when patience is over."""
+    monkeypatch.setattr(child, "PATIENCE", 0.1)
+    source = """
+import signal, threading
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print("begun", flush=True)
+threading.Event().wait()
+"""
+    with pytest.raises(Interrupted):
+        run_command(("python", "-c", source), tmp_path, lambda line: signal.raise_signal(signal.SIGTERM))

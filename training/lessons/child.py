@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from training.lessons.pages import Command
 ROOT = Path(__file__).parents[2]
 # What would lead a command to the user's own versions, whose numbers are not the lesson's.
 FOREIGN = ("NAMEWAVE_STORE", "NAMEWAVE_SHIPPED_STORE", "NAMEWAVE_RUNS")
+
+# Seconds in which a command may save what it has.
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,9 @@ def run_command(command: Command, folder: Path, hear: Callable[[str], None]) -> 
         return Ended(process.wait(), "".join(heard))
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
-        process.communicate()
+        # One that was started deaf to Ctrl-C, as all are behind a nohup, is ended in the end.
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=PATIENCE)
         raise Interrupted("Stopped; what was checked before is told above.") from None
     finally:
         signal.signal(signal.SIGTERM, before)
