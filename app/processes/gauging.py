@@ -4,8 +4,8 @@ memory is held.
 
 import asyncio
 import mmap
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from app.metrics import Metrics
@@ -13,7 +13,7 @@ from models import ModelRegistry, Snapshot
 from models.inference import PrefixMemory
 
 SECONDS = 0.5
-# Where Linux tells how many pages this process holds, and what a page has.
+# Where Linux tells how many pages this process holds (man 5 proc), and what a page has.
 STATM, PAGE = Path("/proc/self/statm"), mmap.PAGESIZE
 
 
@@ -22,32 +22,48 @@ async def gauged(
     metrics: Metrics, registry: ModelRegistry, memory: PrefixMemory, seconds: float = SECONDS
 ) -> AsyncIterator[None]:
     """Look every so many `seconds` until the block ends."""
-    look(metrics, registry.now, memory)
-    task = asyncio.create_task(_gauge(metrics, registry, memory, seconds))
-    try:
-        yield
-    finally:
-        task.cancel()
+    with scales() as weigh:
+
+        def look() -> None:
+            metrics.memory.set(memory.size)
+            metrics.resident.set(weigh())
+
+        look()
+        count(metrics, registry.now)
+        task = asyncio.create_task(_gauge(metrics, registry, look, seconds))
+        try:
+            yield
+        finally:
+            task.cancel()
 
 
-async def _gauge(metrics: Metrics, registry: ModelRegistry, memory: PrefixMemory, seconds: float) -> None:
+async def _gauge(metrics: Metrics, registry: ModelRegistry, look: Callable[[], None], seconds: float) -> None:
     known = registry.now
     while True:
         await asyncio.sleep(seconds)
-        weigh(metrics, memory)
+        look()
         if known is not (known := registry.now):
-            look(metrics, known, memory)
+            count(metrics, known)
 
 
-def look(metrics: Metrics, now: Snapshot, memory: PrefixMemory) -> None:
-    """Tell `metrics` how things stand."""
+def count(metrics: Metrics, now: Snapshot) -> None:
+    """Tell `metrics` what is served."""
     served = {key.reference for key in now.versions_by_key}
     metrics.holds(served, len(now.refused), len(now.problems()))
-    weigh(metrics, memory)
 
 
-def weigh(metrics: Metrics, memory: PrefixMemory) -> None:
-    """Tell `metrics` what memory is held; of the whole process only where the kernel tells it (man 5 proc, statm)."""
-    metrics.memory.set(memory.size)
-    if STATM.exists():
-        metrics.resident.set(int(STATM.read_text("ascii").split()[1]) * PAGE)
+@contextmanager
+def scales() -> Iterator[Callable[[], int]]:
+    """Give what returns the bytes that this process holds; 0 where the kernel does not tell. The file stays open: what
+    serves opens none that a client could wish for.
+    """
+    if not STATM.exists():
+        yield lambda: 0
+        return
+    with STATM.open("rb", buffering=0) as file:
+
+        def weigh() -> int:
+            file.seek(0)
+            return int(file.read().split()[1]) * PAGE
+
+        yield weigh
