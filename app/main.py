@@ -86,6 +86,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     """
     chosen = settings or Settings()
     counted = Metrics(health.VERSION)
+    counted.wanted.set(chosen.workers)
     app = FastAPI(
         title="Namewave",
         version=health.VERSION,

@@ -53,7 +53,12 @@ class Metrics:
         self._served = gauge("namewave_models_served", "Versions served.", multiprocess_mode="livemin")
         self._refused = gauge("namewave_models_refused", "Versions refused.", multiprocess_mode="livemax")
         self._problems = gauge(
-            "namewave_models_problems", "Data sets whose default is not served.", multiprocess_mode="livemax"
+            "namewave_models_problems", "Data sets of which nothing can be served.", multiprocess_mode="livemax"
+        )
+        self._stand_ins = gauge(
+            "namewave_models_stand_ins",
+            "Aliases that mean another version than they say, and stores that cannot be read.",
+            multiprocess_mode="livemax",
         )
         self.memory = gauge("namewave_prefix_memory_bytes", "Memory of prefixes.", multiprocess_mode="livesum")
         self.resident = gauge("namewave_resident_bytes", "Memory held in all.", multiprocess_mode="livesum")
@@ -64,13 +69,19 @@ class Metrics:
             registry=self.registry,
         )
         self.store_errors = counter("namewave_limits_store_errors", "Times the store of the limits did not answer.")
+        self.cut = counter("namewave_answers_cut", "Answers that the deadline cut.")
         self.workers = gauge("namewave_workers", "Processes that serve.", multiprocess_mode="livesum")
+        self.wanted = gauge("namewave_workers_wanted", "Processes that should serve.", multiprocess_mode="livemax")
+        begun = gauge("namewave_start_time_seconds", "When the youngest process began.", multiprocess_mode="livemax")
+        begun.set_to_current_time()
         build = gauge("namewave_build_info", "This build.", ["version", "python"], multiprocess_mode="livemax")
         build.labels(version, platform.python_version()).set(1)
         self.workers.set(1)
         self._answers: dict[tuple[str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
         self._draws: dict[str, tuple[Callable[[float], None], ...]] = {}
         self._told: set[str] = set()
+        # A counter that is born with its first error shows no rise.
+        self._requests.labels("/generate", "500")
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer; `seconds` until its head was there."""
@@ -104,11 +115,14 @@ class Metrics:
             if number:
                 self._sifted[reason](number)
 
-    def holds(self, served: set[str], refused: int, problems: int) -> None:
-        """Tell which versions are served, how many are refused, how many data sets want for their default."""
+    def holds(self, served: set[str], refused: int, problems: int, stand_ins: int) -> None:
+        """Tell which versions are served, how many are refused, how many data sets have none, how many aliases mean
+        another version than they say.
+        """
         self._served.set(len(served))
         self._refused.set(refused)
         self._problems.set(problems)
+        self._stand_ins.set(stand_ins)
         for reference in served ^ self._told:
             self._model.labels(reference).set(reference in served)
         # What went stays told, as 0: several processes' files cannot forget a label.

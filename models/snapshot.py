@@ -113,8 +113,8 @@ class Snapshot:
         raise CheckpointError(f"{key.reference} is not served: {reason}", field="model")
 
     def problems(self) -> list[str]:
-        """Return one line for each data set of which nothing can be served; none means ready. No data set at all is a
-        problem.
+        """Return one line for each data set of which nothing can be served, also where only its aliases are left; none
+        means ready. No data set at all is a problem.
         """
         lines = [] if self._keys else ["No store holds a model."]
         for dataset in self.choices:
@@ -122,6 +122,10 @@ class Snapshot:
                 self.resolve(dataset)
             except ModelError as error:
                 lines.append(str(error))
+        left = {dataset: said.default for file in self.files for dataset, said in file.datasets.items()}
+        for dataset in sorted(left.keys() - self.choices.keys()):
+            if left[dataset]:
+                lines.append(f"{dataset} is gone: its default is {left[dataset]}, but no store has a version of it.")
         return lines
 
     def meant(self, dataset: str | None, model: str | None) -> Key:

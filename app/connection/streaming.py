@@ -94,6 +94,7 @@ class NameResponse(Response):
         # Drawing alone counts: a client that reads slowly is not cut for that.
         if self.ticket.used > self.running.settings.deadline_seconds and not self.lines.finished:
             self.running.admission.tally.cut += 1
+            self.running.metrics.cut.inc()
             self.lines.stop()
         return piece
 

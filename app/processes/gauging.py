@@ -49,7 +49,7 @@ async def _gauge(metrics: Metrics, registry: ModelRegistry, look: Callable[[], N
 def count(metrics: Metrics, now: Snapshot) -> None:
     """Tell `metrics` what is served."""
     served = {key.reference for key in now.versions_by_key}
-    metrics.holds(served, len(now.refused), len(now.problems()))
+    metrics.holds(served, len(now.refused), len(now.problems()), len(now.stand_ins))
 
 
 @contextmanager

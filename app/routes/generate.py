@@ -154,6 +154,7 @@ async def _draw_in_turns(batch: NameBatch, most: int, running: Service, connecti
                 await next_piece(batch, ticket, costs)
                 if not batch.stopped and not batch.finished and admission.clock() > until:
                     admission.tally.cut += 1
+                    running.metrics.cut.inc()
                     batch.stop()
             return await ticket.run(batch.answer)
 

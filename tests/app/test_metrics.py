@@ -129,12 +129,13 @@ async def test_no_client_makes_a_label(client: httpx.AsyncClient) -> None:
 def test_a_version_that_went_is_told_as_gone() -> None:
     """The series of a version falls to 0 when it is served no more."""
     metrics = Metrics("1")
-    metrics.holds({"a/b@1", "a/b@2"}, 0, 0)
-    metrics.holds({"a/b@2", "a/b@3"}, 1, 2)
+    metrics.holds({"a/b@1", "a/b@2"}, 0, 0, 0)
+    metrics.holds({"a/b@2", "a/b@3"}, 1, 2, 3)
     found = samples(metrics.exposition("")[0].decode())
     told = {dict(labels)["model"]: value for (name, labels), value in found.items() if name == "namewave_model_served"}
     assert told == {"a/b@1": 0, "a/b@2": 1, "a/b@3": 1}
     assert (found["namewave_models_served", ()], found["namewave_models_refused", ()]) == (2, 1)
+    assert (found["namewave_models_problems", ()], found["namewave_models_stand_ins", ()]) == (2, 3)
 
 
 WORKER = """
@@ -144,7 +145,7 @@ metrics = Metrics("1")
 metrics.answered("/generate", 200, 0.01)
 metrics.drew("a/b@1", 5, 7, 40)
 metrics.streams.inc(2)
-metrics.holds({"a/b@1"} if sys.argv[1] == "new" else {"a/b@1", "a/b@2"}, 0, 0)
+metrics.holds({"a/b@1"} if sys.argv[1] == "new" else {"a/b@1", "a/b@2"}, 0, 0, 0)
 print("ready", flush=True)
 sys.stdin.readline()
 print(metrics.exposition("")[0].decode(), flush=True)
@@ -207,15 +208,20 @@ async def test_deployment_uses_metrics_that_exist(
     used: set[str] = set()
     for expression in expressions():
         names = re.findall(r"\b(namewave_\w+)(?:\{([^}]*)\})?", expression)
-        assert names, expression
+        assert names or expression.startswith("up{"), expression
         for name, given in names:
             assert name in labels, name
-            grouped = re.findall(r"by \(([^)]*)\)", expression)
-            wanted = set(re.findall(r"(\w+)=", given)) | {part.strip() for by in grouped for part in by.split(",")}
-            assert wanted <= labels[name] | {"instance"}, expression
+            assert set(re.findall(r"(\w+)!?[=~]", given)) <= labels[name] | {"instance"}, expression
             used.add(name)
+        # What is grouped is the metric that follows, or its rate.
+        grouped = re.findall(r"by \(([^)]*)\) \((?:rate\()?(namewave_\w+)", expression)
+        assert len(grouped) == expression.count("by (")
+        for by, name in grouped:
+            assert {part.strip() for part in by.split(",")} <= labels[name] | {"instance"}, expression
     made = re.compile(r"_(created|count|sum)$")
-    assert {name for name in labels if name.startswith("namewave_") and not made.search(name)} == used
+    assert {name for name in labels if name.startswith("namewave_") and not made.search(name)} == {
+        name for name in used if not made.search(name)
+    }
 
 
 def test_alert_rules_have_what_prometheus_needs() -> None:

@@ -258,3 +258,17 @@ def test_a_version_of_an_earlier_sampling_is_published_again(registry: ModelRegi
     assert {reason.alias for reason in again.reasons()} == {"elves default", "elves/wavenet stable"}
     with pytest.raises(OptionError, match="served as it is"):
         again.republish("elves/wavenet@2")
+
+
+def test_a_data_set_that_went_is_missed(registry: ModelRegistry, elf_draft: Draft) -> None:
+    """Where a store's folder of a data set is gone but its aliases name one, the service is not ready; where the last
+    version was removed as it should be, nothing is missed.
+    """
+    registry.publish(elf_draft)
+    registry.publish(replace(elf_draft, dataset="orcs"))
+    registry.remove("orcs/wavenet@1", "nobody wants orcs")
+    assert registry.problems() == []
+    shutil.rmtree(registry.stores[-1].root / "elves")
+    registry.refresh()
+    [problem] = [line for line in registry.problems() if "elves" in line]
+    assert problem == "elves is gone: its default is wavenet@1, but no store has a version of it."
