@@ -16,6 +16,8 @@ from app.errors import QUERY, UNREADABLE, UNSUPPORTED, invalid_query
 
 # Deep enough for any request of ours; the parser's own limit is about a thousand.
 MAX_DEPTH = 20
+# More than any request of ours has: each object, key and parameter that is wrong takes time on the event loop.
+MAX_OBJECTS, MAX_KEYS, MAX_PARAMETERS = 100, 1000, 100
 
 
 class StrictRequest(Request):
@@ -30,7 +32,7 @@ def read_json(body: bytes) -> Any:
     """Return what a body says. Raises `HTTPException` 400 as `StrictRequest.json` does."""
     try:
         # JSON travels as UTF-8 (RFC 8259, section 8.1); json.loads would take other encodings of bytes.
-        value = STRICT_JSON.decode(body.decode())
+        value = _decoder(body).decode(body.decode())
     except (ValueError, RecursionError):
         raise HTTPException(UNREADABLE) from None
     # Brackets may stand in names, too: few of them need no closer look.
@@ -52,7 +54,23 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = dict(pairs)
     if len(keys) != len(pairs):
         raise ValueError("a key is repeated")
+    if len(keys) > MAX_KEYS:
+        raise ValueError("there are too many keys")
     return keys
+
+
+def _decoder(body: bytes) -> json.JSONDecoder:
+    """Return what reads the body: one that counts objects, where there may be many. Braces may stand in names, too."""
+    if body.count(b"{") <= MAX_OBJECTS:
+        return STRICT_JSON
+    left = iter(range(MAX_OBJECTS))
+
+    def counted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if next(left, None) is None:
+            raise ValueError("there are too many objects")
+        return _once(pairs)
+
+    return json.JSONDecoder(object_pairs_hook=counted, parse_constant=_refuse)
 
 
 def _refuse(constant: str) -> None:
@@ -79,7 +97,11 @@ class StrictRoute(APIRoute):
 
 
 def _refusal(request: Request) -> Response | None:
-    """Return the answer to a query beside a body and to a repeated parameter, None for any other query."""
+    """Return the answer to a query beside a body, to too many parameters and to a repeated one, None for any other
+    query.
+    """
+    if request.scope["query_string"].count(b"&") >= MAX_PARAMETERS:
+        return invalid_query(QUERY, f"at most {MAX_PARAMETERS} parameters")
     names = Counter(name for name, _ in request.query_params.multi_items())
     if names and request.method == "POST":
         return invalid_query(QUERY, "none with POST: the fields go into the JSON body")
@@ -87,9 +109,12 @@ def _refusal(request: Request) -> Response | None:
     return None if repeated is None else invalid_query(repeated, "each field once")
 
 
+PLAIN = {"", "identity"}
+
+
 def _check_content_type(request: Request) -> None:
-    media = headers.first(request.scope, b"content-type").partition(";")[0].strip().lower()
+    types = {text.partition(";")[0].strip().lower() for text in headers.values(request.scope, b"content-type")}
     # A body that says it is packed would be read as if it were not.
-    packed = headers.first(request.scope, b"content-encoding").strip().lower() not in ("", "identity")
-    if media != "application/json" or packed:
+    packings = {text.strip().lower() for text in headers.values(request.scope, b"content-encoding")}
+    if types != {"application/json"} or packings - PLAIN:
         raise HTTPException(UNSUPPORTED)

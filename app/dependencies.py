@@ -77,10 +77,15 @@ async def source_of(request: SourceQuery, running: Service) -> Source:
     `Sources.find` does.
     """
     if is_blend(request.dataset):
-        return await anyio.to_thread.run_sync(
-            running.sources.find, request.dataset, request.model, limiter=running.admission.limiter
-        )
+        return await anyio.to_thread.run_sync(_blended, request, running, limiter=running.admission.limiter)
     return running.sources.find(request.dataset, request.model)
+
+
+def _blended(request: SourceQuery, running: Service) -> Source:
+    source = running.sources.find(request.dataset, request.model)
+    # Its letters together are an alphabet of its own.
+    running.decency.automaton(source.generator.vocabulary)
+    return source
 
 
 Running = Annotated[Service, Depends(_service)]

@@ -238,7 +238,12 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if any(item["loc"][:1] == ("path",) for item in items):
         return problem(HTTPStatus.NOT_FOUND)
     ours = _fields_of(request.scope.get("route"))
-    unique = {field.field: field for field in (_field(item, ours) for item in items)}
+    unique: dict[str, FieldProblem] = {}
+    for item in items:
+        name = _place(item) or UNKNOWN_FIELD
+        # The nearest field is looked for once: there may be many that are unknown.
+        if name not in unique:
+            unique[name] = _field(item, ours)
     return _unprocessable(list(unique.values()))
 
 
@@ -269,15 +274,21 @@ def _fields_of(route: object) -> list[str]:
     return [name for name in ALLOWED if name in taken] or list(ALLOWED)
 
 
-def _field(item: dict[str, Any], ours: Sequence[str]) -> FieldProblem:
+def _place(item: dict[str, Any]) -> str:
+    """Return the field that is wrong, or nothing where it is none of ours."""
     # The first: a map by data set may have keys that are called as fields are.
-    place = [part for part in item["loc"] if part in ALLOWED]
-    if item["type"] == "extra_forbidden" or not place:
+    places = [part for part in item["loc"] if part in ALLOWED]
+    return places[0] if places and item["type"] != "extra_forbidden" else ""
+
+
+def _field(item: dict[str, Any], ours: Sequence[str]) -> FieldProblem:
+    place = _place(item)
+    if not place:
         if len(item["loc"]) < 2:
             return FieldProblem(field="body", allowed="a JSON object")
         nearest = difflib.get_close_matches(str(item["loc"][-1])[:32], ours, n=1)
         return FieldProblem(field=UNKNOWN_FIELD, allowed=", ".join(ours), nearest=nearest)
-    return FieldProblem(field=place[0], allowed=ALLOWED[place[0]])
+    return FieldProblem(field=place, allowed=ALLOWED[place])
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -130,7 +130,11 @@ class Metrics:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics in the form that an Accept header asks for, and its content type. Takes milliseconds."""
-        write, media = choose_encoder(accept)
+        try:
+            write, media = choose_encoder(accept)
+        except (TypeError, ValueError):
+            # A version that is no number: as if nothing were said.
+            write, media = choose_encoder("")
         folder = os.environ.get(SHARED_FOLDER)
         if not folder:
             return write(self.registry), media

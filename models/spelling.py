@@ -36,6 +36,11 @@ def capitalize(name: str) -> str:
     return "".join(capital(c) if _starts_word(name, i) else c for i, c in enumerate(name))
 
 
+def twin(name: str) -> str:
+    """Return what `name` and all that look like it have in common: its spelling in a list, read from its capitals."""
+    return normalize(capitalize(name))
+
+
 def capitalize_all(names: Sequence[str]) -> list[str]:
     """Return each name as `capitalize` spells it. Lists of plain names, as most are, take a tenth of the time."""
     text = "\n".join(names)

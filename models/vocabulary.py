@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from models.errors import ConfigError, UnknownCharacter
+from models.spelling import capital, fold
 
 END = 0
 # Vowels and last consonants that compose with what stands before them (Unicode's conjoining Hangul).
@@ -48,8 +49,13 @@ class Vocabulary:
 
     @cached_property
     def loose(self) -> bool:
-        """Whether what is drawn may be no name as lists are spelled: a blank may end it, a mark follow its letter."""
-        return any(c.isspace() or unicodedata.category(c)[0] == "M" or c in JAMO for c in self.characters)
+        """Whether two names may look like one: a blank may end it, a mark follow its letter, and a capital stand for
+        two letters, as I does for ı and i.
+        """
+        return any(
+            c.isspace() or unicodedata.category(c)[0] == "M" or c in JAMO or fold(capital(c)) != c
+            for c in self.characters
+        )
 
     def encode(self, text: str) -> list[int]:
         """Return the indices of `text` (no end token added). Raises `UnknownCharacter`."""

@@ -46,6 +46,9 @@ class SharedWindows:
 
     async def correct(self, client: str, more: int) -> None:
         """Add `more` to what was taken, up to the limit; less than 0 gives back."""
+        if more < 0:
+            # What was taken before this window is forgotten with it: a counter below 0 would be a credit.
+            more = -min(-more, max(0, (await self.window(client)).current))
         if not await self._limiter.hit(self._item, client, cost=more):
             left = self.limit - (await self.window(client)).used
             if left > 0:

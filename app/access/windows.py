@@ -68,7 +68,11 @@ class Windows:
         """Add `more` to what was taken, up to the limit; less than 0 gives back."""
         client = self._known(client)
         window = self.window(client)
-        self._current[client] = window.current + min(more, max(0, self.limit - window.used))
+        current = window.current + min(more, max(0, self.limit - window.used))
+        if current < 0:
+            # It was taken before this window: there it goes back to.
+            self._previous[client] = max(0, window.previous + current)
+        self._current[client] = max(0, current)
 
     def window(self, client: str) -> Window:
         """Return what the client had."""

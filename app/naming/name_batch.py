@@ -1,9 +1,11 @@
 """From a request to its answer as JSON, a piece at a time. No HTTP and no threads."""
 
+from collections.abc import Sequence
+
 from app.naming.decency import Decency
-from app.naming.drawing import Cost, answer_of, in_order, judged_characters, stream_of
+from app.naming.drawing import Cost, answer_of, judged_characters, stream_of
 from app.naming.explaining import piece_of
-from app.naming.writing import Written, written, written_details
+from app.naming.writing import Written, detail_json, written, written_details
 from app.schemas import GenerateQuery
 from models import Batch, Score
 from models.blends import Source
@@ -24,7 +26,9 @@ class NameBatch:
         self.stream = stream_of(request, source, most, decency)
         self.stopped = False
         self._names: list[str] = []
-        self._scores: list[Score] = []
+        # How likely each name is, and its details as JSON: objects for all characters of thousands of names, kept until
+        # the end, would have the garbage collector stop all threads for a fifth of a second.
+        self._judgements: list[tuple[float, bytes]] = []
 
     @property
     def drawn(self) -> bool:
@@ -38,12 +42,12 @@ class NameBatch:
 
     @property
     def _judged(self) -> bool:
-        return not self.request.judged or len(self._scores) == len(self._names)
+        return not self.request.judged or len(self._judgements) == len(self._names)
 
     @property
     def cost(self) -> Cost:
         """What was drawn and judged so far."""
-        judged = self._names[: len(self._scores)]
+        judged = self._names[: len(self._judgements)]
         return Cost(self.stream.characters, judged_characters(self.request, judged))
 
     def stop(self) -> None:
@@ -57,7 +61,11 @@ class NameBatch:
         if self._judged:
             self._names += self.stream.piece(self._keep, self.memory)
         else:
-            self._scores += self.source.generator.judge(piece_of(self._names, len(self._scores)))
+            scores = self.source.generator.judge(piece_of(self._names, len(self._judgements)))
+            self._judgements += [(score.log_prob, self._detail(score)) for score in scores]
+
+    def _detail(self, score: Score) -> bytes:
+        return detail_json(score, self.request.case) if self.request.details else b""
 
     def answer(self) -> Written:
         """Return the answer, once it is finished."""
@@ -65,12 +73,19 @@ class NameBatch:
         batch = Batch(
             self._names, stream.seed, stream.offset, stream.attempts, stream.complete, stream.refused, stream.characters
         )
+        order = self._order()
         if self.request.details:
             bare = answer_of(self.request, self.source, batch, [])
-            return written_details(bare, in_order(self.request, self._scores), self.request.case)
-        names = self._names if not self.request.judged else [s.name for s in in_order(self.request, self._scores)]
+            return written_details(bare, [self._judgements[i][1] for i in order])
+        names = [self._names[i] for i in order]
         names = capitalize_all(names) if self.request.case == "title" else names
         return written(answer_of(self.request, self.source, batch, names))
+
+    def _order(self) -> Sequence[int]:
+        """Return the places of the names in the order that is wanted (see `in_order`)."""
+        places = range(len(self._names))
+        by_likelihood = self.request.sort == "likelihood"
+        return sorted(places, key=lambda i: -self._judgements[i][0]) if by_likelihood else places
 
     def _keep(self, codes: Codes, lengths: Codes, limit: int) -> tuple[list[str], int, int]:
         names: list[str] = []

@@ -29,12 +29,11 @@ def written(answer: GenerateAnswer) -> Written:
     return Written(json, answer.next_offset, len(answer.names), answer.attempts, answer.refused)
 
 
-def written_details(answer: GenerateAnswer, scores: Sequence[Score], case: str) -> Written:
-    """Return an answer that has no names yet, written down with the details of these."""
+def written_details(answer: GenerateAnswer, details: Sequence[bytes]) -> Written:
+    """Return an answer that has no names yet, written down with these details, which are JSON already."""
     end = b"]}"
-    around = answer.model_dump_json().encode().removesuffix(end)
-    json = around + b",".join(detail_json(score, case) for score in scores) + end
-    return Written(json, answer.next_offset, len(scores), answer.attempts, answer.refused)
+    json = answer.model_dump_json().encode().removesuffix(end) + b",".join(details) + end
+    return Written(json, answer.next_offset, len(details), answer.attempts, answer.refused)
 
 
 def detail_json(score: Score, case: str) -> bytes:

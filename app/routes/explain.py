@@ -5,15 +5,16 @@ from operator import attrgetter
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
+from pydantic_core import to_json
 
 from app.access.purse import PURSE, Purse
 from app.bodies import StrictRoute
 from app.connection.departure import unless_gone
 from app.dependencies import Running, Service, source_of
 from app.errors import responses
-from app.naming.explaining import piece_of
+from app.naming.explaining import Explainer, piece_of
 from app.negotiation import JSON
-from app.replies import NextAnswer, ScoreAnswer, ScoredName
+from app.replies import NextAnswer, ScoreAnswer
 from app.schemas import NextQuery, ScoreRequest
 from models.blends import Source
 
@@ -49,15 +50,23 @@ async def _judge(request: ScoreRequest, source: Source, running: Service, connec
     admission, explainer = running.admission, running.explainer
 
     async def work() -> bytes:
-        scores: list[ScoredName] = []
+        # Bytes, not objects: those of a thousand long names would make the garbage collector stop all threads.
+        told: list[bytes] = []
+        done = 0
         with admission.take_on(running.costs.scoring_seconds(request, source)) as ticket:
-            while len(scores) < len(request.names):
-                some = request.model_copy(update={"names": piece_of(request.names, len(scores))})
-                scores += (await ticket.run(partial(explainer.score, some, source))).scores
-            answer = ScoreAnswer(dataset=source.dataset, model=source.model, scores=scores)
-            return await ticket.run(lambda: answer.model_dump_json().encode())
+            while done < len(request.names):
+                some = request.model_copy(update={"names": piece_of(request.names, done)})
+                told.append(await ticket.run(partial(_written, explainer, some, source)))
+                done += len(some.names)
+            head = ScoreAnswer(dataset=source.dataset, model=source.model, scores=[]).model_dump_json().encode()
+            return head.removesuffix(b"]}") + b",".join(told) + b"]}"
 
     return await unless_gone(connection.receive, work, admission.leave) or b""
+
+
+def _written(explainer: Explainer, request: ScoreRequest, source: Source) -> bytes:
+    """Return the scores as JSON, with commas between them and nothing around them."""
+    return to_json(explainer.score(request, source).scores)[1:-1]
 
 
 @router.get("/next", summary="What comes next?", responses=responses(404, 422, 503))

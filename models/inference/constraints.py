@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.errors import OptionError, UnknownCharacter
 from models.inference.sampler import TOO_LONG, SamplingOptions
-from models.spelling import fold, normalize
+from models.spelling import fold, twin
 from models.vocabulary import Vocabulary
 
 Codes = NDArray[np.int32]
@@ -115,7 +115,7 @@ def _shortest(prefix: str, ending: str) -> int:
 
 class Sieve:
     """The constraints of one answer, at work: what was seen, and how many candidates each reason refused. `loose`:
-    names may come that are another's twin, and are that one as lists are spelled (see `Vocabulary.loose`).
+    names may look like others (see `Vocabulary.loose`), and then are those; `known` has them as `twin` spells them.
     """
 
     def __init__(self, constraints: Constraints, known: frozenset[str], loose: bool = False) -> None:
@@ -187,7 +187,7 @@ class Sieve:
         return None
 
     def _listed(self, name: str | None) -> str | None:
-        return normalize(name) if self._loose and name else name
+        return twin(name) if self._loose and name else name
 
     def _spelling(self, name: str) -> str | None:
         if not name.endswith(self._ending):

@@ -21,7 +21,7 @@ from models.inference.predictor import Predictor
 from models.inference.sampler import MAX_SEED, SamplingOptions
 from models.inference.scores import NextCharacter, Score, next_characters, score
 from models.manifest import MAX_NAME_LENGTH
-from models.spelling import fold, normalize
+from models.spelling import fold, normalize, twin
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ class NameGenerator:
         self.shares: Floats = np.array(shares, np.float32)
         self.vocab_size = len(self.vocabulary)
         self.multiply_adds = self.plan.multiply_adds
+        # What the names look like: in most alphabets themselves.
+        self.looks = frozenset(map(twin, self.names)) if self.vocabulary.loose else self.names
         self._writers: dict[tuple[Form, bool], LineWriter] = {}
         self._code_points = np.array([0, *map(ord, self.vocabulary.characters)], np.uint32)
 
@@ -91,7 +93,7 @@ class NameGenerator:
         options, constraints = options or SamplingOptions(), constraints or Constraints()
         prefix, longest = self.opening(options, constraints, seed, offset)
         budget = 50 * count + 1000 if max_attempts is None else max_attempts
-        sieve = Sieve(constraints, self.names, self.vocabulary.loose)
+        sieve = Sieve(constraints, self.looks, self.vocabulary.loose)
         names: list[str] = []
         attempts = characters = 0
         pace = Pace()

@@ -42,7 +42,7 @@ class NameStream:
         self._options, constraints = options or SamplingOptions(), constraints or Constraints()
         self._prefix, self._longest = generator.opening(self._options, constraints, seed, offset)
         self._budget = 50 * count + 1000 if max_attempts is None else max_attempts
-        self._sieve = Sieve(constraints, generator.names, generator.vocabulary.loose)
+        self._sieve = Sieve(constraints, generator.looks, generator.vocabulary.loose)
         self._pace = pace or Pace()
         # Characters: all that were drawn, ends and refused candidates included.
         self.names = self.attempts = self.characters = 0

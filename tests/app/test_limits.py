@@ -97,6 +97,43 @@ def test_a_flood_of_addresses_does_not_fill_the_memory() -> None:
     assert windows.window("client 3").used == 0
 
 
+@given(
+    st.integers(1, 1000),
+    st.lists(st.tuples(st.sampled_from(["hit", "correct"]), st.integers(-1000, 1000), st.floats(0, 70)), max_size=20),
+)
+def test_no_correction_is_a_credit(limit: int, steps: list[tuple[str, int, float]]) -> None:
+    """Whatever is taken and given back, in this window or one that is over, what counts is 0 to the limit: nobody is
+    told of more than there is, nor gets it.
+    """
+    now = 5 * WINDOW
+    windows = Windows(limit, clock=lambda: now)
+    for kind, number, seconds in steps:
+        if kind == "hit":
+            windows.hit("a", abs(number))
+        else:
+            windows.correct("a", number)
+        assert 0 <= windows.window("a").used <= limit
+        now += seconds
+        assert 0 <= windows.window("a").used <= limit
+
+
+def test_a_gift_of_the_last_window_is_taken_from_that() -> None:
+    """Who reserved everything, drew a tenth, and gives the rest back when the window is over, has what is left of a
+    tenth, and gets no more than the limit in any minute after.
+    """
+    now = 2 * WINDOW - 0.1
+    windows = Windows(1000, clock=lambda: now)
+    assert windows.hit("a", 1000)
+    now += 0.2
+    windows.correct("a", -900)
+    assert windows.window("a").used == 99
+    now = 3 * WINDOW - 1
+    granted = 0
+    while windows.hit("a", 10):
+        granted += 10
+    assert granted == 990
+
+
 def test_what_was_not_drawn_is_given_back() -> None:
     """A correction below 0 gives back; above 0 it takes, but never more than the limit."""
     windows = Windows(100, clock=lambda: 0.0)

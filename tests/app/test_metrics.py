@@ -112,6 +112,14 @@ async def test_openmetrics_is_spoken(client: httpx.AsyncClient) -> None:
     assert answer.text.endswith("# EOF\n")
 
 
+@pytest.mark.parametrize("accept", ["text/plain;version=x", "application/openmetrics-text;version=abc"])
+async def test_an_odd_wish_gets_the_plain_form(client: httpx.AsyncClient, accept: str) -> None:
+    """A version that is no number is as if nothing were asked for."""
+    answer = await client.get("/metrics", headers={"accept": accept})
+    assert answer.status_code == 200
+    assert samples(answer.text)["namewave_workers", ()] == 1
+
+
 async def test_no_client_makes_a_label(client: httpx.AsyncClient) -> None:
     """Paths, methods and blends that a client invents make no new series but those for (none) and (blend)."""
     blend = {"dataset": {"elves": 1.5}, "count": 1}

@@ -56,6 +56,10 @@ async def test_a_packed_body_is_refused(client: httpx.AsyncClient) -> None:
     packed = await client.post("/generate", json=fields, headers={"content-encoding": "gzip"})
     assert (packed.status_code, packed.headers["content-type"]) == (415, "application/problem+json")
     assert (await client.post("/generate", json=fields, headers={"content-encoding": "identity"})).status_code == 200
+    twice = [("content-encoding", "identity"), ("content-encoding", "gzip")]
+    assert (await client.post("/generate", json=fields, headers=twice)).status_code == 415
+    types = [("content-type", "application/json"), ("content-type", "text/plain")]
+    assert (await client.post("/generate", content="{}", headers=types)).status_code == 415
 
 
 @pytest.mark.anyio

@@ -2,6 +2,7 @@
 what all processes count together.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -24,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.access import windows
 from app.access.purse import REQUEST
+from app.access.shared_windows import SharedWindows
 from app.access.windows import Windows
 from models import Draft, Kernels, ModelRegistry
 
@@ -128,6 +130,25 @@ def test_row_14_processes_with_a_common_store_grant_the_limit_exactly(elf_store:
         assert flood(address, 320) == {200: 100, 429: 220}
         assert flood(address, 8, "127.0.0.2") == {200: 8}
         assert metric(address, "namewave_workers") == 3
+
+
+def test_row_14_a_common_store_gives_no_credit(tmp_path: Path) -> None:
+    """What is given back to a counter that has less, because its window began anew, leaves it at nothing, not below."""
+
+    async def given_back(address: str) -> list[int]:
+        counters = SharedWindows(address, 1000)
+        await counters.correct("a", -900)
+        used = [(await counters.window("a")).used]
+        await counters.hit("a", 500)
+        await counters.correct("a", -200)
+        used.append((await counters.window("a")).used)
+        await counters.correct("a", -900)
+        used.append((await counters.window("a")).used)
+        await counters.hang_up()
+        return used
+
+    with redis_server(tmp_path) as (_, store):
+        assert asyncio.run(given_back(store)) == [0, 300, 0]
 
 
 def test_row_14_processes_that_count_alone_grant_no_more_than_the_limit(elf_store: Path) -> None:

@@ -168,3 +168,33 @@ def test_row_11_however_much_is_wrong_the_error_is_small(ask: Ask) -> None:
         assert answer.status_code == 422
         assert is_small_problem(answer)
         assert MARK not in answer.text
+
+
+def test_row_17_a_body_with_too_much_in_it_is_refused_at_once(ask: Ask) -> None:
+    """Tens of thousands of keys, or of objects, in a body that is small enough are refused while they are read: each
+    that is wrong would take its time. Braces in a name are no objects.
+    """
+    keys = ",".join(f'"{k:x}":1' for k in range(50_000))
+    for body in ("{" + keys + "}", '{"dataset":{' + keys + "}}", '{"names":[' + ",".join(["{}"] * 100_000) + "]}"):
+        answer = ask("POST", "/score", content=body.encode(), headers=JSON)
+        assert answer.status_code == 400
+        assert is_small_problem(answer)
+    answer = ask("POST", "/score", json={"names": ["{" * 60] * 3})
+    assert (answer.status_code, len(answer.json()["scores"])) == (200, 3)
+
+
+def test_row_17_a_link_with_too_many_parameters_is_refused_at_once(ask: Ask) -> None:
+    """A hundred parameters are looked at, more are not."""
+    link = "&".join(f"x{k}=1" for k in range(100))
+    seen = ask("GET", f"/generate?{link}").json()["errors"]
+    assert [error["field"] for error in seen] == ["(unknown field)"]
+    unseen = ask("GET", f"/generate?{link}&more=1").json()["errors"]
+    assert [error["field"] for error in unseen] == ["(query)"]
+
+
+def test_row_17_the_nearest_field_is_looked_for_once(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many fields are unknown, the costly search for the one that was meant is made once."""
+    looked: list[str] = []
+    monkeypatch.setattr("difflib.get_close_matches", lambda word, *_, **__: looked.append(word) or [])
+    assert ask("POST", "/generate", json={f"x{k}": k for k in range(800)}).status_code == 422
+    assert len(looked) == 1
