@@ -175,12 +175,19 @@ def test_row_17_a_body_with_too_much_in_it_is_refused_at_once(ask: Ask) -> None:
     that is wrong would take its time. Braces in a name are no objects.
     """
     keys = ",".join(f'"{k:x}":1' for k in range(50_000))
-    for body in ("{" + keys + "}", '{"dataset":{' + keys + "}}", '{"names":[' + ",".join(["{}"] * 100_000) + "]}"):
+    for body in (
+        "{" + keys + "}",
+        '{"dataset":{' + keys + "}}",
+        f'{{"names":[{"{}," * 100_000}1]}}',
+        f'{{"names":[{"[]," * 100_000}1]}}',
+    ):
         answer = ask("POST", "/score", content=body.encode(), headers=JSON)
         assert answer.status_code == 400
         assert is_small_problem(answer)
-    answer = ask("POST", "/score", json={"names": ["{" * 60] * 3})
-    assert (answer.status_code, len(answer.json()["scores"])) == (200, 3)
+    answer = ask("POST", "/score", json={"names": ['{["\\' * 15] * 30})
+    assert (answer.status_code, len(answer.json()["scores"])) == (200, 30)
+    # A string that never ends, full of marks that could begin one.
+    assert ask("POST", "/score", content=b"[" * 30 + b'"' + b'\\"' * 200_000, headers=JSON).status_code == 400
 
 
 def test_row_17_a_link_with_too_many_parameters_is_refused_at_once(ask: Ask) -> None:
