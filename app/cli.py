@@ -186,8 +186,11 @@ def remove(reference: str, reason: str) -> None:
 
 @models.command()
 def pins() -> None:
-    """Print the pinned manifests (NAMEWAVE_PINS) of all versions that are served now, each verified."""
-    versions = registry_of(settings_of()).versions()
+    """Print the pinned manifests, for the file of NAMEWAVE_PINS, of all versions that the stores hold, each verified.
+
+    The pins that are set now do not count here: NAMEWAVE_PINS is ignored, so that versions that are new get theirs.
+    """
+    versions = registry_of(settings_of().model_copy(update={"pins": None})).versions()
     click.echo(pin_lines((each.reference, (each.folder / MANIFEST).read_bytes()) for each in versions), nl=False)
 
 
