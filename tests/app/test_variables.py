@@ -51,6 +51,14 @@ def test_a_wrong_setting_is_one_plain_line(name: str, given: str, words: list[st
         assert odd not in result.stderr
 
 
+def test_the_help_of_serve_says_where_settings_come_from() -> None:
+    """Who asks for the options learns that there are variables, and where their list is."""
+    told = " ".join(CliRunner().invoke(main, ["serve", "--help"]).stdout.split())
+    assert "environment variable NAMEWAVE_..." in told
+    assert "README.md" in told
+    assert "\n## Settings\n" in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_wrong_settings_have_a_line_each() -> None:
     """Two that are wrong are two lines, also where one came as an option."""
     result = CliRunner(env={"NAMEWAVE_LIMIT": "-1"}).invoke(main, ["serve", "--port", "99999"])
