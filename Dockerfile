@@ -1,5 +1,6 @@
 # Two targets: `serve`, the default, is the service without torch; `train` publishes into the store they share.
 #   docker build -t namewave .
+#   docker build -t namewave --build-arg EXTRAS="redis telemetry" .
 #   docker build -t namewave-train --target train .
 
 FROM python:3.11-slim AS base
@@ -28,6 +29,12 @@ ENTRYPOINT ["python", "-m", "training"]
 CMD ["--help"]
 
 FROM base AS serve
+# What only some want, e.g. EXTRAS="redis telemetry": pinned, by hash, to the versions that the rest has.
+ARG EXTRAS=""
+COPY requirements/redis.txt requirements/telemetry.txt requirements/
+RUN for extra in $EXTRAS; do \
+        python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r "requirements/$extra.txt" || exit 1; \
+    done
 COPY app app
 # Machine code for every processor level, compiled once, here: a start then only loads it.
 RUN python -m app compile --folder "$NAMEWAVE_KERNELS" && python -m compileall -q app models

@@ -1,11 +1,11 @@
 # The project's commands. `make help` lists them.
 
 PYTHON ?= python3
-HOST ?= 127.0.0.1
-PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SYSTEM_PACKAGES := chromium redis-server zstd
+# What make's own command line says goes before NAMEWAVE_HOST and NAMEWAVE_PORT. A HOST of the shell is another thing.
+given = $(if $(filter command,$(firstword $(origin $(1)))),NAMEWAVE_$(1)='$($(1))')
 
 .DEFAULT_GOAL := help
 .PHONY: help serve training lessons test reliability lint format release system-packages image sbom audit clean
@@ -14,7 +14,7 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: .venv/serve.stamp ## Set up what serving needs, and serve on HOST:PORT (127.0.0.1:8000)
-	@NAMEWAVE_HOST=$(HOST) NAMEWAVE_PORT=$(PORT) $(BIN)/python -m app serve
+	@$(strip $(call given,HOST) $(call given,PORT) $(BIN)/python -m app serve)
 
 training: .venv/train.stamp ## Set up what training needs: then .venv/bin/python -m training train --help
 	@echo "Ready: .venv/bin/python -m training train --dataset human --preset wavenet"

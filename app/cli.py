@@ -17,7 +17,7 @@ import uvicorn
 
 from app.access.keys import Keys, key_line, new_key
 from app.commands.name_commands import generate, next_characters, score
-from app.commands.opening import USAGE, registry_of, settings_of
+from app.commands.opening import USAGE, registry_of, settings_of, warn_of_unknown
 from app.connection.deadlines import Patience
 from app.connection.protocol import HttpProtocol
 from app.logs import set_up
@@ -67,9 +67,13 @@ def main() -> None:
 @click.option("--host", help="Address to listen on (NAMEWAVE_HOST).")
 @click.option("--port", type=int, help="Port to listen on (NAMEWAVE_PORT).")
 def serve(host: str | None, port: int | None) -> None:
-    """Serve names over HTTP."""
+    """Serve names over HTTP.
+
+    Every setting is an environment variable NAMEWAVE_...: README.md lists them under "Settings".
+    """
     settings = settings_of(host=host, port=port)
     set_up(settings)
+    warn_of_unknown()
     # A list that cannot be read is one line here; in a worker it would be found later.
     for name in ("unsafe_words", "safe_words"):
         words_of(getattr(settings, name), name)
@@ -186,8 +190,11 @@ def remove(reference: str, reason: str) -> None:
 
 @models.command()
 def pins() -> None:
-    """Print the pinned manifests (NAMEWAVE_PINS) of all versions that are served now, each verified."""
-    versions = registry_of(settings_of()).versions()
+    """Print the pinned manifests, for the file of NAMEWAVE_PINS, of all versions that the stores hold, each verified.
+
+    The pins that are set now do not count here: NAMEWAVE_PINS is ignored, so that versions that are new get theirs.
+    """
+    versions = registry_of(settings_of().model_copy(update={"pins": None})).versions()
     click.echo(pin_lines((each.reference, (each.folder / MANIFEST).read_bytes()) for each in versions), nl=False)
 
 

@@ -20,9 +20,9 @@ Origins = Annotated[tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/?#\s]+
 
 
 class Settings(BaseSettings):
-    """The settings; each field is the variable NAMEWAVE_<FIELD>."""
+    """The settings; each field is the variable NAMEWAVE_<FIELD>, which says nothing where it is empty."""
 
-    model_config = SettingsConfigDict(env_prefix="NAMEWAVE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="NAMEWAVE_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 for a free one.")

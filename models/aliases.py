@@ -82,8 +82,23 @@ def parse_aliases(content: bytes, place: str) -> Aliases:
         datasets = {name: _split(entry) for name, entry in document.items()}
         return Aliases.model_validate({"datasets": datasets, "reasons": reasons})
     except (ValidationError, TypeError, ValueError) as error:
-        line = str(error).splitlines()[0]
-        raise StoreError(f"{place} is damaged ({line}). Mend it, or move it away and set the aliases again.") from None
+        said = f"{place} is damaged and cannot be read: {_fault(error)}."
+        raise StoreError(f"{said} Mend it, or move it away and set the aliases again.") from None
+
+
+def _fault(error: Exception) -> str:
+    """Return what is wrong in plain words. A name out of the file is in quotes, as it may hold anything."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return f"it is no JSON ({first['ctx']['error']})"
+    match first["loc"]:
+        case ("datasets", name, *_):
+            return f"what it says of {name!r} is not as it should be"
+        case ("reasons", *_):
+            return "its reasons are not as they should be"
+    return "it is no JSON object"
 
 
 def _split(entry: object) -> dict[str, object]:

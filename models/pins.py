@@ -24,6 +24,11 @@ class Pins:
     digests: Mapping[str, str]
     place: str = "the pins"
 
+    @property
+    def name(self) -> str:
+        """What a stranger may be told of `place`: the file's name without its folders."""
+        return Path(self.place).name
+
     @classmethod
     def read(cls, path: Path) -> "Pins":
         """Return the pins of a file; empty lines and those that begin with # do not count. Raises `StoreError`."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from models.errors import UnknownReference
 
+NONE = "nothing, for there is none"
+
 
 def halves(model: str) -> tuple[str, str]:
     """Return the data set (or nothing) and the rest of "dataset/architecture@version"; a slash after the @ means
@@ -21,6 +23,6 @@ def unknown(field: str, given: str, known: Iterable[str], lead: str) -> UnknownR
     names = list(known)
     nearest = difflib.get_close_matches(given, names, n=3, cutoff=0.4) or names[:5]
     listed = ", ".join(names[:12])
-    return UnknownReference(
-        f"{lead} {given!r}. There is: {listed or 'nothing'}.", field=field, allowed=listed, nearest=nearest
-    )
+    if not names:
+        return UnknownReference(f"{lead} {given!r}: there is none at all.", field=field, allowed=NONE)
+    return UnknownReference(f"{lead} {given!r}. There is: {listed}.", field=field, allowed=listed, nearest=nearest)

@@ -48,8 +48,10 @@ class Keys:
         """
         try:
             lines = path.read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"The keys of {path} cannot be read: {type(error).__name__}.") from None
+        except OSError as error:
+            raise ConfigError(f"The keys {path} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"The keys {path} are no UTF-8 text.") from None
         found: list[tuple[bytes, str]] = []
         for number, line in enumerate(lines, 1):
             if not line.strip() or line.startswith("#"):

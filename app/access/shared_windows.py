@@ -37,7 +37,9 @@ class SharedWindows:
                 socket_connect_timeout=PATIENCE,
             )
         except ConfigurationError:
-            raise ConfigError("NAMEWAVE_LIMITS_STORE needs the package redis: pip install redis.") from None
+            raise ConfigError(
+                "NAMEWAVE_LIMITS_STORE needs the package redis: pip install --require-hashes -r requirements/redis.txt"
+            ) from None
         self._limiter = SlidingWindowCounterRateLimiter(self._store)
 
     async def hit(self, client: str, cost: int) -> bool:

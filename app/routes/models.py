@@ -149,7 +149,9 @@ def stand_ins(registry: ModelRegistry, now: Snapshot) -> list[str]:
 
 
 def without_paths(registry: ModelRegistry, text: str) -> str:
-    """Return `text` with places in a store told from the store's root on."""
+    """Return `text` with places in a store told from the store's root on, and the file of pins by its name alone."""
+    if registry.pins is not None:
+        text = text.replace(f" in {registry.pins.place}.", f" in {registry.pins.name}.")
     for store in registry.stores:
         text = text.replace(f"{store.root}/", "")
         # A relative root tells nothing of the machine, and may be as short as a full stop.

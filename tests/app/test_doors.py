@@ -120,7 +120,7 @@ def test_every_line_is_compared_in_constant_time(made: tuple[Path, list[str]], m
 
 @pytest.mark.parametrize("text", ["", "# nobody\n", "alice\n", "nw_abc alice\n", "0" * 63 + " a\n", "0" * 64 + " ä\n"])
 def test_a_broken_file_of_keys_stops_the_start(tmp_path: Path, text: str) -> None:
-    """A file without keys, or with a line that is none, is an error that does not repeat the line; so is no file."""
+    """A file without keys, or with a line that is none, is an error that does not repeat the line."""
     path = tmp_path / "keys.txt"
     path.write_text(text, "utf-8")
     with pytest.raises(ConfigError) as error:
@@ -128,9 +128,18 @@ def test_a_broken_file_of_keys_stops_the_start(tmp_path: Path, text: str) -> Non
     assert "nw_abc" not in str(error.value)
     result = CliRunner(env={"NAMEWAVE_KEYS": str(path)}).invoke(main, ["serve"])
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    with pytest.raises(ConfigError):
-        Keys.load(tmp_path / "none.txt")
     assert CliRunner().invoke(main, ["key", "no spaces"]).exit_code == 2
+
+
+def test_keys_that_cannot_be_read_are_told_in_plain_words(tmp_path: Path) -> None:
+    """No file, a folder, bytes that are no text: one line each that names the place, and no class of an error."""
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    for name, why in (("none", "No such file or directory"), (".", "Is a directory"), ("bytes", "no UTF-8 text")):
+        result = CliRunner(env={"NAMEWAVE_KEYS": str(tmp_path / name)}).invoke(main, ["serve"])
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert str(tmp_path / name) in result.stderr
+        assert why in result.stderr
+        assert "Error" not in result.stderr.removeprefix("Error: ")
 
 
 @pytest.mark.anyio

@@ -2,9 +2,11 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from ipaddress import ip_network
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,10 +20,12 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from app.access.clients import Clients
 from app.access.doors import OPEN
 from app.access.purse import REQUEST
+from app.access.shared_windows import SharedWindows
 from app.access.windows import OTHERS, WINDOW, Windows
 from app.naming.drawing import JUDGED_CHARACTER
 from app.routes.explain import JUDGED
 from app.settings import Settings
+from models import ConfigError
 
 pytestmark = pytest.mark.usefixtures("within_one_window")
 ClientOf = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -312,3 +316,12 @@ def test_settings_take_lists() -> None:
                 with pytest.raises(ValueError, match=name.lower()):
                     Settings()
     assert json.dumps(Settings().model_dump(mode="json"))
+
+
+def test_without_the_package_the_error_says_how_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where redis is missing, the one line names the setting and the file of its pinned packages, which is there."""
+    for name in ("redis", "redis.asyncio"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigError, match=r"NAMEWAVE_LIMITS_STORE .*--require-hashes -r (requirements/redis\.txt)$"):
+        SharedWindows("redis://127.0.0.1:1/0", 100)
+    assert (Path(__file__).parents[2] / "requirements/redis.txt").is_file()

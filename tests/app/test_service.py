@@ -4,7 +4,10 @@ import json
 import re
 import shutil
 import tomllib
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -109,6 +112,26 @@ async def test_ready_while_something_can_be_served(
             for link, answered in (("", served), ("&model=wavenet@1", False), ("&model=wavenet@2", served)):
                 answer = await client.get(f"/generate?dataset=elves{link}")
                 assert answer.status_code == (200 if answered else 503), link
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("digest", [None, "0" * 64], ids=["not pinned", "another"])
+async def test_nobody_is_told_where_the_pins_are(
+    client_of: Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]],
+    elf_store: Path,
+    tmp_path: Path,
+    digest: str | None,
+) -> None:
+    """What pins refuse is told to strangers with the name of their file, without its folders."""
+    manifest = elf_store / "user/elves/wavenet/1/manifest.json"
+    pins = tmp_path / "our-pins.txt"
+    other = f"{digest}  elves/wavenet@2\n" if digest else ""
+    pins.write_text(f"{sha256(manifest.read_bytes()).hexdigest()}  elves/wavenet@1\n{other}")
+    async with client_of(pins=pins) as client:
+        for address in ("/health/ready", "/models"):
+            answer = await client.get(address)
+            assert answer.json()["refused"]["elves/wavenet@2"].endswith("pinned in our-pins.txt.")
+            assert str(tmp_path) not in answer.text
 
 
 @pytest.mark.anyio

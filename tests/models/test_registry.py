@@ -197,6 +197,9 @@ def test_a_damaged_alias_file_is_told_and_stays(registry: ModelRegistry, elf_dra
         path.write_text(broken)
         registry.refresh()
         assert [line for line in registry.stand_ins if "aliases.json is damaged" in line] == registry.stand_ins != []
+        assert "cannot be read" in registry.stand_ins[0]
+        assert "before count" in registry.stand_ins[0]
+        assert "validation error" not in registry.stand_ins[0]
         with pytest.raises(StoreError):
             registry.publish(elf_draft)
         assert [version.reference for version in registry.versions()] == ["elves/wavenet@1"]
@@ -223,6 +226,9 @@ def test_a_store_that_is_not_there_is_empty(tmp_path: Path, kernels: Kernels) ->
     registry.refresh()
     assert registry.datasets() == []
     assert registry.problems() == ["No store holds a model."]
+    with pytest.raises(UnknownReference, match="'human': there is none at all") as caught:
+        registry.resolve("human")
+    assert caught.value.allowed == "nothing, for there is none"
 
 
 def test_a_store_that_cannot_be_written_says_so(tmp_path: Path, kernels: Kernels, elf_draft: Draft) -> None:

@@ -10,19 +10,35 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SERVE = (ROOT / "requirements/serve.txt").read_text("utf-8")
 
 
-def test_row_36_everything_that_serves_is_pinned_by_hash() -> None:
-    """Each requirement of serving has one version and at least one hash, and Makefile and image insist on them."""
-    pinned = re.split(r"\n(?=[a-z])", SERVE)
+@pytest.mark.parametrize("name", ["serve", "redis", "telemetry"])
+def test_row_36_everything_that_serves_is_pinned_by_hash(name: str) -> None:
+    """Each requirement of serving, extras too, has one version and at least one hash, and Makefile and image insist on
+    them.
+    """
+    pinned = re.split(r"\n(?=[a-z])", (ROOT / f"requirements/{name}.txt").read_text("utf-8"))
     assert len(pinned) > 20
     for requirement in pinned:
         assert re.match(r"[a-z0-9.-]+==\S+ (; .+ )?\\\n", requirement), requirement
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", requirement), requirement
-    for file in ("Makefile", "Dockerfile"):
+    serves = name == "serve"
+    wanted = r"requirements/serve\.txt" if serves else r'"requirements/\$extra\.txt"'
+    for file in ("Makefile", "Dockerfile") if serves else ("Dockerfile",):
         text = (ROOT / file).read_text("utf-8")
-        assert re.search(r"--require-hashes[^\n]*-r requirements/serve\.txt", text.replace("\\\n", " ")), file
+        assert re.search(rf"--require-hashes[^\n]*-r {wanted}", text.replace("\\\n", " ")), file
+
+
+@pytest.mark.parametrize("name", ["redis", "telemetry"])
+def test_row_36_an_extra_changes_nothing_that_serves(name: str) -> None:
+    """An extra has every requirement of serving in the same version, and something more."""
+    serve, more = (
+        set(re.findall(r"^[a-z0-9.-]+==[^\s;]+", (ROOT / f"requirements/{each}.txt").read_text("utf-8"), re.MULTILINE))
+        for each in ("serve", name)
+    )
+    assert serve < more
+    wanted = {"redis": "redis==", "telemetry": "opentelemetry-sdk=="}[name]
+    assert any(requirement.startswith(wanted) for requirement in more - serve)
 
 
 @pytest.mark.parametrize("altered", [False, True])

@@ -31,6 +31,25 @@ def printed_pins(stores: Path) -> Path:
     return stores.parent / "pins.txt"
 
 
+def test_row_28_pins_are_printed_whatever_is_pinned(stores: Path, kernels: Kernels) -> None:
+    """`models pins` does not heed NAMEWAVE_PINS, and says so: a new version gets its pin, and where the shell empties
+    the file before the command begins, the file is written as if it had been full.
+    """
+    places = {"NAMEWAVE_STORE": str(stores / "user"), "NAMEWAVE_SHIPPED_STORE": str(stores / "shipped")}
+    before = CliRunner(env=places).invoke(main, ["models", "pins"]).stdout
+    assert before.count("\n") == 2
+    file = stores.parent / "pins.txt"
+    environment = {**places, "NAMEWAVE_PINS": str(file)}
+    for content in (before, ""):
+        file.write_text(content)
+        assert CliRunner(env=environment).invoke(main, ["models", "pins"]).stdout == before
+    opened(stores, kernels).publish(small_draft(3))
+    after = CliRunner(env=environment).invoke(main, ["models", "pins"])
+    assert after.exit_code == 0
+    assert [line.split()[1] for line in after.stdout.splitlines()] == [f"{PLACE}@{number}" for number in (1, 2, 3)]
+    assert "NAMEWAVE_PINS is ignored" in CliRunner().invoke(main, ["models", "pins", "--help"]).stdout
+
+
 def edit(stores: Path, kernels: Kernels, tmp_path: Path) -> None:
     """Put another version, sound in itself, in the place of version 2: what only a thief of the store would do."""
     other = prepared(tmp_path / "other", kernels, versions=1)
