@@ -15,16 +15,16 @@ from typing import Any, cast
 import click
 import uvicorn
 
-from app.access.keys import Keys, key_line, new_key
+from app.access.keys import key_line, new_key
 from app.commands.name_commands import generate, next_characters, score
 from app.commands.opening import USAGE, registry_of, settings_of
 from app.connection.deadlines import Patience
 from app.connection.protocol import HttpProtocol
 from app.logs import set_up
 from app.main import create_app
-from app.naming.decency import words_of
+from app.processes.checking import check
+from app.processes.starting import built
 from app.processes.supervision import supervise
-from app.processes.telemetry import telemetry_of
 from app.settings import Settings
 from models import ModelError
 from models.checkpoint import MANIFEST
@@ -70,13 +70,7 @@ def serve(host: str | None, port: int | None) -> None:
     """Serve names over HTTP."""
     settings = settings_of(host=host, port=port)
     set_up(settings)
-    # A list that cannot be read is one line here; in a worker it would be found later.
-    for name in ("unsafe_words", "safe_words"):
-        words_of(getattr(settings, name), name)
-    if settings.keys:
-        # Here a mistake is one line; in a worker it would be found later.
-        Keys.load(settings.keys)
-    telemetry_of(settings)
+    check(settings)
     listener = _listen(settings)
     address, number = listener.getsockname()[:2]
     shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address
@@ -86,7 +80,7 @@ def serve(host: str | None, port: int | None) -> None:
     )
     click.echo(f"Try: curl 'http://{shown}:{number}/generate?dataset=animal&count=5'", err=True)
     if settings.workers > 1:
-        sys.exit(supervise(_config(partial(create_app, settings), settings), listener))
+        sys.exit(supervise(_config(partial(built, create_app, settings), settings), listener))
     server = uvicorn.Server(_config(create_app(settings), settings))
     # uvicorn raises the signal that stopped it once more, after the last answer: then this ends the process, as asked.
     for wish in (signal.SIGTERM, signal.SIGINT):
