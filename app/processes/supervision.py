@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import cast
 
+import structlog
 from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
@@ -21,6 +22,7 @@ from uvicorn.supervisors.multiprocess import Process
 
 from app.metrics import SHARED_FOLDER
 from app.processes.retries import Retries
+from app.processes.serving import Server
 from app.processes.shared_folder import forget, shared_folder
 
 # Seconds between two looks; without a sign of life of a worker that serves, before it is replaced (a start may take
@@ -55,6 +57,13 @@ class Worker(Process):
             self.asked = True
         patience = SILENCE if self.serves else self.config.timeout_worker_healthcheck
         return self.process.is_alive() and self.silent_looks * LOOK <= patience
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, in the process itself."""
+        # A terminal that is closed tells the whole group of processes: what to do then is the supervisor's affair.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._server = Server(self.config)
+        super().target(sockets)
 
     def terminate(self) -> None:
         """Tell it to end."""
@@ -122,6 +131,21 @@ class Supervisor(Multiprocess):
             old.join()
             forget(self.folder, cast(int, old.pid))
             self.processes[index] = new
+        structlog.get_logger().info("reloaded")
+
+    def handle_hup(self) -> None:
+        """Say so, and replace all workers."""
+        structlog.get_logger().info("reloading")
+        self.restart_all()
+
+    def handle_term(self) -> None:
+        """Say so, and end."""
+        structlog.get_logger().info("stopping")
+        self.should_exit.set()
+
+    def handle_int(self) -> None:
+        """Do as for SIGTERM."""
+        self.handle_term()
 
     def handle_ttin(self) -> None:
         """Keep one worker more."""
