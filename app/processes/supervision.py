@@ -122,9 +122,11 @@ class Supervisor(Multiprocess):
         for index, old in enumerate(self.workers):
             new = self._started()
             while not new.serves:
-                if not self._looks_well(new) or {signal.SIGTERM, signal.SIGINT} & {*self.signal_queue}:
+                ends = bool({signal.SIGTERM, signal.SIGINT} & {*self.signal_queue})
+                if ends or not self._looks_well(new):
                     self._bury(new)
-                    log.error("Worker %s did not come to serve: the others stay.", new.pid)
+                    if not ends:
+                        log.error("Worker %s did not come to serve: the others stay, not reloaded.", new.pid)
                     return
                 time.sleep(LOOK)
             old.terminate()
@@ -182,9 +184,11 @@ class Supervisor(Multiprocess):
 
     def _try_again(self) -> None:
         """Start one in the place of one that is gone, if it is time; one after the other, as all fail or none."""
+        if self.should_exit.is_set() or not self.retries.due():
+            return
         gone = [index for index, worker in enumerate(self.workers) if worker.gone]
         starting = any(not worker.gone and not worker.serves for worker in self.workers)
-        if gone and not starting and self.retries.due():
+        if gone and not starting:
             self.processes[gone[0]] = self._started()
 
 

@@ -157,6 +157,7 @@ def test_row_21_a_file_that_became_bad_ends_no_worker_that_serves(stores: Path, 
         each.process.send_signal(signal.SIGHUP)
         each.until("two new workers", lambda: len({*each.workers()} - {kept}) == 2)
         each.until("the old one's end", lambda: not alive(kept))
+        each.until("reloaded", lambda: bool(each.lines("reloaded")))
         each.process.terminate()
         assert each.process.wait(30) == 0
     told = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
