@@ -5,7 +5,6 @@ on standard error.
 import errno
 import json
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -15,16 +14,18 @@ from typing import Any, cast
 import click
 import uvicorn
 
-from app.access.keys import Keys, key_line, new_key
+from app.access.keys import key_line, new_key
 from app.commands.name_commands import generate, next_characters, score
 from app.commands.opening import USAGE, registry_of, settings_of, warn_of_unknown
 from app.connection.deadlines import Patience
 from app.connection.protocol import HttpProtocol
 from app.logs import set_up
 from app.main import create_app
-from app.naming.decency import words_of
+from app.processes.checking import check
+from app.processes.listening import address_of, listen
+from app.processes.serving import Server
+from app.processes.starting import built
 from app.processes.supervision import supervise
-from app.processes.telemetry import telemetry_of
 from app.settings import Settings
 from models import ModelError
 from models.checkpoint import MANIFEST
@@ -35,9 +36,6 @@ from models.pins import pin_lines
 # Seconds: for answers under way when the service is told to stop (Docker waits 15), the last of them to end tasks whose
 # clients were cut off, and for a worker to start.
 GRACE, LEAVE, PATIENCE = 10, 8, 120
-# Bytes of an answer that the system keeps for a client. Left alone it keeps megabytes for each that does not read, and
-# that it does not read is noticed late.
-SEND_BUFFER = 262_144
 
 
 class Commands(click.Group):
@@ -74,29 +72,27 @@ def serve(host: str | None, port: int | None) -> None:
     settings = settings_of(host=host, port=port)
     set_up(settings)
     warn_of_unknown()
-    # A list that cannot be read is one line here; in a worker it would be found later.
-    for name in ("unsafe_words", "safe_words"):
-        words_of(getattr(settings, name), name)
-    if settings.keys:
-        # Here a mistake is one line; in a worker it would be found later.
-        Keys.load(settings.keys)
-    telemetry_of(settings)
-    listener = _listen(settings)
-    address, number = listener.getsockname()[:2]
-    shown = "127.0.0.1" if address in ("0.0.0.0", "::") else address
-    click.echo(f"Namewave on http://{shown}:{number} (documentation: http://{shown}:{number}/docs)", err=True)
-    click.echo(
-        "A first start compiles the sampler, which takes some ten seconds; the line with [ready] ends it.", err=True
-    )
-    click.echo(f"Try: curl 'http://{shown}:{number}/generate?dataset=animal&count=5'", err=True)
+    check(settings)
+    listener = listen(settings)
+    # The port that it got may be a free one.
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    if settings.log_format == "console":
+        _greet(address_of(settings))
     if settings.workers > 1:
-        sys.exit(supervise(_config(partial(create_app, settings), settings), listener))
-    server = uvicorn.Server(_config(create_app(settings), settings))
+        sys.exit(supervise(_config(partial(built, create_app, settings), settings), listener))
+    server = Server(_config(create_app(settings), settings))
     # uvicorn raises the signal that stopped it once more, after the last answer: then this ends the process, as asked.
     for wish in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wish, _end)
+    server.listen_for_hang_up()
     server.run(sockets=[listener])
     sys.exit(0 if server.started else 3)
+
+
+def _greet(address: str) -> None:
+    click.echo(f"Namewave on {address} (documentation: {address}/docs)", err=True)
+    click.echo('A first start compiles the sampler, which takes some ten seconds; the line "ready" ends it.', err=True)
+    click.echo(f"Try: curl '{address}/generate?dataset=animal&count=5'", err=True)
 
 
 def _config(app: Callable[..., Any], settings: Settings) -> uvicorn.Config:
@@ -121,25 +117,6 @@ def _config(app: Callable[..., Any], settings: Settings) -> uvicorn.Config:
 
 def _end(number: int, frame: object) -> None:
     sys.exit(0)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Connections inherit it.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        click.echo(
-            f"Error: cannot listen on {settings.host}:{settings.port}: {error.strerror}. Another port: --port 8001.",
-            err=True,
-        )
-        raise click.exceptions.Exit(USAGE) from None
-    listener.set_inheritable(True)
-    return listener
 
 
 for command in (generate, score, next_characters):

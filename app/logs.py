@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -15,20 +16,26 @@ from app.settings import Settings
 # The id of the request that is being answered, which every line about it carries.
 REQUEST: ContextVar[str] = ContextVar("request_id")
 
+# What uvicorn says after the reason was told.
+SAID_BEFORE = frozenset({"Application startup failed. Exiting."})
+
 
 def set_up(settings: Settings) -> None:
     """Configure structlog. JSON escapes whatever a value holds, so that no value can forge a line.
 
     Each line is written and flushed at once: a signal that ends the process loses none.
     """
+    is_json = settings.log_format == "json"
     last: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(serializer=line)
-        if settings.log_format == "json"
+        if is_json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[
             _add_request_id,
+            # People see one service; a machine that reads lines of several workers must tell them apart.
+            *([_add_process] if is_json or settings.workers > 1 else []),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -38,19 +45,35 @@ def set_up(settings: Settings) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
 
-    # uvicorn's lines, too, so that every line is of one form.
-    logging.getLogger("uvicorn").handlers = [_ServerLines()]
+    # What others log, and warn of, too, so that every line is of one form. Their news are theirs.
+    root = logging.getLogger()
+    root.handlers = [*(each for each in root.handlers if not isinstance(each, _StrangersLines)), _StrangersLines()]
+    root.setLevel(logging.WARNING)
+    logging.captureWarnings(True)
 
 
-class _ServerLines(logging.Handler):
-    """Writes what the server logs as events of ours."""
+class _StrangersLines(logging.Handler):
+    """Writes what uvicorn and other packages log as events of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line."""
-        name = record.levelname.lower()
-        log = structlog.get_logger()
-        tell = getattr(log, name if name in ("debug", "info", "warning", "error", "critical") else "info")
-        tell(record.getMessage().strip(), exc_info=record.exc_info)
+        """Write one line. Nothing that goes wrong with it reaches whoever logs."""
+        if record.msg in SAID_BEFORE:
+            return
+        try:
+            log = structlog.get_logger()
+            # A level of a stranger's own has no method.
+            tell = getattr(log, record.levelname.lower(), log.warning)
+            tell(record.getMessage().strip(), exc_info=record.exc_info)
+        except Exception:
+            self.handleError(record)
+
+
+def _add_process(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    event.setdefault("process", os.getpid())
+    return event
 
 
 def _add_request_id(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -35,6 +35,7 @@ from app.naming.explaining import Explainer
 from app.naming.sources import Sources
 from app.processes.gauging import gauged
 from app.processes.lag import measured
+from app.processes.listening import address_of
 from app.processes.quota import drawing_threads, processors
 from app.processes.starting import NothingToServe, OneLine
 from app.processes.telemetry import telemetry_of
@@ -142,8 +143,7 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int], counted: Met
     sources = Sources(registry, Blender(registry.kernels))
     decency = await anyio.to_thread.run_sync(Decency.load, settings, registry.kernels.find)
     await anyio.to_thread.run_sync(_warm, registry, decency)
-    ready = {"models": len(registry.versions()), "datasets": registry.datasets(), "process": os.getpid()}
-    structlog.get_logger().info("ready", **ready)
+    _tell_ready(registry, settings)
     running = Service(settings, registry, sources, admission, entropy, memory, Explainer(), decency, Costs(), counted)
     async with (
         guarded(settings.watchdog),
@@ -170,6 +170,22 @@ def _open(settings: Settings) -> ModelRegistry:
         log.error("nothing can be served", stores=[str(store.root) for store in registry.stores])
         raise NothingToServe
     return registry
+
+
+def _tell_ready(registry: ModelRegistry, settings: Settings) -> None:
+    """Say what can be had, and where; a warning where /health/ready is 503."""
+    log = structlog.get_logger().bind(
+        version=health.VERSION,
+        address=address_of(settings),
+        models=len(registry.versions()),
+        datasets=registry.datasets(),
+        process=os.getpid(),
+    )
+    problems = registry.now.problems()
+    if problems:
+        log.warning("not ready", reason=" ".join(problems))
+    else:
+        log.info("ready")
 
 
 def _threads(settings: Settings) -> int:

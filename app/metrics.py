@@ -139,9 +139,15 @@ class Metrics:
         if not folder:
             return write(self.registry), media
         forget_the_dead(Path(folder))
-        together = CollectorRegistry()
-        MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
-        return write(together), media
+        while True:
+            together = CollectorRegistry()
+            MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
+            try:
+                return write(together), media
+            except FileNotFoundError:
+                # The supervisor removed what a start that failed left, between the look and the reading.
+                if not Path(folder).exists():
+                    raise
 
 
 def forget_the_dead(folder: Path) -> None:

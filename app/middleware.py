@@ -13,6 +13,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import headers
+from app.access.doors import OWNER
+from app.connection.streaming import CUT
 from app.errors import CLIENT_GONE, REASONS, problem
 from app.logs import REQUEST
 from app.metrics import NO_ROUTE, Metrics
@@ -34,6 +36,8 @@ SAFE_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", POLICY.encode()),
 )
+# What a line tells where it is so: whose key was given, and what ended a stream before its end.
+TOLD_OF_SOME = (("owner", OWNER), ("cut", CUT))
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -90,6 +94,7 @@ class RequestLog:
                 route=route,
                 status=status,
                 milliseconds=round((self.clock() - began) * 1000, 2),
+                **{name: scope[key] for name, key in TOLD_OF_SOME if key in scope},
             )
             REQUEST.reset(token)
 

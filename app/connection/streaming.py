@@ -22,6 +22,8 @@ from app.load.pieces import next_piece
 from app.naming.name_lines import NameLines
 from app.negotiation import CSV, NDJSON, TEXT
 
+# Where a request's scope has what ended its stream early.
+CUT = "namewave.cut"
 CONTENT_TYPES = {NDJSON: NDJSON, TEXT: f"{TEXT}; charset=utf-8", CSV: f"{CSV}; charset=utf-8; header=present"}
 
 
@@ -56,6 +58,11 @@ class NameResponse(Response):
         try:
             await unless_gone(receive, partial(self._send, send), self.running.admission.leave)
         finally:
+            if self.lines.stopped:
+                scope[CUT] = "deadline"
+            elif self.lines.begun and not self.lines.finished:
+                # Either went away, the client or, in its time of grace, the service.
+                scope[CUT] = "connection"
             metrics.streams.dec()
             self._count()
             metrics.sifted(self.lines.stream.refused)

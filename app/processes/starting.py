@@ -1,15 +1,36 @@
 """A start that cannot succeed: it is told in one line of the log, without a stack, and the process ends with status 3,
-which tells the supervisor not to try again. What is checked at the start is `main`'s job.
+which tells the supervisor not to try again at once. What is checked at the start is `main`'s job, and `checking`'s.
 """
+
+import sys
+from collections.abc import Callable
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.config import STARTUP_FAILURE
 
+from app.logs import set_up
+from app.settings import Settings
 from models import ModelError
 
 
 class NothingToServe(Exception):
     """No version of any store can be served; the log has said so."""
+
+
+def built(create: Callable[[Settings], ASGIApp], settings: Settings) -> ASGIApp:
+    """Return the application that `create` makes, in a process that serves nothing else; where it cannot be made, one
+    line of the log says why, and the process ends with status 3.
+    """
+    set_up(settings)
+    try:
+        return create(settings)
+    except ModelError as error:
+        structlog.get_logger().error("cannot start", reason=str(error))
+    # Nobody else would tell of it in the log's form.
+    except Exception:
+        structlog.get_logger().exception("cannot start")
+    sys.exit(STARTUP_FAILURE)
 
 
 class OneLine:

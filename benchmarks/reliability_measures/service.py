@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 START = 120.0
-# Lines for people, which come before the log.
-GREETING = 3
-ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+) ")
+# In the greeting for people, and in the log's line "ready" as JSON.
+ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)[ \"]")
 
 
 class ServiceError(Exception):
@@ -60,14 +59,8 @@ class Service:
         return int(re.findall(r"VmRSS:\s+(\d+)", text)[0]) / 1024
 
     def lines(self) -> list[str]:
-        """Return what it logged as JSON so far: all but the greeting."""
-        told = self.log.read_text("utf-8").splitlines()
-        greeting = set(told[:GREETING])
-        return [line for line in told if line not in greeting]
-
-    def greeting(self) -> list[str]:
-        """Return what it says to people before it serves."""
-        return self.log.read_text("utf-8").splitlines()[:GREETING]
+        """Return what it logged so far."""
+        return self.log.read_text("utf-8").splitlines()
 
     def stop(self) -> tuple[int, float]:
         """End it with SIGTERM; return the exit status and the seconds that it took."""

@@ -77,7 +77,7 @@ async def test_who_has_no_key_stays_outside(made: tuple[Path, list[str]], client
 async def test_keys_are_not_logged(
     made: tuple[Path, list[str]], client_of: ClientOf, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither a right key nor a wrong one nor its hash gets into the log."""
+    """Neither a right key nor a wrong one nor its hash gets into the log; whose key it was does."""
     path, keys = made
     async with client_of(keys=path, log_level="debug", log_format="json") as client:
         for key in (keys[0], "a-wrong-key-0123456789"):
@@ -85,6 +85,7 @@ async def test_keys_are_not_logged(
             await client.get("/info", headers={"x-api-key": key})
     log = "".join(capsys.readouterr())
     assert log.count('"event":"request"') == 4
+    assert log.count('"owner":"alice"') == log.count('"status":200') == 2
     for key in (keys[0], "a-wrong-key-0123456789"):
         assert key not in log
         assert hashlib.sha256(key.encode()).hexdigest() not in log

@@ -1,6 +1,8 @@
 """Lines of the log."""
 
 import json
+import logging
+import os
 
 import pytest
 import structlog
@@ -35,3 +37,25 @@ def test_every_line_carries_the_requests_id(capsys: pytest.CaptureFixture[str], 
     REQUEST.reset(token)
     structlog.get_logger().info("after")
     assert ["abc-1.2_3" in text for text in capsys.readouterr().err.splitlines()] == [False, True, False]
+
+
+def test_strangers_write_lines_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    """What other packages log, from a warning on, is one JSON object a line with the process; their news are not."""
+    set_up(Settings(log_format="json"))
+    set_up(Settings(log_format="json"))
+    for name in ("opentelemetry.sdk", "uvicorn.error"):
+        logging.getLogger(name).info("news")
+        logging.getLogger(name).warning("of %s\nof two lines", name)
+    try:
+        raise ValueError("x\ny")
+    except ValueError:
+        logging.getLogger("a.stranger").exception("failed")
+    told = [json.loads(text) for text in capsys.readouterr().err.splitlines()]
+    assert [each["event"] for each in told] == [
+        "of opentelemetry.sdk\nof two lines",
+        "of uvicorn.error\nof two lines",
+        "failed",
+    ]
+    assert [each["level"] for each in told] == ["warning", "warning", "error"]
+    assert "ValueError" in told[2]["exception"]
+    assert {each["process"] for each in told} == {os.getpid()}

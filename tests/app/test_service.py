@@ -76,11 +76,16 @@ async def test_health(client: httpx.AsyncClient) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("damaged", [{1}, {1, 2}], ids=["the default", "all"])
 async def test_ready_while_something_can_be_served(
-    elf_store: Path, tmp_path: Path, kernels: Kernels, elf_draft: Draft, damaged: set[int]
+    elf_store: Path,
+    tmp_path: Path,
+    kernels: Kernels,
+    elf_draft: Draft,
+    damaged: set[int],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A default whose weights were altered is stood in for by the other version, and the service says so; where that
-    is altered, too, it starts for the sake of another data set, and is not ready. The reasons come without paths of
-    the machine.
+    is altered, too, it starts for the sake of another data set, and is not ready, which the log
+    tells with the reason. The answers' reasons come without paths of the machine.
     """
     shutil.copytree(elf_store / "user", tmp_path / "user")
     others = ModelRegistry.open(kernels, user=tmp_path / "user", shipped=tmp_path / "none")
@@ -89,8 +94,12 @@ async def test_ready_while_something_can_be_served(
         weights = tmp_path / f"user/elves/wavenet/{number}/model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     served = len(damaged) == 1
-    app = create_app(Settings(store=tmp_path / "user", shipped_store=tmp_path / "none"))
+    app = create_app(Settings(store=tmp_path / "user", shipped_store=tmp_path / "none", log_format="json"))
     async with app.router.lifespan_context(app) as state:
+        said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        [begun] = [line for line in said if line["event"] in ("ready", "not ready")]
+        assert (begun["event"], begun["level"]) == (("ready", "info") if served else ("not ready", "warning"))
+        assert served or "elves/wavenet@1 is not served" in begun["reason"]
 
         async def with_state(scope, receive, send):  # type: ignore[no-untyped-def]
             await app({**scope, "state": dict(state)}, receive, send)

@@ -36,7 +36,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _when_ready(log: Path) -> str:
     for _ in range(600):
         time.sleep(0.1)
-        told = re.search(r"on (http://127\.0\.0\.1:\d+) ", log.read_text())
+        told = re.search(r"(http://127\.0\.0\.1:\d+)[ \"]", log.read_text())
         try:
             if told and httpx.get(f"{told[1]}/health/ready").status_code == 200:
                 return told[1]

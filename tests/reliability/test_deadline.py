@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from app.dependencies import Service
+from app.logs import set_up
 from app.main import create_app
 from app.processes.lag import measure
 from app.settings import Settings
@@ -96,14 +97,17 @@ async def test_row_12_a_cut_answer_is_not_kept(running: Running) -> None:
     assert "etag" not in cut.headers
 
 
-async def test_row_12_a_stream_tells_that_it_was_cut(running: Running) -> None:
-    """A stream stops at the deadline and its last record tells how far it came."""
+async def test_row_12_a_stream_tells_that_it_was_cut(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stream stops at the deadline, its last record tells how far it came, and the log that it was cut."""
     fields = {"dataset": "elves", "count": 1_000_000, "unique": False, "max_length": 3, "max_attempts": 10_000_000}
+    # The log goes where this test can read it.
+    set_up(running.service.settings)
     answer = await running.ask("application/x-ndjson", **fields)
     end = json.loads(answer.text.splitlines()[-1])["end"]
     assert not end["complete"]
     assert 0 < end["attempts"] < 10_000_000
     assert running.service.admission.tally.active == 0
+    assert "cut=deadline" in capsys.readouterr().err
 
 
 async def test_row_13_a_full_service_refuses_at_the_door(running: Running) -> None:

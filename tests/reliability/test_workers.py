@@ -2,6 +2,7 @@
 form.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -11,11 +12,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 from uvicorn import Config
 
+from app.access.keys import key_line, new_key
+from app.cli import main
 from app.processes.supervision import LOOK, SILENCE, Worker
 from benchmarks.reliability_measures.crashes import prepared
-from benchmarks.reliability_measures.fleet import Fleet, fleet
+from benchmarks.reliability_measures.fleet import Fleet, Load, alive, fleet, listens
 from benchmarks.reliability_measures.processes import BODY, PAUSE, ended, orphaned, reloaded, struck
 from benchmarks.reliability_measures.stores import leftovers
 from models import Kernels
@@ -113,3 +117,74 @@ def test_row_21_nothing_to_serve_is_one_line_and_a_status(tmp_path: Path, kernel
     assert 1 <= done.stderr.count('"event":"nothing can be served"') <= int(workers)
     assert done.stderr.count('"model":"elves/bigram@1"') >= 1
     assert "Traceback" not in done.stderr
+
+
+def settings_file(kind: str, stores: Path, place: Path) -> Path:
+    """A good file of keys or of pins."""
+    path = place / kind
+    if kind == "keys":
+        path.write_text(key_line("alice", new_key()))
+    else:
+        places = {"NAMEWAVE_STORE": str(stores / "user"), "NAMEWAVE_SHIPPED_STORE": str(stores / "shipped")}
+        path.write_text(CliRunner(env=places).invoke(main, ["models", "pins"]).stdout)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["keys", "pins"])
+def test_row_21_a_file_that_became_bad_ends_no_worker_that_serves(stores: Path, tmp_path: Path, kind: str) -> None:
+    """Where a worker is killed and its successor cannot start for a file that was good before, the other worker serves
+    on, each try is one line without a stack and leaves nothing in the metrics' folder, and a reload with a good file
+    brings both back, the pause forgotten.
+    """
+    path = settings_file(kind, stores, tmp_path)
+    good = path.read_text()
+    more = {f"NAMEWAVE_{kind.upper()}": str(path), "TMPDIR": str(tmp_path)}
+    with fleet(stores, tmp_path / "log", 2, **more) as each:
+        lost, kept = each.workers()
+        with Load(each.port, "/health/live") as load:
+            each.until("counted answers", lambda: load.answered > 100)
+        path.write_text("no line of any file\n")
+        os.kill(lost, signal.SIGKILL)
+        each.until("tries", lambda: "next try in 4 s" in each.log.read_text())
+        assert each.workers() == [kept]
+        assert listens(each.port)
+        [folder] = tmp_path.glob("namewave-metrics-*")
+        pids = {file.stem.rpartition("_")[2] for file in folder.glob("*.db")}
+        # What the killed one counted is kept, its gauges are not.
+        assert pids == {str(lost), str(kept)}
+        assert not [*folder.glob(f"gauge_live*_{lost}.db")]
+        path.write_text(good)
+        each.process.send_signal(signal.SIGHUP)
+        each.until("two new workers", lambda: len({*each.workers()} - {kept}) == 2)
+        each.until("the old one's end", lambda: not alive(kept))
+        each.until("reloaded", lambda: bool(each.lines("reloaded")))
+        each.process.terminate()
+        assert each.process.wait(30) == 0
+    told = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert sum("with 3 before it served: next try in" in event for event in told) == told.count("cannot start") >= 2
+    assert told.count("reloading") == told.count("reloaded") == 1
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    assert [*tmp_path.glob("namewave-metrics-*")] == []
+
+
+@pytest.mark.parametrize("kind", ["keys", "pins", "redis"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_row_21_a_bad_setting_is_told_before_anything_starts(tmp_path: Path, kind: str, workers: str) -> None:
+    """A file that is bad from the start, or a package that is missing, is one line and status 2."""
+    (tmp_path / "bad").write_text("no line of any file\n")
+    (tmp_path / "redis.py").write_text("raise ImportError\n")
+    mine = {f"NAMEWAVE_{kind.upper()}": str(tmp_path / "bad")}
+    if kind == "redis":
+        mine = {"NAMEWAVE_LIMITS_STORE": "redis://127.0.0.1:1/0", "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "serve", "--port", "0"],
+        cwd=ROOT,
+        env={**os.environ, **mine, "NAMEWAVE_WORKERS": workers},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1

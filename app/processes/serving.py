@@ -1,0 +1,35 @@
+"""uvicorn's server, which says in the log that it stops. What it serves, and who else does, is not known here."""
+
+import signal
+import socket
+from types import FrameType
+
+import structlog
+import uvicorn
+
+
+class Server(uvicorn.Server):
+    """Serves until SIGTERM or Ctrl-C, or until it is hung up on."""
+
+    hung_up = False
+
+    def hang_up(self, number: int, frame: FrameType | None) -> None:
+        """Handle SIGHUP where nobody supervises: end as SIGTERM does."""
+        # No line here: a signal may come in the middle of another.
+        self.hung_up = self.should_exit = True
+
+    def listen_for_hang_up(self) -> None:
+        """Handle SIGHUP, unless whoever started the process wants it ignored, as nohup does."""
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self.hang_up)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say so, let answers end, and stop."""
+        log = structlog.get_logger()
+        if self.hung_up:
+            log.warning(
+                "SIGHUP ends the service: one process cannot be replaced while it serves; with NAMEWAVE_WORKERS=2 "
+                "SIGHUP reloads"
+            )
+        log.info("stopping")
+        await super().shutdown(sockets)
