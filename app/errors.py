@@ -2,7 +2,6 @@
 given.
 """
 
-import difflib
 from collections.abc import Sequence
 from functools import cache
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.access.purse import TooMuch
+from app.field_problems import UNKNOWN_FIELD, FieldProblem, wrong_fields
 from app.negotiation import OFFERED
 from app.schemas import ALLOWED
 from models.errors import (
@@ -34,7 +34,7 @@ PROBLEM = "application/problem+json"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # An error is at most a kilobyte, whatever was asked: so many fields, names and characters of our lists are told.
 MAX_FIELDS, MAX_NEAREST, MAX_ALLOWED = 4, 3, 200
-UNKNOWN_FIELD, QUERY = "(unknown field)", "(query)"
+QUERY = "(query)"
 
 # What the other files refuse with, so that status codes are told here alone.
 UNREADABLE, UNSUPPORTED = HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
@@ -96,15 +96,6 @@ class Overloaded(Exception):
     def __init__(self, seconds: int) -> None:
         super().__init__(f"overloaded for {seconds} s")
         self.seconds = seconds
-
-
-class FieldProblem(BaseModel):
-    """One field that is wrong: what is allowed, and the nearest names there are."""
-
-    field: str = Field(examples=["temperature"])
-    allowed: str = Field(examples=["0.05 to 5"])
-    nearest: list[str] = Field(default=[], examples=[["wavenet"]])
-    position: int | None = Field(None, description="Of a text: which character is wrong, counted from 1.", ge=1)
 
 
 class Problem(BaseModel):
@@ -237,14 +228,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         return problem(HTTPStatus.BAD_REQUEST)
     if any(item["loc"][:1] == ("path",) for item in items):
         return problem(HTTPStatus.NOT_FOUND)
-    ours = _fields_of(request.scope.get("route"))
-    unique: dict[str, FieldProblem] = {}
-    for item in items:
-        name = _place(item) or UNKNOWN_FIELD
-        # The nearest field is looked for once: there may be many that are unknown.
-        if name not in unique:
-            unique[name] = _field(item, ours)
-    return _unprocessable(list(unique.values()))
+    return _unprocessable(wrong_fields(items, request.scope.get("route")))
 
 
 def _unprocessable(fields: Sequence[FieldProblem]) -> JSONResponse:
@@ -263,32 +247,6 @@ def invalid_query(name: str, allowed: str) -> JSONResponse:
 
 def _short(text: str) -> str:
     return text if len(text) <= MAX_ALLOWED else f"{text[:MAX_ALLOWED]}…"
-
-
-def _fields_of(route: object) -> list[str]:
-    """Return the fields that a route takes, in a query or a body; all there are where it does not say."""
-    dependant = getattr(route, "dependant", None)
-    parameters = [*dependant.query_params, *dependant.body_params] if dependant is not None else []
-    models = [parameter.field_info.annotation for parameter in parameters]
-    taken = {name for model in models for name in getattr(model, "model_fields", ())}
-    return [name for name in ALLOWED if name in taken] or list(ALLOWED)
-
-
-def _place(item: dict[str, Any]) -> str:
-    """Return the field that is wrong, or nothing where it is none of ours."""
-    # The first: a map by data set may have keys that are called as fields are.
-    places = [part for part in item["loc"] if part in ALLOWED]
-    return places[0] if places and item["type"] != "extra_forbidden" else ""
-
-
-def _field(item: dict[str, Any], ours: Sequence[str]) -> FieldProblem:
-    place = _place(item)
-    if not place:
-        if len(item["loc"]) < 2:
-            return FieldProblem(field="body", allowed="a JSON object")
-        nearest = difflib.get_close_matches(str(item["loc"][-1])[:32], ours, n=1)
-        return FieldProblem(field=UNKNOWN_FIELD, allowed=", ".join(ours), nearest=nearest)
-    return FieldProblem(field=place, allowed=ALLOWED[place])
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

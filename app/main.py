@@ -94,7 +94,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda app: _lifespan(chosen, entropy or _fresh_seed, counted),
+        lifespan=lambda app: _lifespan(app, chosen, entropy or _fresh_seed, counted),
         redirect_slashes=False,
         # Taken as they are: a router that is included is asked for its routes twice with each request.
         routes=[route for module in ROUTES for route in module.router.routes],
@@ -133,7 +133,9 @@ def _add_doors(app: FastAPI, settings: Settings, counted: Metrics) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(settings: Settings, entropy: Callable[[], int], counted: Metrics) -> AsyncIterator[State]:
+async def _lifespan(
+    app: FastAPI, settings: Settings, entropy: Callable[[], int], counted: Metrics
+) -> AsyncIterator[State]:
     set_up(settings)
     set_up_log()
     follow_parent()
@@ -143,6 +145,8 @@ async def _lifespan(settings: Settings, entropy: Callable[[], int], counted: Met
     sources = Sources(registry, Blender(registry.kernels))
     decency = await anyio.to_thread.run_sync(Decency.load, settings, registry.kernels.find)
     await anyio.to_thread.run_sync(_warm, registry, decency)
+    # A tenth of a second, and whoever asks first would have all others wait for it.
+    await anyio.to_thread.run_sync(app.openapi)
     _tell_ready(registry, settings)
     running = Service(settings, registry, sources, admission, entropy, memory, Explainer(), decency, Costs(), counted)
     async with (

@@ -125,6 +125,9 @@ class Admission:
 
     def add(self, seconds: float) -> None:
         """Add work to the backlog, or take some away."""
+        if self._left <= 0:
+            # However long it was empty: what comes now is a burst.
+            self._calm = self.clock()
         self._left += seconds
         # What is left of floating point's rounding is nothing.
         if self._left < 1e-6:

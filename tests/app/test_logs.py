@@ -39,8 +39,10 @@ def test_every_line_carries_the_requests_id(capsys: pytest.CaptureFixture[str], 
     assert ["abc-1.2_3" in text for text in capsys.readouterr().err.splitlines()] == [False, True, False]
 
 
-def test_strangers_write_lines_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+def test_strangers_write_lines_of_ours(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """What other packages log, from a warning on, is one JSON object a line with the process; their news are not."""
+    # As uvicorn leaves it where it is told of no configuration; another test may have had it configure itself.
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
     set_up(Settings(log_format="json"))
     set_up(Settings(log_format="json"))
     for name in ("opentelemetry.sdk", "uvicorn.error"):

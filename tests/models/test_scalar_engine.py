@@ -128,7 +128,11 @@ def by_complex(leaves: list[complex], taken: list[Step]) -> complex:
     """Run a program with Python's complex numbers."""
     numbers = list(leaves)
     for name, i, j in taken:
-        numbers.append(applied(name, numbers[i], numbers[j], lambda call, x: complex(getattr(np, call)(x))))
+        try:
+            numbers.append(applied(name, numbers[i], numbers[j], lambda call, x: complex(getattr(np, call)(x))))
+        except ZeroDivisionError:
+            # 0 to a complex power. The result needs it nowhere, or it is none either: then the comparison fails.
+            numbers.append(complex("nan"))
     return numbers[-1]
 
 

@@ -72,6 +72,15 @@ async def test_row_13_a_burst_is_bounded_and_overload_more_so(admission: Admissi
     assert len(take_all(admission, 0.01)) == len(burst)
 
 
+async def test_row_13_a_burst_may_come_after_any_time(admission: Admission, clock: Clock) -> None:
+    """After a minute without work, as after a start that took its time, a burst is taken as if the queue had been empty
+    just now.
+    """
+    fresh = len(take_all(Admission(1, admission.queue_seconds, Tally(), clock), 0.01))
+    clock.now += 60
+    assert len(take_all(admission, 0.01)) == fresh
+
+
 async def test_row_13_a_refusal_says_when_to_come_again(admission: Admission) -> None:
     """The seconds of a refusal are whole, at least one, and grow with the backlog."""
     take_all(admission, 0.01)
