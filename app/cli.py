@@ -110,6 +110,8 @@ def _config(app: Callable[..., Any], settings: Settings) -> uvicorn.Config:
         log_config=None,
         log_level="warning",
         lifespan="on",
+        # It would believe anybody on this machine; `access.clients` says who is believed.
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE,
         timeout_worker_healthcheck=PATIENCE,
     )

@@ -133,6 +133,13 @@ def test_row_14_processes_with_a_common_store_grant_the_limit_exactly(elf_store:
         assert metric(address, "namewave_workers") == 3
 
 
+def test_row_14_nobody_chooses_an_address(elf_store: Path) -> None:
+    """Without trusted proxies X-Forwarded-For is believed of nobody, who asks from this machine neither."""
+    with served(elf_store, NAMEWAVE_LIMIT=str(3 * REQUEST)) as (_, address), httpx.Client(base_url=address) as client:
+        asked = [client.get("/info", headers={"X-Forwarded-For": f"192.0.2.{k}"}) for k in range(6)]
+    assert [answer.status_code for answer in asked] == [200] * 3 + [429] * 3
+
+
 def test_row_14_a_common_store_gives_no_credit(tmp_path: Path) -> None:
     """What is given back to a counter that has less, because its window began anew, leaves it at nothing, not below."""
 
