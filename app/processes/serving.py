@@ -1,5 +1,6 @@
 """uvicorn's server, which says in the log that it stops. What it serves, and who else does, is not known here."""
 
+import gc
 import signal
 import socket
 from types import FrameType
@@ -22,6 +23,12 @@ class Server(uvicorn.Server):
         """Handle SIGHUP, unless whoever started the process wants it ignored, as nohup does."""
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self.hang_up)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        # What is there now stays. The collector's passes over it would stop everything for a tenth of a second.
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say so, let answers end, and stop."""

@@ -79,3 +79,28 @@ def test_row_17_zero_turns_it_off() -> None:
     with start("main(0, turning)") as process:
         told, _ = process.communicate("\n", timeout=50)
         assert (process.returncode, told) == (0, "begun\nover\n")
+
+
+def test_row_17_what_is_served_is_no_business_of_the_collector() -> None:
+    """Once a server has begun, the garbage collector passes no more over what was there: thousands of objects."""
+    source = """
+import asyncio, gc, uvicorn
+from app.processes.serving import Server
+
+async def nothing(scope, receive, send):
+    pass
+
+async def begin():
+    server = Server(uvicorn.Config(nothing, port=0, lifespan="off", log_config=None))
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    before = gc.get_freeze_count()
+    await server.startup()
+    print(before, gc.get_freeze_count() > 10_000)
+    for listener in server.servers:
+        listener.close()
+
+asyncio.run(begin())
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "0 True\n"
