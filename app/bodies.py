@@ -19,6 +19,8 @@ from app.errors import QUERY, UNREADABLE, UNSUPPORTED, invalid_query
 MAX_DEPTH = 20
 # More than any request of ours has: each array, object, key and parameter that is wrong takes time on the event loop.
 MAX_BRACKETS, MAX_KEYS, MAX_PARAMETERS = 100, 1000, 100
+# What Content-Encoding says of a body that is as it was written.
+PLAIN = {"", "identity"}
 # One that does not end is all that is left: no place is looked at twice.
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
@@ -107,9 +109,6 @@ def _refusal(request: Request) -> Response | None:
         return invalid_query(QUERY, "none with POST: the fields go into the JSON body")
     repeated = next((name for name, times in names.items() if times > 1), None)
     return None if repeated is None else invalid_query(repeated, "each field once")
-
-
-PLAIN = {"", "identity"}
 
 
 def _check_content_type(request: Request) -> None:

@@ -204,16 +204,20 @@ def told(request: GenerateQuery, source: Source, names: list[str]) -> list[str] 
     """Return the names as the request wants them: judged, sorted, with capitals."""
     if not request.judged:
         return capitalize_all(names) if request.case == "title" else names
-    scores = in_order(request, source.generator.judge(names))
+    judged = source.generator.judge(names)
+    scores = [judged[i] for i in in_order(request, [score.log_prob for score in judged])]
     if request.details:
         return [detail(score, request.case) for score in scores]
     names = [score.name for score in scores]
     return capitalize_all(names) if request.case == "title" else names
 
 
-def in_order(request: GenerateQuery, scores: list[Score]) -> list[Score]:
-    """Return judged names in the order that the request wants; as likely ones stay in that in which they were drawn."""
-    return sorted(scores, key=lambda score: -score.log_prob) if request.sort == "likelihood" else scores
+def in_order(request: GenerateQuery, log_probs: Sequence[float]) -> Sequence[int]:
+    """Return the places of judged names in the order that the request wants; as likely ones stay in that in which they
+    were drawn.
+    """
+    places = range(len(log_probs))
+    return sorted(places, key=lambda i: -log_probs[i]) if request.sort == "likelihood" else places
 
 
 def detail(score: Score, case: str) -> NameDetail:

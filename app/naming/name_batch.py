@@ -1,9 +1,7 @@
 """From a request to its answer as JSON, a piece at a time. No HTTP and no threads."""
 
-from collections.abc import Sequence
-
 from app.naming.decency import Decency
-from app.naming.drawing import Cost, answer_of, judged_characters, stream_of
+from app.naming.drawing import Cost, answer_of, in_order, judged_characters, stream_of
 from app.naming.explaining import piece_of
 from app.naming.writing import Written, detail_json, written, written_details
 from app.schemas import GenerateQuery
@@ -73,19 +71,15 @@ class NameBatch:
         batch = Batch(
             self._names, stream.seed, stream.offset, stream.attempts, stream.complete, stream.refused, stream.characters
         )
-        order = self._order()
-        if self.request.details:
-            bare = answer_of(self.request, self.source, batch, [])
-            return written_details(bare, [self._judgements[i][1] for i in order])
-        names = [self._names[i] for i in order]
+        names = self._names
+        if self.request.judged:
+            order = in_order(self.request, [log_prob for log_prob, _ in self._judgements])
+            if self.request.details:
+                bare = answer_of(self.request, self.source, batch, [])
+                return written_details(bare, [self._judgements[i][1] for i in order])
+            names = [names[i] for i in order]
         names = capitalize_all(names) if self.request.case == "title" else names
         return written(answer_of(self.request, self.source, batch, names))
-
-    def _order(self) -> Sequence[int]:
-        """Return the places of the names in the order that is wanted (see `in_order`)."""
-        places = range(len(self._names))
-        by_likelihood = self.request.sort == "likelihood"
-        return sorted(places, key=lambda i: -self._judgements[i][0]) if by_likelihood else places
 
     def _keep(self, codes: Codes, lengths: Codes, limit: int) -> tuple[list[str], int, int]:
         names: list[str] = []
