@@ -23,9 +23,11 @@ from app.connection.streaming import set_up_log
 from app.dependencies import Service, State
 from app.documentation.describing import describe
 from app.errors import add_handlers
+from app.ledger import Ledger
 from app.load.admission import Admission
 from app.load.costs import Costs
 from app.load.door import CountDoor, Door
+from app.load.gate import Gate
 from app.load.tally import Tally
 from app.logs import set_up
 from app.metrics import Metrics
@@ -87,6 +89,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     """
     chosen = settings or Settings()
     counted = Metrics(health.VERSION)
+    ledger = Ledger(counted)
     counted.wanted.set(chosen.workers)
     app = FastAPI(
         title="Namewave",
@@ -94,7 +97,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda app: _lifespan(app, chosen, entropy or _fresh_seed, counted),
+        lifespan=lambda app: _lifespan(app, chosen, entropy or _fresh_seed, ledger),
         redirect_slashes=False,
         # Taken as they are: a router that is included is asked for its routes twice with each request.
         routes=[route for module in ROUTES for route in module.router.routes],
@@ -103,10 +106,9 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     add_handlers(app)
     app.add_middleware(CountDoor)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
-    app.add_middleware(Door)
     _add_doors(app, chosen, counted)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(RequestLog, metrics=counted)
+    app.add_middleware(RequestLog, ledger=ledger)
     app.add_middleware(OneLine)
     describe(app)
     return app
@@ -122,6 +124,7 @@ def _add_doors(app: FastAPI, settings: Settings, counted: Metrics) -> None:
         app.add_middleware(LimitDoor, allowance=Allowance(local, shared, counted), clients=clients)
     if settings.keys:
         app.add_middleware(KeyDoor, keys=Keys.load(settings.keys))
+    app.add_middleware(Door)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -134,9 +137,9 @@ def _add_doors(app: FastAPI, settings: Settings, counted: Metrics) -> None:
 
 @asynccontextmanager
 async def _lifespan(
-    app: FastAPI, settings: Settings, entropy: Callable[[], int], counted: Metrics
+    app: FastAPI, settings: Settings, entropy: Callable[[], int], ledger: Ledger
 ) -> AsyncIterator[State]:
-    set_up(settings)
+    ledger.tell = set_up(settings)
     set_up_log()
     follow_parent()
     registry = await anyio.to_thread.run_sync(_open, settings)
@@ -148,14 +151,17 @@ async def _lifespan(
     # A tenth of a second, and whoever asks first would have all others wait for it.
     await anyio.to_thread.run_sync(app.openapi)
     _tell_ready(registry, settings)
-    running = Service(settings, registry, sources, admission, entropy, memory, Explainer(), decency, Costs(), counted)
+    counted = ledger.metrics
+    running = Service(
+        settings, registry, sources, admission, entropy, memory, Explainer(), decency, Costs(), ledger.metrics
+    )
     async with (
         guarded(settings.watchdog),
         watched(registry, settings.refresh, partial(_warm, registry, decency)),
         measured(counted.loop_lag.observe),
         gauged(counted, registry, memory),
     ):
-        yield {"service": running}
+        yield {"service": running, "gate": None if settings.telemetry else Gate(admission, ledger)}
 
 
 def _open(settings: Settings) -> ModelRegistry:

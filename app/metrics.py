@@ -79,6 +79,7 @@ class Metrics:
         self.workers.set(1)
         self._answers: dict[tuple[str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
         self._draws: dict[str, tuple[Callable[[float], None], ...]] = {}
+        self._refusing: dict[str, Callable[[], None]] = {}
         self._told: set[str] = set()
         # A counter that is born with its first error shows no rise.
         self._requests.labels("/generate", "500")
@@ -94,7 +95,10 @@ class Metrics:
 
     def refused(self, reason: str) -> None:
         """Count a request that was refused."""
-        self._refusals.labels(reason).inc()
+        told = self._refusing.get(reason)
+        if told is None:
+            told = self._refusing[reason] = self._refusals.labels(reason).inc
+        told()
 
     def drew(self, model: str, names: int, attempts: int, characters: int) -> None:
         """Count what was drawn from `model`: a version's reference, or what a blend is called."""

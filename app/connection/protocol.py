@@ -38,6 +38,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     unread = head_bytes = header_count = 0
     in_body = refused = leaving = False
+    # Whether the next byte begins a request.
+    between = True
     refusal: HTTPStatus = UNREADABLE
     packing: PackingTransport
     deadlines: Deadlines
@@ -68,6 +70,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self.refused:
             return
         self._unset_keepalive_if_required()
+        if self.between and self._turn_away(data):
+            return
+        self.between = False
         self.deadlines.begin()
         self.unread += len(data)
         try:
@@ -84,6 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
+        self.between = False
         self.deadlines.begin()
         self.head_bytes = self.header_count = 0
 
@@ -123,7 +129,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self.unread, self.in_body = 0, False
+        self.unread, self.in_body, self.between = 0, False, True
         self.deadlines.received()
         if not self.parser.should_upgrade():
             super().on_message_complete()
@@ -136,6 +142,23 @@ class HttpProtocol(HttpToolsProtocol):
             self.loop.call_later(LINGER, self._leave)
         else:
             self.cycle.keep_alive = False
+
+    def _turn_away(self, data: bytes) -> bool:
+        """Refuse a request before it is understood, where the gate is closed to it."""
+        gate = self.app_state.get("gate")
+        if gate is None or self.leaving or self.flow.write_paused or self._owes():
+            return False
+        refusal = gate.refusal(data)
+        if refusal is None:
+            return False
+        own = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
+        self.deadlines.received()
+        self.transport.write(b"".join([STATUS_LINE[503], *own, refusal]))
+        self.on_response_complete()
+        return True
+
+    def _owes(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _leave(self) -> None:
         if self.cycle is None or self.cycle.response_complete:

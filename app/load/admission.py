@@ -21,6 +21,7 @@ import anyio.to_thread
 
 from app.errors import Overloaded
 from app.load.in_place import InPlace
+from app.load.rest import Rest
 from app.load.tally import Tally
 from app.load.turns import Turns
 
@@ -47,7 +48,7 @@ class Admission:
         self, threads: int, queue_seconds: float, tally: Tally, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.queue_seconds, self.tally, self.clock = queue_seconds, tally, clock
-        self.turns, self.in_place = Turns(threads), InPlace()
+        self.turns, self.in_place, self.rest = Turns(threads), InPlace(), Rest(threads)
         self.limiter = anyio.CapacityLimiter(threads)
         self.niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + NICE, 19) if sys.platform == "linux" else 0
         self._left = 0.0
@@ -144,6 +145,8 @@ class Admission:
     def refusal(self, reason: str = "queue") -> Overloaded:
         """Count a refusal and return it: `queue`, `long` or `expired`."""
         self.tally.refused[reason] += 1
+        if self.in_place.since() is None:
+            self.rest.soon()
         return Overloaded(max(1, math.ceil(self.backlog)))
 
 
@@ -189,7 +192,8 @@ class Ticket:
     def _timed(self, piece: Callable[[], Result]) -> tuple[Result, float]:
         yield_to_the_loop(self._admission.niceness)
         began = self._admission.clock()
-        result = piece()
+        with self._admission.rest.drawing():
+            result = piece()
         return result, self._admission.clock() - began
 
     def _note(self, seconds: float) -> None:

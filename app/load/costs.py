@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from app.schemas import GenerateQuery, ScoreRequest
 from models.blends import Source
+from models.inference.pace import FIRST, GOAL
 
 # How much of what was known is kept with each piece that is measured: half a second of drawing changes the mind.
 KEPT = 0.99
@@ -71,6 +72,15 @@ class Costs:
         """Return the characters a second that one thread draws of this source."""
         known = self._speeds.get(source.reference)
         return known.value if known else self._start_speed(source)
+
+    def first_piece(self, request: GenerateQuery, source: Source) -> int:
+        """Return how many candidates to begin with: as many as are drawn in the time of a piece, where it is known how
+        long that takes, and nothing is asked that takes longer.
+        """
+        known = self._speeds.get(source.reference)
+        if known is None or request.judged or kind_of(request, source) != (source.reference,):
+            return FIRST
+        return max(FIRST, int(known.value / LENGTH * GOAL))
 
     def learn(self, request: GenerateQuery, source: Source, names: int, attempts: int, seconds: float) -> None:
         """Take note of a piece: `attempts` candidates, of which `names` passed, in `seconds` of one thread."""

@@ -12,6 +12,7 @@ from app.load.admission import Admission
 from app.naming.drawing import MOST
 
 DRAWING = {path: SimpleNamespace(path=path) for path in ("/generate", "/score", "/next")}
+COUNTED = "/generate"
 # What a query or a body plainly says of how much is wanted; nothing is refused for what it says but in overload.
 IN_QUERY, IN_BODY = re.compile(rb"(?:^|&)count=(\d{1,9})"), re.compile(rb'"count"\s*:\s*(\d{1,9})')
 # Up to so many names may be drawn in place, where small requests keep a share.
@@ -42,7 +43,7 @@ class CountDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http" or scope["path"] != "/generate":
+        if scope["type"] != "http" or scope["path"] != COUNTED:
             await self.app(scope, receive, send)
             return
         admission: Admission = scope["state"]["service"].admission
@@ -50,11 +51,18 @@ class CountDoor:
             await self.app(scope, receive, send)
             return
         message = await receive()
-        said = IN_BODY.search(message.get("body", b"")) or IN_QUERY.search(scope["query_string"])
-        if said and int(said[1]) > SMALL:
+        if wants_many(scope["path"], message.get("body", b""), scope["query_string"]):
             await _refuse(admission, scope, receive, send)
             return
         await self.app(scope, _again(message, receive), send)
+
+
+def wants_many(path: str, body: bytes, query: bytes) -> bool:
+    """Say whether a request plainly asks for more names than may be drawn in place."""
+    if path != COUNTED:
+        return False
+    said = IN_BODY.search(body) or IN_QUERY.search(query)
+    return said is not None and int(said[1]) > SMALL
 
 
 async def _refuse(admission: Admission, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,7 +11,7 @@ from app.schemas import GenerateQuery
 from models import Batch, Constraints, OptionError, SamplingOptions, Score
 from models.blends import Source
 from models.inference import MAX_SEED, NameStream, PrefixMemory
-from models.inference.pace import Pace
+from models.inference.pace import FIRST, Pace
 from models.spelling import capitalize, capitalize_all
 
 # What is drawn in about a millisecond where nothing is remembered: at most so many candidates, and at most so many
@@ -129,8 +129,10 @@ def answer_of(
     )
 
 
-def stream_of(request: GenerateQuery, source: Source, most: int, decency: Decency) -> NameStream:
-    """Return the names of a request with a seed, to be drawn in pieces. Raises `OptionError`, `UnknownCharacter`."""
+def stream_of(request: GenerateQuery, source: Source, most: int, decency: Decency, first: int = FIRST) -> NameStream:
+    """Return the names of a request with a seed, to be drawn in pieces, `first` candidates at first. Raises
+    `OptionError`, `UnknownCharacter`.
+    """
     if request.seed is None:
         raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
     return NameStream(
@@ -142,7 +144,7 @@ def stream_of(request: GenerateQuery, source: Source, most: int, decency: Decenc
         constraints=constraints_of(request, source, decency),
         max_attempts=most,
         # Who is stopped, or leaves, must not leave many behind to be judged.
-        pace=Pace(most=JUDGED_AT_ONCE) if request.judged else None,
+        pace=Pace(most=JUDGED_AT_ONCE) if request.judged else Pace(first=first),
     )
 
 

@@ -8,21 +8,29 @@ from app.schemas import GenerateQuery
 from models import Batch, Score
 from models.blends import Source
 from models.inference import PrefixMemory
+from models.inference.pace import FIRST
 from models.inference.stream import Codes
 from models.spelling import capitalize_all
 
 
 class NameBatch:
     """What `drawing.draw` returns, in pieces of some milliseconds. Raises `OptionError` and `UnknownCharacter` when
-    made, and nothing later.
+    made, and nothing later. `written`: the answer, once the last piece made it.
     """
 
     def __init__(
-        self, request: GenerateQuery, source: Source, most: int, memory: PrefixMemory, decency: Decency
+        self,
+        request: GenerateQuery,
+        source: Source,
+        most: int,
+        memory: PrefixMemory,
+        decency: Decency,
+        first: int = FIRST,
     ) -> None:
         self.request, self.source, self.memory = request, source, memory
-        self.stream = stream_of(request, source, most, decency)
+        self.stream = stream_of(request, source, most, decency, first)
         self.stopped = False
+        self.written: Written | None = None
         self._names: list[str] = []
         # How likely each name is, and its details as JSON: objects for all characters of thousands of names, kept until
         # the end, would have the garbage collector stop all threads for a fifth of a second.
@@ -53,14 +61,17 @@ class NameBatch:
         self.stopped = True
 
     def piece(self) -> None:
-        """Draw, or judge, for some milliseconds. What was drawn is judged before more is: who is stopped has little
-        left to do.
+        """Draw, or judge, for some milliseconds, and write the answer where that was all. What was drawn is judged
+        before more is: who is stopped has little left to do.
         """
         if self._judged:
             self._names += self.stream.piece(self._keep, self.memory)
         else:
             scores = self.source.generator.judge(piece_of(self._names, len(self._judgements)))
             self._judgements += [(score.log_prob, self._detail(score)) for score in scores]
+        if self.finished:
+            # Another way to a thread would take longer than this.
+            self.written = self.answer()
 
     def _detail(self, score: Score) -> bytes:
         return detail_json(score, self.request.case) if self.request.details else b""

@@ -121,7 +121,8 @@ async def _draw(
     answer = await _draw_in_place(request, source, most, running, cost)
     if answer is not None:
         return answer, False
-    batch = NameBatch(request, source, most, running.memory, running.decency)
+    first = running.costs.first_piece(request, source)
+    batch = NameBatch(request, source, most, running.memory, running.decency, first)
     try:
         return await _draw_in_turns(batch, most, running, connection), batch.stopped
     finally:
@@ -156,6 +157,8 @@ async def _draw_in_turns(batch: NameBatch, most: int, running: Service, connecti
                     admission.tally.cut += 1
                     running.metrics.cut.inc()
                     batch.stop()
-            return await ticket.run(batch.answer)
+            if batch.written is None:
+                return await ticket.run(batch.answer)
+            return batch.written
 
     return await unless_gone(connection.receive, work, admission.leave)

@@ -6,17 +6,17 @@ from contextlib import contextmanager
 
 # Long beside the hop to a thread (0.1 ms), short beside the 100 ms in which work for a client that left must end.
 GOAL = 0.008
-# The first piece is small, for models that are slow.
+# The first piece is small, for models that are slow, unless it is known how fast they are.
 FEWEST, FIRST, MOST = 16, 64, 2048
 
 
 class Pace:
-    """The size of the next piece, from the time that the last one took. `clock` tells seconds; `most` is the largest
-    piece.
+    """The size of the next piece, from the time that the last one took. `clock` tells seconds; `first` and `most` are
+    the sizes of the first and the largest piece.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter, most: int = MOST) -> None:
-        self.size = min(FIRST, most)
+    def __init__(self, clock: Callable[[], float] = time.perf_counter, most: int = MOST, first: int = FIRST) -> None:
+        self.size = min(first, most)
         self._clock, self._most = clock, most
 
     @contextmanager

@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import structlog
@@ -60,3 +62,28 @@ def test_strangers_write_lines_of_ours(capsys: pytest.CaptureFixture[str]) -> No
     assert [each["level"] for each in told] == ["warning", "warning", "error"]
     assert "ValueError" in told[2]["exception"]
     assert {each["process"] for each in told} == {os.getpid()}
+
+
+@pytest.mark.parametrize("told", [{}, {"route": "/a", "status": 503, "milliseconds": 0.25}, {"owner": "é\n\ud800"}])
+def test_the_straight_way_writes_what_structlog_does(capsys: pytest.CaptureFixture[str], told: dict[str, Any]) -> None:
+    """The line of a request is the one that structlog writes of the same event, but for the time and the order."""
+    set_up(Settings(log_format="json"))("request", request_id="abc", **told)
+    structlog.get_logger().info("request", request_id="abc", **told)
+    straight, ordinary = (json.loads(text) for text in capsys.readouterr().err.splitlines())
+    times = [line.pop("timestamp") for line in (straight, ordinary)]
+    assert straight == ordinary
+    assert straight["request_id"] == "abc"
+    first, second = (datetime.fromisoformat(time) for time in times)
+    assert timedelta(0) <= second - first < timedelta(minutes=1)
+    assert all(time.endswith("Z") for time in times)
+
+
+@pytest.mark.parametrize(
+    ("form", "level", "lines"), [("json", "warning", 0), ("console", "warning", 0), ("console", "info", 1)]
+)
+def test_the_straight_way_keeps_to_form_and_level(
+    capsys: pytest.CaptureFixture[str], form: Any, level: Any, lines: int
+) -> None:
+    """Where lines are for people, or news are not wanted, a request is told as structlog tells it."""
+    set_up(Settings(log_format=form, log_level=level))("request", request_id="abc")
+    assert len(capsys.readouterr().err.splitlines()) == lines

@@ -5,62 +5,26 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 from structlog.testing import capture_logs
 
-from app.main import create_app
 from app.negotiation import CSV, NDJSON, TEXT
 from app.settings import Settings
 from models import NameGenerator
+from tests.app.running import Running, until
 
 MILLION = {"dataset": "elves", "count": 1_000_000, "unique": False, "seed": 1}
-
-
-class Running:
-    """A server in a thread of this process, so that a test can look inside."""
-
-    def __init__(self, settings: Settings) -> None:
-        config = uvicorn.Config(
-            create_app(settings), http="h11", ws="none", access_log=False, log_config=None, lifespan="on"
-        )
-        self.server = uvicorn.Server(config)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        # Small, so that a client which does not read is felt soon; connections inherit it.
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-        self.port = self.listener.getsockname()[1]
-        self.address = f"http://127.0.0.1:{self.port}"
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
-
-    @property
-    def busy(self) -> bool:
-        """Whether a request is being answered."""
-        return bool(self.server.server_state.tasks)
-
-    def send(self, accept: str, **fields: object) -> socket.socket:
-        """A connection on which POST /generate was sent."""
-        body = json.dumps(fields).encode()
-        head = f"POST /generate HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nContent-Type: application/json\r\n"
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        return connection
 
 
 @pytest.fixture
 def running(settings: Settings) -> Iterator[Running]:
     """A server with one thread for drawing."""
-    made = Running(settings.model_copy(update={"threads": 1}))
-    made.thread.start()
-    until(lambda: made.server.started)
-    yield made
-    made.server.should_exit = True
-    made.thread.join(30)
-    made.listener.close()
-    assert not made.thread.is_alive()
+    with Running(settings.model_copy(update={"threads": 1})) as made:
+        yield made
 
 
 @pytest.fixture
@@ -77,15 +41,6 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(NameGenerator, "draw", counted)
     return sizes
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for it, at most half a minute."""
-    for _ in range(3000):
-        if true():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not happen")
 
 
 @pytest.mark.parametrize("accept", [TEXT, CSV])
