@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.inference.evaluation import COMPUTED, EASY, ROOM, ROOT, STAYING
+from models.inference.pace import MOST
 from models.inference.pages import arrays_of
 from models.inference.plan import Plan
 from models.inference.sampler import SamplingOptions
@@ -19,6 +20,8 @@ from models.inference.sampler import SamplingOptions
 MEBIBYTE = 2**20
 # No tree takes all there is: a long stream leaves something for the small requests beside it.
 LARGEST_SHARE = 0.875
+# Up to this share of it is left to prefixes that only pass, for pieces larger than those so far.
+LARGEST_PASSING = 0.25
 # Where a distribution is looked up anyway, a tree is worth its place only in the processor's own caches.
 LARGEST_LOOKED_UP = 16_384
 # Up to this share of its final room, a tree keeps every node.
@@ -51,6 +54,11 @@ def tree_bytes(plan: Plan, room: int, passing: int) -> int:
     return counters + 4 * ((room + passing) * node + plan.shared * _entries(room) * (plan.shared_width + 1))
 
 
+def ring_of(plan: Plan) -> int:
+    """Return how many nodes of a candidate pass at a time."""
+    return max(plan.reach, 1) + 1
+
+
 def _entries(room: int) -> int:
     """Return how many products of each kind a tree remembers: a power of two, as the kernel wants it."""
     return 1 << max(FEWEST_SHARED, room // SHARED_BY).bit_length() - 1
@@ -66,7 +74,7 @@ class PrefixTree:
 
     def __init__(self, plan: Plan, candidates: int = 0) -> None:
         self.plan = plan
-        self.ring = max(plan.reach, 1) + 1
+        self.ring = ring_of(plan)
         self.passing = candidates * self.ring
         self.used = np.array([0, LEAST_ROOM, 0, 0], np.int64)
         self._allocate()
@@ -128,7 +136,8 @@ class PrefixMemory:
         self.limit = int(mebibytes * MEBIBYTE)
         self._largest = int(self.limit * LARGEST_SHARE)
         self._lock = threading.Lock()
-        self._held = 0
+        # Bytes of all trees, and of those that are free.
+        self._held = self._kept = 0
         # By the time of their return, the oldest first.
         self._free: OrderedDict[int, tuple[_Key, PrefixTree]] = OrderedDict()
 
@@ -158,7 +167,7 @@ class PrefixMemory:
         tree = self._take(key, candidates) or self._new(plan)
         try:
             if tree.full or candidates * tree.ring > tree.passing:
-                self._fit(tree, candidates)
+                self._fit(key, tree, candidates)
         except MemoryError:
             # Its arrays may be of different sizes now: it is let go, and counts no longer.
             with self._lock:
@@ -170,13 +179,19 @@ class PrefixMemory:
             self._give_back(key, tree)
 
     def _take(self, key: _Key, candidates: int) -> PrefixTree | None:
-        """Return a free tree of these options, unless it has so much room that the candidates would not fit in."""
+        """Return the free tree of these options that has most room, of those in which the candidates fit."""
         with self._lock:
-            for number, (of, tree) in reversed(self._free.items()):
-                if of == key and tree_bytes(tree.plan, tree.room, candidates * tree.ring) <= self._largest:
-                    del self._free[number]
-                    return tree
-        return None
+            fitting = (
+                (tree.room, number)
+                for number, (of, tree) in self._free.items()
+                if of == key and tree_bytes(tree.plan, tree.room, candidates * tree.ring) <= self._largest
+            )
+            _, number = max(fitting, default=(0, 0))
+            if not number:
+                return None
+            tree = self._free.pop(number)[1]
+            self._kept -= tree.size
+            return tree
 
     def _new(self, plan: Plan) -> PrefixTree:
         tree = PrefixTree(plan)
@@ -184,7 +199,7 @@ class PrefixMemory:
             self._held += tree.size
         return tree
 
-    def _fit(self, tree: PrefixTree, candidates: int) -> None:
+    def _fit(self, key: _Key, tree: PrefixTree, candidates: int) -> None:
         """Give the tree the room it needs, and more to stay in if it is full: at the cost of free trees, not of lent
         ones.
         """
@@ -192,30 +207,42 @@ class PrefixMemory:
         most = self._most_room(plan, passing)
         room = max(tree.room, min(most, max(FIRST_ROOM, 2 * tree.room))) if tree.full else tree.room
         with self._lock:
-            others = self._held - tree.size
-            others = self._evict(others, tree_bytes(plan, room, passing))
+            others = self._evict(key, tree, self._held - tree.size, tree_bytes(plan, room, passing))
             if others + tree_bytes(plan, room, passing) > self.limit:
                 room = tree.room
             self._held = others + tree_bytes(plan, room, passing)
         tree.make_room(room, passing, int(EASY_SHARE * most))
 
     def _most_room(self, plan: Plan, passing: int) -> int:
-        """Return how many nodes may stay in a tree at most, beside so many that pass."""
+        """Return how many nodes may stay in a tree at most, beside so many that pass, or will: pieces become larger,
+        and a tree in which they do not fit is of no use.
+        """
+        likely = min(tree_bytes(plan, 0, MOST * ring_of(plan)), int(self._largest * LARGEST_PASSING))
         node = tree_bytes(plan, SHARED_BY * FEWEST_SHARED, 0) / (SHARED_BY * FEWEST_SHARED)
-        most = int((self._largest - tree_bytes(plan, 0, passing)) / node)
+        most = int((self._largest - max(likely, tree_bytes(plan, 0, passing))) / node)
         return max(LEAST_ROOM, most if plan.multiply_adds else min(most, LARGEST_LOOKED_UP))
 
-    def _evict(self, others: int, wanted: int) -> int:
-        """Let free trees go until `wanted` bytes fit in beside the `others`, and return what those have left."""
-        while self._free and others + wanted > self.limit:
-            _, (_, oldest) = self._free.popitem(last=False)
-            others -= oldest.size
+    def _evict(self, key: _Key, tree: PrefixTree, others: int, wanted: int) -> int:
+        """Let free trees go, the oldest first, until `wanted` bytes of this one fit in beside so many of others, and
+        return what is left of those. None goes that has more room for the same options: two threads that take turns
+        with two trees would each have the other's go, and remember nothing.
+        """
+        for number, (of, other) in list(self._free.items()):
+            if others + wanted <= self.limit:
+                break
+            if of != key or other.room <= tree.room:
+                del self._free[number]
+                self._kept -= other.size
+                self._held -= other.size
+                others -= other.size
         return others
 
     def _give_back(self, key: _Key, tree: PrefixTree) -> None:
+        """Keep the tree where it fits in beside those that are kept; what is lent is judged when it comes back."""
         with self._lock:
-            others = self._evict(self._held - tree.size, tree.size)
-            fits = tree.size <= self._largest and others + tree.size <= self.limit
-            self._held = others + tree.size * fits
-            if fits:
+            others = self._evict(key, tree, self._kept, tree.size)
+            if tree.size <= self._largest and others + tree.size <= self.limit:
                 self._free[id(tree)] = key, tree
+                self._kept += tree.size
+            else:
+                self._held -= tree.size

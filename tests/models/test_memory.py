@@ -294,3 +294,39 @@ def test_two_at_once_have_two_trees(any_generator: tuple[NameGenerator, Network]
         assert foreign is not one
         assert foreign is not two
         assert foreign.plan is other.plan
+
+
+@pytest.mark.parametrize("wide", [1, 1000])
+def test_two_that_take_turns_forget_nothing(any_generator: tuple[NameGenerator, Network], wide: int) -> None:
+    """However often two threads need a tree of the same options at once, whichever gives its own back last, and however
+    large that became, the one that holds most is kept, and is the one that is lent first.
+    """
+    generator, _ = any_generator
+    memory, options = Watched(4), SamplingOptions(temperature=3.0)
+    for k in range(200):
+        drawn(generator, options, 1, k * 64, 64, memory)
+    with memory.lend(generator.plan, options, 1) as most:
+        room = most.room
+    for k in range(60):
+        first, second = (memory.lend(generator.plan, options, candidates) for candidates in (1, wide))
+        assert first.__enter__() is most
+        second.__enter__()
+        first.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+        with memory.lend(generator.plan, options, 1):
+            drawn(generator, options, 2, k * 256, 64, memory)
+        assert memory.bytes_alive <= 4 * MEBIBYTE
+    assert most.room == room
+    assert most in (known() for known in memory.trees)
+
+
+def test_a_full_tree_still_takes_larger_pieces(any_generator: tuple[NameGenerator, Network]) -> None:
+    """A tree that small pieces filled is the one that a piece twice as large is drawn with."""
+    generator, _ = any_generator
+    memory, options = PrefixMemory(3), SamplingOptions(temperature=3.0)
+    for k in range(300):
+        drawn(generator, options, 1, k * 64, 64, memory)
+    with memory.lend(generator.plan, options, 1) as tree:
+        before = tree
+    with memory.lend(generator.plan, options, 128) as tree:
+        assert tree is before
