@@ -5,7 +5,6 @@ import random
 import re
 import time
 from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -31,7 +30,7 @@ class Ledger:
         self._bits = bits or random.Random().getrandbits
         # What writes a line; the log's setting up may know a faster one.
         self.tell: Tell = tell
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[tuple[Any, ...]] = []
 
     def request_id(self, given: str) -> str:
         """Return the id of a request: what its client calls it, where that is harmless, or a new one."""
@@ -70,9 +69,9 @@ class Ledger:
         """
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._settle)
-        self._waiting.append(partial(self.enter, *entry))
+        self._waiting.append(entry)
 
     def _settle(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for enter in waiting:
-            enter()
+        for entry in waiting:
+            self.enter(*entry)

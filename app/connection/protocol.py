@@ -4,6 +4,7 @@ What is refused here never reaches the application: it is answered with a proble
 """
 
 import asyncio
+import math
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -38,8 +39,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     unread = head_bytes = header_count = 0
     in_body = refused = leaving = False
-    # Whether the next byte begins a request.
-    between = True
+    # Whether the next byte begins a request, and when the last one was refused at the gate (the loop's time).
+    between, turned_away = True, -math.inf
     refusal: HTTPStatus = UNREADABLE
     packing: PackingTransport
     deadlines: Deadlines
@@ -69,9 +70,9 @@ class HttpProtocol(HttpToolsProtocol):
         """Parse what came. The parser keeps a header to itself until it ends, so its beginning is counted here."""
         if self.refused:
             return
-        self._unset_keepalive_if_required()
         if self.between and self._turn_away(data):
             return
+        self._unset_keepalive_if_required()
         self.between = False
         self.deadlines.begin()
         self.unread += len(data)
@@ -154,8 +155,22 @@ class HttpProtocol(HttpToolsProtocol):
         own = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
         self.deadlines.received()
         self.transport.write(b"".join([STATUS_LINE[503], *own, refusal]))
-        self.on_response_complete()
+        if self.timeout_keep_alive_task is None:
+            self.on_response_complete()
+        else:
+            # The timer runs on: a new one for each refusal would cost as much as to read it.
+            self.packing.end()
+            self.server_state.total_requests += 1
+            self.turned_away = self.loop.time()
         return True
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection on which nothing was asked for a while."""
+        left = self.turned_away + self.timeout_keep_alive - self.loop.time()
+        if left <= 0:
+            super().timeout_keep_alive_handler()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
 
     def _owes(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

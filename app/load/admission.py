@@ -26,7 +26,7 @@ from app.load.tally import Tally
 from app.load.turns import Turns
 
 # The parts of `queue_seconds` that the queue may last: in a burst, and in overload.
-BURST, STANDING = 0.2, 0.05
+BURST, STANDING = 0.15, 0.05
 # A request of more seconds of drawing is long: it waits behind others like it, and does not count as their queue.
 LONG = 0.5
 # So many long requests may wait for their turns; one that its client does not read waits for nothing.
@@ -118,7 +118,11 @@ class Admission:
 
     def is_full(self) -> bool:
         """Say whether any request would be refused, small ones too, which have used up their share."""
-        return self.has_queue() and self._small_from > self.clock()
+        return self.has_queue() and not self.has_share()
+
+    def has_share(self) -> bool:
+        """Say whether small requests have some of their share left."""
+        return self._small_from <= self.clock()
 
     def has_queue(self) -> bool:
         """Say whether any request would be refused that is not small."""

@@ -45,7 +45,7 @@ class Gate:
         if headers is None or len(data) - head.end() != _length(headers):
             return None
         route = head[2].decode()
-        if not self._admission.is_full() and not wants_many(route, data[head.end() :], head[3] or b""):
+        if self._admission.has_share() and not wants_many(route, data[head.end() :], head[3] or b""):
             return None
         request_id = self._ledger.request_id(headers.get(ID, b"").decode())
         seconds = self._ledger.clock() - began

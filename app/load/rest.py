@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # The longest rest in seconds. What is refused, and health, are told later by as much.
-LONGEST = 0.004
+LONGEST = 0.006
 
 
 class Rest:

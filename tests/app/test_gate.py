@@ -314,6 +314,33 @@ def test_row_13_who_does_not_read_is_not_written_to_without_end(served: Served) 
         assert client.recv(65536).startswith(b"HTTP/1.1 503 ")
 
 
+def test_row_13_a_refusal_keeps_the_connection_as_an_answer_does(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time without requests after which a connection is closed begins anew with each refusal."""
+    with socket.create_connection(served.listener.getsockname(), timeout=20) as client:
+        client.sendall(post())
+        client.recv(65536)
+        [protocol] = served.server.server_state.connections
+        assert isinstance(protocol, HttpProtocol)
+        timer = protocol.timeout_keep_alive_task
+        assert timer is not None
+        assert protocol.turned_away == -math.inf
+        client.sendall(post())
+        client.recv(65536)
+        until(lambda: protocol.turned_away > 0)
+        assert protocol.timeout_keep_alive_task is timer
+        protocol.loop.call_soon_threadsafe(protocol.timeout_keep_alive_handler)
+        until(lambda: protocol.timeout_keep_alive_task is not timer)
+        timer.cancel()
+        later = protocol.timeout_keep_alive_task
+        assert later is not None
+        assert later.when() == pytest.approx(protocol.turned_away + protocol.timeout_keep_alive, abs=0.1)
+        monkeypatch.setattr(protocol, "timeout_keep_alive", 0)
+        protocol.loop.call_soon_threadsafe(protocol.timeout_keep_alive_handler)
+        assert client.recv(65536) == b""
+
+
 def test_row_24_traces_go_past_the_gate(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where each request is a span, none is refused before there is one."""
     monkeypatch.setattr("app.main.telemetry_of", lambda settings: {})
