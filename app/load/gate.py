@@ -5,6 +5,7 @@ Only a request so plain that all readers would read it alike is refused here, an
 is understood first, and gets the same answer from `door`.
 """
 
+import asyncio
 import re
 from functools import lru_cache
 
@@ -30,6 +31,7 @@ class Gate:
 
     def __init__(self, admission: Admission, ledger: Ledger) -> None:
         self._admission, self._ledger = admission, ledger
+        self._let_in = False
 
     def refusal(self, data: bytes) -> bytes | None:
         """Return the answer, but for its status line and what the server tells of itself, where `data` is a request to
@@ -45,14 +47,26 @@ class Gate:
         if headers is None or len(data) - head.end() != _length(headers):
             return None
         route = head[2].decode()
-        if self._admission.has_share() and not wants_many(route, data[head.end() :], head[3] or b""):
+        if not wants_many(route, data[head.end() :], head[3] or b"") and self._lets_in():
             return None
         request_id = self._ledger.request_id(headers.get(ID, b"").decode())
         seconds = self._ledger.clock() - began
-        entry = request_id, head[1].decode(), route, int(UNAVAILABLE), seconds, seconds, "overload"
-        self._ledger.enter_soon(*entry)
+        self._ledger.enter_soon(request_id, head[1].decode(), route, int(UNAVAILABLE), seconds, "overload")
         before, after = _answer(self._admission.refusal().seconds)
         return before + request_id.encode() + after
+
+    def _lets_in(self) -> bool:
+        """Say whether a small request may come in: one in each turn of the loop, while they have a share. Others that
+        come with it would find that spent, and would have been understood for nothing.
+        """
+        if self._let_in or not self._admission.has_share():
+            return False
+        self._let_in = True
+        asyncio.get_running_loop().call_soon(self._turn)
+        return True
+
+    def _turn(self) -> None:
+        self._let_in = False
 
 
 def plain(lines: bytes) -> dict[bytes, bytes] | None:

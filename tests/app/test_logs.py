@@ -67,9 +67,10 @@ def test_strangers_write_lines_of_ours(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize("told", [{}, {"route": "/a", "status": 503, "milliseconds": 0.25}, {"owner": "é\n\ud800"}])
 def test_the_straight_way_writes_what_structlog_does(capsys: pytest.CaptureFixture[str], told: dict[str, Any]) -> None:
     """The line of a request is the one that structlog writes of the same event, but for the time and the order."""
-    set_up(Settings(log_format="json"))("request", request_id="abc", **told)
+    set_up(Settings(log_format="json"))([{"event": "request", "request_id": "abc", **told}] * 2)
     structlog.get_logger().info("request", request_id="abc", **told)
-    straight, ordinary = (json.loads(text) for text in capsys.readouterr().err.splitlines())
+    straight, again, ordinary = (json.loads(text) for text in capsys.readouterr().err.splitlines())
+    assert straight == again
     times = [line.pop("timestamp") for line in (straight, ordinary)]
     assert straight == ordinary
     assert straight["request_id"] == "abc"
@@ -85,5 +86,5 @@ def test_the_straight_way_keeps_to_form_and_level(
     capsys: pytest.CaptureFixture[str], form: Any, level: Any, lines: int
 ) -> None:
     """Where lines are for people, or news are not wanted, a request is told as structlog tells it."""
-    set_up(Settings(log_format=form, log_level=level))("request", request_id="abc")
+    set_up(Settings(log_format=form, log_level=level))([{"event": "request", "request_id": "abc"}])
     assert len(capsys.readouterr().err.splitlines()) == lines

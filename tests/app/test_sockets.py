@@ -134,6 +134,8 @@ def test_a_client_that_does_not_read_stops_the_drawing(running: Running, drawn: 
 def test_who_leaves_the_queue_is_forgotten(running: Running, drawn: list[int]) -> None:
     """A client that leaves while it waits for the only thread is done with at once, before the thread is free."""
     large = {"dataset": "elves", "count": 10_000, "unique": False, "seed": 1}
+    # There must be a queue for both, however long they are thought to take.
+    running.state["service"].admission.queue_seconds = 60.0
     with running.send("application/json", **large):
         until(lambda: len(drawn) >= 2)
         with running.send("application/json", **large):
