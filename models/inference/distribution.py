@@ -11,46 +11,49 @@ _ZERO, _ONE, _WHOLE = np.float32(0), np.float32(1), np.float64(2**BITS)
 
 
 @kernel
-def _sift(order, weight, top, n):  # type: ignore[no-untyped-def]
+def _sift(order, logits, top, n):  # type: ignore[no-untyped-def]
     """Let the outcome at `top` of the heap order[:n] sink below all that are more probable: the least one is on top."""
     while 2 * top + 1 < n:
         child = 2 * top + 1
-        if child + 1 < n and _less(weight, order[child + 1], order[child]):
+        if child + 1 < n and _less(logits, order[child + 1], order[child]):
             child += 1
-        if _less(weight, order[top], order[child]):
+        if _less(logits, order[top], order[child]):
             return
         order[top], order[child] = order[child], order[top]
         top = child
 
 
 @kernel
-def _less(weight, a, b):  # type: ignore[no-untyped-def]
-    """Say whether outcome a comes after b: it is less probable, or as probable with the higher index."""
-    return weight[a] < weight[b] or (weight[a] == weight[b] and a > b)
+def _less(logits, a, b):  # type: ignore[no-untyped-def]
+    """Say whether outcome a comes after b: it is less probable, or as probable with the higher index.
+
+    Logits tell apart what weights cannot: exp(-1e-10) is 1 in single precision.
+    """
+    return logits[a] < logits[b] or (logits[a] == logits[b] and a > b)
 
 
 @kernel
-def _keep_most_probable(weight, top_k, top_p):  # type: ignore[no-untyped-def]
-    """Zero all of `weight` but its top_k largest, then all but the fewest of those whose share reaches top_p.
+def _keep_most_probable(logits, first, top_k, top_p, weight):  # type: ignore[no-untyped-def]
+    """Zero the `weight` of all but the top_k most probable, then of all but the fewest whose share reaches top_p.
 
-    Ties go to the lower index. What top_p takes its share of is what top_k has left. The order is a heap's (Williams
-    1964), without recursion and further memory.
+    Those below `first` are no candidates. Ties go to the lower index. top_p takes its share of what top_k has left.
+    The order is a heap's (Williams 1964), without recursion and further memory.
     """
-    V = len(weight)
-    order = np.empty(V, np.int32)
-    for v in range(V):
-        order[v] = v
-    for v in range(V // 2 - 1, -1, -1):
-        _sift(order, weight, v, V)
-    for n in range(V - 1, 0, -1):
-        order[0], order[n] = order[n], order[0]
-        _sift(order, weight, 0, n)
-    kept = min(top_k, V)
+    n = len(weight) - first
+    order = np.empty(n, np.int32)
+    for v in range(n):
+        order[v] = first + v
+    for v in range(n // 2 - 1, -1, -1):
+        _sift(order, logits, v, n)
+    for last in range(n - 1, 0, -1):
+        order[0], order[last] = order[last], order[0]
+        _sift(order, logits, 0, last)
+    kept = min(top_k, n)
     total = _ZERO
     for k in range(kept):
         total += weight[order[k]]
     share, goal = _ZERO, top_p * total
-    for k in range(V):
+    for k in range(n):
         if k >= kept or (share >= goal and k > 0):
             weight[order[k]] = _ZERO
         else:
@@ -73,7 +76,7 @@ def fill_boundaries(logits, first, temperature, top_k, top_p, weight, boundaries
     for v in range(first):
         weight[v] = _ZERO
     if top_k < V or top_p < _ONE:
-        _keep_most_probable(weight[:V], top_k, top_p)
+        _keep_most_probable(logits, first, top_k, top_p, weight[:V])
     total = _ZERO
     for v in range(V):
         total += weight[v]

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,9 +35,8 @@ FIRST_ROOM = 1024
 LEAST_ROOM = ROOT + 1
 
 
-@dataclass(frozen=True)
-class _Key:
-    """What a distribution depends on beside its prefix."""
+class _Key(NamedTuple):
+    """What a distribution depends on beside its prefix. A tuple: hundreds are compared with each call."""
 
     plan: int
     temperature: float
@@ -227,6 +226,8 @@ class PrefixMemory:
         return what is left of those. None goes that has more room for the same options: two threads that take turns
         with two trees would each have the other's go, and remember nothing.
         """
+        if others + wanted <= self.limit:
+            return others
         for number, (of, other) in list(self._free.items()):
             if others + wanted <= self.limit:
                 break
