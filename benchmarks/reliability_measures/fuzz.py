@@ -4,7 +4,8 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import click
@@ -16,6 +17,9 @@ from benchmarks.reliability_measures.service import Service, served
 # Seconds: for a request to arrive while this runs, so that cut ones do not hold it up; without any answer, a hang.
 RECEIVE, HANG = 0.5, 30.0
 MOST_ERROR = 1024
+# What floods the service, and how long who was refused waits to ask again, in seconds.
+MUCH = b"GET /generate?count=1000 HTTP/1.1\r\nHost: x\r\n\r\n"
+AGAIN = 0.01
 
 
 @dataclass
@@ -65,10 +69,16 @@ def _is_problem(answer: Answer) -> bool:
 
 
 async def throw(
-    port: int, seed: int, first: int, connections: int, more: Callable[[Harvest], bool], harvest: Harvest
+    port: int,
+    seed: int,
+    first: int,
+    connections: int,
+    more: Callable[[Harvest], bool],
+    harvest: Harvest,
+    flooders: int = 0,
 ) -> None:
     """Send requests `first`, `first` + 1, ... of a seed over so many connections at a time, while there are to be
-    `more`.
+    `more`; so many clients flood the service meanwhile.
     """
     numbers = iter(range(first, 2**62))
 
@@ -77,7 +87,28 @@ async def throw(
             number = next(numbers)
             harvest.take(number, await ask(port, request(seed, number), HANG))
 
-    await asyncio.gather(*(worker() for _ in range(connections)))
+    async with flooded(port, flooders):
+        await asyncio.gather(*(worker() for _ in range(connections)))
+
+
+@asynccontextmanager
+async def flooded(port: int, clients: int) -> AsyncIterator[None]:
+    """Have so many clients ask for more than can be drawn: most of what else comes is refused, at the gate where it
+    is plain.
+    """
+
+    async def flood() -> None:
+        while True:
+            answer = await ask(port, [MUCH], HANG)
+            await asyncio.sleep(AGAIN if answer.status == 503 else 0)
+
+    tasks = [asyncio.create_task(flood()) for _ in range(clients)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def report(harvest: Harvest, service: Service, before: float, seconds: float) -> str:
@@ -98,14 +129,15 @@ def report(harvest: Harvest, service: Service, before: float, seconds: float) ->
 @click.option("--seed", default=1, show_default=True, help="Of the requests.")
 @click.option("--first", default=0, show_default=True, help="Number of the first request.")
 @click.option("--connections", default=16, show_default=True, help="How many at a time.")
-def fuzz(hours: float, seed: int, first: int, connections: int) -> None:
+@click.option("--flooders", default=0, show_default=True, help="Clients that keep the service in overload meanwhile.")
+def fuzz(hours: float, seed: int, first: int, connections: int, flooders: int) -> None:
     """Throw bytes at the service for hours; end with 1 where one was not answered as promised."""
     end = time.monotonic() + hours * 3600
     harvest = Harvest()
     with served(NAMEWAVE_RECEIVE_SECONDS=str(RECEIVE)) as service:
         # Memory counts from when every kind of request was there.
         warm = min(5_000, int(hours * 3600 * 50))
-        asyncio.run(throw(service.port, seed, first, connections, lambda it: it.requests < warm, harvest))
+        asyncio.run(throw(service.port, seed, first, connections, lambda it: it.requests < warm, harvest, flooders))
         before, began = service.memory(), time.monotonic()
         while (now := time.monotonic()) < end and service.process.poll() is None:
             until, number = min(end, now + 30), first + harvest.requests + connections
@@ -113,7 +145,7 @@ def fuzz(hours: float, seed: int, first: int, connections: int) -> None:
             def more(_: Harvest, until: float = until) -> bool:
                 return time.monotonic() < until
 
-            asyncio.run(throw(service.port, seed, number, connections, more, harvest))
+            asyncio.run(throw(service.port, seed, number, connections, more, harvest, flooders))
             click.echo(report(harvest, service, before, time.monotonic() - began))
         alive = service.process.poll() is None and service.is_ready()
     for number, reason in harvest.wrong[:20]:

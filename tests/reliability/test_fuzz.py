@@ -9,11 +9,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from app.bodies import MAX_DEPTH, StrictRequest
-from benchmarks.reliability_measures.answers import Answer, parse
-from benchmarks.reliability_measures.fuzz import Harvest, fault, report, throw
+from benchmarks.reliability_measures.answers import Answer, ask, parse
+from benchmarks.reliability_measures.fuzz import MUCH, Harvest, fault, report, throw
 from benchmarks.reliability_measures.guided import decode_request, read_manifest
 from benchmarks.reliability_measures.raw_requests import JSON_TOKENS, request
 from benchmarks.reliability_measures.service import Service
+from tests.app.running import until
 
 REQUESTS = 3_000
 BYTES = st.one_of(st.binary(max_size=300), st.lists(st.sampled_from(JSON_TOKENS), max_size=8).map(b"".join))
@@ -31,6 +32,18 @@ def test_row_37_no_bytes_break_the_service(attacked: Service) -> None:
     assert {200, 400, 404, 405, 408, 422, 431} <= set(harvest.statuses)
     assert attacked.process.poll() is None
     assert attacked.is_ready()
+
+
+def test_row_37_no_bytes_break_the_service_in_overload(attacked: Service) -> None:
+    """The same while others want more than can be drawn: what is plain and drawn is refused, most of it at the gate,
+    and nothing else is answered otherwise. Later the service draws again.
+    """
+    harvest = Harvest()
+    asyncio.run(throw(attacked.port, 12, 0, 32, lambda it: it.requests < 1_500, harvest, flooders=12))
+    assert harvest.wrong == []
+    assert harvest.statuses[503] > 150
+    assert {400, 404, 405, 422} <= set(harvest.statuses)
+    until(lambda: asyncio.run(ask(attacked.port, [MUCH], 20)).status == 200)
 
 
 @pytest.mark.parametrize(
