@@ -1,51 +1,21 @@
-"""The gate: what it refuses is what the doors refuse, byte for byte, and it takes nothing for a request that is not
-one, whole.
-"""
+"""The gate: it refuses what is plain, and takes nothing for a request that is not one, whole."""
 
 import asyncio
 import json
 import math
-import re
-import socket
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import httptools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
-from app.connection.protocol import HttpProtocol
 from app.ledger import Ledger
 from app.load.admission import Admission
 from app.load.gate import LARGEST, Gate
 from app.load.tally import Tally
 from app.metrics import Metrics
-from app.settings import Settings
-from tests.app.running import Running, until
-
-HOST = b"Host: x\r\n"
-BODY = json.dumps({"dataset": "elves", "count": 500}).encode()
-SMALL_BODY = json.dumps({"dataset": "elves", "count": 5}).encode()
-
-
-def post(body: bytes = BODY, more: bytes = b"", path: bytes = b"/generate") -> bytes:
-    """A plain request."""
-    return b"POST %b HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n%b" % (path, HOST, more, len(body), body)
-
-
-def get(address: bytes, more: bytes = b"") -> bytes:
-    """A plain link."""
-    return b"GET %b HTTP/1.1\r\n%b%b\r\n" % (address, HOST, more)
-
-
-def fill(admission: Admission) -> None:
-    """Leave no room, not even for small requests."""
-    admission.add(100.0)
-    admission._calm -= 10
-    admission._small_from = math.inf
+from tests.app.plain_requests import BODY, HOST, PLAIN, SMALL_BODY, fill, get, post
 
 
 class Quiet(Ledger):
@@ -65,18 +35,6 @@ def gate() -> Gate:
     return Gate(admission, Quiet(Metrics("1")))
 
 
-PLAIN = {
-    "body": post(),
-    "no body": get(b"/generate?count=5"),
-    "no query": get(b"/next"),
-    "names to judge": post(b'{"names":["a"]}', path=b"/score"),
-    "no JSON": post(b"\0\xff"),
-    "an id": post(more=b"X-Request-ID: a.b-C_1\r\n"),
-    "a harmful id": post(more=b"X-Request-ID: a b\r\n"),
-    "an address": post(more=b"X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\n"),
-    "kept alive": post(more=b"Connection: Keep-Alive\r\n"),
-    "an empty header": post(more=b"Accept:\r\n"),
-}
 UNUSUAL = {
     "another method": b"PUT" + post()[4:],
     "head": b"HEAD" + get(b"/generate")[3:],
@@ -173,8 +131,6 @@ REQUESTS = st.builds(
     st.sampled_from([b"", b"12345", b"1234", b"0\r\n\r\n", b"\r\n"]),
     st.sampled_from([b"", b"", b"\r\n", b"GET", b"POST /generate HTTP/1.1\r\nHost: x\r\n\r\n"]),
 )
-
-
 SPOILT = st.builds(lambda at, more: post()[:at] + more + post()[at:], st.integers(0, 99), st.binary(max_size=3))
 
 
@@ -214,141 +170,3 @@ async def test_row_13_the_gate_is_open_while_there_is_room() -> None:
     admission._small_from = math.inf
     assert gate.refusal(post(SMALL_BODY)) is not None
     assert (ledger.entries, admission.tally.refused["queue"]) == (7, 7)
-
-
-class Served(Running):
-    """The service, with its own way to read HTTP."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, HttpProtocol)
-
-    def answers(self, *pieces: bytes, number: int = 1) -> list[bytes]:
-        """What comes for these pieces, each sent by itself: so many answers, of one connection."""
-        got: list[bytes] = []
-        with socket.create_connection(self.listener.getsockname(), timeout=20) as client:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = client.makefile("rb")
-            for piece in pieces:
-                client.sendall(piece)
-                time.sleep(0.02)
-            for _ in range(number):
-                head = b"".join(iter(stream.readline, b"\r\n"))
-                length = re.search(rb"content-length: (\d+)", head)
-                assert length is not None
-                got.append(head + stream.read(int(length[1])))
-        return got
-
-
-@pytest.fixture
-def served(settings: Settings) -> Iterator[Served]:
-    """A service that is full."""
-    with Served(settings) as made:
-        fill(made.state["service"].admission)
-        yield made
-
-
-def told(answer: bytes) -> bytes:
-    """An answer without what no two have in common."""
-    return re.sub(rb"(date|x-request-id): [^\r]*", rb"\1", answer)
-
-
-@pytest.mark.parametrize("data", PLAIN.values(), ids=PLAIN)
-def test_row_13_the_gate_answers_as_the_door_does(served: Served, data: bytes) -> None:
-    """Whole, a request is refused at the gate, without a task; in two pieces it is understood, and refused at the door:
-    the answers are the same but for their ids, and so is what is logged and counted.
-    """
-    with capture_logs() as log:
-        [quick] = served.answers(data)
-        until(lambda: bool(log))
-        [slow] = served.answers(data[:20], data[20:])
-        until(lambda: len(log) == 2)
-    assert told(quick) == told(slow)
-    assert quick.startswith(b"HTTP/1.1 503 ")
-    first, second = log
-    assert first["request_id"].encode() in quick
-    for line in log:
-        assert line.pop("request_id")
-        assert line.pop("milliseconds") >= 0
-    assert first == second
-    written = served.state["service"].metrics.exposition("")[0].decode()
-    assert 'namewave_requests_refused_total{reason="overload"} 2.0' in written
-    assert f'namewave_requests_total{{route="{first["route"]}",status="503"}} 2.0' in written
-
-
-def test_row_13_a_connection_outlives_its_refusals(served: Served) -> None:
-    """On one connection: refused at the gate, answered, refused in two pieces, refused at the gate twice at once,
-    answered; whatever was before does not change what comes.
-    """
-    health = get(b"/health/live")
-    pieces = [post(), health, post()[:9], post()[9:], post(), post() + post(), health]
-    answers = served.answers(*pieces, number=7)
-    assert [int(answer[9:12]) for answer in answers] == [503, 200, 503, 503, 503, 503, 200]
-    assert len({told(answer) for answer in answers if answer.startswith(b"HTTP/1.1 503")}) == 1
-
-
-def test_row_13_the_gate_makes_no_task(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refusal at the gate starts nothing that the application would have to do."""
-    started: list[object] = []
-    monkeypatch.setattr(HttpProtocol, "_start_asgi_task", lambda *arguments: started.append(arguments))
-    [answer] = served.answers(post())
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert started == []
-
-
-def test_row_6_no_body_is_taken_for_a_request(served: Served) -> None:
-    """A body that is itself a plain request, and comes by itself, is a body: it gets no answer of its own."""
-    inner = post()
-    outer = post(inner)
-    answers = served.answers(outer.removesuffix(inner), inner, get(b"/health/live"), number=2)
-    assert [int(answer[9:12]) for answer in answers] == [503, 200]
-
-
-def test_row_13_who_does_not_read_is_not_written_to_without_end(served: Served) -> None:
-    """While a client's answers wait because it does not read, it gets no more from the gate; later it is answered."""
-    with socket.create_connection(served.listener.getsockname(), timeout=20) as client:
-        client.sendall(post())
-        assert client.recv(65536).startswith(b"HTTP/1.1 503 ")
-        [protocol] = served.server.server_state.connections
-        assert isinstance(protocol, HttpProtocol)
-        before, refused = protocol.packing.written, served.state["service"].admission.tally.refused
-        protocol.loop.call_soon_threadsafe(protocol.flow.pause_writing)
-        until(lambda: protocol.flow.write_paused)
-        client.sendall(post())
-        until(lambda: refused["queue"] == 2)
-        assert protocol.packing.written == before
-        protocol.loop.call_soon_threadsafe(protocol.flow.resume_writing)
-        assert client.recv(65536).startswith(b"HTTP/1.1 503 ")
-
-
-def test_row_13_a_refusal_keeps_the_connection_as_an_answer_does(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The time without requests after which a connection is closed begins anew with each refusal."""
-    with socket.create_connection(served.listener.getsockname(), timeout=20) as client:
-        client.sendall(post())
-        client.recv(65536)
-        [protocol] = served.server.server_state.connections
-        assert isinstance(protocol, HttpProtocol)
-        timer = protocol.timeout_keep_alive_task
-        assert timer is not None
-        assert protocol.turned_away == -math.inf
-        client.sendall(post())
-        client.recv(65536)
-        until(lambda: protocol.turned_away > 0)
-        assert protocol.timeout_keep_alive_task is timer
-        protocol.loop.call_soon_threadsafe(protocol.timeout_keep_alive_handler)
-        until(lambda: protocol.timeout_keep_alive_task is not timer)
-        timer.cancel()
-        later = protocol.timeout_keep_alive_task
-        assert later is not None
-        assert later.when() == pytest.approx(protocol.turned_away + protocol.timeout_keep_alive, abs=0.1)
-        monkeypatch.setattr(protocol, "timeout_keep_alive", 0)
-        protocol.loop.call_soon_threadsafe(protocol.timeout_keep_alive_handler)
-        assert client.recv(65536) == b""
-
-
-def test_row_24_traces_go_past_the_gate(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where each request is a span, none is refused before there is one."""
-    monkeypatch.setattr("app.main.telemetry_of", lambda settings: {})
-    with Served(settings.model_copy(update={"telemetry": True})) as made:
-        assert made.state["gate"] is None

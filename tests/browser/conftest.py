@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 # Pictures of the run, to be looked at.
@@ -117,3 +117,11 @@ def look(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
         page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
     return taken
+
+
+@pytest.fixture(scope="module")
+def patient() -> Iterator[None]:
+    """Wait longer for what must come: on a busy machine a page that computes takes its time."""
+    expect.set_options(timeout=20_000)
+    yield
+    expect.set_options(timeout=5_000)
