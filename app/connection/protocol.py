@@ -9,14 +9,14 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
-import structlog
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.connection.deadlines import Deadlines, Patience
 from app.connection.packing import PackingTransport
+from app.connection.plain import PlainProtocol
+from app.connection.refusals import refused
 from app.connection.unchunking import Unchunked
-from app.errors import HEAD_TOO_LARGE, TOO_SLOW, UNREADABLE, problem
+from app.errors import HEAD_TOO_LARGE, TOO_SLOW, UNREADABLE
 
 # Bytes of the address and all headers of a request (its trailers, too), and their number.
 MAX_HEAD_BYTES, MAX_HEADERS = 16_384, 100
@@ -138,7 +138,7 @@ class HttpProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close after the answer under way, or after a moment in which a request may come."""
         self.deadlines.hurry()
-        if self.cycle is None or self.cycle.response_complete:
+        if not self._owes():
             self.leaving = True
             self.loop.call_later(LINGER, self._leave)
         else:
@@ -176,7 +176,7 @@ class HttpProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _leave(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+        if not self._owes():
             self.transport.close()
 
     def _refuse(self, status: HTTPStatus) -> None:
@@ -212,22 +212,15 @@ class HttpProtocol(HttpToolsProtocol):
     def _end(self) -> None:
         """Read no more of this connection, tell why where that cannot be taken for another answer, and close."""
         self.refused = True
-        owing = self.cycle is not None and not self.cycle.response_complete
+        owing = self._owes()
         if owing and not self.in_body:
             # What came before is answered first, and then uvicorn closes.
             self.cycle.keep_alive = False
             return
         untold = owing and not self.cycle.response_started and not self.pipeline
         if untold or not self.in_body:
-            self._tell()
+            self.transport.write(refused(self.refusal, self.server_state.default_headers))
         self.transport.close()
-
-    def _tell(self) -> None:
-        structlog.get_logger().warning("refused", status=int(self.refusal))
-        answer = problem(self.refusal, "This is no HTTP/1.1 request." if self.refusal is UNREADABLE else "")
-        headers = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
-        lines = [name + b": " + value + b"\r\n" for name, value in headers]
-        self.transport.write(b"".join([STATUS_LINE[self.refusal], *lines, b"\r\n", bytes(answer.body)]))
 
     def _stay_with_http(self, rest: bytes) -> None:
         """Answer a request that asks for another protocol as if it did not, and close.
@@ -235,7 +228,7 @@ class HttpProtocol(HttpToolsProtocol):
         httptools stops before the body of such a request, and would take that for the next one; h11 reads on. (Java's
         client asks for HTTP/2 with every first request.)
         """
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._owes():
             self._end()
             return
         self.connections.discard(self)
@@ -249,25 +242,3 @@ class HttpProtocol(HttpToolsProtocol):
         plain.connection_made(self.transport)
         self.transport.set_protocol(plain)
         plain.data_received(b"".join([first, *lines, b"\r\n", rest]))
-
-
-class PlainProtocol(H11Protocol):
-    """The rest of a connection whose client asked for another protocol: one request."""
-
-    deadlines: Deadlines
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End the connection."""
-        self.deadlines.stop()
-        super().connection_lost(exc)
-
-    def shutdown(self) -> None:
-        """The service stops."""
-        super().shutdown()
-        self.deadlines.hurry()
-
-    def data_received(self, data: bytes) -> None:
-        """Read on."""
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.more_body:
-            self.deadlines.received()

@@ -25,6 +25,9 @@ def running() -> Iterator[Server]:
 
     async def app(scope, receive, send):  # type: ignore[no-untyped-def]
         body, more = b"", True
+        if scope["path"] == "/early":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+            await send({"type": "http.response.body", "body": b"ok", "more_body": True})
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -209,3 +212,43 @@ def test_a_wish_for_another_protocol_changes_nothing(
     assert b"connection: close" in got.lower()
     assert [path for path, _, _ in seen] == ["POST /a"]
     assert seen[0][2] == (b"abc" if headers == CHUNKED else body)
+
+
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+NOT_HTTP = {
+    "no chunk": [b"CONNECT /a HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n", b"ion/x-ndjson\r\n\r\n"],
+    "no chunk, at once": [post(UPGRADE + CHUNKED, b"zz\r\n")],
+    "no chunk, after a good one": [post(UPGRADE + CHUNKED, b"3\r\nabc\r\n"), b"zz\r\n"],
+    "no length": [post(UPGRADE + b"Content-Length: 1 1\r\n", b"a")],
+    "no address": [b"GET /\xff HTTP/1.1\r\n" + HOST + UPGRADE + b"\r\n"],
+}
+
+
+@pytest.mark.parametrize("pieces", NOT_HTTP.values(), ids=NOT_HTTP)
+def test_what_is_no_http_behind_a_wish_for_another_protocol_is_a_problem(running: Server, pieces: list[bytes]) -> None:
+    """Where the rest of such a request cannot be read, it is refused as elsewhere, once, and the connection closed; the
+    application, which may wait for it, answers nothing.
+    """
+    port, seen = running
+    seen.clear()
+    given, got, closed = ask(port, *pieces, answers=2)
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert (given, closed, seen) == ([400], True, [])
+    assert b"content-type: application/problem+json" in head
+    assert b"connection: close" in head
+    assert json.loads(body)["status"] == 400
+
+
+def test_an_answer_under_way_is_cut_and_not_written_into(running: Server) -> None:
+    """Where a body turns out to be no HTTP once its answer has begun, nothing follows what was answered so far."""
+    port, seen = running
+    seen.clear()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(post(UPGRADE + CHUNKED, b"3\r\nabc\r\n").replace(b"/a", b"/early"))
+        got = b""
+        while not got.endswith(b"ok"):
+            got += client.recv(65536)
+        client.sendall(b"zz\r\n")
+        assert client.recv(65536) == b""
+    assert statuses(got) == [200]
+    assert seen == []
