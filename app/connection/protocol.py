@@ -9,9 +9,11 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.connection.deadlines import Deadlines, Patience
+from app.connection.flow import HeldFlow
+from app.connection.framing import is_plain
 from app.connection.packing import PackingTransport
 from app.connection.plain import PlainProtocol
 from app.connection.refusals import refused
@@ -20,12 +22,11 @@ from app.errors import HEAD_TOO_LARGE, TOO_SLOW, UNREADABLE
 
 # Bytes of the address and all headers of a request (its trailers, too), and their number.
 MAX_HEAD_BYTES, MAX_HEADERS = 16_384, 100
-# Two of these in one request mean different things to different servers (RFC 9112, sections 3.2 and 6.3).
-ONCE = (b"host", b"content-length", b"transfer-encoding")
-VERSIONS = ("1.0", "1.1")
 # Seconds for which connections without a request stay open when the service is told to stop: what is asked meanwhile is
 # answered, and tells the client to close. Without them, who asks at that moment would get no answer.
 LINGER = 0.5
+# Bytes that are parsed at a time. A read holds thousands of small requests; while some wait, no more are made of it.
+SLICE = 1024
 # What a client says that would rather talk HTTP/2 or WebSocket.
 SWITCHING = (b"connection", b"upgrade", b"http2-settings")
 
@@ -41,6 +42,10 @@ class HttpProtocol(HttpToolsProtocol):
     in_body = refused = leaving = False
     # Whether the next byte begins a request, and when the last one was refused at the gate (the loop's time).
     between, turned_away = True, -math.inf
+    # What came and is not parsed yet, while requests wait; the request that is being answered, or was the last to be.
+    rest = b""
+    answering: RequestResponseCycle | None = None
+    flow: HeldFlow
     refusal: HTTPStatus = UNREADABLE
     packing: PackingTransport
     deadlines: Deadlines
@@ -53,39 +58,83 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin a connection."""
         super().connection_made(transport)
         self.packing = PackingTransport(transport)
-        self.transport = cast(asyncio.Transport, self.packing)
+        self.transport, self.flow = cast(asyncio.Transport, self.packing), HeldFlow(transport)
         self.deadlines = Deadlines(self.loop, self.packing, self.patience, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""
         self.deadlines.stop()
+        self.rest = b""
+        if self.answering is not None:
+            # uvicorn tells only the request that came last.
+            self.answering.disconnected = not self.answering.response_complete
+            self.answering.message_event.set()
         super().connection_lost(exc)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
-        """End an answer."""
+        """End an answer, and go on with what waits."""
         self.packing.end()
         super().on_response_complete()
+        if not (self.pipeline or self.refused or self.transport.is_closing()):
+            if self.rest:
+                self.loop.call_soon(self._go_on)
+            else:
+                self.flow.let_go()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came. The parser keeps a header to itself until it ends, so its beginning is counted here."""
+        """Take what came."""
         if self.refused:
-            return
-        if self.between and self._turn_away(data):
-            return
+            # The answer that is under way is all that the client still gets: it has nothing more to say.
+            self.flow.hold()
+        elif not (self.between and self._turn_away(data)):
+            self.deadlines.begin()
+            self.rest += data
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Parse what is there, until requests wait for the answer to one before them; what is left is not read yet."""
         self._unset_keepalive_if_required()
+        data, at, self.rest = self.rest, 0, b""
+        while at < len(data) and not self.pipeline and self._parse(data, at):
+            at += SLICE
+        if self.pipeline and not self.refused:
+            self.rest = data[at:]
+            self.flow.hold()
+        elif at >= len(data):
+            self.flow.let_go()
+            if self.between and not self._owes():
+                # It was answered before it was there as a whole: uvicorn would wait for the next one for ever.
+                self._wait_for_another()
+
+    def _parse(self, data: bytes, at: int) -> bool:
+        """Parse a slice, and say whether to go on. The parser keeps a header to itself until it ends, so its beginning
+        is counted here.
+        """
+        piece = data[at : at + SLICE]
         self.between = False
-        self.deadlines.begin()
-        self.unread += len(data)
+        self.unread += len(piece)
         try:
-            self.parser.feed_data(data)
+            self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
-            self._stay_with_http(data[upgrade.args[0] :])
+            self._stay_with_http(data[at + upgrade.args[0] :])
+            return False
         except httptools.HttpParserError:
             self._end()
-        else:
-            if self.unread > MAX_HEAD_BYTES:
-                self.refusal = HEAD_TOO_LARGE
-                self._end()
+            return False
+        if self.unread > MAX_HEAD_BYTES:
+            self.refusal = HEAD_TOO_LARGE
+            self._end()
+        return not self.refused
+
+    def _wait_for_another(self) -> None:
+        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -113,7 +162,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Let the application have the request, where its headers mean the same to everyone."""
         self.unread = 0
-        if not self._is_plain():
+        if not is_plain(self.parser.get_http_version(), self.headers):
             self._refuse(UNREADABLE)
         if not self.parser.should_upgrade():
             super().on_headers_complete()
@@ -130,10 +179,16 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self.unread, self.in_body, self.between = 0, False, True
+        self.unread, self.in_body, self.between = 0, False, self.parser.should_keep_alive()
         self.deadlines.received()
-        if not self.parser.should_upgrade():
-            super().on_message_complete()
+        if self.parser.should_upgrade():
+            return
+        if not self.between:
+            # A trailer may say so as well, and the parser will read no more.
+            self.cycle.keep_alive = False
+            if self.cycle.response_complete:
+                self.transport.close()
+        super().on_message_complete()
 
     def shutdown(self) -> None:
         """Close after the answer under way, or after a moment in which a request may come."""
@@ -182,18 +237,6 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus) -> None:
         self.refusal = status
         raise _Refused
-
-    def _is_plain(self) -> bool:
-        version, names = self.parser.get_http_version(), [name for name, _ in self.headers]
-        if version not in VERSIONS:
-            return False
-        for name in ONCE:
-            if names.count(name) > 1:
-                return False
-        if b"transfer-encoding" in names:
-            value = self.headers[names.index(b"transfer-encoding")][1]
-            return version == "1.1" and b"host" in names and value.lower() == b"chunked"
-        return version == "1.0" or b"host" in names
 
     def _late(self) -> None:
         """Refuse a request that did not arrive in time; a client that sent nothing of one is not answered."""

@@ -1,4 +1,4 @@
-"""The service behind a socket, in a thread of this process, so that a test can look inside."""
+"""The service, or another application, behind a socket, in a thread of this process, so that a test can look inside."""
 
 import json
 import socket
@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import uvicorn
 
@@ -14,22 +14,22 @@ from app.main import create_app
 from app.settings import Settings
 
 
-class Running:
-    """A server; a context, which it has begun to serve in. `protocol`: what uvicorn reads HTTP with."""
+class Listening:
+    """A server of any application; a context, which it has begun to serve in. `protocol`: what uvicorn reads HTTP with;
+    `more`: what else it is told.
+    """
 
-    def __init__(self, settings: Settings, protocol: Any = "h11") -> None:
-        config = uvicorn.Config(
-            create_app(settings), http=protocol, ws="none", access_log=False, log_config=None, lifespan="on"
-        )
+    def __init__(self, app: Any, protocol: Any, **more: Any) -> None:
+        config = uvicorn.Config(app, http=protocol, ws="none", access_log=False, log_config=None, **more)
         self.server = uvicorn.Server(config)
         self.listener = socket.create_server(("127.0.0.1", 0))
         # Small, so that a client which does not read is felt soon; connections inherit it.
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         self.port = self.listener.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]}, daemon=True)
 
-    def __enter__(self) -> "Running":
+    def __enter__(self) -> Self:
         self.thread.start()
         until(lambda: self.server.started)
         return self
@@ -41,6 +41,13 @@ class Running:
         self.thread.join(30)
         self.listener.close()
         assert not self.thread.is_alive()
+
+
+class Running(Listening):
+    """The service."""
+
+    def __init__(self, settings: Settings, protocol: Any = "h11") -> None:
+        super().__init__(create_app(settings), protocol, lifespan="on")
 
     @property
     def state(self) -> dict[str, Any]:
