@@ -161,7 +161,8 @@ async def _lifespan(
         measured(counted.loop_lag.observe),
         gauged(counted, registry, memory),
     ):
-        yield {"service": running, "gate": None if settings.telemetry else Gate(admission, ledger)}
+        vary = "Origin" if settings.cors_origins else ""
+        yield {"service": running, "gate": None if settings.telemetry else Gate(admission, ledger, vary)}
 
 
 def _open(settings: Settings) -> ModelRegistry:

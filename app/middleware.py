@@ -60,6 +60,9 @@ class RequestLog:
             route = getattr(scope.get("route"), "path", NO_ROUTE)
             told = {name: scope[key] for name, key in TOLD_OF_SOME if key in scope}
             whole = self.ledger.clock() - began
+            if not status:
+                # Nothing was answered: there was nobody left.
+                status, seconds = CLIENT_GONE, whole
             self.ledger.enter(request_id, scope["method"], route, status, seconds, whole, scope.get("refusal"), **told)
             REQUEST.reset(token)
 

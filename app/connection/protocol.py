@@ -13,15 +13,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.connection.deadlines import Deadlines, Patience
 from app.connection.flow import HeldFlow
-from app.connection.framing import is_plain
+from app.connection.framing import MAX_HEAD_BYTES, MAX_HEADERS, is_plain
 from app.connection.packing import PackingTransport
 from app.connection.plain import PlainProtocol
 from app.connection.refusals import refused
 from app.connection.unchunking import Unchunked
 from app.errors import HEAD_TOO_LARGE, TOO_SLOW, UNREADABLE
 
-# Bytes of the address and all headers of a request (its trailers, too), and their number.
-MAX_HEAD_BYTES, MAX_HEADERS = 16_384, 100
 # Seconds for which connections without a request stay open when the service is told to stop: what is asked meanwhile is
 # answered, and tells the client to close. Without them, who asks at that moment would get no answer.
 LINGER = 0.5

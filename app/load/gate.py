@@ -5,20 +5,21 @@ Only a request so plain that all readers would read it alike is refused here, an
 is understood first, and gets the same answer from `door`.
 """
 
-import asyncio
 import re
 from functools import lru_cache
 
+from app.connection.framing import MAX_HEADERS
 from app.errors import UNAVAILABLE, overloaded
 from app.ledger import Ledger
 from app.load.admission import Admission
 from app.load.door import DRAWING, wants_many
+from app.load.wicket import Wicket
 from app.safe_headers import with_safe_headers
 
 PATHS = "|".join(DRAWING).encode()
-HEAD = re.compile(rb"(GET|POST) (" + PATHS + rb")(?:\?([!-~]*))? HTTP/1\.1\r\n((?:[A-Za-z0-9-]+:[ -~]*\r\n)+)\r\n")
+HEAD = re.compile(rb"(GET|POST) (" + PATHS + rb")(?:\?([!\x22$-~]*))? HTTP/1\.1\r\n((?:[A-Za-z0-9-]+:[ -~]*\r\n)+)\r\n")
 # What changes how a request is read, or what its answer tells.
-UNUSUAL = frozenset({b"expect", b"origin", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
+UNUSUAL = frozenset({b"expect", b"origin", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
 HOST, LENGTH, CONNECTION, ID = b"host", b"content-length", b"connection", b"x-request-id"
 # Bytes; whoever sends more is understood first.
 LARGEST = 16_384
@@ -27,11 +28,13 @@ HERE = "\0"
 
 
 class Gate:
-    """Says what a request is refused with, before anything of it is understood. For one event loop."""
+    """Says what a request is refused with, before anything of it is understood. For one event loop. `vary`: what an
+    answer depends on.
+    """
 
-    def __init__(self, admission: Admission, ledger: Ledger) -> None:
-        self._admission, self._ledger = admission, ledger
-        self._let_in = False
+    def __init__(self, admission: Admission, ledger: Ledger, vary: str = "") -> None:
+        self._admission, self._ledger, self._wicket = admission, ledger, Wicket(admission)
+        self._vary = vary
 
     def refusal(self, data: bytes) -> bytes | None:
         """Return the answer, but for its status line and what the server tells of itself, where `data` is a request to
@@ -47,26 +50,13 @@ class Gate:
         if headers is None or len(data) - head.end() != _length(headers):
             return None
         route = head[2].decode()
-        if not wants_many(route, data[head.end() :], head[3] or b"") and self._lets_in():
+        if not wants_many(route, data[head.end() :], head[3] or b"") and self._wicket.lets_in():
             return None
         request_id = self._ledger.request_id(headers.get(ID, b"").decode())
         seconds = self._ledger.clock() - began
         self._ledger.enter_soon(request_id, head[1].decode(), route, int(UNAVAILABLE), seconds, "overload")
-        before, after = _answer(self._admission.refusal().seconds)
+        before, after = _answer(self._admission.refusal().seconds, self._vary)
         return before + request_id.encode() + after
-
-    def _lets_in(self) -> bool:
-        """Say whether a small request may come in: one in each turn of the loop, while they have a share. Others that
-        come with it would find that spent, and would have been understood for nothing.
-        """
-        if self._let_in or not self._admission.has_share():
-            return False
-        self._let_in = True
-        asyncio.get_running_loop().call_soon(self._turn)
-        return True
-
-    def _turn(self) -> None:
-        self._let_in = False
 
 
 def plain(lines: bytes) -> dict[bytes, bytes] | None:
@@ -77,7 +67,7 @@ def plain(lines: bytes) -> dict[bytes, bytes] | None:
         if colon:
             headers[name.lower()] = value.strip()
             number += 1
-    if len(headers) < number or HOST not in headers or not UNUSUAL.isdisjoint(headers):
+    if len(headers) < number or number > MAX_HEADERS or HOST not in headers or not UNUSUAL.isdisjoint(headers):
         return None
     return headers if headers.get(CONNECTION, b"keep-alive").lower() == b"keep-alive" else None
 
@@ -88,9 +78,11 @@ def _length(headers: dict[bytes, bytes]) -> int:
 
 
 @lru_cache(maxsize=64)
-def _answer(seconds: int) -> tuple[bytes, bytes]:
+def _answer(seconds: int, vary: str) -> tuple[bytes, bytes]:
     """Return what comes before the request's id, and after it."""
     answer = overloaded(seconds)
+    if vary:
+        answer.headers["Vary"] = vary
     lines = [name + b": " + value + b"\r\n" for name, value in with_safe_headers(answer.raw_headers, HERE)]
     before, _, after = b"".join(lines).partition(HERE.encode())
     return before, after + b"\r\n" + bytes(answer.body)

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.connection.framing import MAX_HEADERS
 from app.ledger import Ledger
 from app.load.admission import Admission
 from app.load.gate import LARGEST, Gate
 from app.load.tally import Tally
+from app.load.wicket import MOST, Wicket
 from app.metrics import Metrics
 from tests.app.plain_requests import BODY, HOST, PLAIN, SMALL_BODY, fill, get, post
 
@@ -46,6 +48,9 @@ UNUSUAL = {
     "no host": post().replace(HOST, b""),
     "two hosts": post(more=HOST),
     "two lengths": post(more=b"Content-Length: 1\r\n"),
+    "one header too many": post(more=b"".join(b"A-%d: 1\r\n" % k for k in range(MAX_HEADERS - 1))),
+    "a fragment": get(b"/generate?a=1#count=500"),
+    "to be closed, as proxies say": post(more=b"Proxy-Connection: close\r\n"),
     "no headers": b"GET /next HTTP/1.1\r\n\r\n",
     "a signed length": post().replace(b"Length: ", b"Length: +"),
     "chunks": post(more=b"Transfer-Encoding: chunked\r\n"),
@@ -153,7 +158,7 @@ def test_row_6_the_gate_reads_as_the_parser_does(gate: Gate, data: bytes) -> Non
 @pytest.mark.anyio
 async def test_row_13_the_gate_is_open_while_there_is_room() -> None:
     """Without a queue nothing is refused; with one, who asks for many, and all small ones but one in each turn of the
-    loop; these, too, once their share is spent.
+    loop, as long as that one draws; these, too, once their share is spent.
     """
     admission = Admission(1, 1.0, Tally())
     ledger = Quiet(Metrics("1"))
@@ -166,7 +171,45 @@ async def test_row_13_the_gate_is_open_while_there_is_room() -> None:
     for few in (post(SMALL_BODY), get(b"/generate?count=5"), post(path=b"/score"), get(b"/next?count=500")):
         assert gate.refusal(few) is None
         assert gate.refusal(few) is not None
+        admission.tally.in_place += 1
         await asyncio.sleep(0)
     admission._small_from = math.inf
     assert gate.refusal(post(SMALL_BODY)) is not None
     assert (ledger.entries, admission.tally.refused["queue"]) == (7, 7)
+
+
+@pytest.mark.anyio
+async def test_row_13_who_draws_nothing_takes_no_place() -> None:
+    """Beside two dozen small requests at each turn that draw nothing, one that would draw and comes last is let in at
+    nearly every turn; when they are gone, one is let in at a turn again.
+    """
+    admission = Admission(1, 1.0, Tally())
+    admission.add(100.0)
+    wicket = Wicket(admission)
+    found = []
+    for _ in range(300):
+        idle = [wicket.lets_in() for _ in range(24)]
+        found.append(wicket.lets_in())
+        admission.tally.in_place += found[-1]
+        assert idle == sorted(idle, reverse=True)
+        await asyncio.sleep(0)
+    assert sum(found[5:]) > 0.85 * len(found[5:])
+    for _ in range(100):
+        let_in = [wicket.lets_in() for _ in range(24)]
+        admission.tally.in_place += 1
+        await asyncio.sleep(0)
+    assert let_in == [True] + [False] * 23
+
+
+@pytest.mark.anyio
+async def test_row_13_not_all_are_let_in_at_a_turn() -> None:
+    """However long nobody draws, no more than so many are let in at a turn; without a share, nobody."""
+    admission = Admission(1, 1.0, Tally())
+    admission.add(100.0)
+    wicket = Wicket(admission)
+    for _ in range(50):
+        let_in = sum(wicket.lets_in() for _ in range(200))
+        await asyncio.sleep(0)
+    assert let_in == MOST
+    admission._small_from = math.inf
+    assert not wicket.lets_in()

@@ -74,6 +74,15 @@ def test_row_13_the_gate_answers_as_the_door_does(served: Served, data: bytes) -
     assert f'namewave_requests_total{{route="{first["route"]}",status="503"}} 2.0' in written
 
 
+def test_row_13_the_gate_tells_caches_of_other_origins(settings: Settings) -> None:
+    """Where pages of other origins may ask, the gate's answer says that others depend on that, as the door's does."""
+    with Served(settings.model_copy(update={"cors_origins": ["https://a.example"]})) as made:
+        fill(made.state["service"].admission)
+        [quick], [slow] = made.answers(post()), made.answers(post()[:20], post()[20:])
+    assert b"\r\nvary: Origin\r\n" in quick
+    assert told(quick) == told(slow)
+
+
 def test_row_13_a_connection_outlives_its_refusals(served: Served) -> None:
     """On one connection: refused at the gate, answered, refused in two pieces, refused at the gate twice at once,
     answered; whatever was before does not change what comes.

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from app.connection.protocol import MAX_HEAD_BYTES, MAX_HEADERS, HttpProtocol
+from app.connection.framing import MAX_HEAD_BYTES, MAX_HEADERS
+from app.connection.protocol import HttpProtocol
 
 Server = tuple[int, list[tuple[str, list[tuple[bytes, bytes]], bytes]]]
 HOST = b"Host: x\r\n"
