@@ -135,6 +135,14 @@ class Supervisor(Multiprocess):
             self.processes[index] = new
         structlog.get_logger().info("reloaded")
 
+    def terminate_all(self) -> None:
+        """Let nobody come any more, and tell all workers to end. Who came to a socket that is open here alone would
+        wait until the end, and then be cut off.
+        """
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
     def handle_hup(self) -> None:
         """Say so, and replace all workers."""
         structlog.get_logger().info("reloading")

@@ -87,16 +87,22 @@ def reloaded(running: Fleet, reloads: int, requests: int, body: bytes | None = N
     )
 
 
-def ended(running: Fleet) -> str:
-    """Send SIGTERM under load, and tell how long the end took and how."""
+def ended(running: Fleet, body: bytes | None = None) -> str:
+    """Send SIGTERM under load, and tell how long the end took and how; and how many requests were lost, which is all
+    that failed but what nobody took: that a client may send to another.
+    """
     workers = running.workers()
-    with Load(running.port, LINK) as load:
+    with Load(running.port, "/generate" if body else LINK, clients=8, body=body) as load:
         running.until("answers", lambda: load.answered > 20)
         running.process.send_signal(signal.SIGTERM)
         seconds = running.until("the end", lambda: running.process.poll() is not None)
         load._over.set()
     left = [pid for pid in workers if alive(pid)]
-    return f"SIGTERM under load: ended after {seconds:.1f} s with {running.process.returncode}, {len(left)} left"
+    lost = [failure for failure in load.failures if not failure.startswith(ConnectionRefusedError.__name__)]
+    return (
+        f"SIGTERM under load: ended after {seconds:.1f} s with {running.process.returncode}, {len(left)} left, "
+        f"{len(lost)} requests lost {sorted(set(lost))}"
+    )
 
 
 def orphaned(running: Fleet) -> str:

@@ -68,9 +68,12 @@ def test_row_22_a_rolling_reload_fails_no_request(running: Fleet, body: bytes | 
     assert not before & set(running.workers())
 
 
-def test_row_22_a_stop_comes_to_its_end(mortal: Fleet) -> None:
-    """SIGTERM under load ends the supervisor with 0 and all workers."""
-    assert "with 0, 0 left" in ended(mortal)
+@pytest.mark.parametrize("body", [None, BODY], ids=["GET", "POST"])
+def test_row_22_a_stop_comes_to_its_end(mortal: Fleet, body: bytes | None) -> None:
+    """SIGTERM under load ends the supervisor with 0 and all workers, and no request that was taken is lost; who comes
+    later is not taken.
+    """
+    assert "with 0, 0 left, 0 requests lost" in (told := ended(mortal, body)), told
 
 
 def test_row_22_a_stop_does_not_wait_for_a_hanging_worker(mortal: Fleet) -> None:
