@@ -131,19 +131,24 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(MemoryError, _no_memory)
 
 
-def no_key() -> JSONResponse:
-    """Return the answer to a request without a key that is known."""
-    return problem(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="namewave"'})
+def no_key(given: bool) -> JSONResponse:
+    """Return the answer to a request without a key, or with one that is not known."""
+    detail = "This key is not known here." if given else ""
+    return problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": 'Bearer realm="namewave"'})
 
 
-def too_much(seconds: int) -> JSONResponse:
-    """Return the answer to a client who had its share, and has more in so many seconds."""
-    return problem(HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": str(seconds)})
+def too_much(error: TooMuch) -> JSONResponse:
+    """Return the answer to a client who had its share, and when it has enough again."""
+    detail = (
+        f"This request may take {error.characters} of the {error.limit} characters that a client has in a minute, and "
+        "fewer are left for now; Retry-After says when there are enough."
+    )
+    return problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"Retry-After": str(error.seconds)})
 
 
 async def _too_much(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TooMuch)
-    return too_much(error.seconds)
+    return too_much(error)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -25,7 +25,7 @@ from app.documentation.describing import describe
 from app.errors import add_handlers
 from app.ledger import Ledger
 from app.load.admission import Admission
-from app.load.costs import Costs
+from app.load.costs import Costs, multiply_adds_of
 from app.load.door import CountDoor, Door
 from app.load.gate import Gate
 from app.load.tally import Tally
@@ -148,12 +148,13 @@ async def _lifespan(
     sources = Sources(registry, Blender(registry.kernels))
     decency = await anyio.to_thread.run_sync(Decency.load, settings, registry.kernels.find)
     await anyio.to_thread.run_sync(_warm, registry, decency)
+    costs = await anyio.to_thread.run_sync(_costs, registry)
     # A tenth of a second, and whoever asks first would have all others wait for it.
     await anyio.to_thread.run_sync(app.openapi)
     _tell_ready(registry, settings)
     counted = ledger.metrics
     running = Service(
-        settings, registry, sources, admission, entropy, memory, Explainer(), decency, Costs(), ledger.metrics
+        settings, registry, sources, admission, entropy, memory, Explainer(), decency, costs, ledger.metrics
     )
     async with (
         guarded(settings.watchdog),
@@ -202,11 +203,17 @@ def _tell_ready(registry: ModelRegistry, settings: Settings) -> None:
 def _threads(settings: Settings) -> int:
     there = processors()
     threads = drawing_threads(settings.threads, settings.workers, there)
-    if threads < settings.threads or settings.workers > there:
+    if (threads < settings.threads and "threads" in settings.model_fields_set) or settings.workers > there:
         structlog.get_logger().warning(
             "fewer processors than threads", processors=there, workers=settings.workers, threads=threads
         )
     return threads
+
+
+def _costs(registry: ModelRegistry) -> Costs:
+    """Return what requests cost on this machine, by the largest version: the others take less time to be asked."""
+    generators = [version.generator for version in registry.versions()]
+    return Costs(multiply_adds_of(max(generators, key=lambda generator: generator.multiply_adds)))
 
 
 def _warm(registry: ModelRegistry, decency: Decency) -> None:

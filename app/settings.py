@@ -62,7 +62,10 @@ class Settings(BaseSettings):
     )
     queue_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
         1,
-        description="Longest wait before a request's work begins, in seconds; what could not begin by then is refused.",
+        description=(
+            "Longest wait before a request's work begins, in seconds. So that none waits longer, no more is taken on "
+            "than is drawn in 15 % of that in a burst, and in 5 % where there is always more; the rest is refused."
+        ),
     )
     deadline_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         30, description="Longest that names are drawn for one request, in seconds; then the answer is what there is."

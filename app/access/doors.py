@@ -26,9 +26,10 @@ class KeyDoor:
         if scope["type"] != "http" or scope["path"] in OPEN:
             await self.app(scope, receive, send)
             return
-        owner = self.keys.owner(given_key(scope))
+        given = given_key(scope)
+        owner = self.keys.owner(given)
         if owner is None:
-            await no_key()(scope, receive, send)
+            await no_key(given != "")(scope, receive, send)
             return
         scope[OWNER] = owner
         await self.app(scope, receive, send)
@@ -60,6 +61,6 @@ class LimitDoor:
             # Before anything is read: wrong requests cost, too. What is drawn comes on top.
             await purse.charge(REQUEST)
         except TooMuch as error:
-            await too_much(error.seconds)(scope, receive, send_with_limits)
+            await too_much(error)(scope, receive, send_with_limits)
             return
         await self.app(scope, receive, send_with_limits)

@@ -15,11 +15,13 @@ REQUEST = 100
 
 
 class TooMuch(Exception):
-    """The client had its share; `seconds` until there is enough for this request."""
+    """The client had its share; `seconds` until there is enough for this request, which may take so many of the
+    `limit` characters a minute.
+    """
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, characters: int, limit: int) -> None:
         super().__init__(f"The limit is reached; again in {seconds} s.")
-        self.seconds = seconds
+        self.seconds, self.characters, self.limit = seconds, characters, limit
 
 
 class Purse:
@@ -36,7 +38,7 @@ class Purse:
         if not await self._allowance.hit(self.client, characters):
             limit = self._allowance.limit
             wait = (await self._allowance.window(self.client)).wait(limit, min(characters, limit))
-            raise TooMuch(max(1, math.ceil(wait)))
+            raise TooMuch(max(1, math.ceil(wait)), characters, limit)
 
     async def reserve(self, characters: int) -> None:
         """Take what the request will have drawn, about so many characters; see `settle`. Raises `TooMuch`."""

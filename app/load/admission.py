@@ -31,8 +31,9 @@ BURST, STANDING = 0.15, 0.05
 LONG = 0.5
 # So many long requests may wait for their turns; one that its client does not read waits for nothing.
 MOST_LONG = 32
-# The share of the event loop's time that small requests have even where all else is refused.
-SMALL_SHARE = 0.05
+# A request of no more seconds of work is small. Such requests have this share of a processor's time, or of the event
+# loop's, even where all else is refused.
+SMALL, SMALL_SHARE = 0.008, 0.05
 # How much threads that draw stand back (man 7 sched): a tenth of the loop's weight.
 NICE = 10
 Result = TypeVar("Result")
@@ -54,6 +55,8 @@ class Admission:
         self._left = 0.0
         self._calm = clock()
         self._small_from, self._calm_small = -math.inf, self._calm
+        # How many small requests were worked on.
+        self.small_done = 0
 
     @property
     def backlog(self) -> float:
@@ -75,7 +78,9 @@ class Admission:
     def take_on(self, seconds: float) -> "Ticket":
         """Return the ticket of a request of so many seconds of drawing. Raises `Overloaded`."""
         if self.has_queue():
-            raise self.refusal()
+            if seconds > SMALL or not self.has_share():
+                raise self.refusal()
+            self._pay(seconds)
         if seconds > LONG and self.turns.long_waiting >= MOST_LONG:
             raise self.refusal("long")
         return Ticket(self, seconds)
@@ -108,9 +113,13 @@ class Admission:
         """Tell how long a small request was drawn in place."""
         self.tally.in_place += 1
         self.in_place.spent(seconds)
+        self._pay(seconds)
+
+    def _pay(self, seconds: float) -> None:
+        """Take so much of the share of small requests, where there is other work to be done."""
+        self.small_done += 1
         if self._left > 0:
-            now = self.clock()
-            self._small_from = max(self._small_from, now - LONG) + seconds / SMALL_SHARE
+            self._small_from = max(self._small_from, self.clock() - LONG) + seconds / SMALL_SHARE
 
     def leave(self) -> None:
         """Tell that a client left before its answer was there."""

@@ -1,16 +1,21 @@
 """What a request costs: characters to be drawn, and seconds, by what finished work has shown. No admission here."""
 
+import math
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from app.schemas import GenerateQuery, ScoreRequest
+from models import NameGenerator, SamplingOptions
 from models.blends import Source
 from models.inference.pace import FIRST, GOAL
 
 # How much of what was known is kept with each piece that is measured: half a second of drawing changes the mind.
 KEPT = 0.99
-# Before anything was measured: characters of a name, multiply-adds a second without any memory (a tenth of a core's),
+# Before anything was learnt: characters of a name, multiply-adds a second without any memory (a slow core's tenth),
 # and how much this counts against what is measured (characters, seconds, candidates).
 LENGTH, MULTIPLY_ADDS, LEAST_MULTIPLY_ADDS = 8.0, 1e9, 2000
 FIRST_SECONDS, FIRST_CANDIDATES = 0.02, 100.0
@@ -19,6 +24,8 @@ PASSING = {"ends_with": 0.05, "contains": 0.1, "pattern": 0.03, "novel": 0.5, "m
 # Below this temperature names repeat.
 REPEATING, REPEATING_PASS = 0.5, 0.2
 MOST_KEPT = 1024
+# What is drawn to measure a machine: candidates, of so many characters at most, so many times.
+MEASURED, MEASURED_LENGTH, TRIES = 64, 20, 3
 # Pairs of names a second that one thread compares.
 COMPARED = 10_000_000.0
 Kind = tuple[str, ...]
@@ -46,7 +53,9 @@ class Costs:
     kinds of constraints. For one thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, multiply_adds: float = MULTIPLY_ADDS) -> None:
+        """Begin with a machine of so many multiply-adds a second, as `multiply_adds_of` tells."""
+        self._multiply_adds = multiply_adds
         self._speeds: OrderedDict[str, _Ratio] = OrderedDict()
         self._passing: OrderedDict[Kind, _Ratio] = OrderedDict()
 
@@ -60,18 +69,18 @@ class Costs:
 
     def seconds(self, request: GenerateQuery, source: Source, most: int) -> float:
         """Return how long one thread likely draws, and judges what it drew."""
-        judged = request.count * LENGTH / self._start_speed(source) if request.judged else 0.0
+        judged = request.count * LENGTH / self._judging_speed(source) if request.judged else 0.0
         return self.characters(request, source, most) / self.speed(source) + judged
 
     def scoring_seconds(self, request: ScoreRequest, source: Source) -> float:
         """Return how long one thread likely judges: each character once, and each name beside those of the list."""
         compared = len(request.names) * len(source.generator.names)
-        return sum(map(len, request.names)) / self._start_speed(source) + compared / COMPARED
+        return sum(map(len, request.names)) / self._judging_speed(source) + compared / COMPARED
 
     def speed(self, source: Source) -> float:
         """Return the characters a second that one thread draws of this source."""
         known = self._speeds.get(source.reference)
-        return known.value if known else self._start_speed(source)
+        return known.value if known else self._first_speed(source)
 
     def first_piece(self, request: GenerateQuery, source: Source) -> int:
         """Return how many candidates to begin with: as many as are drawn in the time of a piece, where it is known how
@@ -86,15 +95,31 @@ class Costs:
         """Take note of a piece: `attempts` candidates, of which `names` passed, in `seconds` of one thread."""
         if not attempts:
             return
-        start = self._start_speed(source)
+        start = self._first_speed(source)
         _kept(self._speeds, source.reference, start * FIRST_SECONDS, FIRST_SECONDS).add(attempts * LENGTH, seconds)
         share = first_share(request)
         kind = kind_of(request, source)
         _kept(self._passing, kind, share * FIRST_CANDIDATES, FIRST_CANDIDATES).add(names, attempts)
 
+    def _first_speed(self, source: Source) -> float:
+        return self._multiply_adds / max(source.generator.multiply_adds, LEAST_MULTIPLY_ADDS)
+
     @staticmethod
-    def _start_speed(source: Source) -> float:
+    def _judging_speed(source: Source) -> float:
         return MULTIPLY_ADDS / max(source.generator.multiply_adds, LEAST_MULTIPLY_ADDS)
+
+
+def multiply_adds_of(generator: NameGenerator) -> float:
+    """Return how many multiply-adds a second one thread of this machine does at least, by names drawn for nothing: a
+    process that knew nothing would take the first requests for much larger than they are, and refuse some.
+    """
+    nowhere, options, seconds = np.zeros(0, np.int64), SamplingOptions(), math.inf
+    for _ in range(TRIES):
+        began = time.perf_counter()
+        generator.draw(nowhere, options, MEASURED_LENGTH, 0, 0, MEASURED)
+        seconds = min(seconds, time.perf_counter() - began)
+    # What comes first finds cold caches.
+    return max(MULTIPLY_ADDS, MEASURED * LENGTH * generator.multiply_adds / seconds / 2)
 
 
 def kind_of(request: GenerateQuery, source: Source) -> Kind:

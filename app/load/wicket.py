@@ -32,7 +32,7 @@ class Wicket:
         return True
 
     def _begin(self) -> None:
-        drawn = self._admission.tally.in_place
+        drawn = self._admission.small_done
         self._enough = max(1, self._enough - 1) if drawn > self._drawn else min(2 * self._enough, MOST)
         self._drawn = drawn
         asyncio.get_running_loop().call_soon(self._turn)

@@ -171,7 +171,7 @@ async def test_row_13_the_gate_is_open_while_there_is_room() -> None:
     for few in (post(SMALL_BODY), get(b"/generate?count=5"), post(path=b"/score"), get(b"/next?count=500")):
         assert gate.refusal(few) is None
         assert gate.refusal(few) is not None
-        admission.tally.in_place += 1
+        admission.small_done += 1
         await asyncio.sleep(0)
     admission._small_from = math.inf
     assert gate.refusal(post(SMALL_BODY)) is not None
@@ -190,13 +190,13 @@ async def test_row_13_who_draws_nothing_takes_no_place() -> None:
     for _ in range(300):
         idle = [wicket.lets_in() for _ in range(24)]
         found.append(wicket.lets_in())
-        admission.tally.in_place += found[-1]
+        admission.small_done += found[-1]
         assert idle == sorted(idle, reverse=True)
         await asyncio.sleep(0)
     assert sum(found[5:]) > 0.85 * len(found[5:])
     for _ in range(100):
         let_in = [wicket.lets_in() for _ in range(24)]
-        admission.tally.in_place += 1
+        admission.small_done += 1
         await asyncio.sleep(0)
     assert let_in == [True] + [False] * 23
 

@@ -83,6 +83,21 @@ def test_row_13_the_gate_tells_caches_of_other_origins(settings: Settings) -> No
     assert told(quick) == told(slow)
 
 
+def test_row_13_judging_and_looking_ahead_keep_a_share(settings: Settings) -> None:
+    """While there is more to do than can be done, and many names are refused, a name to judge or a prefix to go on with
+    is answered; not when such requests have used up their share.
+    """
+    judge = post(b'{"dataset":"elves","names":["Aria"]}', b"Content-Type: application/json\r\n", b"/score")
+    for small in (get(b"/next?dataset=elves&prefix=a"), judge):
+        with Served(settings) as made:
+            fill(made.state["service"].admission)
+            made.state["service"].admission._small_from = -math.inf
+            answers = made.answers(get(b"/generate?dataset=elves&count=500"), small, number=2)
+            made.state["service"].admission._small_from = math.inf
+            answers += made.answers(small)
+            assert [int(answer[9:12]) for answer in answers] == [503, 200, 503]
+
+
 def test_row_13_a_connection_outlives_its_refusals(served: Served) -> None:
     """On one connection: refused at the gate, answered, refused in two pieces, refused at the gate twice at once,
     answered; whatever was before does not change what comes.

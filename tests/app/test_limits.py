@@ -90,6 +90,7 @@ async def test_who_had_enough_is_refused_and_others_are_not(client_of: ClientOf)
         assert refused.json()["status"] == 429
         assert 1 <= int(refused.headers["retry-after"]) <= 120
         assert told(refused)["r"] == 0
+        assert "may take 100 of the" in refused.json()["detail"]
         for path in sorted(OPEN):
             assert (await client.get(path, headers=flood)).status_code == 200
         other = await client.get("/info", headers={"x-forwarded-for": "192.0.2.2"})

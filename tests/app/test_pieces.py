@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from app.load.costs import Costs
+from app.load.costs import LENGTH, MULTIPLY_ADDS, Costs, multiply_adds_of
 from app.naming.decency import Decency
 from app.naming.name_batch import NameBatch
 from app.naming.sources import Sources
@@ -38,6 +38,22 @@ def test_the_first_piece_is_as_large_as_is_known_to_be_quick() -> None:
     for _ in range(3000):
         costs.learn(plain, source, 1, 1, GOAL)
     assert costs.first_piece(plain, source) == FIRST
+
+
+def test_a_machine_is_measured_before_it_is_asked(registry: ModelRegistry, elf_draft: Draft) -> None:
+    """What a model that was never asked likely takes, is what it has to compute, at the machine's speed; which is that
+    of candidates drawn for nothing, halved, and never less than is thought of any machine.
+    """
+    registry.publish(elf_draft)
+    generator = registry.versions()[0].generator
+    assert multiply_adds_of(generator) >= MULTIPLY_ADDS
+    idle = cast(Any, SimpleNamespace(multiply_adds=10**15, draw=lambda *arguments: None))
+    assert multiply_adds_of(idle) > 1e18
+    slow = cast(Any, SimpleNamespace(multiply_adds=10, draw=lambda *arguments: None))
+    assert multiply_adds_of(slow) >= MULTIPLY_ADDS
+    plain, source = GenerateRequest(count=95), source_of("a/mlp@1")
+    for speed in (1e9, 3e10):
+        assert Costs(speed).seconds(plain, source, 10**6) == pytest.approx(100 * LENGTH * 10_000 / speed)
 
 
 @pytest.mark.parametrize("details", [False, True])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.errors import Overloaded
-from app.load.admission import BURST, MOST_LONG, STANDING, Admission, Ticket
+from app.load.admission import BURST, LONG, MOST_LONG, SMALL, SMALL_SHARE, STANDING, Admission, Ticket
 from app.load.tally import Tally
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +106,25 @@ async def test_row_13_small_requests_keep_a_share(admission: Admission, clock: C
     assert admission.is_full()
     clock.now += 100
     await admission.small()
+
+
+async def test_row_13_small_requests_to_threads_keep_a_share(admission: Admission, clock: Clock) -> None:
+    """Where all else is refused, what asks a thread for little still passes, at the cost of the same share: some at
+    once, and then no more than a twentieth of the time that passes.
+    """
+    take_all(admission, 0.1)
+    with pytest.raises(Overloaded):
+        admission.take_on(SMALL * 1.01)
+    assert admission.small_done == 0
+    passed, seconds = [], 10.0
+    for _ in range(int(seconds / 0.001)):
+        try:
+            passed.append(admission.take_on(SMALL))
+        except Overloaded:
+            assert passed
+        clock.now += 0.001
+    assert admission.small_done == len(passed)
+    assert len(passed) * SMALL == pytest.approx((seconds + LONG) * SMALL_SHARE, abs=2 * SMALL)
 
 
 async def test_row_13_long_requests_wait_for_each_other_and_not_without_bound(admission: Admission) -> None:

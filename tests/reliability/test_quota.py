@@ -58,22 +58,29 @@ def test_row_32_numbers_have_no_threads_of_their_own() -> None:
     assert done.stdout == "1\n"
 
 
+@pytest.mark.parametrize("wanted", [5, None])
 @pytest.mark.parametrize(("there", "threads"), [(1, 1), (4, 2), (16, 5)])
 async def test_row_32_the_service_keeps_to_it(
     there: int,
     threads: int,
+    wanted: int | None,
     tmp_path: Path,
     kernels: Kernels,
     elf_draft: Draft,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Five threads wanted in each of two processes: the service takes as many as fit, and says where that is fewer."""
+    """Five threads wanted in each of two processes: the service takes as many as fit, and says where that is fewer.
+    Where nobody said how many, and there is a processor for each process, it says nothing.
+    """
     monkeypatch.setattr("app.main.processors", lambda: there)
     store = tmp_path / "user"
     ModelRegistry.open(kernels, user=store, shipped=tmp_path / "shipped").publish(elf_draft)
-    app = create_app(Settings(store=store, shipped_store=tmp_path / "shipped", threads=5, workers=2, watchdog=0))
+    threads_wanted = {} if wanted is None else {"threads": wanted}
+    settings = Settings(store=store, shipped_store=tmp_path / "shipped", workers=2, watchdog=0, **threads_wanted)
+    app = create_app(settings)
     async with app.router.lifespan_context(app) as state:
         admission = state["service"].admission
-    assert admission.turns.slots == admission.limiter.total_tokens == threads
-    assert ("fewer processors than threads" in capfd.readouterr().err) == (threads < 5)
+    assert admission.turns.slots == admission.limiter.total_tokens == min(threads, wanted or settings.threads)
+    warned = "fewer processors than threads" in capfd.readouterr().err
+    assert warned == (threads < 5 if wanted else there < 2)
