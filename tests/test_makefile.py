@@ -1,4 +1,4 @@
-"""What `make serve` would run, and with which address; of which environment `make sbom` tells; how `make audit` ends."""
+"""What `make serve` would run, and with which address; what `make sbom` tells of; how `make audit` ends."""
 
 import os
 import subprocess

@@ -165,6 +165,21 @@ async def test_pages_of_others_may_not_ask(client_of: ClientOf) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_refused_preflight_is_counted_as_one(client_of: ClientOf) -> None:
+    """A page that may not ask is refused for a reason of its own; a body that cannot be read keeps its."""
+    asked = {"origin": "https://example.com", "access-control-request-method": "POST"}
+    async with client_of(cors_origins=("https://example.org",)) as client:
+        refused = await client.options("/generate", headers=asked)
+        assert refused.status_code == 400
+        assert "example.com" not in refused.text
+        unread = await client.post("/generate", content=b"{", headers={"content-type": "application/json"})
+        assert unread.status_code == 400
+        told = (await client.get("/metrics")).text
+    assert 'namewave_requests_refused_total{reason="preflight"} 1.0' in told
+    assert 'namewave_requests_refused_total{reason="unreadable"} 1.0' in told
+
+
+@pytest.mark.anyio
 async def test_preflights_need_no_key(made: tuple[Path, list[str]], client_of: ClientOf) -> None:
     """A browser asks whether it may ask before it shows a key."""
     asked = {"origin": "https://example.org", "access-control-request-method": "GET"}
