@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+TOOLS := .venv-tools
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SYSTEM_PACKAGES := chromium redis-server zstd
 # What make's own command line says goes before NAMEWAVE_HOST and NAMEWAVE_PORT. A HOST of the shell is another thing.
@@ -49,19 +50,30 @@ system-packages: ## Install the Debian packages of the full test run
 image: ## Build the serving image
 	docker build -t namewave .
 
-sbom: .venv/serve.stamp .venv-tools/stamp ## Write sbom.json (CycloneDX): what the serving environment holds
-	.venv-tools/bin/cyclonedx-py environment --output-format JSON --output-file sbom.json $(BIN)/python
+# Of an environment that has nothing but this: .venv may have been given what training and the tests need.
+sbom: .venv-sbom/stamp ## Write sbom.json (CycloneDX): what the serving environment holds
+	$(TOOLS)/bin/cyclonedx-py environment --output-format JSON --output-file sbom.json .venv-sbom/bin/python
 
-audit: .venv-tools/stamp ## Ask the advisory database about every package of serving
-	.venv-tools/bin/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip
+# --strict: a package that could not be asked about is no package without findings.
+audit: $(TOOLS)/stamp ## Ask the advisory database about every package of serving
+	@$(TOOLS)/bin/pip-audit --strict --requirement requirements/serve.txt --require-hashes --disable-pip --progress-spinner off 2> $(TOOLS)/audit.log \
+	&& cat $(TOOLS)/audit.log \
+	|| { grep '^Found ' $(TOOLS)/audit.log || echo "The advisory database did not answer for every package, so nothing is known. The reason: $(TOOLS)/audit.log"; exit 1; }
 
-.venv-tools/stamp: requirements/tools.txt
-	@$(PYTHON) -m venv .venv-tools
-	@.venv-tools/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/tools.txt
+$(TOOLS)/stamp: requirements/tools.txt
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/tools.txt
+	@touch $@
+
+.venv-sbom/stamp: requirements/serve.txt $(TOOLS)/stamp
+	@echo "Installing what serving needs once more, by itself (about half a minute) ..."
+	@rm -rf .venv-sbom
+	@$(PYTHON) -m venv --without-pip .venv-sbom
+	@$(TOOLS)/bin/python -m pip --disable-pip-version-check --quiet --python .venv-sbom/bin/python install --require-hashes --only-binary :all: -r requirements/serve.txt
 	@touch $@
 
 clean: ## Remove the environment and all caches; stores and models stay
-	rm -rf .venv .venv-tools sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-sbom $(TOOLS) sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or newer."; exit 1; }

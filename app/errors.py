@@ -62,6 +62,9 @@ REASONS = {
     HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
 }
 
+# A page of another origin asked whether it may ask, and may not. Its status is that of a body nobody can read.
+PREFLIGHT = "preflight"
+
 # The nearest class in an error's ancestry decides.
 STATUS: dict[type[ModelError], HTTPStatus] = {
     UnknownReference: HTTPStatus.NOT_FOUND,
@@ -197,8 +200,12 @@ def model_problem(error: ModelError, as_error: bool = False) -> JSONResponse:
     if isinstance(error, ExpressionError):
         field.position = error.position
         place = f"character {error.position}: {error.reason}; "
-    nearest = f" Nearest: {', '.join(close)}." if close else ""
-    return problem(status, f"{error.field}: {place}allowed is {field.allowed}.{nearest}", [field], as_error=as_error)
+    detail = f"{error.field}: {place}allowed is {field.allowed}.{_told(close)}"
+    return problem(status, detail, [field], as_error=as_error)
+
+
+def _told(nearest: Sequence[str]) -> str:
+    return f" Nearest: {', '.join(nearest)}." if nearest else ""
 
 
 async def _overloaded(request: Request, error: Exception) -> Response:
@@ -238,7 +245,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 def _unprocessable(fields: Sequence[FieldProblem]) -> JSONResponse:
     first, others = fields[0], len(fields) - 1
-    detail = f"{first.field}: allowed is {first.allowed}."
+    detail = f"{first.field}: allowed is {first.allowed}.{_told(first.nearest)}"
     if others:
         detail += f" {others} more {'field is' if others == 1 else 'fields are'} wrong; see errors."
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, fields[:MAX_FIELDS])

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import headers
 from app.access.doors import OWNER
 from app.connection.streaming import CUT
-from app.errors import CLIENT_GONE, problem
+from app.errors import CLIENT_GONE, PREFLIGHT, problem
 from app.ledger import Ledger
 from app.logs import REQUEST
 from app.metrics import NO_ROUTE
@@ -63,8 +63,15 @@ class RequestLog:
             if not status:
                 # Nothing was answered: there was nobody left.
                 status, seconds = CLIENT_GONE, whole
-            self.ledger.enter(request_id, scope["method"], route, status, seconds, whole, scope.get("refusal"), **told)
+            refusal = scope.get("refusal") or _refusal(scope, status)
+            self.ledger.enter(request_id, scope["method"], route, status, seconds, whole, refusal, **told)
             REQUEST.reset(token)
+
+
+def _refusal(scope: Scope, status: int) -> str | None:
+    """Return what refused a request of which Starlette's CORS middleware, which knows no reasons, has the last word."""
+    asks_whether = scope["method"] == "OPTIONS" and headers.first(scope, b"access-control-request-method")
+    return PREFLIGHT if asks_whether and status == HTTPStatus.BAD_REQUEST else None
 
 
 class BodyLimit:

@@ -1,4 +1,4 @@
-"""What `make serve` would run, and with which address."""
+"""What `make serve` would run, and with which address; what `make sbom` tells of; how `make audit` ends."""
 
 import os
 import subprocess
@@ -36,3 +36,42 @@ def test_only_makes_own_command_line_goes_before_the_settings(
     )
     lines = [line for line in told.stdout.splitlines() if "-m app serve" in line]
     assert lines == [f"{expected}.venv/bin/python -m app serve"]
+
+
+def test_the_bill_of_materials_is_of_an_environment_of_its_own() -> None:
+    """`make sbom` reads an environment into which only the pinned requirements of serving are installed, by hash."""
+    told = subprocess.run(["make", "-n", "-B", "sbom"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    installed = [line for line in told.splitlines() if "--python .venv-sbom/bin/python install" in line]
+    assert [line.split(" install ")[1] for line in installed] == [
+        "--require-hashes --only-binary :all: -r requirements/serve.txt"
+    ]
+    assert "sbom.json .venv-sbom/bin/python\n" in told
+    assert ".venv/" not in told
+
+
+@pytest.mark.parametrize(
+    ("status", "out", "err", "expected"),
+    [
+        (0, "", "No known vulnerabilities found", "No known vulnerabilities found\n"),
+        (1, "a 1.0 X-1", "Found 1 known vulnerability", "a 1.0 X-1\nFound 1 known vulnerability\n"),
+        (1, "", "Traceback (most recent call last):\n  ...\nConnectionError: no route", None),
+    ],
+)
+def test_an_audit_that_could_not_ask_ends_with_one_line(
+    tmp_path: Path, status: int, out: str, err: str, expected: str | None
+) -> None:
+    """What was found is told; where the database did not answer, one line says so. Only a clean answer is a success."""
+    fake = tmp_path / "bin/pip-audit"
+    fake.parent.mkdir()
+    fake.write_text(f'#!/bin/sh\n[ -z "{out}" ] || echo "{out}"\necho "{err}" >&2\nexit {status}\n')
+    fake.chmod(0o755)
+    (tmp_path / "stamp").touch()
+    command = ["make", "-s", "-o", f"{tmp_path}/stamp", "audit", f"TOOLS={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode != 0) == (status != 0)
+    if expected is None:
+        expected = (
+            "The advisory database did not answer for every package, so nothing is known. "
+            f"The reason: {tmp_path}/audit.log\n"
+        )
+    assert done.stdout == expected

@@ -8,9 +8,13 @@ from fastapi import FastAPI
 
 from app.documentation.describing_doors import describe_doors
 from app.documentation.samples import SAMPLES
-from app.errors import EDGE, Problem, responses
+from app.errors import BUSY, EDGE, PROBLEM, Problem, responses
 from app.negotiation import JSON
 
+RETRY_AFTER = {
+    "description": "Seconds until there may be room again; where there was more to do than can be done in time.",
+    "schema": {"type": "integer", "minimum": 1},
+}
 # FastAPI's own error, which we never give.
 FOREIGN = ("HTTPValidationError", "ValidationError")
 
@@ -50,3 +54,16 @@ def _complete_responses(told: dict[str, Any], sample: Any) -> None:
         told["200"]["content"][JSON]["example"] = sample
     for code, response in responses(*EDGE).items():
         told.setdefault(str(code), response)
+    if PROBLEM in told.get("503", {}).get("content", {}):
+        _complete_unavailable(told["503"])
+
+
+def _complete_unavailable(told: dict[str, Any]) -> None:
+    """Tell the two reasons for a 503 apart: too much to do, with when to come again, and a model that is not served."""
+    told["headers"] = {"Retry-After": RETRY_AFTER}
+    content = told["content"][PROBLEM]
+    busy = content["example"] | {"detail": BUSY}
+    content["examples"] = {
+        "overload": {"summary": "Too much to do, with Retry-After", "value": busy},
+        "model": {"summary": "A model that cannot be served", "value": content.pop("example")},
+    }

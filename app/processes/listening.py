@@ -32,9 +32,9 @@ def listen(settings: Settings) -> socket.socket:
 
 def _way_out(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "Another port: --port 8001."
+        return "Another port: --port 8001, or make serve PORT=8001."
     if error.errno == errno.EACCES:
-        return "Ports below 1024 may be for the system only: --port 8001."
+        return "Ports below 1024 may be for the system only: --port 8001, or make serve PORT=8001."
     return "The host must be an address of this machine: --host 127.0.0.1, or 0.0.0.0 for all."
 
 

@@ -19,6 +19,7 @@ from models import ConfigError
 
 pytestmark = pytest.mark.usefixtures("within_one_window")
 ClientOf = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -164,6 +165,30 @@ async def test_pages_of_others_may_not_ask(client_of: ClientOf) -> None:
         assert "RateLimit" in allowed.headers["access-control-expose-headers"]
         other = await client.get("/info", headers={"origin": "https://example.com"})
         assert "access-control-allow-origin" not in other.headers
+
+
+def test_the_proxy_hides_what_needs_no_key() -> None:
+    """The nginx configuration answers 404 to the public for every probe, and for the metrics."""
+    text = (ROOT / "deploy/nginx.conf").read_text("utf-8")
+    hidden = re.findall(r"^ +location (= )?(/\S+) \{ return 404; \}$", text, re.MULTILINE)
+    for path in (*OPEN, "/metrics"):
+        assert any(path == place if exact else path.startswith(place) for exact, place in hidden), path
+    assert not any("/generate".startswith(place) for _, place in hidden)
+
+
+@pytest.mark.anyio
+async def test_a_refused_preflight_is_counted_as_one(client_of: ClientOf) -> None:
+    """A page that may not ask is refused for a reason of its own; a body that cannot be read keeps its."""
+    asked = {"origin": "https://example.com", "access-control-request-method": "POST"}
+    async with client_of(cors_origins=("https://example.org",)) as client:
+        refused = await client.options("/generate", headers=asked)
+        assert refused.status_code == 400
+        assert "example.com" not in refused.text
+        unread = await client.post("/generate", content=b"{", headers={"content-type": "application/json"})
+        assert unread.status_code == 400
+        told = (await client.get("/metrics")).text
+    assert 'namewave_requests_refused_total{reason="preflight"} 1.0' in told
+    assert 'namewave_requests_refused_total{reason="unreadable"} 1.0' in told
 
 
 @pytest.mark.anyio

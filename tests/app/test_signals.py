@@ -102,8 +102,8 @@ def test_a_wrong_host_is_told_as_one(host: str) -> None:
 
 
 def test_a_busy_port_offers_another() -> None:
-    """Where the port is in use, the hint is another port."""
+    """Where the port is in use, the hint is another port, as the command and as `make serve` take it."""
     with listen(Settings(port=0)) as taken:
         taken.listen()
-        with pytest.raises(ConfigError, match="--port 8001"):
+        with pytest.raises(ConfigError, match="--port 8001, or make serve PORT=8001"):
             listen(Settings(port=taken.getsockname()[1]))

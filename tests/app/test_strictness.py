@@ -64,10 +64,15 @@ async def test_json_is_utf8(client: httpx.AsyncClient, encoding: str) -> None:
 
 
 async def test_a_misspelt_field_is_met_with_ours(client: httpx.AsyncClient) -> None:
-    """An unknown field gets the nearest of ours, and is not repeated."""
+    """An unknown field gets the nearest of ours, in the sentence, too, and is not repeated; one that is like none of
+    ours gets none.
+    """
     answer = await client.post("/generate", json={"dataset": "elves", "tempreature": 1})
     assert answer.json()["errors"][0]["nearest"] == ["temperature"]
+    assert answer.json()["detail"].endswith(", max_attempts. Nearest: temperature.")
     assert "tempreature" not in answer.text
+    assert (await client.get("/generate?cuont=3")).json()["detail"].endswith(", max_attempts. Nearest: count.")
+    assert "Nearest" not in (await client.get("/generate?zzzz=3")).json()["detail"]
 
 
 async def test_an_unknown_field_is_met_with_those_of_its_route(client: httpx.AsyncClient) -> None:
@@ -86,6 +91,10 @@ async def test_errors_stay_small(client: httpx.AsyncClient) -> None:
     """However many fields are wrong, the answer fits in a kilobyte and says that there are more."""
     names = ("dataset", "model", "count", "min_length", "max_attempts", "prefix", "case", "seed", "top_k", "novel")
     everything: dict[str, Any] = {name: [] for name in names}
+    # The longest list of what is allowed is told twice where the only wrong field is an unknown one.
+    answer = await client.post("/generate", json={"max_atempts": 1})
+    assert answer.json()["detail"].endswith("Nearest: max_attempts.")
+    assert len(answer.content) <= 1024
     for fields in (everything, {"zzz": 1, "model": [], "min_length": [], "max_attempts": []}):
         answer = await client.post("/generate", json=fields)
         assert answer.status_code == 422

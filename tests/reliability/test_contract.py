@@ -71,14 +71,23 @@ def test_every_route_has_a_limit(document: dict[str, Any]) -> None:
 
 
 def test_every_error_is_a_problem_with_an_example(document: dict[str, Any]) -> None:
-    """Every error that an operation tells of is problem+json with an example of that status."""
+    """Every error that an operation tells of is problem+json with examples of that status; a 503 has one of overload,
+    which has other words than that of a model, and tells of Retry-After.
+    """
     told = 0
     for name, operation in operations(document):
         for status, response in operation["responses"].items():
             if int(status) < 400 or (status == "503" and name.partition(" ")[2] in PROBES):
                 continue
             assert list(response["content"]) == [PROBLEM], (name, status)
-            assert response["content"][PROBLEM]["example"]["status"] == int(status), (name, status)
+            content = response["content"][PROBLEM]
+            examples = {key: example["value"] for key, example in content.get("examples", {}).items()}
+            examples = examples or {"only": content["example"]}
+            assert {example["status"] for example in examples.values()} == {int(status)}, (name, status)
+            if status == "503":
+                assert response["headers"]["Retry-After"]["schema"]["type"] == "integer", name
+                assert "Retry-After" in examples["overload"]["detail"], name
+                assert "/health/ready" in examples["model"]["detail"], name
             told += 1
     assert told > 60
 
