@@ -200,7 +200,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _turn_away(self, data: bytes) -> bool:
         """Refuse a request before it is understood, where the gate is closed to it."""
         gate = self.app_state.get("gate")
-        if gate is None or self.leaving or self.flow.write_paused or self._owes():
+        if gate is None or self.rest or self.leaving or self.flow.write_paused or self._owes():
             return False
         refusal = gate.refusal(data)
         if refusal is None:
