@@ -3,8 +3,10 @@
 import asyncio
 import socket
 import threading
+from functools import partial
 from typing import Any
 
+from structlog.testing import capture_logs
 from uvicorn import Config
 
 from app.connection.protocol import HttpProtocol
@@ -38,21 +40,28 @@ def test_who_came_before_the_stop_is_answered() -> None:
         await server.shutdown([listener])
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
-    thread.start()
-    assert started.wait(30)
+    # What set up the log before this test may have closed where it was written to.
+    with capture_logs() as log:
+        thread.start()
+        assert started.wait(30)
+        answers = _asked(address, came)
+        thread.join(30)
+    assert not thread.is_alive()
+    assert [line["event"] for line in log] == ["stopping"]
+    assert all(answer.startswith(b"HTTP/1.1 200 OK") for answer in answers)
+    with socket.socket() as late:
+        assert late.connect_ex(address) != 0
+
+
+def _asked(address: tuple[str, int], came: threading.Event) -> list[bytes]:
+    """What clients get that come and ask while the server is busy, but for one, who asks when the stop has begun."""
     clients = [socket.create_connection(address, timeout=20) for _ in range(CLIENTS)]
     for client in clients[1:]:
         client.sendall(GET)
     came.set()
-    # One of them asks when the stop has begun.
     clients[0].sendall(GET)
+    answers = []
     for client in clients:
         with client:
-            got = b""
-            while data := client.recv(65536):
-                got += data
-        assert got.startswith(b"HTTP/1.1 200 OK"), got
-    thread.join(30)
-    assert not thread.is_alive()
-    with socket.socket() as late:
-        assert late.connect_ex(address) != 0
+            answers.append(b"".join(iter(partial(client.recv, 65536), b"")))
+    return answers
