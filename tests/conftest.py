@@ -4,9 +4,11 @@ folders.
 
 import itertools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 import torch
 
 from app.access.windows import WINDOW
@@ -98,3 +100,11 @@ def elf_draft(made_up_names: tuple[str, ...]) -> Draft:
 def registry(tmp_path: Path, kernels: Kernels) -> ModelRegistry:
     """A registry over two empty stores: shipped/ and user/."""
     return ModelRegistry.open(kernels, user=tmp_path / "user", shipped=tmp_path / "shipped")
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """What a test sets up to log with goes with it: it may write to a stream that ends with the test."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
