@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Response, expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.panels import Look, OpenPage, attempt
 
@@ -40,6 +40,25 @@ def test_nothing_moves_where_motion_is_unwanted(open_page: OpenPage) -> None:
     assert page.evaluate(MOVING) == 0
 
 
+def test_who_goes_on_is_not_called_back(open_page: OpenPage) -> None:
+    """A graph that is there only when its reader has gone to another page changes neither that page nor its address."""
+    page = open_page("/lab#/wavenet")
+    expect(page.get_by_role("heading", level=1)).to_have_text("How WaveNet sees")
+    held: list[Route] = []
+    page.route("**/lab/graph", lambda route: held.append(route))
+    page.get_by_role("link", name="Graph").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Computation graph")
+    page.get_by_role("link", name="WaveNet").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("How WaveNet sees")
+    [asked] = held
+    with page.expect_response("**/lab/graph"):
+        asked.continue_()
+    # Behind what the answer set off.
+    page.wait_for_function("document.querySelector('#graph svg') !== null")
+    assert page.evaluate("location.hash").startswith("#/wavenet")
+    expect(page.get_by_role("heading", level=1)).to_have_text("How WaveNet sees")
+
+
 def test_the_playground_leads_here_and_back(open_page: OpenPage) -> None:
     """From the playground to the lab, through its pages, and back; each has its title, an unknown one is the first."""
     page = open_page("/")
@@ -49,7 +68,7 @@ def test_the_playground_leads_here_and_back(open_page: OpenPage) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("How WaveNet sees")
     expect(page).to_have_title("WaveNet · Namewave lab")
     page.get_by_role("link", name="Graph").click()
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Computation graph")
     page.evaluate("location.hash = '#/nothing'")
     expect(page.get_by_role("heading", level=1)).to_have_text("Initialisation and normalisation")
     page.get_by_role("link", name="Playground").click()

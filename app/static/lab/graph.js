@@ -129,7 +129,8 @@ async function compute(page) {
     page.show = draw(page.box, graph);
     page.box.scrollTo({ left: 0, top: 0 });
     go(page, 0);
-    history.replaceState(null, "", `#/graph?e=${encodeURIComponent(expression)}`);
+    // Who has gone to another page meanwhile is not called back.
+    if (location.hash.startsWith("#/graph")) history.replaceState(null, "", `#/graph?e=${encodeURIComponent(expression)}`);
   } catch (error) {
     if (error instanceof Problem && page.running === running) wrong(page, error, expression);
     else if (error.name !== "AbortError") throw error;
