@@ -17,8 +17,7 @@ import uvicorn
 from app.access.keys import key_line, new_key
 from app.commands.name_commands import generate, next_characters, score
 from app.commands.opening import USAGE, registry_of, settings_of, warn_of_unknown
-from app.connection.deadlines import Patience
-from app.connection.protocol import HttpProtocol
+from app.connection.protocol import HttpProtocol, Timeouts
 from app.logs import set_up
 from app.main import create_app
 from app.processes.checking import check
@@ -97,13 +96,13 @@ def _greet(address: str) -> None:
 
 def _config(app: Callable[..., Any], settings: Settings) -> uvicorn.Config:
     """Return how uvicorn serves `app`, which is a factory where there are several workers."""
-    patience = Patience(settings.receive_seconds, settings.send_seconds, LEAVE)
+    timeouts = Timeouts(settings.receive_seconds, settings.send_seconds, LEAVE)
     return uvicorn.Config(
         app,
         factory=settings.workers > 1,
         workers=settings.workers,
         # Called as the class would be; a worker process gets it sent.
-        http=cast(type[HttpProtocol], partial(HttpProtocol, patience=patience)),
+        http=cast(type[HttpProtocol], partial(HttpProtocol, timeouts=timeouts)),
         timeout_keep_alive=settings.keep_alive_seconds,
         access_log=False,
         # `logs` says where uvicorn's lines go.

@@ -14,7 +14,6 @@ from app import headers, negotiation
 from app.errors import NOT_ACCEPTABLE
 from app.load.admission import Admission
 from app.load.costs import Costs
-from app.load.gate import Gate
 from app.metrics import Metrics
 from app.naming.decency import Decency
 from app.naming.explaining import Explainer
@@ -46,10 +45,9 @@ class Service:
 
 
 class State(TypedDict):
-    """The lifespan's state. Without a gate every request is understood."""
+    """The lifespan's state."""
 
     service: Service
-    gate: Gate | None
 
 
 Lifespan = AsyncIterator[State]

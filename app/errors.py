@@ -42,6 +42,7 @@ NOT_ACCEPTABLE, NOT_FOUND, UNAVAILABLE = HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.N
 # For the log alone: nobody is left to read it.
 CLIENT_GONE = 499
 NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
+VERSION_NOT_SUPPORTED = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
 HEAD_TOO_LARGE, TOO_SLOW = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT
 
 # What any request may be refused with before its route is asked.
@@ -60,6 +61,7 @@ REASONS = {
     HTTPStatus.TOO_MANY_REQUESTS: "limit",
     HTTPStatus.INTERNAL_SERVER_ERROR: "error",
     HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+    VERSION_NOT_SUPPORTED: "http_version",
 }
 
 # A page of another origin asked whether it may ask, and may not. Its status is that of a body nobody can read.
@@ -87,6 +89,8 @@ DETAILS = {
     HTTPStatus.UNAUTHORIZED: "A key is needed, in the header Authorization: Bearer or X-API-Key.",
     HTTPStatus.TOO_MANY_REQUESTS: "This client had its share for now; Retry-After says when there is more.",
     HTTPStatus.SERVICE_UNAVAILABLE: "This model cannot be served at the moment; /health/ready says more.",
+    VERSION_NOT_SUPPORTED: "Streams need HTTP/1.1: over HTTP/1.0 a cut stream looks complete. Behind nginx, set "
+    "proxy_http_version 1.1.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong here; the log knows more under this request's id.",
 }
 
@@ -116,12 +120,11 @@ def problem(
     detail: str = "",
     fields: Sequence[FieldProblem] = (),
     headers: dict[str, str] | None = None,
-    as_error: bool = False,
 ) -> JSONResponse:
-    """Return the answer for an error; with `as_error` its detail stands there as `error`, too."""
+    """Return the answer for an error."""
     said = detail or DETAILS.get(status, status.description or status.phrase)
     body = Problem(title=status.phrase, status=status, detail=said, errors=list(fields)).model_dump(exclude_none=True)
-    return JSONResponse(body | ({"error": said} if as_error else {}), status, headers, PROBLEM)
+    return JSONResponse(body, status, headers, PROBLEM)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -188,12 +191,12 @@ async def _model(request: Request, error: Exception) -> JSONResponse:
     return model_problem(error)
 
 
-def model_problem(error: ModelError, as_error: bool = False) -> JSONResponse:
-    """Return the answer for an error of `models`; `as_error` tells its detail as `error`, too."""
+def model_problem(error: ModelError) -> JSONResponse:
+    """Return the answer for an error of `models`."""
     status = status_of(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         structlog.get_logger().error("model error", error=str(error))
-        return problem(status, as_error=as_error)
+        return problem(status)
     close = list(error.nearest[:MAX_NEAREST])
     field = FieldProblem(field=error.field, allowed=_short(error.allowed), nearest=close)
     place = ""
@@ -201,7 +204,7 @@ def model_problem(error: ModelError, as_error: bool = False) -> JSONResponse:
         field.position = error.position
         place = f"character {error.position}: {error.reason}; "
     detail = f"{error.field}: {place}allowed is {field.allowed}.{_told(close)}"
-    return problem(status, detail, [field], as_error=as_error)
+    return problem(status, detail, [field])
 
 
 def _told(nearest: Sequence[str]) -> str:

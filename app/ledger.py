@@ -1,6 +1,5 @@
 """The account of requests: each has an id, a line in the log and a place in the metrics, whoever answers it."""
 
-import asyncio
 import random
 import re
 import time
@@ -29,7 +28,6 @@ class Ledger:
         self._bits = bits or random.Random().getrandbits
         # What writes lines; the log's setting up may know a faster one.
         self.tell: Tell = tell
-        self._waiting: list[Event] = []
 
     def request_id(self, given: str) -> str:
         """Return the id of a request: what its client calls it, where that is harmless, or a new one."""
@@ -51,19 +49,6 @@ class Ledger:
         """
         self._count(route, status, head, refusal)
         self.tell([_event(request_id, method, route, status, whole) | told])
-
-    def enter_soon(self, request_id: str, method: str, route: str, status: int, whole: float, refusal: str) -> None:
-        """Enter a request that was refused, once the event loop has done what it is at, together with others: they take
-        a third of the time that each would take by itself, with caches that others filled.
-        """
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._settle)
-        self._waiting.append(_event(request_id, method, route, status, whole))
-        self._count(route, status, whole, refusal)
-
-    def _settle(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        self.tell(waiting)
 
     def _count(self, route: str, status: int, head: float, refusal: str | None) -> None:
         self.metrics.answered(route, status, head)

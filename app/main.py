@@ -26,8 +26,6 @@ from app.errors import add_handlers
 from app.ledger import Ledger
 from app.load.admission import Admission
 from app.load.costs import Costs, multiply_adds_of
-from app.load.door import CountDoor, Door
-from app.load.gate import Gate
 from app.load.tally import Tally
 from app.logs import set_up
 from app.metrics import Metrics
@@ -48,7 +46,6 @@ from app.routes import (
     explain,
     generate,
     health,
-    inference_protocol,
     lab,
     lab_page,
     lab_wavenet,
@@ -70,7 +67,6 @@ ROUTES = (
     explain,
     models,
     health,
-    inference_protocol,
     lab,
     lab_wavenet,
     metrics,
@@ -104,7 +100,6 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         telemetry=telemetry_of(chosen),
     )
     add_handlers(app)
-    app.add_middleware(CountDoor)
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
     _add_doors(app, chosen, counted)
     app.add_middleware(HeadAsGet)
@@ -124,7 +119,6 @@ def _add_doors(app: FastAPI, settings: Settings, counted: Metrics) -> None:
         app.add_middleware(LimitDoor, allowance=Allowance(local, shared, counted), clients=clients)
     if settings.keys:
         app.add_middleware(KeyDoor, keys=Keys.load(settings.keys))
-    app.add_middleware(Door)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -162,8 +156,7 @@ async def _lifespan(
         measured(counted.loop_lag.observe),
         gauged(counted, registry, memory),
     ):
-        vary = "Origin" if settings.cors_origins else ""
-        yield {"service": running, "gate": None if settings.telemetry else Gate(admission, ledger, vary)}
+        yield {"service": running}
 
 
 def _open(settings: Settings) -> ModelRegistry:

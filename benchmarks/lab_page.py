@@ -15,8 +15,8 @@ from playwright.sync_api import Page, sync_playwright
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.reliability_measures.service import served
 from benchmarks.results import commit, console, here
+from tests.harness.service import served
 
 GOAL = 200
 DEEP, DEPTHS = "Hidden layers", ("1", "8")

@@ -7,10 +7,9 @@ import click
 from benchmarks.reliability_measures.fairness import fairness
 from benchmarks.reliability_measures.fuzz import fuzz
 from benchmarks.reliability_measures.leaving import leaving
-from benchmarks.reliability_measures.mutations import mutations
 from benchmarks.reliability_measures.overload import overload
 from benchmarks.reliability_measures.processes import processes
-from benchmarks.reliability_measures.slow_sockets import slow
+from benchmarks.reliability_measures.slow import slow
 from benchmarks.reliability_measures.soak import soak
 from benchmarks.reliability_measures.store import store
 
@@ -20,7 +19,7 @@ def main() -> None:
     """Attack the service, and print what came of it."""
 
 
-for command in (fairness, fuzz, leaving, mutations, overload, processes, slow, soak, store):
+for command in (fairness, fuzz, leaving, overload, processes, slow, soak, store):
     main.add_command(command)
 
 

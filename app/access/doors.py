@@ -11,7 +11,7 @@ from app.access.keys import Keys, given_key
 from app.access.purse import PURSE, REQUEST, Purse, TooMuch
 from app.errors import no_key, too_much
 
-OPEN = frozenset({"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
+OPEN = frozenset({"/health/live", "/health/ready"})
 OWNER = "namewave.owner"
 
 

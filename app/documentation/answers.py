@@ -79,5 +79,5 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
             },
         },
     },
-    **responses(400, 404, 406, 413, 415, 422, 503),
+    **responses(400, 404, 406, 413, 415, 422, 503, 505),
 }

@@ -12,18 +12,7 @@ VERSION = {
     "losses": {"train": 1.71, "dev": 1.93, "test": 1.93},
     "created": "2026-11-21T11:48:43+00:00",
 }
-METADATA = {
-    "name": "human.lstm",
-    "versions": ["3", "4"],
-    "platform": "namewave_lstm",
-    "inputs": [
-        {"name": "count", "datatype": "INT64", "shape": [1]},
-        {"name": "seed", "datatype": "INT64", "shape": [1]},
-    ],
-    "outputs": [{"name": "names", "datatype": "BYTES", "shape": [-1]}],
-}
 OK = {"status": "ok", "problems": [], "refused": {}, "stand_ins": []}
-MODEL_READY = {"name": "human.lstm", "ready": True}
 
 # By path.
 SAMPLES: dict[str, Any] = {
@@ -144,11 +133,4 @@ SAMPLES: dict[str, Any] = {
             "reach": 86.0,
         },
     },
-    "/v2": {"name": "namewave", "version": "0.1.0", "extensions": []},
-    "/v2/health/live": {"live": True},
-    "/v2/health/ready": {"ready": True},
-    "/v2/models/{name}": METADATA,
-    "/v2/models/{name}/versions/{version}": METADATA,
-    "/v2/models/{name}/ready": MODEL_READY,
-    "/v2/models/{name}/versions/{version}/ready": MODEL_READY,
 }

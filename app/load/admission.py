@@ -21,7 +21,6 @@ import anyio.to_thread
 
 from app.errors import Overloaded
 from app.load.in_place import InPlace
-from app.load.rest import Rest
 from app.load.tally import Tally
 from app.load.turns import Turns
 
@@ -49,14 +48,12 @@ class Admission:
         self, threads: int, queue_seconds: float, tally: Tally, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.queue_seconds, self.tally, self.clock = queue_seconds, tally, clock
-        self.turns, self.in_place, self.rest = Turns(threads), InPlace(), Rest(threads)
+        self.turns, self.in_place = Turns(threads), InPlace()
         self.limiter = anyio.CapacityLimiter(threads)
         self.niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + NICE, 19) if sys.platform == "linux" else 0
         self._left = 0.0
         self._calm = clock()
         self._small_from, self._calm_small = -math.inf, self._calm
-        # How many small requests were worked on.
-        self.small_done = 0
 
     @property
     def backlog(self) -> float:
@@ -117,7 +114,6 @@ class Admission:
 
     def _pay(self, seconds: float) -> None:
         """Take so much of the share of small requests, where there is other work to be done."""
-        self.small_done += 1
         if self._left > 0:
             self._small_from = max(self._small_from, self.clock() - LONG) + seconds / SMALL_SHARE
 
@@ -158,8 +154,6 @@ class Admission:
     def refusal(self, reason: str = "queue") -> Overloaded:
         """Count a refusal and return it: `queue`, `long` or `expired`."""
         self.tally.refused[reason] += 1
-        if self.in_place.since() is None:
-            self.rest.soon()
         return Overloaded(max(1, math.ceil(self.backlog)))
 
 
@@ -205,8 +199,7 @@ class Ticket:
     def _timed(self, piece: Callable[[], Result]) -> tuple[Result, float]:
         yield_to_the_loop(self._admission.niceness)
         began = self._admission.clock()
-        with self._admission.rest.drawing():
-            result = piece()
+        result = piece()
         return result, self._admission.clock() - began
 
     def _note(self, seconds: float) -> None:

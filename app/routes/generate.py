@@ -4,6 +4,7 @@ from operator import attrgetter
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
+from starlette.exceptions import HTTPException
 
 from app.access.purse import PURSE, Purse
 from app.bodies import StrictRoute
@@ -12,7 +13,7 @@ from app.connection.departure import unless_gone
 from app.connection.streaming import NameResponse
 from app.dependencies import Service, accepted, service, source_of
 from app.documentation.answers import ANSWERS, EXAMPLES, UNCHANGED
-from app.errors import CLIENT_GONE, NOT_MODIFIED
+from app.errors import CLIENT_GONE, NOT_MODIFIED, VERSION_NOT_SUPPORTED
 from app.headers import values
 from app.load.pieces import next_piece
 from app.naming.drawing import Cost, budget, draw_if_quick, expected_characters, is_small, seeded, stream_of
@@ -84,6 +85,8 @@ def _must_be_possible(request: GenerateQuery, source: Source, media: str, runnin
 
 async def _answer(request: GenerateQuery, connection: Request, headers: dict[str, str]) -> Response:
     media, running = accepted(connection), service(connection)
+    if media != JSON and connection.scope["http_version"] == "1.0":
+        raise HTTPException(VERSION_NOT_SUPPORTED)
     source = await source_of(request, running)
     request = seeded(request, running.entropy)
     purse: Purse | None = connection.scope.get(PURSE)

@@ -8,7 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measures.processes import NotMeasuredError, Process, ask, free_port, started, wait_until
+from benchmarks.measures.processes import NotMeasuredError, Process, ask, started, wait_until
+from tests.harness.fleet import free_port
 
 READY, PATH = "/health/ready", "/generate"
 ROOT = Path(__file__).parents[2]

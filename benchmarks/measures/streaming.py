@@ -10,7 +10,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.measures.processes import NotMeasuredError, Process, free_port, started, wait_until
+from benchmarks.measures.processes import NotMeasuredError, Process, started, wait_until
+from tests.harness.fleet import free_port
 
 COUNT = 1_000_000
 BODY = {"count": COUNT, "unique": False, "model": "wavenet", "seed": 1}

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from app.settings import Settings
 from benchmarks.measures import wrk
-from benchmarks.measures.processes import NotMeasuredError, free_port, started, wait_until
+from benchmarks.measures.processes import NotMeasuredError, started, wait_until
 from benchmarks.measures.rivals import RIVALS
+from tests.harness.fleet import free_port
 
 PATH, COUNT, CORES = "/generate", 20, (0, 1)
 

@@ -14,39 +14,13 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from pydantic import ValidationError
-from starlette.exceptions import HTTPException
-
 from app import bodies, schemas
-from app.bodies import read_json
-from app.schemas import GenerateRequest, ScoreRequest
-from benchmarks.reliability_measures.raw_requests import BODIES, JSON_TOKENS
 from models import config, manifest, vocabulary
-from models.manifest import Manifest
 from models.registry import SHIPPED
+from tests.harness.fuzzing import decode_request, read_manifest
+from tests.harness.raw_requests import BODIES, JSON_TOKENS
 
 LARGEST = 16_384
-
-
-def decode_request(data: bytes) -> None:
-    """Read a body as the routes do."""
-    try:
-        value = read_json(data)
-    except HTTPException:
-        return
-    for kind in (GenerateRequest, ScoreRequest):
-        try:
-            kind.model_validate(value)
-        except ValidationError:
-            continue
-
-
-def read_manifest(data: bytes) -> None:
-    """Read a manifest as the store does."""
-    try:
-        Manifest.model_validate_json(data)
-    except ValidationError:
-        return
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {"decoder": decode_request, "manifest": read_manifest}

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmarks.measures.processes import PATIENCE, Process, free_port, started, wait_until
+from benchmarks.measures.processes import PATIENCE, Process, started, wait_until
+from tests.harness.fleet import free_port
 
 # Nearly everything is drawn before and refused, so that all of the budget is drawn.
 WORST = {"count": 10_000, "temperature": 0.05, "novel": True, "max_attempts": 1_000_000, "seed": 1}

@@ -20,9 +20,10 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measures.processes import Process, ask, free_port, started, wait_until
+from benchmarks.measures.processes import Process, ask, started, wait_until
 from benchmarks.reliability_measures.arrivals import Asked, Load, Seen, poisson, steady
 from benchmarks.reliability_measures.curve import draw_curve
+from tests.harness.fleet import free_port
 
 SERVER_CORE, LOAD_CORE = 0, 1
 # Names a request and the share of such requests: half of them are small, most of the work is not.

@@ -16,7 +16,7 @@ import click
 import httpx
 import numpy as np
 
-from benchmarks.reliability_measures.service import served
+from tests.harness.service import served
 
 # Seconds between two looks at the memory, and two lines that tell of it.
 LOOK, TELL = 2.0, 60.0

@@ -12,12 +12,12 @@ import click
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from benchmarks.reliability_measures.crashes import ACTIONS, FAULTS, faulted, killed, prepared, publish_together
-from benchmarks.reliability_measures.damage import FILES, cut, flip, foreigners
-from benchmarks.reliability_measures.store_machine import StoreMachine
-from benchmarks.reliability_measures.stores import ARCHITECTURE, DATASET
 from models import Kernels, prepare
 from models.store import Key, Store
+from tests.harness.crashes import ACTIONS, FAULTS, faulted, killed, prepared, publish_together
+from tests.harness.damage import FILES, cut, flip, foreigners
+from tests.harness.store_machine import StoreMachine
+from tests.harness.stores import ARCHITECTURE, DATASET
 
 
 @click.command()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.connection.deadlines import ENOUGH, HURRY, Deadlines, Patience
+from app.connection.protocol import MIN_BYTES_TAKEN, SHUTDOWN_TIMEOUT, ConnectionTimer, Timeouts
 
 
 class Timer:
@@ -47,7 +47,7 @@ class Loop:
 class Transport:
     """What was written, and what is left of it."""
 
-    written = left = 0
+    left = 0
     aborted = False
 
     def get_write_buffer_size(self) -> int:
@@ -64,7 +64,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.loop, self.transport, self.late = Loop(), Transport(), 0
-        self.deadlines = Deadlines(self.loop, self.transport, Patience(8, 30, 8), self.was_late)  # type: ignore[arg-type]
+        self.timer = ConnectionTimer(self.loop, self.transport, Timeouts(8, 30, 8), self.was_late)  # type: ignore[arg-type]
 
     def was_late(self) -> None:
         """Count."""
@@ -80,7 +80,7 @@ def connection() -> Connection:
 def test_a_request_has_its_time(connection: Connection) -> None:
     """It is late when its time is over, counted from its beginning whatever came since, and told once."""
     connection.loop.run(7)
-    connection.deadlines.begin()
+    connection.timer.message_started()
     assert connection.late == 0
     connection.loop.run(2)
     assert connection.late == 1
@@ -90,10 +90,10 @@ def test_a_request_has_its_time(connection: Connection) -> None:
 
 def test_between_requests_no_time_runs(connection: Connection) -> None:
     """After a request came whole, none is late until the next one began."""
-    connection.deadlines.received()
+    connection.timer.message_received()
     connection.loop.run(1000)
     assert connection.late == 0
-    connection.deadlines.begin()
+    connection.timer.message_started()
     connection.loop.run(7)
     assert connection.late == 0
     connection.loop.run(2)
@@ -102,11 +102,10 @@ def test_between_requests_no_time_runs(connection: Connection) -> None:
 
 def test_who_takes_nothing_is_cut_off(connection: Connection) -> None:
     """A client that leaves an answer where it is has 30 s; what is written meanwhile does not help it."""
-    connection.deadlines.received()
-    connection.transport.written = connection.transport.left = 100_000
+    connection.timer.message_received()
+    connection.transport.left = 100_000
     for _ in range(29):
         connection.loop.run(1)
-        connection.transport.written += 1000
         connection.transport.left += 1000
     assert not connection.transport.aborted
     connection.loop.run(2)
@@ -115,11 +114,11 @@ def test_who_takes_nothing_is_cut_off(connection: Connection) -> None:
 
 def test_who_takes_enough_is_borne(connection: Connection) -> None:
     """16 KiB in 30 s are enough, for ever; a byte a second is not."""
-    connection.deadlines.received()
-    connection.transport.written = connection.transport.left = 10_000_000
+    connection.timer.message_received()
+    connection.transport.left = 10_000_000
     for _ in range(20):
         connection.loop.run(28)
-        connection.transport.left -= ENOUGH
+        connection.transport.left -= MIN_BYTES_TAKEN
     assert not connection.transport.aborted
     for _ in range(40):
         connection.loop.run(1)
@@ -129,8 +128,7 @@ def test_who_takes_enough_is_borne(connection: Connection) -> None:
 
 def test_who_has_taken_all_is_not_held_to_it(connection: Connection) -> None:
     """Nothing left to take is no fault, however long ago the last byte was taken."""
-    connection.deadlines.received()
-    connection.transport.written = 500
+    connection.timer.message_received()
     connection.loop.run(1000)
     assert not connection.transport.aborted
 
@@ -138,12 +136,12 @@ def test_who_has_taken_all_is_not_held_to_it(connection: Connection) -> None:
 def test_when_the_service_stops_patience_is_short(connection: Connection) -> None:
     """Then two seconds are enough to be late or to take nothing, and after eight everyone is cut off."""
     idle, reading, trickling = Connection(), Connection(), connection
-    idle.deadlines.received()
-    reading.deadlines.received()
-    idle.transport.written = idle.transport.left = 100
+    idle.timer.message_received()
+    reading.timer.message_received()
+    idle.transport.left = 100
     for each in (idle, reading, trickling):
-        each.deadlines.hurry()
-        each.loop.run(HURRY + 1)
+        each.timer.shut_down()
+        each.loop.run(SHUTDOWN_TIMEOUT + 1)
     assert (idle.transport.aborted, reading.transport.aborted, trickling.late) == (True, False, 1)
     reading.loop.run(6)
     assert reading.transport.aborted
@@ -151,7 +149,7 @@ def test_when_the_service_stops_patience_is_short(connection: Connection) -> Non
 
 def test_a_lost_connection_is_forgotten(connection: Connection) -> None:
     """No timer is left behind."""
-    connection.deadlines.stop()
+    connection.timer.cancel()
     connection.loop.run(1000)
     assert connection.late == 0
     assert connection.loop.waiting == []

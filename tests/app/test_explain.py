@@ -142,26 +142,6 @@ async def test_a_wrong_question_about_what_comes_next_is_refused(
     assert "þ" not in answer.text
 
 
-async def test_the_inference_protocols_probes_work(client: httpx.AsyncClient) -> None:
-    """Server and model metadata, liveness and readiness answer as the Open Inference Protocol wants it."""
-    assert (await client.get("/v2")).json()["name"] == "namewave"
-    assert (await client.get("/v2/health/live")).json() == {"live": True}
-    assert (await client.get("/v2/health/ready")).json() == {"ready": True}
-    for name in ("elves", "elves.wavenet"):
-        for version in ("", "/versions/1", "/versions/latest"):
-            told = (await client.get(f"/v2/models/{name}{version}")).json()
-            assert told["name"] == "elves.wavenet"
-            assert told["versions"] == ["1", "2"]
-            assert {tuple(part) for part in told["inputs"] + told["outputs"]} == {("name", "datatype", "shape")}
-            ready = await client.get(f"/v2/models/{name}{version}/ready")
-            assert ready.json() == {"name": name, "ready": True}
-    for missing in ("dwarves", "elves.lstm", "elves.wavenet/versions/9", "elves/ready/no"):
-        answer = await client.get(f"/v2/models/{missing}")
-        assert answer.status_code == 404
-        assert answer.json()["status"] == 404
-    assert "wavenet" in (await client.get("/v2/models/elves.wawenet/ready")).json()["error"]
-
-
 def test_the_document_is_checked_in() -> None:
     """docs/openapi.json is the document that the service gives, so that a change of the contract shows:
     `python -m app openapi > docs/openapi.json` writes it anew.

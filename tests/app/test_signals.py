@@ -11,8 +11,8 @@ import pytest
 
 from app.processes.listening import address_of, listen
 from app.settings import Settings
-from benchmarks.reliability_measures.service import Service, served
 from models import ConfigError
+from tests.harness.service import Service, served
 
 PATIENCE = 60.0
 

@@ -16,8 +16,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from app.main import create_app
 from app.processes import telemetry
 from app.settings import Settings
-from benchmarks.reliability_measures.service import served
 from models.errors import ConfigError
+from tests.harness.service import served
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
-from benchmarks.reliability_measures.service import Service, served
+from tests.harness.service import Service, served
 
 Ask = Callable[..., httpx.Response]
 

@@ -115,7 +115,6 @@ async def test_row_13_small_requests_to_threads_keep_a_share(admission: Admissio
     take_all(admission, 0.1)
     with pytest.raises(Overloaded):
         admission.take_on(SMALL * 1.01)
-    assert admission.small_done == 0
     passed, seconds = [], 10.0
     for _ in range(int(seconds / 0.001)):
         try:
@@ -123,7 +122,6 @@ async def test_row_13_small_requests_to_threads_keep_a_share(admission: Admissio
         except Overloaded:
             assert passed
         clock.now += 0.001
-    assert admission.small_done == len(passed)
     assert len(passed) * SMALL == pytest.approx((seconds + LONG) * SMALL_SHARE, abs=2 * SMALL)
 
 

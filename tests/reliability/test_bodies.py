@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.replies import GenerateAnswer, NameDetail
-from benchmarks.reliability_measures.service import Service
+from tests.harness.service import Service
 
 HEAD = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 HUGE = 200_000_000

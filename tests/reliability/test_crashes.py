@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from benchmarks.reliability_measures.crashes import ACTIONS, FAULTS, faulted, prepared
-from benchmarks.reliability_measures.store_machine import StoreMachine
 from models import Kernels
+from tests.harness.crashes import ACTIONS, FAULTS, faulted, prepared
+from tests.harness.store_machine import StoreMachine
 
 ROOT = Path(__file__).parents[2]
 # Forks want a process without threads, which this one is not.
 HEAD = """
 import sys
 from pathlib import Path
-from benchmarks.reliability_measures.crashes import ACTIONS, killed, prepared, publish_together
+from tests.harness.crashes import ACTIONS, killed, prepared, publish_together
 from models import prepare
 root = Path(sys.argv[1])
 kernels = prepare()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reliability_measures.crashes import prepared
-from benchmarks.reliability_measures.damage import FILES, cut, flip, foreign, foreigners
-from benchmarks.reliability_measures.stores import ARCHITECTURE, DATASET
 from models import Kernels
 from models.store import Key, Store
+from tests.harness.crashes import prepared
+from tests.harness.damage import FILES, cut, flip, foreign, foreigners
+from tests.harness.stores import ARCHITECTURE, DATASET
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from app.bodies import MAX_DEPTH, StrictRequest
-from benchmarks.reliability_measures.answers import Answer, ask, parse
-from benchmarks.reliability_measures.fuzz import MUCH, Harvest, fault, report, throw
-from benchmarks.reliability_measures.guided import decode_request, read_manifest
-from benchmarks.reliability_measures.raw_requests import JSON_TOKENS, request
-from benchmarks.reliability_measures.service import Service
 from tests.app.running import until
+from tests.harness.answers import Answer, ask, parse
+from tests.harness.fuzzing import MUCH, FuzzResult, decode_request, fault, read_manifest, report, throw
+from tests.harness.raw_requests import JSON_TOKENS, request
+from tests.harness.service import Service, served
 
 REQUESTS = 3_000
 BYTES = st.one_of(st.binary(max_size=300), st.lists(st.sampled_from(JSON_TOKENS), max_size=8).map(b"".join))
@@ -24,26 +23,28 @@ def test_row_37_no_bytes_break_the_service(attacked: Service) -> None:
     """3,000 made-up requests of one seed: an answer or a closed connection to each, no 5xx, no error that is large or
     no problem; the service is there as before.
     """
-    harvest, before = Harvest(), attacked.memory()
-    asyncio.run(throw(attacked.port, 11, 0, 96, lambda it: it.requests < REQUESTS, harvest))
-    print(report(harvest, attacked, before, 1))  # noqa: T201
-    assert harvest.requests >= REQUESTS
-    assert harvest.wrong == []
-    assert {200, 400, 404, 405, 408, 422, 431} <= set(harvest.statuses)
+    result, before = FuzzResult(), attacked.memory()
+    asyncio.run(throw(attacked.port, 11, 0, 96, lambda it: it.requests < REQUESTS, result))
+    print(report(result, attacked, before, 1))  # noqa: T201
+    assert result.requests >= REQUESTS
+    assert result.wrong == []
+    assert {200, 400, 404, 405, 408, 422, 431} <= set(result.statuses)
     assert attacked.process.poll() is None
     assert attacked.is_ready()
 
 
-def test_row_37_no_bytes_break_the_service_in_overload(attacked: Service) -> None:
-    """The same while others want more than can be drawn: what is plain and drawn is refused, most of it at the gate,
-    and nothing else is answered otherwise. Later the service draws again.
-    """
-    harvest = Harvest()
-    asyncio.run(throw(attacked.port, 12, 0, 32, lambda it: it.requests < 1_500, harvest, flooders=12))
-    assert harvest.wrong == []
-    assert harvest.statuses[503] > 150
-    assert {400, 404, 405, 422} <= set(harvest.statuses)
-    until(lambda: asyncio.run(ask(attacked.port, [MUCH], 20)).status == 200)
+@pytest.mark.row(37)
+def test_arbitrary_bytes_are_handled_under_overload() -> None:
+    def goes_on(result: FuzzResult) -> bool:
+        return result.requests < 1_500 or (result.statuses[503] < 20 and result.requests < 50_000)
+
+    result = FuzzResult()
+    with served(NAMEWAVE_LIMIT="0", NAMEWAVE_QUEUE_SECONDS="0.01", NAMEWAVE_RECEIVE_SECONDS="2") as service:
+        asyncio.run(throw(service.port, 12, 0, 32, goes_on, result, flooders=12))
+        assert result.wrong == []
+        assert result.statuses[503] >= 20
+        assert {400, 404, 405, 422} <= set(result.statuses)
+        until(lambda: asyncio.run(ask(service.port, [MUCH], 60)).status == 200)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import random
 from collections.abc import Awaitable
 from urllib.parse import quote_from_bytes
 
-from benchmarks.reliability_measures.answers import Answer, ask
-from benchmarks.reliability_measures.service import served
+from tests.harness.answers import Answer, ask
+from tests.harness.service import served
 
 STRINGS, FOUR = 10_000, 4
 REQUESTS = STRINGS // FOUR

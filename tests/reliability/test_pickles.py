@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reliability_measures.crashes import prepared
 from models import Kernels
+from tests.harness.crashes import prepared
 
 ROOT = Path(__file__).parents[2]
 SERVING = sorted(

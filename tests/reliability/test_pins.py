@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from benchmarks.reliability_measures.crashes import prepared
-from benchmarks.reliability_measures.stores import ARCHITECTURE, DATASET, opened, small_draft
 from models import Kernels, ModelRegistry, StoreError
 from models.pins import Pins
 from models.store import Key, Store
+from tests.harness.crashes import prepared
+from tests.harness.stores import ARCHITECTURE, DATASET, opened, small_draft
 
 PLACE = f"{DATASET}/{ARCHITECTURE}"
 

@@ -18,11 +18,11 @@ from uvicorn import Config
 from app.access.keys import key_line, new_key
 from app.cli import main
 from app.processes.supervision import LOOK, SILENCE, Worker
-from benchmarks.reliability_measures.crashes import prepared
-from benchmarks.reliability_measures.fleet import Fleet, Load, alive, fleet, listens
-from benchmarks.reliability_measures.processes import BODY, PAUSE, ended, orphaned, reloaded, struck
-from benchmarks.reliability_measures.stores import leftovers
 from models import Kernels
+from tests.harness.crashes import prepared
+from tests.harness.fleet import Fleet, Load, alive, fleet, listens
+from tests.harness.processes import BODY, PAUSE, ended, orphaned, reloaded, struck
+from tests.harness.stores import leftovers
 
 ROOT = Path(__file__).parents[2]
 

@@ -47,7 +47,6 @@ async def main(strings: list[str]) -> None:
                     f"/models/human/lstm/{text}",
                     f"/models/human/lstm/latest/files/{text}",
                     f"/docs/assets/{text}",
-                    f"/v2/models/{text}",
                     f"/generate?dataset={quote(text)}",
                     f"/generate?model={quote(text)}",
                 ):

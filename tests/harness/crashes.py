@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.reliability_measures.faults import Died, Faults
-from benchmarks.reliability_measures.stores import ARCHITECTURE, DATASET, leftovers, opened, small_draft, view
 from models import Kernels, ModelError, ModelRegistry
 from models.store import Store
+from tests.harness.faults import Died, Faults
+from tests.harness.stores import ARCHITECTURE, DATASET, leftovers, opened, small_draft, view
 
 PLACE = f"{DATASET}/{ARCHITECTURE}"
 Action = Callable[[ModelRegistry], object]

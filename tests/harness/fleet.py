@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measures.processes import free_port
-
 ROOT = Path(__file__).parents[2]
 # Seconds: more than anything takes here, so that only what never comes fails.
 PATIENCE = 90.0
@@ -151,6 +149,14 @@ class Load:
 
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that is free now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def listens(port: int) -> bool:

@@ -20,14 +20,14 @@ from hypothesis.stateful import (
     rule,
 )
 
-from benchmarks.reliability_measures.crashes import FAULTS
-from benchmarks.reliability_measures.faults import Died, Faults
-from benchmarks.reliability_measures.stores import ARCHITECTURE, DATASET, opened, small_draft
 from models import CheckpointError, Draft, Kernels, ModelError, ModelRegistry, OptionError, prepare
 from models.checkpoint import MANIFEST, NAMES, WEIGHTS
 from models.inference import AS_DRAWN
 from models.publication import draft_generator
 from models.store import Key, Store
+from tests.harness.crashes import FAULTS
+from tests.harness.faults import Died, Faults
+from tests.harness.stores import ARCHITECTURE, DATASET, opened, small_draft
 
 PLACE = f"{DATASET}/{ARCHITECTURE}"
 VARIANTS = (1, 2, 3)

@@ -9,10 +9,10 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.reliability_measures.stores import ARCHITECTURE, DATASET, opened
 from models import CheckpointError, Kernels
 from models.checkpoint import MANIFEST, NAMES, WEIGHTS, load_checkpoint
 from models.store import Key, Store
+from tests.harness.stores import ARCHITECTURE, DATASET, opened
 
 FILES = (WEIGHTS, NAMES, MANIFEST)
 

@@ -1,15 +1,10 @@
 """Clients that say nothing, or next to nothing: how long they are borne, and whether others notice (row 4)."""
 
 import asyncio
-import resource
-import statistics
 import time
 from dataclasses import dataclass, field
 
-import click
-
-from benchmarks.reliability_measures.answers import Answer, ask
-from benchmarks.reliability_measures.service import served
+from tests.harness.answers import Answer, ask
 
 HEAD = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10000\r\n"
 PROBE = b"GET /generate?count=3&seed=1 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -84,23 +79,3 @@ async def besiege(port: int, clients: int, rounds: int = 1) -> Slowness:
     over.set()
     await probing
     return told
-
-
-@click.command()
-@click.option("--clients", default=1000, show_default=True, help="Silent ones, and as many trickling ones.")
-@click.option("--seconds", default=60, show_default=True, help="About how long they keep coming.")
-def slow(clients: int, seconds: int) -> None:
-    """Besiege the service with slow clients; end with 1 where one was borne for 10 s, or a probe failed."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with served() as service:
-        told = asyncio.run(besiege(service.port, clients, max(1, seconds // 9)))
-    good = sum(answer.status == 200 for answer in told.probes)
-    waits = sorted(told.waits)
-    click.echo(
-        f"{len(told.held):,} slow clients, held {min(told.held):.1f} to {max(told.held):.1f} s; "
-        f"probes {good} of {len(told.probes)} good, median {statistics.median(waits) * 1000:.0f} ms, "
-        f"slowest {waits[-1] * 1000:.0f} ms, 503: {sum(answer.status == 503 for answer in told.probes)}"
-    )
-    if max(told.held) > 10 or good < len(told.probes):
-        raise click.exceptions.Exit(1)

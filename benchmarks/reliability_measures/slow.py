@@ -1,0 +1,30 @@
+"""Besiege the service with slow clients (row 4): `python -m benchmarks.reliability slow`."""
+
+import asyncio
+import resource
+import statistics
+
+import click
+
+from tests.harness.service import served
+from tests.harness.slow_sockets import besiege
+
+
+@click.command()
+@click.option("--clients", default=1000, show_default=True, help="Silent ones, and as many trickling ones.")
+@click.option("--seconds", default=60, show_default=True, help="About how long they keep coming.")
+def slow(clients: int, seconds: int) -> None:
+    """Besiege the service with slow clients; end with 1 where one was borne for 10 s, or a probe failed."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with served() as service:
+        told = asyncio.run(besiege(service.port, clients, max(1, seconds // 9)))
+    good = sum(answer.status == 200 for answer in told.probes)
+    waits = sorted(told.waits)
+    click.echo(
+        f"{len(told.held):,} slow clients, held {min(told.held):.1f} to {max(told.held):.1f} s; "
+        f"probes {good} of {len(told.probes)} good, median {statistics.median(waits) * 1000:.0f} ms, "
+        f"slowest {waits[-1] * 1000:.0f} ms, 503: {sum(answer.status == 503 for answer in told.probes)}"
+    )
+    if max(told.held) > 10 or good < len(told.probes):
+        raise click.exceptions.Exit(1)
