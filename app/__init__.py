@@ -1,3 +1,1 @@
-"""The app room: the models over HTTP and at the command line. Nothing here trains, and nothing here knows how a name
-is drawn.
-"""
+"""The service: models over HTTP and at the command line. It neither trains nor knows how names are sampled."""

@@ -1,8 +1,6 @@
-"""What handlers ask for: the registry, the settings, admission to the threads. All of it travels in the lifespan's
-state.
-"""
+"""What route handlers ask for: the running service, which travels in the lifespan state, and what it resolves."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypedDict
 
@@ -10,16 +8,19 @@ import anyio.to_thread
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
-from app import headers, negotiation
-from app.errors import NOT_ACCEPTABLE
-from app.load.admission import Admission
-from app.load.costs import Costs
+from app.admission.controller import AdmissionController
+from app.admission.cost_model import CostModel
+from app.admission.execution import Execution
 from app.metrics import Metrics
-from app.naming.decency import Decency
-from app.naming.explaining import Explainer
-from app.naming.sources import Sources, is_blend
+from app.names.jobs import SamplingJob
+from app.names.profanity import ProfanityFilter
+from app.names.scoring import Scorer
+from app.names.sources import SourceResolver, is_blend
 from app.schemas import SourceQuery
+from app.security.rate_limiter import QUOTA_KEY, RequestQuota
 from app.settings import Settings
+from app.web import headers, negotiation
+from app.web.errors import NOT_ACCEPTABLE
 from models import ModelRegistry
 from models.blends import Source
 from models.inference import PrefixMemory
@@ -27,65 +28,70 @@ from models.inference import PrefixMemory
 
 @dataclass(frozen=True)
 class Service:
-    """What a running service is made of. `sources` finds what to draw from; `entropy` gives a seed where a request has
-    none; `memory` is what was computed of prefixes; `explainer` judges names, `decency` knows which ones are not told;
-    `admission` says what is begun, by what `costs` expects; `metrics` counts.
-    """
+    """The parts of a running service. `entropy` returns a seed; `memory` is the cache of prefixes."""
 
     settings: Settings
     registry: ModelRegistry
-    sources: Sources
-    admission: Admission
+    sources: SourceResolver
+    admission: AdmissionController
+    cost_model: CostModel
     entropy: Callable[[], int]
     memory: PrefixMemory
-    explainer: Explainer
-    decency: Decency
-    costs: Costs
+    profanity: ProfanityFilter
+    scorer: Scorer
     metrics: Metrics
+
+    def execute(self, job: SamplingJob, quota: RequestQuota | None) -> Execution:
+        """Return the execution of a job, to be entered."""
+        deadline = self.settings.deadline_seconds
+        return Execution(job, quota, self.admission, self.cost_model, self.metrics, deadline)
 
 
 class State(TypedDict):
-    """The lifespan's state."""
+    """The lifespan state."""
 
     service: Service
 
 
-Lifespan = AsyncIterator[State]
-
-
-def service(request: Request) -> Service:
+def get_service(request: Request) -> Service:
     """Return the running service."""
-    running: Service = request.scope["state"]["service"]
-    return running
+    service: Service = request.scope["state"]["service"]
+    return service
 
 
-async def _service(request: Request) -> Service:
-    # A coroutine: FastAPI would call anything else in a thread.
-    return service(request)
+async def _get_service(request: Request) -> Service:
+    # A coroutine: FastAPI calls anything else in a thread.
+    return get_service(request)
 
 
-def accepted(request: Request) -> str:
-    """Return the media type that the client likes best. Raises `HTTPException` 406 where we have none of its liking."""
-    media = negotiation.chosen(headers.values(request.scope, b"accept"))
+def get_quota(request: Request) -> RequestQuota | None:
+    """Return the quota that the middleware left in the scope, or None without a rate limit."""
+    return request.scope.get(QUOTA_KEY)
+
+
+def negotiated_media_type(request: Request) -> str:
+    """Return the media type that Accept prefers. Raises `HTTPException` 406 if it allows none of ours."""
+    media = negotiation.chosen(headers.get_all(request.scope, b"accept"))
     if media is None:
         raise HTTPException(NOT_ACCEPTABLE, headers={"Vary": "Accept"})
     return media
 
 
-async def source_of(request: SourceQuery, running: Service) -> Source:
-    """Return what to draw from; a blend, which may have to be made first, off the event loop. Raises what
-    `Sources.find` does.
+async def resolve_source(request: SourceQuery, service: Service) -> Source:
+    """Return the version or blend to sample from; a blend, which may be new, in a thread.
+
+    Raises what `SourceResolver.find` does.
     """
     if is_blend(request.dataset):
-        return await anyio.to_thread.run_sync(_blended, request, running, limiter=running.admission.limiter)
-    return running.sources.find(request.dataset, request.model)
+        return await anyio.to_thread.run_sync(_resolve_blend, request, service, limiter=service.admission.limiter)
+    return service.sources.find(request.dataset, request.model)
 
 
-def _blended(request: SourceQuery, running: Service) -> Source:
-    source = running.sources.find(request.dataset, request.model)
-    # Its letters together are an alphabet of its own.
-    running.decency.automaton(source.generator.vocabulary)
+def _resolve_blend(request: SourceQuery, service: Service) -> Source:
+    source = service.sources.find(request.dataset, request.model)
+    # A blend has an alphabet of its own.
+    service.profanity.automaton(source.generator.vocabulary)
     return source
 
 
-Running = Annotated[Service, Depends(_service)]
+ServiceDep = Annotated[Service, Depends(_get_service)]

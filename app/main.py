@@ -1,4 +1,4 @@
-"""The whole building on one page: lifespan, middleware, routes. A factory makes it; nothing is made at import."""
+"""The application on one page: a factory for the FastAPI app, and its lifespan. Nothing is created at import."""
 
 import os
 import secrets
@@ -9,52 +9,28 @@ from functools import partial
 import anyio.to_thread
 import structlog
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
-from app.access.allowance import Allowance
-from app.access.clients import Clients
-from app.access.doors import KeyDoor, LimitDoor
-from app.access.keys import Keys
-from app.access.shared_windows import SharedWindows
-from app.access.windows import Windows
-from app.commands.opening import pins_of
-from app.connection.heads import HeadAsGet
-from app.connection.streaming import set_up_log
+from app.admission.controller import AdmissionController
 from app.dependencies import Service, State
-from app.documentation.describing import describe
-from app.errors import add_handlers
-from app.ledger import Ledger
-from app.load.admission import Admission
-from app.load.costs import Costs, multiply_adds_of
-from app.load.tally import Tally
-from app.logs import set_up
-from app.metrics import Metrics
-from app.middleware import BodyLimit, RequestLog
-from app.naming.decency import Decency
-from app.naming.explaining import Explainer
-from app.naming.sources import Sources
-from app.processes.gauging import gauged
-from app.processes.lag import measured
-from app.processes.listening import address_of
-from app.processes.quota import drawing_threads, processors
-from app.processes.starting import NothingToServe, OneLine
-from app.processes.telemetry import telemetry_of
-from app.processes.watchdog import follow_parent, guarded
-from app.processes.watching import watched
-from app.routes import (
-    docs,
-    explain,
-    generate,
-    health,
-    lab,
-    lab_page,
-    lab_wavenet,
-    metrics,
-    models,
-    playground,
-)
+from app.logs import AccessLog, set_up
+from app.metrics import Metrics, sampled
+from app.names.scoring import Scorer
+from app.names.sources import SourceResolver
+from app.routes import generate, health, lab, metrics, models, pages, scoring
+from app.security.api_keys import ApiKeys
+from app.security.client_address import ClientIdentifier
+from app.security.rate_limiter import RateLimiter, RedisWindowCounters, SlidingWindowCounters
+from app.server.server import service_url
+from app.server.watchdog import exit_with_parent, watch_event_loop
 from app.settings import Settings
-from models import ModelRegistry, prepare
+from app.startup import available_processors, load_models, sampling_threads, warm_up
+from app.store_watcher import watch_stores
+from app.streaming import silence_unfinished_streams
+from app.web.errors import REASONS, add_handlers
+from app.web.middleware import RequestMiddleware
+from app.web.openapi import complete_openapi
+from app.web.telemetry import telemetry_config
+from models import ModelRegistry
 from models.blends import Blender
 from models.inference import MAX_SEED, PrefixMemory
 
@@ -62,126 +38,88 @@ DESCRIPTION = """Namewave invents names: human, animal, or in the manner of a li
 
 Every answer names the concrete model and the seed, and with them anyone gets the same names again. Errors are
 `application/problem+json` (RFC 9457) and say which field is wrong and what is allowed."""
-ROUTES = (
-    generate,
-    explain,
-    models,
-    health,
-    lab,
-    lab_wavenet,
-    metrics,
-    playground,
-    lab_page,
-    docs,
-)
-# Headers that pages of other origins may read, if any may ask.
-TOLD_ACROSS = ["ETag", "Link", "Namewave-Dataset", "Namewave-Model", "Namewave-Offset", "Namewave-Seed", "RateLimit"]
-TOLD_ACROSS += ["RateLimit-Policy", "Retry-After", "X-Request-ID"]
+ROUTERS = (generate, scoring, models, health, lab, metrics, pages)
 
 
 def create_app(settings: Settings | None = None, entropy: Callable[[], int] | None = None) -> FastAPI:
-    """Return the service. Without `settings` they are read from the environment; `entropy` gives seeds where none is
-    asked for.
+    """Return the service. Raises `ConfigError`.
+
+    Without `settings` they come from the environment; `entropy` returns seeds for requests that have none.
     """
-    chosen = settings or Settings()
-    counted = Metrics(health.VERSION)
-    ledger = Ledger(counted)
-    counted.wanted.set(chosen.workers)
+    settings = settings or Settings()
+    counters = Metrics(health.VERSION)
+    counters.workers_expected.set(settings.workers)
+    access_log = AccessLog(counters, REASONS)
     app = FastAPI(
         title="Namewave",
         version=health.VERSION,
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda app: _lifespan(app, chosen, entropy or _fresh_seed, ledger),
+        lifespan=lambda app: _lifespan(app, settings, entropy or partial(secrets.randbelow, MAX_SEED + 1), access_log),
         redirect_slashes=False,
-        # Taken as they are: a router that is included is asked for its routes twice with each request.
-        routes=[route for module in ROUTES for route in module.router.routes],
-        telemetry=telemetry_of(chosen),
+        # The routes themselves: an included router is matched twice for each request.
+        routes=[route for module in ROUTERS for route in module.router.routes],
+        telemetry=telemetry_config(settings),
     )
     add_handlers(app)
-    app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, larger={"/score": chosen.max_score_bytes})
-    _add_doors(app, chosen, counted)
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(RequestLog, ledger=ledger)
-    app.add_middleware(OneLine)
-    describe(app)
+    app.add_middleware(
+        RequestMiddleware,
+        access_log=access_log,
+        keys=ApiKeys.load(settings.keys) if settings.keys else None,
+        limiter=_rate_limiter(settings, counters) if settings.limit else None,
+        clients=ClientIdentifier(settings.trusted_proxies),
+        max_body_bytes={"": settings.max_body_bytes, "/score": settings.max_score_bytes},
+        cors_origins=settings.cors_origins,
+    )
+    complete_openapi(app)
     return app
 
 
-def _add_doors(app: FastAPI, settings: Settings, counted: Metrics) -> None:
-    """Add limits, keys and CORS where they are wanted: the last one is asked first. Raises `ConfigError`."""
-    if settings.limit:
-        # Without a common store no number of processes grants more than the limit.
-        local = Windows(max(1, settings.limit // settings.workers))
-        shared = SharedWindows(settings.limits_store, settings.limit) if settings.limits_store else None
-        clients = Clients(settings.trusted_proxies)
-        app.add_middleware(LimitDoor, allowance=Allowance(local, shared, counted), clients=clients)
-    if settings.keys:
-        app.add_middleware(KeyDoor, keys=Keys.load(settings.keys))
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Accept", "Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
-            expose_headers=TOLD_ACROSS,
-        )
+def _rate_limiter(settings: Settings, counters: Metrics) -> RateLimiter:
+    # Without a shared store the workers together must not grant more than the limit.
+    local = SlidingWindowCounters(max(1, settings.limit // settings.workers))
+    redis = RedisWindowCounters(settings.limits_store, settings.limit) if settings.limits_store else None
+    return RateLimiter(local, redis, counters)
 
 
 @asynccontextmanager
 async def _lifespan(
-    app: FastAPI, settings: Settings, entropy: Callable[[], int], ledger: Ledger
+    app: FastAPI, settings: Settings, entropy: Callable[[], int], access_log: AccessLog
 ) -> AsyncIterator[State]:
-    ledger.tell = set_up(settings)
-    set_up_log()
-    follow_parent()
-    registry = await anyio.to_thread.run_sync(_open, settings)
-    admission = Admission(_threads(settings), settings.queue_seconds, Tally())
-    memory = PrefixMemory(settings.memory)
-    sources = Sources(registry, Blender(registry.kernels))
-    decency = await anyio.to_thread.run_sync(Decency.load, settings, registry.kernels.find)
-    await anyio.to_thread.run_sync(_warm, registry, decency)
-    costs = await anyio.to_thread.run_sync(_costs, registry)
-    # A tenth of a second, and whoever asks first would have all others wait for it.
-    await anyio.to_thread.run_sync(app.openapi)
-    _tell_ready(registry, settings)
-    counted = ledger.metrics
-    running = Service(
-        settings, registry, sources, admission, entropy, memory, Explainer(), decency, costs, ledger.metrics
+    access_log.write = set_up(settings)
+    silence_unfinished_streams()
+    exit_with_parent()
+    loaded = await anyio.to_thread.run_sync(load_models, settings)
+    registry, profanity = loaded.registry, loaded.profanity
+    service = Service(
+        settings=settings,
+        registry=registry,
+        sources=SourceResolver(registry, Blender(registry.kernels)),
+        admission=AdmissionController(sampling_threads(settings, available_processors()), settings.queue_seconds),
+        cost_model=loaded.cost_model,
+        entropy=entropy,
+        memory=PrefixMemory(settings.memory),
+        profanity=profanity,
+        scorer=Scorer(),
+        metrics=access_log.metrics,
     )
+    # Building it takes a tenth of a second, for which the first request would block all others.
+    await anyio.to_thread.run_sync(app.openapi)
+    _log_ready(registry, settings)
     async with (
-        guarded(settings.watchdog),
-        watched(registry, settings.refresh, partial(_warm, registry, decency)),
-        measured(counted.loop_lag.observe),
-        gauged(counted, registry, memory),
+        watch_event_loop(settings.watchdog),
+        watch_stores(registry, settings.refresh, partial(warm_up, registry, profanity)),
+        sampled(access_log.metrics, registry, service.memory),
     ):
-        yield {"service": running}
+        yield {"service": service}
 
 
-def _open(settings: Settings) -> ModelRegistry:
-    """Compile or load the kernels, verify every version: seconds at worst, so never on the event loop."""
-    log = structlog.get_logger()
-    kernels = prepare(settings.kernels)
-    if kernels.folder is None:
-        log.warning("no folder for compiled kernels can be written: they are compiled in memory at every start")
-    log.info("kernels", processor=kernels.level, cached=kernels.cached)
-    registry = ModelRegistry.open(kernels, settings.store, settings.shipped_store, pins_of(settings))
-    for reference, reason in registry.refused.items():
-        log.error("refused", model=reference, reason=reason)
-    for line in registry.stand_ins:
-        log.warning("stands in", reason=line)
-    if not registry.versions():
-        log.error("nothing can be served", stores=[str(store.root) for store in registry.stores])
-        raise NothingToServe
-    return registry
-
-
-def _tell_ready(registry: ModelRegistry, settings: Settings) -> None:
-    """Say what can be had, and where; a warning where /health/ready is 503."""
+def _log_ready(registry: ModelRegistry, settings: Settings) -> None:
+    """Log what is served and where; a warning where /health/ready is 503."""
     log = structlog.get_logger().bind(
         version=health.VERSION,
-        address=address_of(settings),
+        address=service_url(settings),
         models=len(registry.versions()),
         datasets=registry.datasets(),
         process=os.getpid(),
@@ -191,29 +129,3 @@ def _tell_ready(registry: ModelRegistry, settings: Settings) -> None:
         log.warning("not ready", reason=" ".join(problems))
     else:
         log.info("ready")
-
-
-def _threads(settings: Settings) -> int:
-    there = processors()
-    threads = drawing_threads(settings.threads, settings.workers, there)
-    if (threads < settings.threads and "threads" in settings.model_fields_set) or settings.workers > there:
-        structlog.get_logger().warning(
-            "fewer processors than threads", processors=there, workers=settings.workers, threads=threads
-        )
-    return threads
-
-
-def _costs(registry: ModelRegistry) -> Costs:
-    """Return what requests cost on this machine, by the largest version: the others take less time to be asked."""
-    generators = [version.generator for version in registry.versions()]
-    return Costs(multiply_adds_of(max(generators, key=lambda generator: generator.multiply_adds)))
-
-
-def _warm(registry: ModelRegistry, decency: Decency) -> None:
-    """Make what finds words in the names of every version, so that no request has to wait for it."""
-    for version in registry.versions():
-        decency.automaton(version.generator.vocabulary)
-
-
-def _fresh_seed() -> int:
-    return secrets.randbelow(MAX_SEED + 1)

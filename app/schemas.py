@@ -1,4 +1,4 @@
-"""Requests, strictly parsed. What a field means is said here once, for the documentation too. Answers: `replies`."""
+"""Requests, strictly parsed. What a field means is said here once, for the documentation too. Answers: `responses`."""
 
 import re
 from typing import Annotated, Literal
@@ -142,8 +142,8 @@ class GenerateQuery(SourceQuery):
     )
 
     @property
-    def judged(self) -> bool:
-        """Whether it must be known how likely each name is."""
+    def needs_scores(self) -> bool:
+        """Whether the log-probability of each name is needed."""
         return self.details or self.sort != "drawn"
 
     @field_validator("count", "top_k", "seed", "offset", "min_length", "max_length", "max_attempts", mode="before")

@@ -1,12 +1,17 @@
-"""Every setting of the service, read from environment variables called NAMEWAVE_... Nothing is read at import."""
+"""Settings of the service, read from NAMEWAVE_ environment variables, and readable errors for wrong ones."""
 
-from ipaddress import IPv4Network, IPv6Network
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_interface
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.errors import ConfigError
 from models.registry import SHIPPED
 
 
@@ -20,7 +25,7 @@ Origins = Annotated[tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/?#\s]+
 
 
 class Settings(BaseSettings):
-    """The settings; each field is the variable NAMEWAVE_<FIELD>, which says nothing where it is empty."""
+    """The settings; each field is the variable NAMEWAVE_<FIELD>. An empty variable counts as unset."""
 
     model_config = SettingsConfigDict(env_prefix="NAMEWAVE_", env_ignore_empty=True, frozen=True, extra="ignore")
 
@@ -61,11 +66,7 @@ class Settings(BaseSettings):
         description="Large requests that each process draws at the same time; fewer where its processors are fewer.",
     )
     queue_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
-        1,
-        description=(
-            "Longest wait before a request's work begins, in seconds. So that none waits longer, no more is taken on "
-            "than is drawn in 15 % of that in a burst, and in 5 % where there is always more; the rest is refused."
-        ),
+        1, description="Longest queue for threads, in seconds of estimated work; requests beyond it get 503."
     )
     deadline_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         30, description="Longest that names are drawn for one request, in seconds; then the answer is what there is."
@@ -110,3 +111,97 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(
         "console", description="Log lines for people, or one JSON object each."
     )
+
+
+ENV_PREFIX = "NAMEWAVE_"
+# Variables of training and of the tests.
+OTHER_VARIABLES = ("NAMEWAVE_RUNS", "NAMEWAVE_NO_SKIP", "NAMEWAVE_SCREENSHOTS", "NAMEWAVE_SHARED")
+# What settings allow where their JSON schema does not say it.
+ALLOWED = {
+    "trusted_proxies": "networks, with commas between: 10.0.0.0/8,::1",
+    "cors_origins": "scheme://host or scheme://host:port, without a slash at the end, with commas between, or *",
+    "limits_store": "redis://host:6379/0, or rediss:// for TLS",
+}
+TYPE_NAMES = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+# Least similarity of a suggested name.
+SIMILARITY = 0.6
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Return the settings of the environment, with the `overrides` that are not None.
+
+    Raises `ConfigError` with a line for each wrong setting: what was given, what is allowed, what to do.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        raise ConfigError("\n".join(wrong_values(error))) from None
+
+
+def wrong_values(error: ValidationError) -> list[str]:
+    """Return a line for each wrong setting."""
+    given: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False):
+        values = given.setdefault(str(item["loc"][0]), [])
+        # pydantic reports a wrong part of a list once for each type that it could have.
+        if _without_password(item["input"]) not in values:
+            values.append(_without_password(item["input"]))
+    lines = []
+    for name, values in given.items():
+        advice = dict.fromkeys(filter(None, (_advice(name, value) for value in values)))
+        shown = ", ".join(map(repr, values))
+        lines.append(" ".join([f"{ENV_PREFIX}{name.upper()} is {shown}; allowed: {allowed(name)}.", *advice]))
+    return lines
+
+
+def _without_password(given: Any) -> str:
+    return re.sub(r".*@", "...@", str(given), flags=re.DOTALL)
+
+
+def allowed(name: str) -> str:
+    """Return what a setting allows: "a whole number, 0 to 65535"."""
+    schema = Settings.model_json_schema()["properties"][name]
+    if name in ALLOWED:
+        return ALLOWED[name]
+    if "enum" in schema:
+        return ", ".join(schema["enum"])
+    kind = TYPE_NAMES.get(schema.get("type"), "text")
+    if "minimum" in schema:
+        return f"{kind}, {schema['minimum']:.15g} to {schema['maximum']:.15g}"
+    if "exclusiveMinimum" in schema:
+        return f"{kind} above {schema['exclusiveMinimum']:.15g}, {schema['maximum']:.15g} at most"
+    return kind
+
+
+def _advice(name: str, given: str) -> str:
+    """Return what to write instead of `given`, or "" where that cannot be guessed."""
+    if name == "port" and given.startswith("tcp://"):
+        return "Kubernetes sets it so for a Service that is called namewave: set the port itself, or call that another."
+    if name == "trusted_proxies":
+        try:
+            place = ip_interface(given)
+        except ValueError:
+            return ""
+        return f"{given} has host bits: say {place.network} for the network, {place.ip} for the one address."
+    return _origin_advice(given) if name == "cors_origins" else ""
+
+
+def _origin_advice(given: str) -> str:
+    try:
+        parts = urlsplit(given if "://" in given else f"https://{given}")
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not re.fullmatch(r"[^@\s]+", parts.netloc):
+        return ""
+    return f"Say {parts.scheme}://{parts.netloc} instead of {given!r}."
+
+
+def unknown_variables(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each NAMEWAVE_ variable that is no setting, with the most similar setting or "". Case does not matter."""
+    settings = {f"{ENV_PREFIX}{field}".upper() for field in Settings.model_fields}
+    for name in sorted(names):
+        upper = name.upper()
+        if upper.startswith(ENV_PREFIX) and upper not in settings and upper not in OTHER_VARIABLES:
+            fields = sorted(each.removeprefix(ENV_PREFIX) for each in settings)
+            similar = difflib.get_close_matches(upper.removeprefix(ENV_PREFIX), fields, n=1, cutoff=SIMILARITY)
+            yield name, f"{ENV_PREFIX}{similar[0]}" if similar else ""

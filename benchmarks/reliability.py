@@ -12,6 +12,7 @@ from benchmarks.reliability_measures.processes import processes
 from benchmarks.reliability_measures.slow import slow
 from benchmarks.reliability_measures.soak import soak
 from benchmarks.reliability_measures.store import store
+from benchmarks.reliability_measures.stubborn import stubborn
 
 
 @click.group()
@@ -19,7 +20,7 @@ def main() -> None:
     """Attack the service, and print what came of it."""
 
 
-for command in (fairness, fuzz, leaving, overload, processes, slow, soak, store):
+for command in (fairness, fuzz, leaving, overload, processes, slow, soak, store, stubborn):
     main.add_command(command)
 
 

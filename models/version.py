@@ -1,6 +1,7 @@
 """A version that is served: verified, loaded, and its files on demand. Finding it by name is the snapshot's job."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ class Version:
     generator: NameGenerator
     folder: Path
 
-    @property
+    @cached_property
     def reference(self) -> str:
         """E.g. "human/wavenet@1"."""
         return self.manifest.reference
@@ -34,7 +35,7 @@ class Version:
     @property
     def model(self) -> str:
         """What an answer calls it: the reference."""
-        return self.manifest.reference
+        return self.reference
 
     @property
     def digest(self) -> str:

@@ -1,9 +1,6 @@
-"""What every room's tests share: compiled kernels, small networks that nobody trained, and stores in temporary
-folders.
-"""
+"""Shared fixtures: compiled kernels, small untrained networks, and stores in temporary folders."""
 
 import itertools
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +8,6 @@ import pytest
 import structlog
 import torch
 
-from app.access.windows import WINDOW
 from models import Draft, Kernels, ModelConfig, ModelRegistry, NameGenerator, Vocabulary, prepare
 from models.manifest import DataRecord
 from models.networks import Network, build_model
@@ -28,18 +24,16 @@ CONFIGS = {
 }
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop of uvicorn only."""
+    return "asyncio"
+
+
 @pytest.fixture(scope="session")
 def kernels() -> Kernels:
     """The compiled sampler, at this processor's best level."""
     return prepare()
-
-
-@pytest.fixture
-def within_one_window() -> None:
-    """Waits where a window of the limits is about to end, so that what a test counts falls into one."""
-    left = WINDOW - time.monotonic() % WINDOW
-    if left < 15:
-        time.sleep(left)
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +88,16 @@ def any_generator(
 def elf_draft(made_up_names: tuple[str, ...]) -> Draft:
     """A small wavenet over the made-up names, ready to publish."""
     return draft_of(untrained(CONFIGS["wavenet"], len(Vocabulary.of(made_up_names))), made_up_names)
+
+
+@pytest.fixture(scope="session")
+def elf_store(tmp_path_factory: pytest.TempPathFactory, kernels: Kernels, elf_draft: Draft) -> Path:
+    """A store with two versions of the elves' wavenet."""
+    root = tmp_path_factory.mktemp("stores")
+    registry = ModelRegistry.open(kernels, user=root / "user", shipped=root / "shipped")
+    registry.publish(elf_draft)
+    registry.publish(elf_draft)
+    return root
 
 
 @pytest.fixture

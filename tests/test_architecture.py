@@ -1,6 +1,7 @@
-"""The house keeps its shape: what import-linter cannot see is read from the syntax trees."""
+"""The structure of the source: what import-linter cannot see is read from the syntax trees."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ SOURCES = sorted(path for room, home in HOMES.items() for path in (home / room).
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "common", "helpers", "core", "base"}
 MAX_LINES = 500
+MAX_FILES = 12
 MAX_TEST_NAME = 60
 
 
@@ -48,16 +50,14 @@ def imported(path: Path) -> set[str]:
     return {name for name in names if name.split(".")[0] in HOMES}
 
 
-def test_the_rooms_are_there() -> None:
-    """The checks below look at real files."""
+def test_checks_see_all_packages() -> None:
     assert len(SOURCES) > 50
     assert len(TESTS) > 10
     assert {dotted(path).split(".")[0] for path in SOURCES} == set(HOMES)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_each_file_is_one_noun(path: Path) -> None:
-    """Each file has a docstring, a name that says something, at most 500 lines, and no import inside a function."""
+def test_source_file_has_docstring_name_size_and_no_inner_import(path: Path) -> None:
     module = tree(path)
     assert ast.get_docstring(module), "no docstring"
     assert path.stem not in FORBIDDEN_NAMES
@@ -67,14 +67,12 @@ def test_each_file_is_one_noun(path: Path) -> None:
         assert not inner, f"{function.name} imports"
 
 
-def test_data_knows_only_how_a_name_is_spelled() -> None:
-    """Of all other rooms, `data` imports `models.spelling` alone."""
+def test_data_imports_models_spelling_only() -> None:
     foreign = {name for path in (ROOT / "data").rglob("*.py") for name in imported(path) if not name.startswith("data")}
     assert foreign == {"models.spelling"}
 
 
-def test_no_ring_of_imports() -> None:
-    """No module reaches itself through imports (a package's face counts as the modules it re-exports)."""
+def test_imports_have_no_cycle() -> None:
     modules = {dotted(path): path for path in SOURCES}
     arrows = {name: {n for n in imported(path) if n in modules and n != name} for name, path in modules.items()}
 
@@ -88,10 +86,27 @@ def test_no_ring_of_imports() -> None:
     assert [name for name in modules if reaches(name, name, set())] == []
 
 
-def test_nothing_unpickles() -> None:
-    """No source names pickle, eval, exec or torch.load."""
+def test_no_source_unpickles_or_evaluates() -> None:
     for path in SOURCES:
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 assert called not in ("eval", "exec", "torch.load", "pickle.load", "pickle.loads"), path
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_test_names_have_at_most_60_characters(path: Path) -> None:
+    names = [function.name for function in functions(tree(path)) if function.name.startswith("test_")]
+    assert [name for name in names if len(name) > MAX_TEST_NAME] == []
+
+
+def test_folders_have_at_most_12_files() -> None:
+    folders = {path.parent for path in SOURCES if path.is_relative_to(ROOT / "app")}
+    assert [folder for folder in folders if len(list(folder.glob("*.py"))) > MAX_FILES] == []
+
+
+def test_every_row_of_the_reliability_page_has_a_test() -> None:
+    page = (ROOT / "docs/reliability.md").read_text("utf-8")
+    rows = {int(number) for number in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    marked = {int(n) for path in TESTS for n in re.findall(r"mark\.row\((\d+)\)", path.read_text("utf-8"))}
+    assert rows == marked

@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from app.commands.variables import unknown_variables
-from app.settings import Settings
+from app.settings import Settings, unknown_variables
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_hadolint_has_nothing_to_say() -> None:
-    """hadolint finds no fault with the Dockerfile."""
+def test_dockerfile_passes_hadolint() -> None:
     beside = Path(sys.executable).with_name("hadolint")
     hadolint = str(beside) if beside.exists() else shutil.which("hadolint")
     if hadolint is None:
@@ -32,8 +30,8 @@ def services() -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"])
 
 
-def test_every_service_is_hardened(services: dict[str, Any]) -> None:
-    """Read-only root, no capabilities, no new privileges, limits; the port is for this machine only."""
+@pytest.mark.row(34)
+def test_compose_services_are_hardened(services: dict[str, Any]) -> None:
     for service in services.values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -44,10 +42,7 @@ def test_every_service_is_hardened(services: dict[str, Any]) -> None:
     assert services["api"]["ports"] == ["127.0.0.1:8000:8000"]
 
 
-def test_the_store_is_shared(services: dict[str, Any]) -> None:
-    """All see the same volume at the same place: the service to read, training and alias moves to write. The last use
-    the service's own image, which has the command.
-    """
+def test_compose_services_share_the_store_with_least_rights(services: dict[str, Any]) -> None:
     assert "store:/var/lib/namewave:ro" in services["api"]["volumes"]
     assert "store:/var/lib/namewave" in services["train"]["volumes"]
     assert services["train"]["profiles"] == ["train"]
@@ -57,10 +52,7 @@ def test_the_store_is_shared(services: dict[str, Any]) -> None:
     assert services["models"]["profiles"] == ["models"]
 
 
-def test_what_the_comments_of_the_compose_file_offer_is_there() -> None:
-    """Without the comment signs it still is a compose file: its extras have requirements, its variables are settings
-    that may have such values, and what each extra is for is among them.
-    """
+def test_commented_compose_options_are_valid() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     opened = re.sub(r"^( +)# (?=(args|environment):$|  [A-Z_]+: )", r"\1", text, flags=re.MULTILINE)
     api = yaml.safe_load(opened)["services"]["api"]
@@ -78,12 +70,7 @@ def test_what_the_comments_of_the_compose_file_offer_is_there() -> None:
 
 
 @pytest.mark.parametrize(("extras", "installed"), [("", []), ("redis telemetry", ["redis", "telemetry"]), ("no", None)])
-def test_the_image_installs_the_extras_that_are_asked_for(
-    tmp_path: Path, extras: str, installed: list[str] | None
-) -> None:
-    """The serving stage's loop, run with a python that only says what it was asked, installs each extra by its hashes,
-    nothing where none is named, and fails where pip does.
-    """
+def test_image_installs_requested_extras_by_hash(tmp_path: Path, extras: str, installed: list[str] | None) -> None:
     stage = (ROOT / "Dockerfile").read_text().split("FROM base AS serve")[1]
     found = re.search(r"^RUN (for extra in .+?done)$", stage, re.MULTILINE | re.DOTALL)
     assert found is not None
@@ -99,8 +86,7 @@ def test_the_image_installs_the_extras_that_are_asked_for(
         assert re.findall(r"--require-hashes .*-r requirements/(\w+)\.txt$", done.stdout, re.MULTILINE) == installed
 
 
-def test_the_serving_image_is_the_default_and_has_no_torch() -> None:
-    """The last stage is `serve`, built on `base`, which installs the serving requirements only."""
+def test_default_image_serves_without_torch() -> None:
     stages = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM")]
     assert stages[-1] == "FROM base AS serve"
     assert "torch" not in (ROOT / "requirements/serve.txt").read_text()

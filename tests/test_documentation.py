@@ -8,39 +8,29 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
-from app.main import create_app
 from app.schemas import ALLOWED
 from app.settings import Settings
+from tests.harness.app_client import app_client
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """One event loop is enough: uvicorn's."""
-    return "asyncio"
-
-
-def test_every_setting_is_documented() -> None:
-    """The settings table names each setting once, with its description, and no other."""
+def test_readme_lists_every_setting_with_its_description() -> None:
     named = re.findall(r"^\| `NAMEWAVE_([A-Z_]+)` \| (.+?) \|", README, re.MULTILINE)
     expected = [(name.upper(), field.description) for name, field in Settings.model_fields.items()]
     assert named == expected
 
 
-def test_every_field_is_documented() -> None:
-    """The table of fields has each field of the contract."""
+def test_readme_lists_every_request_field() -> None:
     table = README.split("| field | meaning | default |")[1].split("\n\n")[0]
     named = set(re.findall(r"`([a-z_]+)`", "\n".join(line.split("|")[1] for line in table.splitlines() if "|" in line)))
     assert named - {"---"} == set(ALLOWED)
 
 
-def test_every_target_of_the_readme_exists() -> None:
-    """Each `make` target that the README or CONTRIBUTING names is in the Makefile, and `make help` lists it."""
+def test_documented_make_targets_exist() -> None:
     text = README + (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     named = set(re.findall(r"\bmake ([a-z-]+)\b", text))
     assert {"serve", "test", "training", "release", "system-packages"} <= named
@@ -48,8 +38,7 @@ def test_every_target_of_the_readme_exists() -> None:
     assert [target for target in named if target not in help_text] == []
 
 
-def test_the_sample_of_the_command_line_is_real() -> None:
-    """The README's `python -m app generate` prints what the README says, with the models that ship."""
+def test_readme_cli_sample_is_real() -> None:
     found = re.search(r"\$ \.venv/bin/python (-m app generate .+)\n((?:.+\n)+?)```", README)
     assert found is not None
     store = {"NAMEWAVE_STORE": "/nonexistent/store", "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
@@ -59,23 +48,15 @@ def test_the_sample_of_the_command_line_is_real() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_sample_of_a_stream_is_real() -> None:
-    """The README's stream is what a service over the models that ship answers to the link and header shown."""
+async def test_readme_stream_sample_is_real() -> None:
     found = re.search(r"\$ curl -H 'accept: (\S+)' 'localhost:8000(/generate\S+)'\n((?:.+\n)+?)```", README)
     assert found is not None
-    app = create_app(Settings(store=Path("/nonexistent/store")))
-    async with app.router.lifespan_context(app) as state:
-
-        async def with_state(scope, receive, send):  # type: ignore[no-untyped-def]
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://test") as client:
-            answer = await client.get(found[2], headers={"accept": found[1]})
+    async with app_client(Settings(store=Path("/nonexistent/store"))) as client:
+        answer = await client.get(found[2], headers={"accept": found[1]})
     assert answer.text == found[3]
 
 
-def test_the_models_table_is_real() -> None:
-    """The README's losses are those of the manifests."""
+def test_readme_models_table_equals_the_manifests() -> None:
     rows = re.findall(
         r"^\| `(\w+)/(\w+)@(\d+)` \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", README, re.MULTILINE
     )

@@ -11,13 +11,12 @@ from functools import cache
 from pathlib import Path
 
 import click
-import httpx
 import pytest
 from click.testing import CliRunner
 
-from app.cli import main as app_main
-from app.main import create_app
+from app.cli.main import main as app_main
 from app.settings import Settings
+from tests.harness.app_client import app_client
 from training.cli import main as training_main
 from training.figures import found_figures
 from training.lessons.pages import CHECK, FOLDER, Command, Lesson, read_lessons
@@ -31,12 +30,6 @@ ROOMS = {"training": training_main, "app": app_main}
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 _SAMPLE = re.compile(r"^```sh\npython -m app (generate [^\n]+)\n```\n+```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ASKED = re.compile(r"^\$ curl 'localhost:8000(/\S+)'\n(\{.*\})$", re.MULTILINE)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """One event loop is enough: uvicorn's."""
-    return "asyncio"
 
 
 def short(command: Command) -> list[str]:
@@ -70,8 +63,7 @@ def every_command() -> list[Command]:
     return list(dict.fromkeys(command for lesson in LESSONS for command in lesson.commands))
 
 
-def test_every_lesson_is_listed() -> None:
-    """The table of contents leads to each lesson, and names the figure that its check promises."""
+def test_contents_list_every_lesson_with_its_figure() -> None:
     contents = (FOLDER / "README.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| \d \| \[[^\]]+\]\((\d\d)-[^)]+\.md\) \| (.+)$", contents, re.MULTILINE))
     assert {lesson.number for lesson in LESSONS} <= set(rows)
@@ -83,10 +75,9 @@ def test_every_lesson_is_listed() -> None:
 
 
 @pytest.mark.parametrize("command", every_command(), ids=" ".join)
-def test_every_command_runs(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each command of each lesson does its work, with few steps, in an empty folder and without a store of one's own;
-    one that closes a lesson prints every figure that is promised, and losses that fell below an even guess.
-    """
+def test_lesson_command_runs_and_prints_its_figures(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     result = CliRunner(env={"NAMEWAVE_STORE": str(tmp_path / "store")}).invoke(ROOMS[command[2]], short(command))
     assert result.exit_code == 0, result.output
@@ -105,14 +96,12 @@ def check_figures(lesson: Lesson, output: str) -> None:
             assert 1.5 < value < math.log(27), label
 
 
-def test_what_can_be_short_is() -> None:
-    """The command that closes a lesson takes --steps, so that it can be tried in a hurry."""
+def test_closing_commands_take_steps() -> None:
     for lesson in LESSONS:
         assert "--steps" in short(lesson.check), lesson.number
 
 
-def test_the_commands_without_steps_are_named() -> None:
-    """The contents say which commands of the lessons take no --steps: those, and no others."""
+def test_contents_name_the_commands_without_steps() -> None:
     text = " ".join((FOLDER / "README.md").read_text("utf-8").split())
     sentence = re.search(r"The others \(([^)]+)\) take a moment and know no `--steps`", text)
     assert sentence is not None
@@ -120,10 +109,7 @@ def test_the_commands_without_steps_are_named() -> None:
     assert set(re.findall(r"`([^`]+)`", sentence[1])) == without
 
 
-def test_lessons_say_which_page_of_the_lab_is_theirs() -> None:
-    """Each page of the lab stands at the top of its lessons and beside their numbers in the contents; none is named
-    that the lab has not.
-    """
+def test_lab_pages_and_lessons_refer_to_each_other() -> None:
     lab = (FOLDER.parents[1] / "app" / "static" / "lab" / "index.html").read_text("utf-8")
     there = set(re.findall(r'<a href="(#/\w+)">', lab))
     texts = {page.name[:2]: page.read_text("utf-8") for page in PAGES}
@@ -136,8 +122,7 @@ def test_lessons_say_which_page_of_the_lab_is_theirs() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_to_what_it_names(page: Path) -> None:
-    """Each file, page and picture is there; a link whose text is a name in code leads to the source that defines it."""
+def test_links_of_a_lesson_resolve(page: Path) -> None:
     links = _LINK.findall(page.read_text("utf-8"))
     assert links
     for text, target in links:
@@ -149,10 +134,7 @@ def test_every_link_leads_to_what_it_names(page: Path) -> None:
             assert name[1] in names_of(path), f"{name[1]} is not in {target}"
 
 
-def test_every_picture_is_shown_and_can_be_drawn_again() -> None:
-    """Each picture of the folder is a PNG of at most 150 kB, stands in a lesson with words for those who cannot see it,
-    and a command of the lessons writes it.
-    """
+def test_pictures_are_small_shown_and_reproducible() -> None:
     text = "\n".join(page.read_text("utf-8") for page in PAGES)
     shown = dict(re.findall(r"!\[([^\]]{20,})\]\(pictures/([^)]+)\)", text))
     written = " ".join(word for command in every_command() for word in command)
@@ -169,28 +151,20 @@ def test_every_picture_is_shown_and_can_be_drawn_again() -> None:
     ("arguments", "printed"),
     [sample for page in PAGES for sample in _SAMPLE.findall(page.read_text("utf-8"))],
 )
-def test_samples_of_the_command_line_are_real(
+def test_lesson_cli_samples_are_real(
     arguments: str, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stands under `python -m app generate` in a lesson is what it prints."""
     monkeypatch.setenv("NAMEWAVE_STORE", str(tmp_path))
     assert CliRunner().invoke(app_main, arguments.split()).stdout == printed
 
 
 @pytest.mark.anyio
-async def test_samples_of_the_service_are_real() -> None:
-    """What a lesson says that HTTP answers, it answers; the notebook, the command line and HTTP draw the same names."""
+async def test_lesson_http_samples_are_real() -> None:
     text = (FOLDER / "07-from-notebook-to-service.md").read_text("utf-8")
     asked = _ASKED.findall(text)
     assert len(asked) == 2
-    app = create_app(Settings(store=Path("/nonexistent/store")))
-    async with app.router.lifespan_context(app) as state:
-
-        async def with_state(scope, receive, send):  # type: ignore[no-untyped-def]
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://test") as client:
-            answers = [(await client.get(link)).text for link, _ in asked]
+    async with app_client(Settings(store=Path("/nonexistent/store"))) as client:
+        answers = [(await client.get(link)).text for link, _ in asked]
     for answer, (_, shown) in zip(answers, asked, strict=True):
         for part in shown.split(" ... "):
             assert part in answer
@@ -200,8 +174,7 @@ async def test_samples_of_the_service_are_real() -> None:
     assert "\n".join(five) in text
 
 
-def test_a_lesson_ends_with_its_check() -> None:
-    """The check is the last section of its page, and comes once."""
+def test_lessons_end_with_their_check() -> None:
     for page in PAGES:
         if page.name != "README.md":
             headings = re.findall(r"^## .+$", page.read_text("utf-8"), re.MULTILINE)

@@ -19,10 +19,9 @@ ROOT = Path(__file__).parents[1]
         (["HOST=::", "PORT=80"], {}, "NAMEWAVE_HOST='::' NAMEWAVE_PORT='80' "),
     ],
 )
-def test_only_makes_own_command_line_goes_before_the_settings(
+def test_make_variables_override_settings_and_shell_does_not(
     arguments: list[str], environment: dict[str, str], expected: str
 ) -> None:
-    """HOST and PORT of make's command line are the settings; the shell's are not, so that NAMEWAVE_PORT counts."""
     # Those of the make that may have started this test would count here.
     clean = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS")}
     clean = {name: value for name, value in clean.items() if name not in ("HOST", "PORT")}
@@ -38,8 +37,7 @@ def test_only_makes_own_command_line_goes_before_the_settings(
     assert lines == [f"{expected}.venv/bin/python -m app serve"]
 
 
-def test_the_bill_of_materials_is_of_an_environment_of_its_own() -> None:
-    """`make sbom` reads an environment into which only the pinned requirements of serving are installed, by hash."""
+def test_sbom_environment_holds_serving_requirements_only() -> None:
     told = subprocess.run(["make", "-n", "-B", "sbom"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     installed = [line for line in told.splitlines() if "--python .venv-sbom/bin/python install" in line]
     assert [line.split(" install ")[1] for line in installed] == [
@@ -57,10 +55,9 @@ def test_the_bill_of_materials_is_of_an_environment_of_its_own() -> None:
         (1, "", "Traceback (most recent call last):\n  ...\nConnectionError: no route", None),
     ],
 )
-def test_an_audit_that_could_not_ask_ends_with_one_line(
+def test_audit_without_database_fails_with_one_line(
     tmp_path: Path, status: int, out: str, err: str, expected: str | None
 ) -> None:
-    """What was found is told; where the database did not answer, one line says so. Only a clean answer is a success."""
     fake = tmp_path / "bin/pip-audit"
     fake.parent.mkdir()
     fake.write_text(f'#!/bin/sh\n[ -z "{out}" ] || echo "{out}"\necho "{err}" >&2\nexit {status}\n')

@@ -25,8 +25,7 @@ DATASETS = pytest.mark.parametrize("dataset", ["human", "animal"])
 PICTURES = {"activations.png", "gradients.png", "weights.png", "updates.png", "losses.png", "embedding.png"}
 
 
-def test_all_are_served(shipped: ModelRegistry) -> None:
-    """Every version of every architecture is verified down to its golden names, old ones of this sampling too."""
+def test_all_shipped_versions_are_served(shipped: ModelRegistry) -> None:
     assert shipped.refused == {}
     assert shipped.problems() == []
     found = {(v.manifest.dataset, v.manifest.architecture) for v in shipped.versions()}
@@ -35,10 +34,7 @@ def test_all_are_served(shipped: ModelRegistry) -> None:
 
 
 @DATASETS
-def test_the_default_is_the_best_that_is_fast(shipped: ModelRegistry, dataset: str) -> None:
-    """The default is the small net that large ones taught: better on dev than any but the large lstm, and the aliases
-    say why.
-    """
+def test_default_is_the_small_distilled_lstm(shipped: ModelRegistry, dataset: str) -> None:
     default = shipped.resolve(dataset).manifest
     assert default.reference == f"{dataset}/lstm@4"
     assert "teachers" in default.training
@@ -51,8 +47,7 @@ def test_the_default_is_the_best_that_is_fast(shipped: ModelRegistry, dataset: s
 
 
 @DATASETS
-def test_deeper_is_better(shipped: ModelRegistry, dataset: str) -> None:
-    """lstm beats wavenet beats mlp beats bigram on dev and test, and the card says by how much."""
+def test_deeper_architectures_have_lower_loss(shipped: ModelRegistry, dataset: str) -> None:
     versions = {v.manifest.architecture: v for v in shipped.versions(dataset)}
     for part in ("dev", "test"):
         losses = [versions[name].manifest.metrics[part] for name in ("lstm", "wavenet", "mlp", "bigram")]
@@ -68,8 +63,7 @@ MARGINS = [("human/lstm@3", 0.08), ("human/lstm@4", 0.06), ("animal/lstm@3", 0.0
 
 
 @pytest.mark.parametrize(("reference", "margin"), MARGINS)
-def test_networks_beat_counting(shipped: ModelRegistry, reference: str, margin: float) -> None:
-    """On the version's own split its dev loss is below that of Kneser-Ney counts, recomputed here."""
+def test_dev_loss_is_below_kneser_ney(shipped: ModelRegistry, reference: str, margin: float) -> None:
     version = shipped.resolve(None, reference)
     split = split_of(version)
     counts = KneserNey.fit(split.train, version.manifest.alphabet).name_losses(split.dev)
@@ -77,10 +71,7 @@ def test_networks_beat_counting(shipped: ModelRegistry, reference: str, margin: 
     assert loss - version.manifest.metrics["dev"] > margin
 
 
-def test_cards_carry_their_figures_and_pictures(shipped: ModelRegistry) -> None:
-    """Each released version shows its gap to counting, the quality of 20,000 names and what goes on inside, in small
-    files.
-    """
+def test_cards_show_figures_and_pictures(shipped: ModelRegistry) -> None:
     for version in shipped.versions():
         manifest = version.manifest
         if manifest.version == 1 and manifest.architecture in ("bigram", "mlp", "wavenet"):
@@ -93,8 +84,7 @@ def test_cards_carry_their_figures_and_pictures(shipped: ModelRegistry) -> None:
         assert all(f"]({name})" in card and len(version.file(name)) <= 300_000 for name in shown)
 
 
-def test_frozen_logits_equal_torchs(shipped: ModelRegistry) -> None:
-    """For each shipped version, the kernel's logits over names of its list are within 1e-5 of the torch network's."""
+def test_kernel_logits_equal_torch_within_1e_5(shipped: ModelRegistry) -> None:
     for version in shipped.versions():
         manifest, generator = version.manifest, version.generator
         network = build_model(manifest.config, generator.vocab_size, torch.Generator())
@@ -107,13 +97,11 @@ def test_frozen_logits_equal_torchs(shipped: ModelRegistry) -> None:
             assert np.abs(out - expected).max() <= 1e-5, (version.reference, name)
 
 
-def test_the_store_is_small() -> None:
-    """All shipped files together are at most 20 MB."""
+def test_shipped_store_is_at_most_20_mb() -> None:
     assert 0 < sum(path.stat().st_size for path in Path(SHIPPED).rglob("*") if path.is_file()) <= 20_000_000
 
 
-def test_animal_cards_carry_the_notice(shipped: ModelRegistry) -> None:
-    """Cards of models trained on WordNet's words carry its licence notice."""
+def test_animal_cards_carry_the_wordnet_licence(shipped: ModelRegistry) -> None:
     for version in shipped.versions("animal"):
         assert "WordNet" in version.file("card.md").decode()
         assert "Princeton" in version.file("card.md").decode()

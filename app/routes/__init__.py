@@ -1,3 +1,1 @@
-"""The routes, a file for each first segment of the address. A handler parses, calls one thing in `models`, and wraps
-the answer.
-"""
+"""The routes. A handler parses, calls one thing, and wraps the answer."""

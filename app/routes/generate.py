@@ -4,36 +4,49 @@ from operator import attrgetter
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
-from app.access.purse import PURSE, Purse
-from app.bodies import StrictRoute
-from app.caching import as_cut, is_concrete, is_known, next_link, policy, validator
-from app.connection.departure import unless_gone
-from app.connection.streaming import NameResponse
-from app.dependencies import Service, accepted, service, source_of
-from app.documentation.answers import ANSWERS, EXAMPLES, UNCHANGED
-from app.errors import CLIENT_GONE, NOT_MODIFIED, VERSION_NOT_SUPPORTED
-from app.headers import values
-from app.load.pieces import next_piece
-from app.naming.drawing import Cost, budget, draw_if_quick, expected_characters, is_small, seeded, stream_of
-from app.naming.limits import check
-from app.naming.name_batch import NameBatch
-from app.naming.name_lines import NameLines
-from app.naming.writing import Written, written
-from app.negotiation import JSON
-from app.replies import GenerateAnswer
+from app.dependencies import Service, get_quota, get_service, negotiated_media_type, resolve_source
+from app.names.generation import with_seed
+from app.names.jobs import GenerateJob, StreamJob
+from app.responses import GenerateAnswer
 from app.schemas import GenerateLink, GenerateQuery, GenerateRequest
+from app.streaming import NameStreamingResponse, run_until_disconnect
+from app.web import headers
+from app.web.caching import cache_control, etag_for, is_concrete, is_known, next_link, without_caching
+from app.web.errors import CLIENT_GONE, NOT_MODIFIED, VERSION_NOT_SUPPORTED
+from app.web.negotiation import JSON
+from app.web.openapi import GENERATE_EXAMPLES, GENERATE_RESPONSES, UNCHANGED
+from app.web.strict_json import parse_body, parse_query
 from models.blends import Source
 
-router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
+
+class GenerateRoute(APIRoute):
+    """Parses and answers requests itself. FastAPI documents the handlers below, and never runs them: solving their
+    dependencies and validating their answers costs more than sampling some names.
+    """
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["method"] not in (self.methods or ()):
+            await super().handle(scope, receive, send)
+            return
+        connection = Request(scope, receive)
+        if scope["method"] == "POST":
+            request = await parse_body(connection, GenerateRequest)
+            response = await _respond(request, connection, {"Vary": "Accept"})
+        else:
+            response = await _respond_to_link(parse_query(connection, GenerateLink), connection)
+        await response(scope, receive, send)
 
 
-# These two take the connection instead of dependencies: each of those costs as much as drawing a few names.
-@router.post("/generate", summary="Invent names", response_model=GenerateAnswer, responses=ANSWERS)
-async def generate(
-    request: Annotated[GenerateRequest, Body(openapi_examples=EXAMPLES)], connection: Request
-) -> Response:
+router = APIRouter(tags=["names"], route_class=GenerateRoute, generate_unique_id_function=attrgetter("name"))
+
+
+@router.post("/generate", summary="Invent names", response_model=GenerateAnswer, responses=GENERATE_RESPONSES)
+async def generate(request: Annotated[GenerateRequest, Body(openapi_examples=GENERATE_EXAMPLES)]) -> None:
     """Draw names from a model.
 
     Candidate *i* of a seed is a promise: it depends on the model's version, the sampling options, the seed and *i*
@@ -48,13 +61,16 @@ async def generate(
     stream. NDJSON ends with a record of how it ended; a text or CSV stream that fell short closes the connection
     without its last chunk, which clients report as an error.
     """
-    return await _answer(request, connection, {"Vary": "Accept"})
+    raise NotImplementedError
 
 
 @router.get(
-    "/generate", summary="Invent names, by a link", response_model=GenerateAnswer, responses={**ANSWERS, **UNCHANGED}
+    "/generate",
+    summary="Invent names, by a link",
+    response_model=GenerateAnswer,
+    responses={**GENERATE_RESPONSES, **UNCHANGED},
 )
-async def generate_by_link(query: Annotated[GenerateLink, Query()], connection: Request) -> Response:
+async def generate_by_link(query: Annotated[GenerateLink, Query()]) -> None:
     """The same as POST with the fields in the query, so that a link can be shared.
 
     Example: `/generate?dataset=animal&count=5&seed=7`
@@ -62,106 +78,54 @@ async def generate_by_link(query: Annotated[GenerateLink, Query()], connection: 
     With a seed the answer has an `ETag`, and is the same for ever where the model is named by number
     (`model=human/lstm@4`). Without a seed it is not to be cached. A `Link` header leads to the next page.
     """
+    raise NotImplementedError
+
+
+async def _respond_to_link(query: GenerateLink, connection: Request) -> Response:
+    """Return the answer to a link, which a cache may keep if it has a seed."""
     if query.seed is None:
-        return await _answer(query, connection, {"Vary": "Accept", "Cache-Control": "no-store"})
-    running = service(connection)
-    source = await source_of(query, running)
-    limits = f"{running.settings.max_attempts} {running.settings.max_stream_attempts}"
-    tag = validator(query, source, f"{accepted(connection)} {limits} {running.decency.digest}")
-    headers = {"Vary": "Accept", "ETag": tag, "Cache-Control": policy(is_concrete(query, source))}
-    if is_known(tag, values(connection.scope, b"if-none-match")):
-        # "*" is any answer: there must be one.
-        _must_be_possible(query, source, accepted(connection), running)
-        return Response(status_code=NOT_MODIFIED, headers=headers)
-    return await _answer(query, connection, headers)
+        return await _respond(query, connection, {"Vary": "Accept", "Cache-Control": "no-store"})
+    service, media = get_service(connection), negotiated_media_type(connection)
+    source = await resolve_source(query, service)
+    settings = service.settings
+    limits = f"{settings.max_attempts} {settings.max_stream_attempts}"
+    etag = etag_for(query, source, f"{media} {limits} {service.profanity.digest}")
+    fields = {"Vary": "Accept", "ETag": etag, "Cache-Control": cache_control(is_concrete(query, source))}
+    if is_known(etag, headers.get_all(connection.scope, b"if-none-match")):
+        # "*" matches any answer, so there must be one.
+        _job(query, source, media, service)
+        return Response(status_code=NOT_MODIFIED, headers=fields)
+    return await _respond(query, connection, fields)
 
 
-def _must_be_possible(request: GenerateQuery, source: Source, media: str, running: Service) -> None:
-    """Raise `OptionError` or `UnknownCharacter` where `_answer` would."""
-    check(request, media)
-    most = running.settings.max_attempts if media == JSON else running.settings.max_stream_attempts
-    stream_of(request, source, budget(request, most), running.decency)
+def _job(request: GenerateQuery, source: Source, media: str, service: Service) -> GenerateJob | StreamJob:
+    """Return the job of a request with a seed. Raises `OptionError` and `UnknownCharacter`."""
+    settings, parts = service.settings, (service.memory, service.profanity)
+    if media != JSON:
+        return StreamJob(request, source, settings.max_stream_attempts, *parts, media=media)
+    first_chunk = service.cost_model.first_chunk(request, source)
+    return GenerateJob(request, source, settings.max_attempts, *parts, first_chunk=first_chunk)
 
 
-async def _answer(request: GenerateQuery, connection: Request, headers: dict[str, str]) -> Response:
-    media, running = accepted(connection), service(connection)
+async def _respond(request: GenerateQuery, connection: Request, fields: dict[str, str]) -> Response:
+    """Return the answer with the header `fields`, as JSON or as a stream."""
+    media, service = negotiated_media_type(connection), get_service(connection)
     if media != JSON and connection.scope["http_version"] == "1.0":
         raise HTTPException(VERSION_NOT_SUPPORTED)
-    source = await source_of(request, running)
-    request = seeded(request, running.entropy)
-    purse: Purse | None = connection.scope.get(PURSE)
-    if purse is not None:
-        await purse.reserve(expected_characters(request, source))
-    if media != JSON:
-        lines = NameLines(request, source, media, running.settings.max_stream_attempts, running.memory, running.decency)
-        return NameResponse(lines, running, headers, purse)
-    check(request, media)
-    most, cost = budget(request, running.settings.max_attempts), Cost()
-    try:
-        answer, cut = await _draw(request, source, most, running, connection, cost)
-    finally:
-        if purse is not None:
-            await purse.settle(cost.charged)
-    if answer is None:
-        running.metrics.drew(source.reference, 0, 0, cost.characters)
+    source = await resolve_source(request, service)
+    job = _job(with_seed(request, service.entropy), source, media, service)
+    execution = service.execute(job, get_quota(connection))
+    if isinstance(job, StreamJob):
+        return NameStreamingResponse(job, execution, fields)
+    async with execution:
+        # A small request is not worth watching for a disconnect.
+        work = execution.run() if job.fits_inline else run_until_disconnect(connection.receive, execution.run)
+        body: bytes | None = await work
+    if body is None:
         return Response(status_code=CLIENT_GONE)
-    running.metrics.drew(source.reference, answer.names, answer.attempts, cost.characters)
-    if answer.attempts > answer.names:
-        running.metrics.sifted(answer.refused)
-    headers = as_cut(headers) if cut else headers
-    if connection.method == "GET" and (link := next_link(connection.url.path, request, source, answer.next_offset)):
-        headers["Link"] = link
-    # Made here, the answer is not validated and copied once more.
-    return Response(answer.json, media_type=JSON, headers=headers)
-
-
-async def _draw(
-    request: GenerateQuery, source: Source, most: int, running: Service, connection: Request, cost: Cost
-) -> tuple[Written | None, bool]:
-    """Return the answer, None where the client did not wait for it, and whether the deadline cut it. Raises
-    `Overloaded`.
-    """
-    answer = await _draw_in_place(request, source, most, running, cost)
-    if answer is not None:
-        return answer, False
-    first = running.costs.first_piece(request, source)
-    batch = NameBatch(request, source, most, running.memory, running.decency, first)
-    try:
-        return await _draw_in_turns(batch, most, running, connection), batch.stopped
-    finally:
-        cost.add(batch.cost)
-
-
-async def _draw_in_place(
-    request: GenerateQuery, source: Source, most: int, running: Service, cost: Cost
-) -> Written | None:
-    """Return the answer where it is small, or None. Raises `Overloaded`."""
-    admission = running.admission
-    if not admission.idle and is_small(request, source):
-        await admission.small()
-    began = admission.clock()
-    answer = draw_if_quick(request, source, most, running.memory, running.decency, cost)
-    admission.spent(admission.clock() - began)
-    return None if answer is None else written(answer)
-
-
-async def _draw_in_turns(batch: NameBatch, most: int, running: Service, connection: Request) -> Written | None:
-    """Return the answer, or None where the client did not wait for it; at the deadline, what there is. Raises
-    `Overloaded`.
-    """
-    admission, costs = running.admission, running.costs
-    until = admission.clock() + running.settings.deadline_seconds
-
-    async def work() -> Written:
-        with admission.take_on(costs.seconds(batch.request, batch.source, most)) as ticket:
-            while not batch.finished:
-                await next_piece(batch, ticket, costs)
-                if not batch.stopped and not batch.finished and admission.clock() > until:
-                    admission.tally.cut += 1
-                    running.metrics.cut.inc()
-                    batch.stop()
-            if batch.written is None:
-                return await ticket.run(batch.answer)
-            return batch.written
-
-    return await unless_gone(connection.receive, work, admission.leave)
+    if job.stopped:
+        fields = without_caching(fields)
+    if connection.method == "GET":
+        fields |= next_link(connection.url.path, job.request, source, job.stream.next_offset)
+    # A response of our own is not validated and copied again.
+    return Response(body, media_type=JSON, headers=fields)

@@ -1,14 +1,14 @@
-"""/health and /info: is it alive, is it ready, what are its limits."""
+"""/health and /info: liveness, readiness, version and limits."""
 
 from operator import attrgetter
 
 from fastapi import APIRouter, Response
 
-from app.dependencies import Running
-from app.errors import UNAVAILABLE
-from app.replies import Health, Info
+from app.dependencies import ServiceDep
+from app.responses import Health, Info
 from app.routes.models import refused, stand_ins, without_paths
 from app.schemas import MAX_COUNT, MAX_SCORED, MAX_STREAMED
+from app.web.errors import UNAVAILABLE
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
 
@@ -23,11 +23,11 @@ async def live() -> Health:
 
 
 @router.get("/health/ready", summary="Can names be had?", responses={503: {"model": Health}})
-async def ready(running: Running, response: Response) -> Health:
+async def ready(service: ServiceDep, response: Response) -> Health:
     """Answer 200 while every data set's default is a verified version that is served, its own or one that stands in,
     else 503 with what is wrong.
     """
-    registry, now = running.registry, running.registry.now
+    registry, now = service.registry, service.registry.now
     problems = [without_paths(registry, line) for line in now.problems()]
     if problems:
         response.status_code = UNAVAILABLE
@@ -40,7 +40,7 @@ async def ready(running: Running, response: Response) -> Health:
 
 
 @router.get("/info", summary="Version and limits")
-async def info(running: Running) -> Info:
+async def info(service: ServiceDep) -> Info:
     """Tell this service's version and what it allows."""
     limits = {
         "max_count": MAX_COUNT,
@@ -49,10 +49,10 @@ async def info(running: Running) -> Info:
         "max_temperature": MAX_TEMPERATURE,
         "max_seed": MAX_SEED,
         "max_name_length": MAX_NAME_LENGTH,
-        "max_attempts": running.settings.max_attempts,
-        "max_stream_attempts": running.settings.max_stream_attempts,
-        "max_body_bytes": running.settings.max_body_bytes,
-        "max_score_bytes": running.settings.max_score_bytes,
+        "max_attempts": service.settings.max_attempts,
+        "max_stream_attempts": service.settings.max_stream_attempts,
+        "max_body_bytes": service.settings.max_body_bytes,
+        "max_score_bytes": service.settings.max_score_bytes,
         "max_scored_names": MAX_SCORED,
     }
     return Info(version=VERSION, limits=limits)

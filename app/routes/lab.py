@@ -1,37 +1,49 @@
-"""/lab/graph: an expression as a graph of values, with gradients and the way back through it. The page that shows it is
-served next door.
-"""
+"""/lab/graph and /lab/wavenet: the numbers behind the lab page."""
 
+from dataclasses import asdict
 from operator import attrgetter
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request, Response
+import numpy as np
+from fastapi import APIRouter, Body, Query, Request, Response
+from numpy.typing import NDArray
 
-from app.access.purse import PURSE, Purse
-from app.bodies import StrictRoute
-from app.connection.departure import unless_gone
-from app.dependencies import Running
-from app.errors import responses
-from app.negotiation import JSON
-from app.routes.lab_answers import (
+from app.dependencies import Service, ServiceDep, get_quota
+from app.responses import CharacterChance
+from app.routes.lab_schemas import (
+    ARCHITECTURE,
     EXAMPLES,
-    GraphAddition,
+    EmbeddingMap,
     GraphAnswer,
-    GraphLine,
-    GraphNode,
     GraphRequest,
-    GraphSizes,
-    GraphStep,
+    Node,
+    Place,
+    Point,
+    WavenetAnswer,
+    WavenetQuery,
 )
-from models.autograd.engine import Value, topological
+from app.streaming import run_until_disconnect
+from app.web.errors import responses
+from app.web.negotiation import JSON
+from app.web.strict_json import StrictRoute
+from models import OptionError, UnknownCharacter, Version
+from models.autograd.engine import topological
 from models.autograd.expression import evaluate
-from models.autograd.layout import BOX_HEIGHT, BOX_WIDTH, RADIUS, REACH, Layout, lay_out
+from models.autograd.layout import BOX_HEIGHT, BOX_WIDTH, RADIUS, REACH, lay_out
 from models.autograd.walk import backward_steps
+from models.checkpoint import WEIGHTS
+from models.inference.pair_tree import FAN, PairTree, pair_tree
+from models.inference.projection import project
+from models.spelling import fold
 
 router = APIRouter(tags=["lab"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
-# The largest graph takes some 20 ms, a neuron half of one, most of it for the layout; and that in characters that could
-# be drawn in the time.
-SECONDS, CHARACTERS = 0.02, 2000
+BOX_SIZES = {"box_width": BOX_WIDTH, "box_height": BOX_HEIGHT, "radius": RADIUS, "reach": REACH}
+# The largest graph takes 20 ms, most of it for the layout; and its cost in characters that are sampled in that time.
+GRAPH_SECONDS, GRAPH_COST = 0.02, 2000
+# Bytes of weights that a thread reads, checks and multiplies with in a second, seconds of all else, and the cost.
+WEIGHT_BYTES_PER_SECOND, WAVENET_SECONDS, WAVENET_COST = 5e7, 0.003, 500
+# Finer than any eye, and well within 32-bit floats.
+DECIMALS = 6
 
 
 @router.post(
@@ -41,24 +53,22 @@ SECONDS, CHARACTERS = 0.02, 2000
     responses=responses(400, 413, 415, 422, 503),
 )
 async def graph(
-    request: Annotated[GraphRequest, Body(openapi_examples=EXAMPLES)], running: Running, connection: Request
+    request: Annotated[GraphRequest, Body(openapi_examples=EXAMPLES)], service: ServiceDep, connection: Request
 ) -> Response:
     """Compute an expression, and the derivative of its last statement by each value in it, by backpropagation.
 
     The answer is the graph: every value with its gradient and its place in a drawing, and backward through it step by
     step. An expression that cannot be read or computed is 422; the error tells the `position` of the character.
     """
-    purse: Purse | None = connection.scope.get(PURSE)
-    if purse is not None:
-        await purse.charge(CHARACTERS)
-    admission = running.admission
+    if quota := get_quota(connection):
+        await quota.charge(GRAPH_COST)
+    admission = service.admission
 
     async def work() -> bytes:
-        # In a thread, for it takes more than a millisecond.
-        with admission.take_on(SECONDS) as ticket:
-            return await ticket.run(lambda: graph_of(request.expression).model_dump_json().encode())
+        with await admission.admit(GRAPH_SECONDS) as admitted:
+            return await admitted.run(lambda: graph_of(request.expression).model_dump_json().encode())
 
-    body = await unless_gone(connection.receive, work, admission.leave) or b""
+    body = await run_until_disconnect(connection.receive, work) or b""
     return Response(body, media_type=JSON)
 
 
@@ -68,42 +78,117 @@ def graph_of(expression: str) -> GraphAnswer:
     order = topological(root)
     ids = {value: i for i, value in enumerate(order)}
     layout = lay_out([[ids[operand] for operand in value.operands] for value in order])
+    nodes = [
+        {
+            "id": ids[value],
+            "operands": [ids[operand] for operand in value.operands],
+            "x": x,
+            "y": y,
+            **{name: getattr(value, name) for name in ("label", "operation", "data", "grad")},
+        }
+        for value, (x, y) in zip(order, layout.places, strict=True)
+    ]
     steps = [
-        GraphStep(
-            node=ids[step.value],
-            additions=[
-                GraphAddition(operand=ids[each.operand], derivative=each.derivative, gradient=each.gradient)
+        {
+            "node": ids[step.value],
+            "additions": [
+                {"operand": ids[each.operand], "derivative": each.derivative, "gradient": each.gradient}
                 for each in step.additions
             ],
-        )
+        }
         for step in backward_steps(root)
     ]
-    return GraphAnswer(
-        nodes=_nodes(order, ids, layout),
-        lines=[GraphLine(start=line.start, end=line.end, points=list(line.points)) for line in layout.lines],
-        steps=steps,
-        sizes=GraphSizes(
-            width=layout.width,
-            height=layout.height,
-            box_width=BOX_WIDTH,
-            box_height=BOX_HEIGHT,
-            radius=RADIUS,
-            reach=REACH,
-        ),
+    sizes = {"width": layout.width, "height": layout.height, **BOX_SIZES}
+    return GraphAnswer.model_validate(
+        {"nodes": nodes, "lines": [asdict(line) for line in layout.lines], "steps": steps, "sizes": sizes}
     )
 
 
-def _nodes(order: list[Value], ids: dict[Value, int], layout: Layout) -> list[GraphNode]:
-    return [
-        GraphNode(
-            id=ids[value],
-            label=value.label,
-            operation=value.operation,
-            data=value.data,
-            grad=value.grad,
-            operands=[ids[operand] for operand in value.operands],
-            x=x,
-            y=y,
+@router.get(
+    "/lab/wavenet",
+    summary="How a wavenet sees a name",
+    response_model=WavenetAnswer,
+    responses=responses(404, 422, 503),
+)
+async def see_wavenet(query: Annotated[WavenetQuery, Query()], service: ServiceDep, connection: Request) -> Response:
+    """Tell what every node of a wavenet's tree of pairs puts out for a name, what it expects next at temperature 1, and
+    where its embedding puts the characters.
+
+    Example: `/lab/wavenet?model=human/wavenet@3&name=mar`
+    """
+    version = _wavenet(service, query)
+    try:
+        ids = version.generator.vocabulary.encode(fold(query.name))
+    except UnknownCharacter as error:
+        raise UnknownCharacter(str(error), field="name", allowed=error.allowed) from None
+    if quota := get_quota(connection):
+        await quota.charge(WAVENET_COST)
+    seconds = WAVENET_SECONDS + version.manifest.files[WEIGHTS].size / WEIGHT_BYTES_PER_SECOND
+    with await service.admission.admit(seconds) as admitted:
+        # A wide tree is a megabyte of JSON, so the thread serializes it.
+        content = await admitted.run(lambda: _seen(version, ids).model_dump_json().encode())
+    return Response(content, media_type=JSON)
+
+
+def _wavenet(service: Service, query: WavenetQuery) -> Version:
+    """Return the version of the query. Raises `OptionError` if it is no wavenet, and what `resolve` does."""
+    now = service.registry.now
+    version = now.resolve(query.dataset, query.model)
+    if version.manifest.architecture != ARCHITECTURE:
+        wavenets = [each.reference for each in now.versions() if each.manifest.architecture == ARCHITECTURE]
+        raise OptionError(
+            f"{version.reference} is no wavenet: there is no tree of pairs in it.",
+            field="model",
+            allowed="a model whose architecture is wavenet: the others have no tree of pairs",
+            nearest=wavenets,
         )
-        for value, (x, y) in zip(order, layout.places, strict=True)
+    return version
+
+
+def _seen(version: Version, ids: list[int]) -> WavenetAnswer:
+    arrays, config, itos = version.arrays(), version.manifest.config, version.generator.vocabulary.itos
+    tree = pair_tree(config, arrays, ids)
+    name = "".join(itos[i] for i in ids)
+    return WavenetAnswer(
+        dataset=version.dataset,
+        model=version.reference,
+        name=name,
+        unseen=name[: -config.block_size],
+        activation=config.activation,
+        window=[
+            Place(character=itos[i], values=_rounded(row)) for i, row in zip(tree.window, tree.embedded, strict=True)
+        ],
+        layers=_layers(tree),
+        characters=_chances(tree.logits, itos),
+        embedding=_map(arrays["embedding.weight"], itos),
+    )
+
+
+def _layers(tree: PairTree) -> list[list[Node]]:
+    spans = (FAN ** (depth + 1) for depth in range(len(tree.layers)))
+    return [
+        [Node(first=k * span, last=(k + 1) * span - 1, values=_rounded(row)) for k, row in enumerate(layer)]
+        for span, layer in zip(spans, tree.layers, strict=True)
     ]
+
+
+def _chances(logits: NDArray[np.float64], itos: tuple[str, ...]) -> list[CharacterChance]:
+    shares = np.exp(logits - logits.max())
+    shares /= shares.sum()
+    order = np.argsort(-shares, kind="stable")
+    return [CharacterChance(character=itos[i], probability=round(float(shares[i]), DECIMALS)) for i in order]
+
+
+def _map(weight: np.ndarray, itos: tuple[str, ...]) -> EmbeddingMap:
+    seen = project(weight)
+    points = [
+        Point(character=symbol, x=x, y=y, nearest=itos[near])
+        for symbol, (x, y), near in zip(itos, seen.points.round(DECIMALS).tolist(), seen.nearest, strict=True)
+    ]
+    return EmbeddingMap(explained=_rounded(seen.explained), points=points)
+
+
+def _rounded(numbers: NDArray[np.float64]) -> list[float]:
+    # Adding 0 turns -0.0 into 0.0.
+    rounded: list[float] = (numbers.round(DECIMALS) + 0.0).tolist()
+    return rounded

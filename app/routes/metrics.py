@@ -1,12 +1,12 @@
-"""/metrics: numbers for Prometheus."""
+"""/metrics: Prometheus metrics."""
 
 from operator import attrgetter
 
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
-from app import headers
-from app.dependencies import Running
+from app.dependencies import ServiceDep
+from app.web import headers
 
 router = APIRouter(tags=["service"], generate_unique_id_function=attrgetter("name"))
 EXAMPLE = (
@@ -27,11 +27,11 @@ EXAMPLE = (
         }
     },
 )
-async def metrics(running: Running, request: Request) -> Response:
+async def metrics(service: ServiceDep, request: Request) -> Response:
     """Tell requests, latency, names, characters, refusals, models, streams, memory and the event loop's lag.
 
     They are those of all worker processes together, whichever answers.
     """
-    accept = ",".join(headers.values(request.scope, b"accept"))
-    text, media = await anyio.to_thread.run_sync(running.metrics.exposition, accept)
+    accept = ",".join(headers.get_all(request.scope, b"accept"))
+    text, media = await anyio.to_thread.run_sync(service.metrics.exposition, accept)
     return Response(text, headers={"Content-Type": media})

@@ -1,16 +1,15 @@
-"""/datasets and /models: what can be asked for, and everything a version tells of itself."""
+"""/datasets and /models: what can be asked for, and everything about a version."""
 
-from collections.abc import Callable
 from operator import attrgetter
 from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Path, Response
 
-from app.dependencies import Running
-from app.errors import responses
-from app.processes.watching import look
-from app.replies import AliasReason, DatasetSummary, ModelPage, Models, ModelSummary
+from app.dependencies import ServiceDep
+from app.responses import AliasReason, DatasetSummary, ModelPage, Models, ModelSummary
+from app.store_watcher import refresh
+from app.web.errors import responses
 from models import ModelError, ModelRegistry, Snapshot, UnknownReference, Version
 
 router = APIRouter(tags=["models"], generate_unique_id_function=attrgetter("name"))
@@ -22,7 +21,7 @@ MEDIA_TYPES = {
     "txt": "text/plain; charset=utf-8",
 }
 ANY = "application/octet-stream"
-FORMS: dict[str, Any] = {
+FILE_CONTENT: dict[str, Any] = {
     ANY: {"schema": {"type": "string", "format": "binary"}, "example": "(the bytes of model.safetensors)"},
     "image/png": {"schema": {"type": "string", "format": "binary"}, "example": "(the bytes of a picture)"},
     "image/svg+xml": {"schema": {"type": "string"}, "example": "<svg></svg>"},
@@ -38,29 +37,29 @@ File = Annotated[str, Path(max_length=100, description="A file that the version 
 
 
 @router.get("/datasets", summary="Data sets")
-async def datasets(running: Running) -> list[DatasetSummary]:
+async def datasets(service: ServiceDep) -> list[DatasetSummary]:
     """List the data sets that have models, each with its default."""
-    now = running.registry.now
+    now = service.registry.now
     return [_dataset(now, name) for name in now.datasets()]
 
 
 @router.get("/models", summary="Models")
-async def models(running: Running) -> Models:
+async def models(service: ServiceDep) -> Models:
     """List all versions with their losses, the aliases and why they were moved, and what was refused and why."""
-    now = running.registry.now
+    now = service.registry.now
     return Models(
         models=[_summary(version) for version in now.versions()],
         aliases={name: now.aliases(name).as_json() for name in now.datasets()},
         reasons=[AliasReason(**reason.model_dump()) for reason in now.reasons()],
-        refused=refused(running.registry, now),
-        stand_ins=stand_ins(running.registry, now),
+        refused=refused(service.registry, now),
+        stand_ins=stand_ins(service.registry, now),
     )
 
 
 @router.get("/models/{dataset}/{architecture}/{version}", summary="One version", responses=responses(404, 422, 503))
-async def model(dataset: Dataset, architecture: Architecture, version: Number, running: Running) -> ModelPage:
+async def model(dataset: Dataset, architecture: Architecture, version: Number, service: ServiceDep) -> ModelPage:
     """Give everything a version tells of itself: card, losses, hyperparameters, data, files."""
-    found, card = await _read(running.registry, dataset, f"{architecture}@{version}", _card)
+    found, card = await _read(service.registry, dataset, f"{architecture}@{version}", "card.md", default=b"")
     manifest = found.manifest
     address = f"/models/{manifest.dataset}/{manifest.architecture}/{manifest.version}/files"
     return ModelPage(
@@ -79,33 +78,29 @@ async def model(dataset: Dataset, architecture: Architecture, version: Number, r
     "/models/{dataset}/{architecture}/{version}/files/{name}",
     summary="A file of a version",
     response_class=Response,
-    responses={**responses(404, 422, 503), 200: {"content": FORMS}},
+    responses={**responses(404, 422, 503), 200: {"content": FILE_CONTENT}},
 )
-async def file(dataset: Dataset, architecture: Architecture, version: Number, name: File, running: Running) -> Response:
+async def file(
+    dataset: Dataset, architecture: Architecture, version: Number, name: File, service: ServiceDep
+) -> Response:
     """Give one of the files that the version's manifest lists: card, plot, weights, names."""
-    _, content = await _read(running.registry, dataset, f"{architecture}@{version}", lambda it: it.file(name))
+    _, content = await _read(service.registry, dataset, f"{architecture}@{version}", name)
     return Response(content, media_type=MEDIA_TYPES.get(name.rpartition(".")[2], ANY))
 
 
-def _card(version: Version) -> bytes:
-    return version.file("card.md") if "card.md" in version.manifest.files else b""
-
-
 async def _read(
-    registry: ModelRegistry, dataset: str, model: str, read: Callable[[Version], bytes]
+    registry: ModelRegistry, dataset: str, model: str, name: str, default: bytes | None = None
 ) -> tuple[Version, bytes]:
-    """Return a version and what `read` reads of it. Where it was removed since the last look, look again: an alias
-    means another one by now.
-    """
-    found = registry.resolve(dataset, model)
-    try:
-        return found, read(found)
-    except UnknownReference:
-        if not registry.changed():
-            raise
-    await anyio.to_thread.run_sync(look, registry)
-    found = registry.resolve(dataset, model)
-    return found, read(found)
+    """Return a version and its file, or `default` if it has none; refresh if it was removed since the last refresh."""
+    while True:
+        found = registry.resolve(dataset, model)
+        try:
+            missing = default is not None and name not in found.manifest.files
+            return found, default if missing else found.file(name)  # type: ignore[return-value]
+        except UnknownReference:
+            if not registry.changed():
+                raise
+        await anyio.to_thread.run_sync(refresh, registry)
 
 
 def _summary(version: Version) -> ModelSummary:
@@ -139,21 +134,21 @@ def _dataset(now: Snapshot, name: str) -> DatasetSummary:
 
 
 def refused(registry: ModelRegistry, now: Snapshot) -> dict[str, str]:
-    """Return what was refused, and why, without the paths of this machine."""
+    """Return the refused versions with the reasons, without the paths of this machine."""
     return {name: without_paths(registry, reason) for name, reason in now.refused.items()}
 
 
 def stand_ins(registry: ModelRegistry, now: Snapshot) -> list[str]:
-    """Return which aliases mean another version than they say, without the paths of this machine."""
+    """Return the aliases that fall back to another version, without the paths of this machine."""
     return [without_paths(registry, line) for line in now.stand_ins]
 
 
 def without_paths(registry: ModelRegistry, text: str) -> str:
-    """Return `text` with places in a store told from the store's root on, and the file of pins by its name alone."""
+    """Return `text` with paths relative to their store, and the pins file by its name."""
     if registry.pins is not None:
         text = text.replace(f" in {registry.pins.place}.", f" in {registry.pins.name}.")
     for store in registry.stores:
         text = text.replace(f"{store.root}/", "")
-        # A relative root tells nothing of the machine, and may be as short as a full stop.
+        # A relative root shows nothing of the machine, and may be just a dot.
         text = text.replace(f"{store.root}", store.root.name) if store.root.is_absolute() else text
     return text

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.measures.processes import NotMeasuredError, Process, ask, started, wait_until
-from tests.harness.fleet import free_port
+from tests.harness.service import free_port
 
 READY, PATH = "/health/ready", "/generate"
 ROOT = Path(__file__).parents[2]

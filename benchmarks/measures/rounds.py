@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.measures import wrk
 from benchmarks.measures.processes import NotMeasuredError, Process, ask, started, wait_until
 from benchmarks.measures.rivals import QUIET, Rival, interpreter, lacks
-from tests.harness.fleet import free_port
+from tests.harness.service import free_port
 
 COUNTS = (1, 20, 1000)
 SERVER_CORE, LOAD_CORE = 0, 1

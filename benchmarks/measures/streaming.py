@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.measures.processes import NotMeasuredError, Process, started, wait_until
-from tests.harness.fleet import free_port
+from tests.harness.service import free_port
 
 COUNT = 1_000_000
 BODY = {"count": COUNT, "unique": False, "model": "wavenet", "seed": 1}

@@ -12,7 +12,7 @@ from app.settings import Settings
 from benchmarks.measures import wrk
 from benchmarks.measures.processes import NotMeasuredError, started, wait_until
 from benchmarks.measures.rivals import RIVALS
-from tests.harness.fleet import free_port
+from tests.harness.service import free_port
 
 PATH, COUNT, CORES = "/generate", 20, (0, 1)
 

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from app import bodies, schemas
+from app import schemas
+from app.web import strict_json
 from models import config, manifest, vocabulary
 from models.registry import SHIPPED
 from tests.harness.fuzzing import decode_request, read_manifest
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> None:
         escaped = ("".join(f"\\x{byte:02x}" for byte in token[:60]) for token in JSON_TOKENS)
         words.write_text("".join(f'"{text}"\n' for text in escaped))
         options = [f"-dict={words}", f"-max_len={LARGEST}", *arguments[2:], str(corpus)]
-        for module in (bodies, schemas, manifest, config, vocabulary):
+        for module in (strict_json, schemas, manifest, config, vocabulary):
             for _, function in inspect.getmembers(module, inspect.isfunction):
                 atheris.instrument_func(function)
         atheris.Setup([arguments[0], *options], target)

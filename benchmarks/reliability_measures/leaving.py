@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from benchmarks.measures.processes import PATIENCE, Process, started, wait_until
-from tests.harness.fleet import free_port
+from tests.harness.service import free_port
 
 # Nearly everything is drawn before and refused, so that all of the budget is drawn.
 WORST = {"count": 10_000, "temperature": 0.05, "novel": True, "max_attempts": 1_000_000, "seed": 1}

@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.measures.processes import Process, ask, started, wait_until
 from benchmarks.reliability_measures.arrivals import Asked, Load, Seen, poisson, steady
 from benchmarks.reliability_measures.curve import draw_curve
-from tests.harness.fleet import free_port
+from tests.harness.service import free_port
 
 SERVER_CORE, LOAD_CORE = 0, 1
 # Names a request and the share of such requests: half of them are small, most of the work is not.
@@ -195,7 +195,7 @@ async def _sweep(
 @click.option("--seconds", default=10.0, show_default=True, help="How long each load lasts.")
 @click.option("--rounds", default=3, show_default=True, help="How often each is tried; the figures are medians.")
 @click.option("--mix", type=click.Choice(list(MIXES)), default="mixed", show_default=True, help="What is asked for.")
-@click.option("--picture", type=click.Path(path_type=Path), help="Where to draw the curve: docs/pictures/overload.png.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Where to draw the curve.")
 def overload(seconds: float, rounds: int, mix: str, picture: Path | None) -> None:
     """Ask for 0.5 to 10 times of what can be done; exit status 1 where a goal is missed."""
     screen, port = Console(width=150), free_port()

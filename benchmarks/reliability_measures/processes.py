@@ -15,9 +15,16 @@ from pathlib import Path
 import click
 
 from models import prepare
-from tests.harness.crashes import prepared
-from tests.harness.fleet import fleet
-from tests.harness.processes import BODY, WORKERS, ended, orphaned, reloaded, struck
+from tests.harness.processes import (
+    BODY,
+    WORKERS,
+    kill_supervisor,
+    reload_workers,
+    replace_worker,
+    stop_under_load,
+)
+from tests.harness.service import Service, is_alive, is_listening, served
+from tests.harness.stores import make_stores, store_settings
 
 
 @click.command()
@@ -29,33 +36,63 @@ def processes(requests: int, reloads: int, starts: int, share: float) -> None:
     """Kill, stop and replace processes under load; print what was lost and how long it took."""
     prepare()
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        store = prepared(root / "store", prepare())
-        with fleet(store, root / "log", WORKERS) as running:
-            click.echo(f"row 18: {struck(running, signal.SIGKILL)}")
-            click.echo(f"row 19: {struck(running, signal.SIGSTOP)}")
-            click.echo(f"row 22: GET: {reloaded(running, reloads, requests)}")
-            click.echo(f"row 22: POST: {reloaded(running, reloads, requests, BODY)}")
-            click.echo(f"row 22: {ended(running)}")
-        with fleet(store, root / "log", WORKERS) as running:
-            click.echo(f"row 18: supervisor killed: {orphaned(running)}")
-        times, restarts = cold_starts(store, root / "log", starts, share)
+        settings = store_settings(make_stores(Path(folder), prepare())) | {"NAMEWAVE_WORKERS": str(WORKERS)}
+        with served(**settings) as service:
+            click.echo(f"row 18: {_replaced(service, signal.SIGKILL)}")
+            click.echo(f"row 19: {_replaced(service, signal.SIGSTOP)}")
+            click.echo(f"row 22: GET: {_reloaded(service, reloads, requests)}")
+            click.echo(f"row 22: POST: {_reloaded(service, reloads, requests, BODY)}")
+            click.echo(f"row 22: {_stopped(service)}")
+        with served(**settings) as service:
+            seconds = kill_supervisor(service)
+            port = "taken" if is_listening(service.port) else "free"
+            click.echo(f"row 18: supervisor killed: workers ended after {seconds:.1f} s, the port is {port}")
+        times, restarts = cold_starts(settings, starts, share)
         click.echo(
             f"row 20: {starts} starts of {WORKERS} workers with {share:.0%} of the time: "
             f"{min(times):.1f} to {max(times):.1f} s, {restarts} restarts"
         )
 
 
-def cold_starts(store: Path, log: Path, starts: int, share: float) -> tuple[list[float], int]:
+def _replaced(service: Service, number: signal.Signals) -> str:
+    load, gone, back = replace_worker(service, number)
+    lost = load.retried + len(load.failures)
+    if lost > load.clients:
+        raise click.ClickException(f"{lost} lost of {load.clients} at most: {load.failures}")
+    return (
+        f"{number.name} of one of {WORKERS} workers under {load.clients} clients: {load.answered} answered, "
+        f"{lost} lost ({load.retried} of them asked again by the client), "
+        f"gone after {gone:.1f} s, all back after {back:.1f} s"
+    )
+
+
+def _reloaded(service: Service, reloads: int, requests: int, body: bytes | None = None) -> str:
+    load = reload_workers(service, reloads, requests, body)
+    if load.failures:
+        raise click.ClickException(f"{len(load.failures)} failures: {sorted(set(load.failures))}")
+    return f"{load.answered} requests across {reloads} rolling reloads: 0 failures, {load.retried} asked again"
+
+
+def _stopped(service: Service) -> str:
+    workers = service.workers()
+    lost, seconds = stop_under_load(service)
+    left = sum(map(is_alive, workers))
+    return (
+        f"SIGTERM under load: ended after {seconds:.1f} s with {service.process.returncode}, {left} left, "
+        f"{len(lost)} requests lost {sorted(set(lost))}"
+    )
+
+
+def cold_starts(settings: dict[str, str], starts: int, share: float) -> tuple[list[float], int]:
     """Start the service so many times while all its processes may run for a `share` of the time only; return the
     seconds until all workers served, and how many workers were replaced meanwhile.
     """
     times, restarts = [], 0
     for _ in range(starts):
         began = time.monotonic()
-        with throttled(share), fleet(store, log, WORKERS) as running:
+        with throttled(share), served(**settings) as service:
             times.append(time.monotonic() - began)
-            restarts += running.log.read_text("utf-8").count("is replaced")
+            restarts += sum("is replaced" in line for line in service.lines())
     return times, restarts
 
 

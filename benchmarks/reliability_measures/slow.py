@@ -7,7 +7,7 @@ import statistics
 import click
 
 from tests.harness.service import served
-from tests.harness.slow_sockets import besiege
+from tests.harness.slow_sockets import attack_slowly
 
 
 @click.command()
@@ -18,13 +18,13 @@ def slow(clients: int, seconds: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with served() as service:
-        told = asyncio.run(besiege(service.port, clients, max(1, seconds // 9)))
-    good = sum(answer.status == 200 for answer in told.probes)
-    waits = sorted(told.waits)
+        result = asyncio.run(attack_slowly(service.port, clients, max(1, seconds // 9)))
+    good = sum(answer.status == 200 for answer in result.probes)
+    waits = sorted(result.waits)
     click.echo(
-        f"{len(told.held):,} slow clients, held {min(told.held):.1f} to {max(told.held):.1f} s; "
-        f"probes {good} of {len(told.probes)} good, median {statistics.median(waits) * 1000:.0f} ms, "
-        f"slowest {waits[-1] * 1000:.0f} ms, 503: {sum(answer.status == 503 for answer in told.probes)}"
+        f"{len(result.held):,} slow clients, held {min(result.held):.1f} to {max(result.held):.1f} s; "
+        f"probes {good} of {len(result.probes)} good, median {statistics.median(waits) * 1000:.0f} ms, "
+        f"slowest {waits[-1] * 1000:.0f} ms, 503: {sum(answer.status == 503 for answer in result.probes)}"
     )
-    if max(told.held) > 10 or good < len(told.probes):
+    if max(result.held) > 10 or good < len(result.probes):
         raise click.exceptions.Exit(1)

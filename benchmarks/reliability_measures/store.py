@@ -13,11 +13,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from models import Kernels, prepare
-from models.store import Key, Store
-from tests.harness.crashes import ACTIONS, FAULTS, faulted, killed, prepared, publish_together
-from tests.harness.damage import FILES, cut, flip, foreigners
+from tests.harness.crashes import ACTIONS, FAULTS, each_failure, publish_concurrently
+from tests.harness.damage import FILES, flip_bits, refuse_foreign_versions, truncate
 from tests.harness.store_machine import StoreMachine
-from tests.harness.stores import ARCHITECTURE, DATASET
+from tests.harness.stores import make_stores, version_folder
 
 
 @click.command()
@@ -31,10 +30,10 @@ def store(flips: int, publishers: int, rounds: int, examples: int, seed: int) ->
     kernels, began = prepare(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        start = prepared(root / "start", kernels)
-        _damage(root, prepared(root / "pair", kernels, versions=2), kernels, flips, seed)
+        start = make_stores(root / "start", kernels)
+        _damage(root, make_stores(root / "pair", kernels, versions=2), kernels, flips, seed)
         _faults(root, start, kernels)
-        total = publish_together(root / "together", kernels, publishers, rounds)
+        total = publish_concurrently(root / "together", kernels, publishers, rounds)
         click.echo(f"row 27: {publishers} processes, {total} publications, all there and whole, latest is {total}")
     click.echo(f"history: {examples} of at most 40 steps ...")
     machine = settings(
@@ -50,11 +49,12 @@ def store(flips: int, publishers: int, rounds: int, examples: int, seed: int) ->
 
 
 def _damage(root: Path, start: Path, kernels: Kernels, flips: int, seed: int) -> None:
-    folder = Store(start / "user").folder(Key(DATASET, ARCHITECTURE, 2))
+    folder = version_folder(start, 2)
     for name in FILES:
-        click.echo(f"row 25: {name}: {sum(1 for _ in cut(folder, name))} prefixes, all refused")
-    click.echo(f"row 25: {sum(1 for _ in foreigners(start, kernels, root / 'foreign'))} foreign versions, all refused")
-    flipped = Counter(name for name, _ in flip(folder, flips, seed))
+        click.echo(f"row 25: {name}: {sum(1 for _ in truncate(folder, name))} prefixes, all refused")
+    foreign = len(list(refuse_foreign_versions(start, kernels, root / "foreign")))
+    click.echo(f"row 25: {foreign} foreign versions, all refused")
+    flipped = Counter(name for name, _ in flip_bits(folder, flips, seed))
     click.echo(f"row 24: {flipped.total()} bits flipped, all refused: {dict(flipped)}")
 
 
@@ -65,8 +65,8 @@ def _faults(root: Path, start: Path, kernels: Kernels) -> None:
         told = []
         for fault, code in FAULTS.items():
             if code is not None:
-                states = Counter(faulted(action, place, root / "scratch", kernels, code))
+                states = Counter(each_failure(action, place, root / "scratch", kernels, code))
                 told.append(f"{fault} {states.total()} ({states['old']} old, {states['new']} new)")
-        states = Counter(killed(action, place, root / "scratch", kernels))
+        states = Counter(each_failure(action, place, root / "scratch", kernels, killed=True))
         told.append(f"SIGKILL {states.total()} ({states['old']} old, {states['new']} new)")
         click.echo(f"row 26: {name}: {', '.join(told)}, none between, all done again")

@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import cli
 from app import main as service
+from app.cli import main as cli
 
 LEAK = 1_000
 

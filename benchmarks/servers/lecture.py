@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from app.replies import GenerateAnswer
+from app.responses import GenerateAnswer
 from app.schemas import GenerateRequest
 from benchmarks.servers.network import TorchNames
 from benchmarks.servers.uvicorn_run import answer, run

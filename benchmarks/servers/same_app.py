@@ -9,8 +9,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app import cli
 from app import main as service
+from app.cli import main as cli
 from benchmarks.servers.constant import ConstantGenerator
 
 

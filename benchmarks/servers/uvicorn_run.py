@@ -6,7 +6,7 @@ import click
 import uvicorn
 from fastapi import FastAPI
 
-from app.replies import GenerateAnswer
+from app.responses import GenerateAnswer
 from app.schemas import GenerateRequest
 from models.inference import REASONS
 

@@ -52,6 +52,8 @@ class Constraints:
         """Raise `UnknownCharacter` or `OptionError` where no name can be: characters that no name has, or lengths and
         beginnings that do not go together.
         """
+        if not (self.ends_with or self.contains or self.pattern or options.prefix):
+            return
         literal = self.pattern.replace(ANY, "").replace(RUN, "")
         for field, text in (("ends_with", self.ends_with), ("contains", self.contains), ("pattern", literal)):
             _check_characters(field, fold(text), vocabulary, options.excludes)

@@ -1,33 +1,28 @@
-"""Everything around /generate: pages, models, health, OpenAPI, headers."""
+"""Everything around /generate: models, health, documentation, request ids, unexpected errors."""
 
 import json
 import re
-import shutil
 import tomllib
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import pytest
-from pydantic.fields import FieldInfo
 
-from app.errors import STATUS, status_of
-from app.main import create_app
 from app.routes.health import VERSION
 from app.settings import Settings
-from models import Draft, Kernels, ModelRegistry
+from app.web.errors import STATUS, status_of
+from models import Draft, ModelRegistry
 from models.errors import ModelError
+from tests.harness.app_client import app_client
 
+pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
-METHODS = ("get", "post")
 
 
-@pytest.mark.anyio
 async def test_models_and_datasets_are_listed(client: httpx.AsyncClient) -> None:
-    """The lists name what the store holds, with losses, defaults and aliases."""
     datasets = (await client.get("/datasets")).json()
     assert [(d["dataset"], d["default"], d["names"]) for d in datasets] == [("elves", "elves/wavenet@1", 1000)]
     models = (await client.get("/models")).json()
@@ -36,146 +31,120 @@ async def test_models_and_datasets_are_listed(client: httpx.AsyncClient) -> None
     assert models["refused"] == {}
 
 
-@pytest.mark.anyio
-async def test_a_version_tells_everything(client: httpx.AsyncClient) -> None:
-    """A version's page has card, losses, data and links to files that can be fetched; aliases are understood."""
+async def test_model_page_has_card_losses_and_files(client: httpx.AsyncClient) -> None:
     page = (await client.get("/models/elves/wavenet/stable")).json()
     assert page["model"] == "elves/wavenet@1"
     assert page["card"] == "# Elves\n"
     assert page["losses"] == {"train": 2.0, "dev": 2.1, "test": 2.1}
     for name, address in page["files"].items():
-        answer = await client.get(address)
-        assert answer.status_code == 200, name
-    for address in ("/models/elves/wavenet/9", "/models/elves/wavenet/1/files/manifest.json", "/models/x/y/1"):
-        answer = await client.get(address)
-        assert answer.status_code == 404
-        assert answer.headers["content-type"] == "application/problem+json"
+        assert (await client.get(address)).status_code == 200, name
 
 
-@pytest.mark.anyio
-async def test_a_packed_body_is_refused(client: httpx.AsyncClient) -> None:
-    """A body that says it is packed is not read as if it were plain: 415; `identity` says that it is plain."""
-    fields = {"dataset": "elves", "count": 1}
-    packed = await client.post("/generate", json=fields, headers={"content-encoding": "gzip"})
-    assert (packed.status_code, packed.headers["content-type"]) == (415, "application/problem+json")
-    assert (await client.post("/generate", json=fields, headers={"content-encoding": "identity"})).status_code == 200
-    twice = [("content-encoding", "identity"), ("content-encoding", "gzip")]
-    assert (await client.post("/generate", json=fields, headers=twice)).status_code == 415
-    types = [("content-type", "application/json"), ("content-type", "text/plain")]
-    assert (await client.post("/generate", content="{}", headers=types)).status_code == 415
+@pytest.mark.parametrize("path", ["elves/wavenet/9", "elves/wavenet/1/files/manifest.json", "x/y/1"])
+async def test_unknown_version_or_file_is_404(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(f"/models/{path}")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
-@pytest.mark.anyio
-async def test_health(client: httpx.AsyncClient) -> None:
-    """Alive and ready over a good store; /info tells the limits."""
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([("content-encoding", "gzip")], 415),
+        ([("content-encoding", "identity")], 200),
+        ([("content-encoding", "identity"), ("content-encoding", "gzip")], 415),
+        ([("content-type", "application/json"), ("content-type", "text/plain")], 415),
+    ],
+)
+async def test_unsupported_body_is_415(client: httpx.AsyncClient, headers: list[tuple[str, str]], status: int) -> None:
+    types = [] if headers[0][0] == "content-type" else [("content-type", "application/json")]
+    answer = await client.post("/generate", content='{"dataset": "elves", "count": 1}', headers=[*types, *headers])
+    assert answer.status_code == status
+    assert status == 200 or answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_healthy_service_is_live_and_ready(client: httpx.AsyncClient) -> None:
     assert (await client.get("/health/live")).json()["status"] == "ok"
     assert (await client.get("/health/ready")).status_code == 200
     assert (await client.get("/info")).json()["limits"]["max_count"] == 10_000
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("damaged", [{1}, {1, 2}], ids=["the default", "all"])
-async def test_ready_while_something_can_be_served(
-    elf_store: Path,
-    tmp_path: Path,
-    kernels: Kernels,
-    elf_draft: Draft,
-    damaged: set[int],
-    capsys: pytest.CaptureFixture[str],
+async def test_service_is_ready_while_a_version_can_be_served(
+    registry: ModelRegistry, elf_draft: Draft, tmp_path: Path, damaged: set[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A default whose weights were altered is stood in for by the other version, and the service says so; where that
-    is altered, too, it starts for the sake of another data set, and is not ready, which the log
-    tells with the reason. The answers' reasons come without paths of the machine.
+    """Another version serves instead of a damaged default. Without one the service starts for other data sets, but is
+    not ready, and logs why. Reasons in responses have no paths.
     """
-    shutil.copytree(elf_store / "user", tmp_path / "user")
-    others = ModelRegistry.open(kernels, user=tmp_path / "user", shipped=tmp_path / "none")
-    others.publish(replace(elf_draft, dataset="fays"))
+    for draft in (elf_draft, elf_draft, replace(elf_draft, dataset="fays")):
+        registry.publish(draft)
     for number in damaged:
         weights = tmp_path / f"user/elves/wavenet/{number}/model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     served = len(damaged) == 1
-    app = create_app(Settings(store=tmp_path / "user", shipped_store=tmp_path / "none", log_format="json"))
-    async with app.router.lifespan_context(app) as state:
-        said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-        [begun] = [line for line in said if line["event"] in ("ready", "not ready")]
-        assert (begun["event"], begun["level"]) == (("ready", "info") if served else ("not ready", "warning"))
-        assert served or "elves/wavenet@1 is not served" in begun["reason"]
-
-        async def with_state(scope, receive, send):  # type: ignore[no-untyped-def]
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://test") as client:
-            ready = await client.get("/health/ready")
-            assert ready.status_code == (200 if served else 503)
-            assert list(ready.json()["refused"]) == [f"elves/wavenet@{number}" for number in sorted(damaged)]
-            instead = "elves default: elves/wavenet@2 serves instead of elves/wavenet@1, which is refused."
-            assert (instead in ready.json()["stand_ins"]) == served
-            assert str(tmp_path) not in ready.text
-            models = (await client.get("/models")).json()
-            assert {name: models[name] for name in ("refused", "stand_ins")} == {
-                name: ready.json()[name] for name in ("refused", "stand_ins")
-            }
-            assert (await client.get("/health/live")).status_code == 200
-            for link, answered in (("", served), ("&model=wavenet@1", False), ("&model=wavenet@2", served)):
-                answer = await client.get(f"/generate?dataset=elves{link}")
-                assert answer.status_code == (200 if answered else 503), link
+    settings = Settings(store=tmp_path / "user", shipped_store=tmp_path / "shipped", log_format="json")
+    async with app_client(settings) as client:
+        log = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        [start] = [line for line in log if line["event"] in ("ready", "not ready")]
+        assert (start["event"], start["level"]) == (("ready", "info") if served else ("not ready", "warning"))
+        assert served or "elves/wavenet@1 is not served" in start["reason"]
+        ready = await client.get("/health/ready")
+        assert ready.status_code == (200 if served else 503)
+        assert list(ready.json()["refused"]) == [f"elves/wavenet@{number}" for number in sorted(damaged)]
+        fallback = "elves default: elves/wavenet@2 serves instead of elves/wavenet@1, which is refused."
+        assert (fallback in ready.json()["stand_ins"]) == served
+        assert str(tmp_path) not in ready.text
+        models = (await client.get("/models")).json()
+        for field in ("refused", "stand_ins"):
+            assert models[field] == ready.json()[field]
+        assert (await client.get("/health/live")).status_code == 200
+        for model, answered in (("", served), ("&model=wavenet@1", False), ("&model=wavenet@2", served)):
+            answer = await client.get(f"/generate?dataset=elves{model}")
+            assert answer.status_code == (200 if answered else 503), model
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("digest", [None, "0" * 64], ids=["not pinned", "another"])
-async def test_nobody_is_told_where_the_pins_are(
-    client_of: Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]],
-    elf_store: Path,
-    tmp_path: Path,
-    digest: str | None,
+async def test_refusal_by_pins_names_the_file_without_folders(
+    settings: Settings, elf_store: Path, tmp_path: Path, digest: str | None
 ) -> None:
-    """What pins refuse is told to strangers with the name of their file, without its folders."""
     manifest = elf_store / "user/elves/wavenet/1/manifest.json"
     pins = tmp_path / "our-pins.txt"
     other = f"{digest}  elves/wavenet@2\n" if digest else ""
     pins.write_text(f"{sha256(manifest.read_bytes()).hexdigest()}  elves/wavenet@1\n{other}")
-    async with client_of(pins=pins) as client:
+    async with app_client(settings, pins=pins) as client:
         for address in ("/health/ready", "/models"):
             answer = await client.get(address)
             assert answer.json()["refused"]["elves/wavenet@2"].endswith("pinned in our-pins.txt.")
             assert str(tmp_path) not in answer.text
 
 
-@pytest.mark.anyio
-async def test_documentation_pages_need_no_other_host(client: httpx.AsyncClient) -> None:
-    """Both pages load only our own files, all of which are there, and have no script inside."""
-    for page in ("/docs", "/redoc"):
-        answer = await client.get(page)
-        assert answer.status_code == 200
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-        addresses = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
-        assert addresses
-        assert "://" not in answer.text
-        assert re.findall(r"<script[^>]*>([^<]+)</script>", answer.text) == []
-        for address in addresses:
-            asset = await client.get(address)
-            assert asset.status_code == 200
-            assert len(asset.content) > 50
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_documentation_pages_load_only_our_own_files(client: httpx.AsyncClient, page: str) -> None:
+    answer = await client.get(page)
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert addresses
+    assert "://" not in answer.text
+    assert re.findall(r"<script[^>]*>([^<]+)</script>", answer.text) == []
+    for address in addresses:
+        asset = await client.get(address)
+        assert asset.status_code == 200
+        assert len(asset.content) > 50
 
 
-@pytest.mark.anyio
-async def test_every_operation_is_described(client: httpx.AsyncClient) -> None:
-    """Each operation has a summary, a description and a tag; errors are problems, FastAPI's own are gone."""
+async def test_every_operation_is_documented(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     assert "HTTPValidationError" not in json.dumps(document)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            assert operation["summary"], (method, path)
-            assert operation["description"], (method, path)
-            assert operation["tags"], (method, path)
+            for field in ("summary", "description", "tags"):
+                assert operation[field], (method, path)
             for status, answer in operation["responses"].items():
                 if int(status) >= 400 and not path.endswith("/health/ready"):
                     assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
 
 
-@pytest.mark.anyio
-async def test_request_ids(client: httpx.AsyncClient) -> None:
-    """A harmless id of the client is kept, any other is replaced; safe headers are on every answer."""
+async def test_safe_request_id_is_kept_and_another_replaced(client: httpx.AsyncClient) -> None:
     kept = await client.get("/health/live", headers={"x-request-id": "abc-123"})
     assert kept.headers["x-request-id"] == "abc-123"
     made = await client.get("/nowhere", headers={"x-request-id": 'x" forged=1'})
@@ -186,7 +155,6 @@ async def test_request_ids(client: httpx.AsyncClient) -> None:
 
 
 def test_every_model_error_has_a_status() -> None:
-    """Each class of models.errors is mapped, itself or through an ancestor below the root."""
     kinds = ModelError.__subclasses__()
     assert len(kinds) >= 6
     for kind in kinds:
@@ -194,20 +162,12 @@ def test_every_model_error_has_a_status() -> None:
         assert 400 <= status_of(kind("x")) < 600
 
 
-@pytest.mark.anyio
-async def test_an_unforeseen_error_is_a_problem_with_an_id(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
+async def test_unexpected_error_is_500_with_a_logged_request_id(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A handler that breaks gives 500 without a word of why, but with the id under which the log says why."""
-    app = create_app(settings)
-
-    @app.get("/broken")
-    async def broken() -> None:
-        raise RuntimeError("a secret")
-
-    transport = httpx.ASGITransport(app)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://t") as client:
-        answer = await client.get("/broken", headers={"x-request-id": "abc-123"})
+    async with app_client(settings) as client:
+        monkeypatch.setattr(client.service.sources, "find", Mock(side_effect=RuntimeError("a secret")))
+        answer = await client.get("/generate", headers={"x-request-id": "abc-123"})
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"] == "abc-123"
@@ -215,46 +175,28 @@ async def test_an_unforeseen_error_is_a_problem_with_an_id(
     assert "secret" not in answer.text
     log = capsys.readouterr().err
     assert "a secret" in log
-    assert "status=500" in log
-    assert [line for line in log.splitlines() if "unexpected error" in line and "request_id=abc-123" in line]
-    assert [line for line in log.splitlines() if "status=500" in line and "request_id=abc-123" in line]
+    for event in ("unexpected error", "status=500"):
+        assert [line for line in log.splitlines() if event in line and "request_id=abc-123" in line], event
 
 
-@pytest.mark.anyio
-async def test_every_documented_address_takes_what_it_shows() -> None:
-    """Over the models that ship, each example of a POST, as it is, and each GET with its parameters' examples
-    answers 200.
-    """
-    app = create_app(Settings(store=Path("none")))
-    async with app.router.lifespan_context(app) as state:
-
-        async def with_state(scope, receive, send):  # type: ignore[no-untyped-def]
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://test") as client:
-            paths = (await client.get("/openapi.json")).json()["paths"]
-            assert len(paths) >= 8
-            posts = [(path, operations["post"]) for path, operations in paths.items() if "post" in operations]
-            assert posts
-            for path, operation in posts:
-                for name, example in operation["requestBody"]["content"]["application/json"]["examples"].items():
+async def test_documented_examples_are_accepted() -> None:
+    """Each example of a POST, and each GET with its parameters' examples, over the models that ship."""
+    async with app_client(Settings(store=Path("none"))) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+        assert len(paths) >= 8
+        assert any("post" in operations for operations in paths.values())
+        for path, operations in paths.items():
+            if "post" in operations:
+                body = operations["post"]["requestBody"]["content"]["application/json"]
+                for name, example in body["examples"].items():
                     assert (await client.post(path, json=example["value"])).status_code == 200, name
-            for path, operations in paths.items():
-                if "get" not in operations:
-                    continue
+            if "get" in operations:
                 shown = [p for p in operations["get"].get("parameters", []) if p["schema"].get("examples")]
                 values = {p["name"]: p["schema"]["examples"][0] for p in shown}
                 query = {p["name"]: values[p["name"]] for p in shown if p["in"] == "query"}
                 assert (await client.get(path.format(**values), params=query)).status_code == 200, path
 
 
-def test_the_version_is_the_packages() -> None:
-    """The service tells the version that pyproject.toml has."""
+def test_version_is_that_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
-
-
-@pytest.mark.parametrize("description", Settings.model_fields.values(), ids=list(Settings.model_fields))
-def test_every_setting_is_documented(description: FieldInfo) -> None:
-    """Each setting says what it is for."""
-    assert description.description

@@ -1,145 +1,167 @@
-"""What only a real connection shows: answers that end early, clients that leave, several at a time."""
+"""Responses over a real connection: streams that fall short, clients that disconnect, several clients at a time."""
 
 import http.client
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from app.negotiation import CSV, NDJSON, TEXT
 from app.settings import Settings
+from app.web.negotiation import CSV, JSON, NDJSON, TEXT
 from models import NameGenerator
-from tests.app.running import Running, until
+from tests.app.running import TIMEOUT, ThreadedService
+from tests.harness.clock import until
 
-MILLION = {"dataset": "elves", "count": 1_000_000, "unique": False, "seed": 1}
-
-
-@pytest.fixture
-def running(settings: Settings) -> Iterator[Running]:
-    """A server with one thread for drawing."""
-    with Running(settings.model_copy(update={"threads": 1})) as made:
-        yield made
+MILLION: dict[str, Any] = {"dataset": "elves", "count": 1_000_000, "unique": False, "seed": 1}
+LARGE = MILLION | {"count": 10_000}
+SHORTFALL = {"dataset": "elves", "seed": 2, "count": 100, "max_length": 4, "max_attempts": 40}
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many candidates each call of the kernel drew; each call takes 3 ms at least."""
-    sizes: list[int] = []
-    real = NameGenerator.draw
+def server(settings: Settings) -> Iterator[ThreadedService]:
+    """A service with one sampling thread."""
+    with ThreadedService(settings.model_copy(update={"threads": 1})) as server:
+        yield server
 
-    def counted(*arguments: object) -> tuple[np.ndarray, np.ndarray]:
-        time.sleep(0.003)
-        codes, lengths = real(*arguments)  # type: ignore[arg-type]
-        sizes.append(len(lengths))
+
+class Draws:
+    """Counts the candidates of each call of the kernel; the call with the index `hold_at` waits for `resume`."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.hold_at, self.held, self.go_on = -1, threading.Event(), threading.Event()
+        self._draw = NameGenerator.draw
+
+    def draw(self, *arguments: object) -> tuple[np.ndarray, np.ndarray]:
+        if len(self.sizes) == self.hold_at:
+            self.held.set()
+            assert self.go_on.wait(TIMEOUT)
+            self.go_on.clear()
+        codes, lengths = self._draw(*arguments)  # type: ignore[arg-type]
+        self.sizes.append(len(lengths))
         return codes, lengths
 
-    monkeypatch.setattr(NameGenerator, "draw", counted)
-    return sizes
+    def resume(self, hold_at: int = -1) -> None:
+        """Let the held call go on, up to the next one to hold."""
+        self.hold_at = hold_at
+        self.held.clear()
+        self.go_on.set()
+
+
+@pytest.fixture
+def draws(server: ThreadedService, monkeypatch: pytest.MonkeyPatch) -> Iterator[Draws]:
+    draws = Draws()
+    monkeypatch.setattr(NameGenerator, "draw", lambda *arguments: draws.draw(*arguments))
+    yield draws
+    draws.resume()
+
+
+def is_idle(server: ThreadedService) -> bool:
+    """Return whether no request is answered, and none waits for a thread or holds one."""
+    admission = server.service.admission
+    return not (server.request_count or admission.active or admission.limiter.borrowed_tokens)
 
 
 @pytest.mark.parametrize("accept", [TEXT, CSV])
-def test_a_stream_that_fell_short_has_no_last_chunk(
-    running: Running, accept: str, caplog: pytest.LogCaptureFixture
+def test_stream_that_falls_short_has_no_last_chunk(
+    server: ThreadedService, accept: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The connection is closed after the last name without the last chunk, so that clients report an error; the names
-    are those of the JSON answer; the log has a line of ours and neither an error of the server's nor a traceback.
-    """
-    fields = {"dataset": "elves", "seed": 2, "count": 100, "max_length": 4, "max_attempts": 40}
-    names = httpx.post(f"{running.address}/generate", json=fields).json()["names"]
+    """Clients report an error; its names are those of the JSON response, and the log has no error of uvicorn."""
+    names = httpx.post(f"{server.address}/generate", json=SHORTFALL, timeout=TIMEOUT).json()["names"]
     assert names
-    with capture_logs() as log, running.send(accept, **fields) as connection:
-        answer = http.client.HTTPResponse(connection)
-        answer.begin()
-        assert answer.status == 200
+    with capture_logs() as log, server.send(accept, **SHORTFALL) as connection:
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert response.status == 200
         with pytest.raises(http.client.IncompleteRead) as caught:
-            answer.read()
-        until(lambda: not running.busy)
+            response.read()
+        until(lambda: is_idle(server))
     lines = caught.value.partial.decode().splitlines()
     assert lines == (["name", *names] if accept == CSV else names)
     assert [entry["event"] for entry in log] == ["stream fell short", "request"]
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-def test_ndjson_that_fell_short_ends_in_order(running: Running) -> None:
-    """NDJSON says itself that it is incomplete, and ends as HTTP wants."""
-    fields = {"dataset": "elves", "seed": 2, "count": 100, "max_length": 4, "max_attempts": 40}
-    answer = httpx.post(f"{running.address}/generate", json=fields, headers={"accept": NDJSON})
-    assert json.loads(answer.text.splitlines()[-1])["end"]["complete"] is False
+def test_ndjson_that_falls_short_is_a_complete_response(server: ThreadedService) -> None:
+    response = httpx.post(f"{server.address}/generate", json=SHORTFALL, headers={"accept": NDJSON}, timeout=TIMEOUT)
+    assert json.loads(response.text.splitlines()[-1])["end"]["complete"] is False
 
 
-@pytest.mark.parametrize("accept", [TEXT, NDJSON, CSV])
-def test_a_stream_ends_with_its_client(running: Running, drawn: list[int], accept: str) -> None:
-    """After the client left, no more than the piece under way is drawn, and the request is over."""
-    with running.send(accept, **MILLION) as connection:
-        while len(drawn) < 5:
-            assert connection.recv(65536)
-    at_leaving = len(drawn)
-    until(lambda: not running.busy)
-    assert len(drawn) <= at_leaving + 2
-    assert sum(drawn) < 1_000_000
-    ended = len(drawn)
-    time.sleep(0.1)
-    assert len(drawn) == ended
+@pytest.mark.parametrize(("accept", "fields"), [(TEXT, MILLION), (NDJSON, MILLION), (CSV, MILLION), (JSON, LARGE)])
+def test_sampling_ends_when_the_client_disconnects(
+    server: ThreadedService, draws: Draws, accept: str, fields: dict[str, Any]
+) -> None:
+    """Only the chunk under way is completed, and the next client gets the thread."""
+    draws.hold_at = 2
+    with server.send(accept, **fields):
+        until(draws.held.is_set)
+    until(lambda: not server.connections)
+    draws.resume()
+    until(lambda: is_idle(server))
+    assert len(draws.sizes) == 3
+    assert sum(draws.sizes) < fields["count"]
+    response = httpx.get(f"{server.address}/generate?dataset=elves&count=40", timeout=TIMEOUT)
+    assert len(response.json()["names"]) == 40
 
 
-def test_a_large_json_answer_ends_with_its_client(running: Running, drawn: list[int]) -> None:
-    """A JSON answer, too, is given up when nobody waits for it, and the next client gets the thread."""
-    with running.send("application/json", dataset="elves", count=10_000, unique=False, seed=1):
-        until(lambda: len(drawn) >= 3)
-    until(lambda: not running.busy)
-    assert sum(drawn) < 10_000
-    ended = len(drawn)
-    time.sleep(0.1)
-    assert len(drawn) == ended
-    answer = httpx.post(f"{running.address}/generate", json={"dataset": "elves", "count": 40, "seed": 1})
-    assert len(answer.json()["names"]) == 40
+def test_other_requests_take_turns_with_a_long_stream(server: ThreadedService, draws: Draws) -> None:
+    """While a stream uses the only thread, health answers, and so do others before the stream is done."""
+    draws.hold_at = 3
 
-
-def test_others_have_their_turn(running: Running, drawn: list[int]) -> None:
-    """While one client draws a million names with the only thread, health and other clients' answers come."""
-    with running.send(TEXT, **MILLION) as connection:
-        reader = threading.Thread(target=lambda: [None for _ in iter(lambda: connection.recv(65536), b"")])
-        reader.start()
-        until(lambda: len(drawn) >= 3)
-        assert httpx.get(f"{running.address}/health/live").status_code == 200
+    def ask(accept: str) -> httpx.Response:
         fields = {"dataset": "elves", "count": 300, "seed": 1, "unique": False}
-        names = httpx.post(f"{running.address}/generate", json=fields).json()["names"]
-        lines = httpx.post(f"{running.address}/generate", json=fields, headers={"accept": TEXT}).text.splitlines()
-        assert lines == names
-        assert running.busy
-        assert sum(drawn) < 1_000_000
+        headers = {"accept": accept}
+        return httpx.post(f"{server.address}/generate", json=fields, headers=headers, timeout=TIMEOUT)
+
+    with ThreadPoolExecutor() as pool, server.send(TEXT, **MILLION) as connection:
+        reader = pool.submit(lambda: [*iter(lambda: connection.recv(65536), b"")])
+        until(draws.held.is_set)
+        others = [pool.submit(ask, accept) for accept in (JSON, TEXT)]
+        until(lambda: server.service.admission.active == 3)
+        assert httpx.get(f"{server.address}/health/live", timeout=TIMEOUT).status_code == 200
+        # Without turns the others would wait for the stream, which stops there.
+        draws.resume(hold_at=100)
+        as_json, as_text = (other.result() for other in others)
+        assert as_text.text.splitlines() == as_json.json()["names"]
+        until(draws.held.is_set)
+        until(lambda: server.request_count == 1)
         connection.shutdown(socket.SHUT_RDWR)
-        reader.join(30)
-    until(lambda: not running.busy)
+        reader.result()
+    draws.resume()
+    until(lambda: is_idle(server))
 
 
-def test_a_client_that_does_not_read_stops_the_drawing(running: Running, drawn: list[int]) -> None:
-    """Names are drawn as they are taken, so that a stream needs no more memory than its buffers."""
-    with running.send(NDJSON, **MILLION) as connection:
-        seen = [-2, -1]
-        while seen[-1] != seen[-2] or not drawn:
-            time.sleep(0.3)
-            seen.append(len(drawn))
-            assert sum(drawn) < 1_000_000
-        connection.recv(1)
-    until(lambda: not running.busy)
+def test_client_that_does_not_read_stops_the_sampling(server: ThreadedService, draws: Draws) -> None:
+    """However long others sample meanwhile."""
+    url, headers = f"{server.address}/generate", {"accept": NDJSON}
+    with server.send(NDJSON, **MILLION):
+        until(lambda: any(each.flow.write_paused for each in server.connections))
+        # After the first request all buffers are full.
+        for _ in range(2):
+            before = sum(draws.sizes)
+            response = httpx.post(url, json=MILLION | {"count": 50_000}, headers=headers, timeout=TIMEOUT)
+        attempts = json.loads(response.text.splitlines()[-1])["end"]["attempts"]
+        assert sum(draws.sizes) - before <= attempts + 2 * max(draws.sizes)
+        until(lambda: server.request_count == 1)
+    until(lambda: is_idle(server))
 
 
-def test_who_leaves_the_queue_is_forgotten(running: Running, drawn: list[int]) -> None:
-    """A client that leaves while it waits for the only thread is done with at once, before the thread is free."""
-    large = {"dataset": "elves", "count": 10_000, "unique": False, "seed": 1}
-    # There must be a queue for both, however long they are thought to take.
-    running.state["service"].admission.queue_seconds = 60.0
-    with running.send("application/json", **large):
-        until(lambda: len(drawn) >= 2)
-        with running.send("application/json", **large):
-            until(lambda: len(running.server.server_state.tasks) == 2)
-        until(lambda: len(running.server.server_state.tasks) == 1)
-        assert sum(drawn) < 10_000
-    until(lambda: not running.busy)
+def test_request_that_leaves_the_queue_ends_at_once(server: ThreadedService, draws: Draws) -> None:
+    # Both must be admitted, however slow the machine is.
+    server.service.admission.queue_seconds = TIMEOUT
+    draws.hold_at = 2
+    with server.send(JSON, **LARGE):
+        until(draws.held.is_set)
+        with server.send(JSON, **LARGE):
+            until(lambda: server.request_count == 2)
+        until(lambda: server.request_count == 1)
+        assert draws.held.is_set()
+    draws.resume()
+    until(lambda: is_idle(server))

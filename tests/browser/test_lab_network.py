@@ -1,11 +1,8 @@
-"""The lab's network in a real browser, held against the project's torch layers: the same weights and batch on both
-sides.
-"""
+"""The lab's JavaScript network in a real browser equals torch layers with the same weights."""
 
 import itertools
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,55 +12,54 @@ from playwright.sync_api import Browser, Page
 from torch import Tensor
 
 from models.networks.layers import BatchNorm1d, Embedding, FlattenConsecutive, Linear, ReLU, Sequential, Tanh
+from tests.clients.service import ROOT
 
 V, T, C, H, B = 27, 3, 10, 30, 16
-FLAT = 0.97
-RATE = 0.3
-NAMES = Path(__file__).parents[2] / "app/static/lab/names.txt"
+FLAT, RATE = 0.97, 0.3
+ALPHABET = ".abcdefghijklmnopqrstuvwxyz"
 
-PASS = """async ([shape, plain, X, Y, rate]) => {
-  const { forward, backward, descend } = await import("/lab/page/network.js");
-  const { look } = await import("/lab/page/figures.js");
-  const arrays = Object.fromEntries(Object.entries(plain).map(([name, values]) => [name, Float64Array.from(values)]));
-  const network = { shape, arrays };
-  const trace = forward(network, X, Y);
-  const gradients = backward(network, trace);
-  const seen = look(network, trace, gradients, rate);
-  descend(network, gradients, rate);
-  const told = (found) => Object.fromEntries(Object.entries(found).map(([name, values]) => [name, [...values]]));
-  return {
-    seen, logits: [...trace.logits], outputs: trace.layers.map(({ output }) => [...output]),
-    gradients: told(gradients.arrays), outputGradients: gradients.outputs.map((values) => [...values]),
-    logitGradients: [...gradients.logits], after: told(arrays), lossAfter: forward(network, X, Y).loss,
-  };
+# `lab`: all that the modules export, and `plain`, which copies a value with lists for its typed arrays.
+IMPORT = """async () => {
+  const listed = (key, value) => (value instanceof Float64Array ? [...value] : value);
+  const plain = (value) => JSON.parse(JSON.stringify(value, listed));
+  window.lab = { ...(await import("/lab/page/network.js")), ...(await import("/lab/page/figures.js")), plain };
+}"""
+TRAINING_STEP = """([shape, parameters, X, Y, rate]) => {
+  const entries = Object.entries(parameters).map(([name, values]) => [name, Float64Array.from(values)]);
+  const network = { shape, arrays: Object.fromEntries(entries) };
+  const trace = lab.forward(network, X, Y);
+  const gradients = lab.backward(network, trace);
+  const before = lab.plain({ trace, gradients, figures: lab.look(network, trace, gradients, rate) });
+  lab.descend(network, gradients, rate);
+  return { ...before, after: lab.plain(network.arrays), lossAfter: lab.forward(network, X, Y).loss };
 }"""
 
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """A page of the lab's own origin."""
-    opened = browser.new_page()
-    opened.goto(f"{address}/lab")
-    yield opened
-    opened.close()
+    """Return a page of the lab with its modules imported as `lab`."""
+    with browser.new_page() as opened:
+        opened.goto(f"{address}/lab")
+        opened.evaluate(IMPORT)
+        yield opened
 
 
-class Twin:
-    """The same network of torch layers, in training mode, over random weights."""
+class TorchNetwork:
+    """The same network of torch layers, in training mode, with random parameters and a random batch."""
 
-    def __init__(self, activation: str, norm: bool, depth: int, gain: float) -> None:
+    def __init__(self, activation: str, norm: bool, depth: int) -> None:
         generator = torch.Generator().manual_seed(depth)
         named: list[Any] = [("embedding", Embedding(V, C, generator)), ("join", FlattenConsecutive(T))]
         for i in range(depth):
-            named.append((f"linear{i}", Linear(C * T if i == 0 else H, H, generator, gain=gain, bias=not norm)))
+            named.append((f"linear{i}", Linear(C * T if i == 0 else H, H, generator, gain=1.6, bias=not norm)))
             if norm:
                 named.append((f"norm{i}", BatchNorm1d(H)))
             named.append((f"activation{i}", Tanh() if activation == "tanh" else ReLU()))
         named.append(("output", Linear(H, V, generator, gain=0.7)))
-        self.layers, self.depth = Sequential(named), depth
-        # Nothing may pass for being 0 or 1 by accident.
-        for parameter in self.layers.parameters():
-            with torch.no_grad():
+        self.layers = Sequential(named)
+        # No parameter is 0 or 1 by accident.
+        with torch.no_grad():
+            for parameter in self.layers.parameters():
                 parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
         self.parameters = {
             f"{name}.{key}": array
@@ -74,12 +70,8 @@ class Twin:
         self.X = torch.randint(0, V, (B, T), generator=generator)
         self.Y = torch.randint(0, V, (B,), generator=generator)
 
-    def plain(self) -> dict[str, list[float]]:
-        """All parameters, flat."""
-        return {name: array.detach().flatten().tolist() for name, array in self.parameters.items()}
-
     def forward(self) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The loss, the logits and every hidden layer's output, whose gradients are kept."""
+        """Return the loss, the logits and the outputs of the hidden layers, all of which retain gradients."""
         x, outputs = self.X, []
         for name, layer in self.layers.layers.items():
             x = layer(x)
@@ -90,61 +82,52 @@ class Twin:
         return torch.nn.functional.cross_entropy(x, self.Y), x, outputs
 
 
-def close(got: object, expected: Tensor) -> None:
-    """Hold numbers of the browser against a tensor, to 1e-4."""
-    np.testing.assert_allclose(np.array(got, float), expected.detach().flatten().numpy(), atol=1e-4, rtol=1e-4)
-
-
-def ratio(weight: Tensor, rate: float) -> float:
-    """The ratio of an update to what it changes."""
-    assert weight.grad is not None
-    return float(rate * weight.grad.std() / weight.detach().std())
+def assert_close(actual: object, expected: Tensor) -> None:
+    np.testing.assert_allclose(np.array(actual, float), expected.detach().flatten().numpy(), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5, 8])
 @pytest.mark.parametrize("norm", [False, True], ids=["plain", "norm"])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_the_network_is_torchs(page: Page, activation: str, norm: bool, depth: int) -> None:
-    """Loss, logits, activations, every gradient, shares, spreads, ratios and one step's outcome are those of the
-    project's torch layers, to 1e-4.
-    """
-    twin = Twin(activation, norm, depth, gain=1.6)
+def test_training_step_and_figures_equal_torch(page: Page, activation: str, norm: bool, depth: int) -> None:
+    network = TorchNetwork(activation, norm, depth)
+    parameters = {name: array.detach().flatten().tolist() for name, array in network.parameters.items()}
     shape = {"vocabSize": V, "blockSize": T, "nEmbd": C, "nHidden": H, "depth": depth}
     shape |= {"activation": activation, "norm": norm}
-    before = twin.plain()
-    told = page.evaluate(PASS, [shape, before, twin.X.flatten().tolist(), twin.Y.tolist(), RATE])
-    loss, logits, outputs = twin.forward()
+    actual = page.evaluate(TRAINING_STEP, [shape, parameters, network.X.flatten().tolist(), network.Y.tolist(), RATE])
+    loss, logits, outputs = network.forward()
     loss.backward()
-    assert told["seen"]["loss"] == pytest.approx(loss.item(), abs=1e-4)
-    close(told["logits"], logits)
-    close(told["logitGradients"], logits.grad)
-    assert set(told["gradients"]) == set(twin.parameters)
-    for name, parameter in twin.parameters.items():
+    trace, gradients, figures = actual["trace"], actual["gradients"], actual["figures"]
+    assert figures["loss"] == pytest.approx(loss.item(), abs=1e-4)
+    assert_close(trace["logits"], logits)
+    assert_close(gradients["logits"], logits.grad)
+    assert set(gradients["arrays"]) == set(network.parameters)
+    for name, parameter in network.parameters.items():
         assert parameter.grad is not None
         assert parameter.grad.abs().max() > 1e-4, name
-        close(told["gradients"][name], parameter.grad)
-        close(told["after"][name], parameter - RATE * parameter.grad)
-    assert len(told["outputs"]) == len(outputs) == len(told["seen"]["layers"]) == depth
-    for i, (layer, output) in enumerate(zip(told["seen"]["layers"], outputs, strict=True)):
-        close(told["outputs"][i], output)
-        close(told["outputGradients"][i], output.grad)
+        assert_close(gradients["arrays"][name], parameter.grad)
+        assert_close(actual["after"][name], parameter - RATE * parameter.grad)
+    assert len(trace["layers"]) == len(outputs) == len(figures["layers"]) == depth
+    for i, (layer, output) in enumerate(zip(figures["layers"], outputs, strict=True)):
+        assert_close(trace["layers"][i]["output"], output)
+        assert_close(gradients["outputs"][i], output.grad)
         flat = output.abs() > FLAT if activation == "tanh" else output == 0
         assert layer["saturated"] == pytest.approx(flat.float().mean().item(), abs=1e-4)
         assert layer["dead"] == pytest.approx(flat.all(0).float().mean().item(), abs=1e-4)
         for key, tensor in (("output", output), ("gradient", output.grad)):
             assert layer[key]["mean"] == pytest.approx(tensor.mean().item(), abs=1e-4)
             assert layer[key]["deviation"] == pytest.approx(tensor.std().item(), abs=1e-4)
-    weights = [*(f"linear{i}.weight" for i in range(depth)), "output.weight"]
-    expected = [ratio(twin.parameters[name], RATE) for name in weights]
-    assert told["seen"]["ratios"] == pytest.approx(expected, abs=1e-4, rel=1e-4)
+    weights = [network.parameters[name] for name in (*(f"linear{i}.weight" for i in range(depth)), "output.weight")]
+    ratios = [float(RATE * weight.grad.std() / weight.detach().std()) for weight in weights]
+    assert figures["ratios"] == pytest.approx(ratios, abs=1e-4, rel=1e-4)
     with torch.no_grad():
-        for parameter in twin.parameters.values():
+        for parameter in network.parameters.values():
             parameter -= RATE * parameter.grad
-    assert told["lossAfter"] == pytest.approx(twin.forward()[0].item(), abs=1e-4)
+    assert actual["lossAfter"] == pytest.approx(network.forward()[0].item(), abs=1e-4)
 
 
 def mulberry32(seed: int) -> Iterator[float]:
-    """The generator as its author writes it, on 32-bit words."""
+    """Yield the numbers of the generator as its author writes it, on 32-bit words."""
     words, state = 0xFFFFFFFF, seed
     while True:
         state = (state + 0x6D2B79F5) & words
@@ -153,83 +136,54 @@ def mulberry32(seed: int) -> Iterator[float]:
         yield ((t ^ (t >> 14)) & words) / 2**32
 
 
-def test_random_numbers_are_the_same_everywhere(page: Page) -> None:
-    """A seed's numbers are mulberry32's, normal ones Box and Muller's of them, with the spread that was asked for."""
-    script = """async (n) => {
-      const { uniform, normal } = await import("/lab/page/network.js");
-      const random = uniform(42);
-      return [Array.from({ length: n }, random), [...normal(n, 2, uniform(7))]];
-    }"""
-    plain, bell = page.evaluate(script, 2000)
-    assert plain == list(itertools.islice(mulberry32(42), 2000))
+def test_random_numbers_are_mulberry32_and_box_muller(page: Page) -> None:
+    uniform = page.evaluate("n => Array.from({ length: n }, lab.uniform(42))", 2000)
+    assert uniform == list(itertools.islice(mulberry32(42), 2000))
+    assert np.mean(uniform) == pytest.approx(0.5, abs=0.02)
+    normal = page.evaluate("n => [...lab.normal(n, 2, lab.uniform(7))]", 2000)
     stream = mulberry32(7)
     pairs = [(next(stream), next(stream)) for _ in range(2000)]
     expected = [2 * math.sqrt(-2 * math.log(1 - a)) * math.cos(2 * math.pi * b) for a, b in pairs]
-    assert bell == pytest.approx(expected, abs=1e-9)
-    assert np.std(bell) == pytest.approx(2, rel=0.05)
-    assert np.mean(plain) == pytest.approx(0.5, abs=0.02)
+    assert normal == pytest.approx(expected, abs=1e-9)
+    assert np.std(normal) == pytest.approx(2, rel=0.05)
 
 
 @pytest.mark.parametrize("norm", [False, True], ids=["plain", "norm"])
-def test_weights_start_as_kaiming_wants(page: Page, norm: bool) -> None:
-    """Weights have the deviation gain / sqrt(fan_in), the logits' their own gain, the embedding 1; vectors are 0,
-    gammas 1; and the same seed gives the same network.
-    """
-    script = """async (norm) => {
-      const { build, uniform } = await import("/lab/page/network.js");
+def test_initialisation_is_kaiming_and_reproducible(page: Page, norm: bool) -> None:
+    """Weights have the deviation gain / sqrt(fan_in), and the embedding 1."""
+    build = """norm => {
       const shape = { vocabSize: 27, blockSize: 3, nEmbd: 10, nHidden: 100, depth: 3, activation: "tanh", norm };
-      const made = () => build(shape, { gain: 5 / 3, lastGain: 0.1 }, uniform(1)).arrays;
-      const told = Object.fromEntries(Object.entries(made()).map(([name, values]) => [name, [...values]]));
-      const again = Object.entries(made());
-      return [told, again.every(([name, values]) => values.every((value, k) => value === told[name][k]))];
+      return lab.plain(lab.build(shape, { gain: 5 / 3, lastGain: 0.1 }, lab.uniform(1)).arrays);
     }"""
-    arrays, same = page.evaluate(script, norm)
-    assert same
+    arrays = page.evaluate(build, norm)
+    assert page.evaluate(build, norm) == arrays
     spreads = {"embedding.weight": 1.0, "output.weight": 0.1 / 10} | {
         f"linear{i}.weight": 5 / 3 / fan_in**0.5 for i, fan_in in enumerate((30, 100, 100))
     }
     for name, deviation in spreads.items():
         assert np.std(arrays.pop(name)) == pytest.approx(deviation, rel=0.15), name
-    vectors = ("gamma", "beta") if norm else ("bias",)
-    places = {f"{'norm' if norm else 'linear'}{i}.{key}" for i in range(3) for key in vectors}
-    assert set(arrays) == places | {"output.bias"}
+    vectors = ("norm{}.gamma", "norm{}.beta") if norm else ("linear{}.bias",)
+    assert set(arrays) == {vector.format(i) for i in range(3) for vector in vectors} | {"output.bias"}
     for name, values in arrays.items():
         assert set(values) == {1.0 if name.endswith("gamma") else 0.0}, name
 
 
-def test_windows_are_those_of_the_names(page: Page) -> None:
-    """The examples are every window of three characters of the names and what comes next, and batches are drawn from
-    them alone.
-    """
-    names = NAMES.read_text("utf-8").split()
-    script = """async (names) => {
-      const { windows, batch } = await import("/lab/page/figures.js");
-      const { uniform } = await import("/lab/page/network.js");
-      const all = windows(names, 3);
-      return [all, batch(all, 500, uniform(3))];
-    }"""
-    every, drawn = page.evaluate(script, names)
-    alphabet = ".abcdefghijklmnopqrstuvwxyz"
-    expected = []
-    for name in names:
-        padded = "..." + name + "."
-        expected += [(padded[i : i + 3], padded[i + 3]) for i in range(len(name) + 1)]
-
-    def read(found: dict[str, list[int]]) -> list[tuple[str, str]]:
-        texts = ["".join(alphabet[k] for k in found["X"][i : i + 3]) for i in range(0, len(found["X"]), 3)]
-        return list(zip(texts, (alphabet[k] for k in found["Y"]), strict=True))
-
-    assert read(every) == expected
-    assert set(read(drawn)) <= set(expected)
-    assert len(set(read(drawn))) > 200
+def examples(found: dict[str, list[int]]) -> list[tuple[str, str]]:
+    contexts = ["".join(ALPHABET[k] for k in found["X"][i : i + T]) for i in range(0, len(found["X"]), T)]
+    return list(zip(contexts, (ALPHABET[k] for k in found["Y"]), strict=True))
 
 
-def test_histograms_count_every_value_once(page: Page) -> None:
-    """Bins are half open, what lies outside counts at the edges, and what is no number nowhere."""
-    script = """async (values) => {
-      const { histogram } = await import("/lab/page/figures.js");
-      return [...histogram([...values, NaN], -1, 1, 8)];
-    }"""
+def test_batches_are_drawn_from_all_windows_of_the_names(page: Page) -> None:
+    names = (ROOT / "app/static/lab/names.txt").read_text("utf-8").split()
+    padded = [f"...{name}." for name in names]
+    expected = [(name[i : i + T], name[i + T]) for name in padded for i in range(len(name) - T)]
+    assert examples(page.evaluate("names => lab.windows(names, 3)", names)) == expected
+    drawn = set(examples(page.evaluate("names => lab.batch(lab.windows(names, 3), 500, lab.uniform(3))", names)))
+    assert drawn <= set(expected)
+    assert len(drawn) > 200
+
+
+def test_histogram_clips_to_its_edges_and_ignores_nan(page: Page) -> None:
     values = [-3.0, -1.0, -0.75, -0.01, 0.0, 0.24, 0.25, 0.99, 1.0, 7.0]
     expected, _ = np.histogram(np.clip(values, -1, 1), bins=8, range=(-1, 1))
-    assert page.evaluate(script, values) == expected.tolist()
+    assert page.evaluate("values => [...lab.histogram([...values, NaN], -1, 1, 8)]", values) == expected.tolist()

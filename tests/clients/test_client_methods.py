@@ -1,6 +1,8 @@
-"""Every method of both clients says what the real service says."""
+"""Methods and streams of both clients return the answers of the real service."""
 
 import dataclasses
+import json
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -8,7 +10,7 @@ import httpx
 import pytest
 
 from app.schemas import GenerateRequest
-from namewave_client import GenerateOptions, InvalidRequest, NotFound
+from namewave_client import GenerateOptions, InvalidRequest, NameDetail, NotFound, StreamNotThere
 
 REQUESTS: list[dict[str, Any]] = [
     {"count": 3},
@@ -20,24 +22,20 @@ REQUESTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("options", REQUESTS, ids=repr)
-def test_names_are_those_of_plain_http(client: Any, address: str, options: dict[str, Any]) -> None:
-    """Whatever the options, a batch has all that the service answers to the same fields."""
+def test_batch_equals_plain_http(client: Any, address: str, options: dict[str, Any]) -> None:
     plain = httpx.post(f"{address}/generate", json=options | {"seed": 11}).json()
     batch = client.generate(seed=11, **options)
-    told = dataclasses.asdict(batch) | {"names": list(batch.names)}
-    assert told.pop("details") == ()
-    assert {name: plain[name] for name in told} == told
+    fields = dataclasses.asdict(batch) | {"names": list(batch.names)}
+    assert fields.pop("details") == ()
+    assert {name: plain[name] for name in fields} == fields
     assert plain["names"]
 
 
-def test_every_option_has_a_keyword() -> None:
-    """The keywords of `generate` are the fields of the service's contract, and `safe`."""
-    from_schema = set(GenerateRequest.model_fields) | {"safe"}
-    assert set(GenerateOptions.__annotations__) == from_schema
+def test_generate_keywords_are_the_request_fields_and_safe() -> None:
+    assert set(GenerateOptions.__annotations__) == set(GenerateRequest.model_fields) | {"safe"}
 
 
-def test_a_batch_has_details_beside_names(client: Any, address: str) -> None:
-    """With details the names are there, too, and each name's log-probability is the sum of its characters'."""
+def test_log_probability_of_details_is_the_sum_of_characters(client: Any, address: str) -> None:
     plain = httpx.post(f"{address}/generate", json={"seed": 3, "count": 4, "details": True}).json()["names"]
     batch = client.generate(seed=3, count=4, details=True)
     assert list(batch.names) == [name["name"] for name in plain]
@@ -46,38 +44,37 @@ def test_a_batch_has_details_beside_names(client: Any, address: str) -> None:
         assert name.log_prob == pytest.approx(sum(step.log_prob for step in name.characters), abs=1e-4)
 
 
-def test_pages_go_on_without_gap(client: Any) -> None:
-    """Three pages have the names of one answer, from one seed and one version by number, blends included."""
-    for source in ({}, {"dataset": "animal"}, {"dataset": {"human": 3, "animal": 7}}, {"dataset": {"human": 1}}):
-        whole = client.generate(count=30, seed=5, unique=False, max_length=6, **source)
-        pages = list(islice(client.pages(count=10, seed=5, unique=False, max_length=6, **source), 3))
-        assert [name for page in pages for name in page.names] == list(whole.names)
-        assert [page.model for page in pages] == [whole.model] * 3
-        assert pages[-1].next_offset == whole.next_offset
+@pytest.mark.parametrize("dataset", [None, "animal", {"human": 3, "animal": 7}, {"human": 1}], ids=repr)
+def test_pages_equal_one_batch(client: Any, dataset: Any) -> None:
+    options = {"dataset": dataset, "seed": 5, "unique": False, "max_length": 6}
+    whole = client.generate(count=30, **options)
+    pages = list(islice(client.pages(count=10, **options), 3))
+    assert [name for page in pages for name in page.names] == list(whole.names)
+    assert [page.model for page in pages] == [whole.model] * 3
+    assert pages[-1].next_offset == whole.next_offset
 
 
-def test_pages_end_with_the_last_candidate(client: Any) -> None:
-    """After candidate 2^53-1 there is no further page."""
+def test_pages_end_at_candidate_2_to_the_53(client: Any) -> None:
     pages = list(client.pages(count=5, seed=1, offset=2**53 - 12, unique=False, max_length=40))
     assert sum(page.attempts for page in pages) == 12
     assert len(pages) == 3
 
 
-def test_without_a_seed_names_differ_and_the_seed_is_told(client: Any) -> None:
-    """Two requests without a seed have other seeds; asked again with the seed that was told, the names are the same."""
-    first, second = client.generate(count=5), client.generate(count=5)
-    assert first.seed != second.seed
+def test_random_seed_reproduces_a_batch_or_stream(client: Any) -> None:
+    first, second, stream = client.generate(count=5), client.generate(count=5), client.stream(count=5)
+    names = tuple(stream)
+    assert len({first.seed, second.seed, stream.head.seed}) == 3
     assert client.generate(count=5, seed=first.seed).names == first.names
+    assert client.generate(count=5, seed=stream.head.seed).names == names
 
 
-def test_scores(client: Any, address: str) -> None:
-    """Scores are the service's, and say why a name has none."""
+def test_scores_equal_plain_http(client: Any, address: str) -> None:
     names = ["Marnabella", "Anna", "Þór"]
     plain = httpx.post(f"{address}/score", json={"names": names, "model": "wavenet"}).json()
     answer = client.score(names, model="wavenet")
     assert answer.model == plain["model"]
-    for score, told in zip(answer.scores, plain["scores"], strict=True):
-        assert dataclasses.asdict(score) == told | {"characters": tuple(told["characters"])}
+    for score, expected in zip(answer.scores, plain["scores"], strict=True):
+        assert dataclasses.asdict(score) == expected | {"characters": tuple(expected["characters"])}
     assert answer.scores[2].log_prob is None
     assert answer.scores[2].reason
 
@@ -88,8 +85,7 @@ def test_scores(client: Any, address: str) -> None:
      {"dataset": {"human": 1, "animal": 2}, "model": {"human": "lstm@3", "animal": "animal/mlp"}}],
     ids=repr,
 )  # fmt: skip
-def test_next_characters(client: Any, source: dict[str, Any]) -> None:
-    """What may follow adds up to 1, is sorted, and is of the source that was asked for."""
+def test_next_characters_are_a_distribution(client: Any, source: dict[str, Any]) -> None:
     answer = client.next_characters("ma", temperature=0.5, **source)
     assert sum(c.probability for c in answer.characters) == pytest.approx(1, abs=1e-4)
     assert answer.characters[0].probability == max(c.probability for c in answer.characters)
@@ -98,39 +94,34 @@ def test_next_characters(client: Any, source: dict[str, Any]) -> None:
     assert (answer.dataset, answer.model) == (wanted.dataset, wanted.model)
 
 
-def test_what_there_is(client: Any, address: str) -> None:
-    """Data sets, models, one model, limits and health are the service's."""
+def test_catalogue_and_health_equal_plain_http(client: Any, address: str) -> None:
     asked = {path: httpx.get(f"{address}{path}").json() for path in ("/datasets", "/models", "/info", "/health/ready")}
-    for dataset, told in zip(client.datasets(), asked["/datasets"], strict=True):
-        assert dataclasses.asdict(dataset) == told | {"models": tuple(told["models"])}
+    datasets = [dataset | {"models": tuple(dataset["models"])} for dataset in asked["/datasets"]]
+    assert list(map(dataclasses.asdict, client.datasets())) == datasets
     models = client.models()
-    for model, told in zip(models.models, asked["/models"]["models"], strict=True):
-        assert dataclasses.asdict(model) == told
+    assert list(map(dataclasses.asdict, models.models)) == asked["/models"]["models"]
     assert models.aliases == asked["/models"]["aliases"]
-    assert [dataclasses.asdict(move) for move in models.reasons] == asked["/models"]["reasons"]
+    assert list(map(dataclasses.asdict, models.reasons)) == asked["/models"]["reasons"]
     assert dataclasses.asdict(client.info()) == asked["/info"]
     assert client.ready().ok
     assert client.ready().refused == asked["/health/ready"]["refused"]
 
 
 @pytest.mark.parametrize("reference", ["human/lstm@4", "human/lstm@stable", "human/lstm"])
-def test_one_model(client: Any, address: str, reference: str) -> None:
-    """A version's page is the service's, by number, by alias, and by neither, which is the latest."""
+def test_model_reference_selects_a_version_or_the_latest(client: Any, address: str, reference: str) -> None:
     architecture, _, version = reference.removeprefix("human/").partition("@")
-    told = httpx.get(f"{address}/models/human/{architecture}/{version or 'latest'}").json()
-    lists = {name: tuple(told[name]) for name in ("vocabulary", "golden")}
-    assert dataclasses.asdict(client.model(reference)) == told | lists
+    plain = httpx.get(f"{address}/models/human/{architecture}/{version or 'latest'}").json()
+    lists = {name: tuple(plain[name]) for name in ("vocabulary", "golden")}
+    assert dataclasses.asdict(client.model(reference)) == plain | lists
 
 
 @pytest.mark.parametrize("reference", ["lstm@4", "human/../x", "human/lstm@", "human/lstm@4/files", "", "a/b?c=d"])
-def test_a_reference_is_no_path(client: Any, reference: str) -> None:
-    """What is no reference never becomes an address."""
+def test_invalid_model_reference_never_becomes_a_path(client: Any, reference: str) -> None:
     with pytest.raises(ValueError, match="dataset/architecture@version"):
         client.model(reference)
 
 
-def test_errors_are_what_the_service_says(client: Any) -> None:
-    """A refusal has the fields of the problem, what is allowed and what is nearest."""
+def test_errors_carry_the_problem_details_of_the_service(client: Any) -> None:
     with pytest.raises(InvalidRequest, match=r"temperature: allowed is") as invalid:
         client.generate(temperature=9)
     assert invalid.value.problem.status == 422
@@ -138,15 +129,60 @@ def test_errors_are_what_the_service_says(client: Any) -> None:
     with pytest.raises(NotFound) as missing:
         client.score(["Anna"], dataset="humen")
     assert missing.value.problem.errors[0].nearest == ("human",)
-    with pytest.raises(InvalidRequest):
-        next(client.stream(count=20_000))
 
 
-def test_wrong_arguments_never_leave(client: Any) -> None:
-    """A misspelled option, one text for a list, and a number that JSON has not are told before anything is sent."""
+def test_invalid_arguments_are_refused_before_sending(connect: Callable[..., Any]) -> None:
+    unused = connect(transport=httpx.MockTransport(lambda request: pytest.fail("a request is sent")))
     with pytest.raises(TypeError, match="is 'temperature' meant"):
-        client.generate(temprature=1)
+        unused.generate(temprature=1)
     with pytest.raises(TypeError, match="not one text"):
-        client.score("Anna")
+        unused.score("Anna")
     with pytest.raises(ValueError, match="JSON"):
-        client.generate(temperature=float("nan"))
+        unused.generate(temperature=float("nan"))
+
+
+def test_long_stream_equals_plain_http(client: Any, address: str) -> None:
+    options = {"count": 200_000, "unique": False, "seed": 5, "offset": 9, "model": "bigram", "max_length": 8}
+    headers = {"accept": "application/x-ndjson"}
+    plain = httpx.post(f"{address}/generate", json=options, headers=headers, timeout=60).text.splitlines()
+    with client.stream(**options) as stream:
+        names = list(stream)
+    assert names == [json.loads(line)["name"] for line in plain[:-1]]
+    assert len(names) == 200_000
+    end = json.loads(plain[-1])["end"]
+    assert (stream.head.model, stream.head.seed, stream.head.offset) == ("human/bigram@3", 5, 9)
+    assert stream.head.dataset == "human"
+    assert {name: getattr(stream.end, name) for name in end} == end
+    assert stream.end.attempts > 200_000
+
+
+def test_stream_with_details_equals_a_batch(client: Any) -> None:
+    options = {"count": 20, "seed": 5, "dataset": {"human": 0.6, "animal": 0.4}}
+    items = list(client.stream(details=True, **options))
+    assert all(isinstance(item, NameDetail) for item in items)
+    assert tuple(items) == client.generate(details=True, **options).details
+
+
+def test_exhausted_attempts_end_the_stream_without_error(client: Any) -> None:
+    stream = client.stream(count=1000, max_attempts=50, max_length=3, seed=1)
+    names = list(stream)
+    assert not stream.end.complete
+    assert stream.end.attempts == 50
+    assert stream.end.refused["max_length"] + stream.end.refused["unique"] == 50 - len(names)
+    assert list(stream) == []
+
+
+def test_head_and_refusal_come_with_the_first_name(client: Any) -> None:
+    with client.stream(count=2, seed=1) as stream:
+        with pytest.raises(StreamNotThere, match="not begun"):
+            _ = stream.head
+        next(stream)
+        assert stream.head.seed == 1
+    with client.stream(count=50_000, seed=1) as stream, pytest.raises(InvalidRequest, match="unique"):
+        next(stream)
+
+
+def test_client_is_usable_after_leaving_a_stream_early(client: Any) -> None:
+    with client.stream(count=1_000_000, unique=False, seed=3) as stream:
+        first = [next(stream) for _ in range(3)]
+    assert client.generate(count=3, seed=3, unique=False).names == tuple(first)

@@ -1,15 +1,23 @@
-"""Tests of `data.names`: what a list becomes, what is refused, how it is split."""
+"""Name lists: normalisation, refused content, train/dev/test split, and shipped lists."""
 
 import hashlib
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data.catalog import CATALOG, LISTS, RELATIVES, DataSet, find
 from data.names import NameListError, load_names, split_names
 
+# SHA-256 of the seed-42 split: names joined by newlines, and the three parts by empty lines.
+SPLITS = {
+    "human": "956ae79a207203b2f364cb03fd72c150ea9a05d502c9cb69f061ed1f66d93ea6",
+    "animal": "d74a95a26d4796e0fa0d369fb3ed0b6d63857c8c936988f7503d31abf73bcdd1",
+}
 HUNDRED = [f"name{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(100)]
 # Letters that are their own lower case and composed form, of several scripts.
 LETTERS = st.sampled_from("abzéñøœßđžабвяёαβωϊאבתابتकखग一二山あかンヌ한글ႠกขქართულიՀ'-. ".lower())
@@ -22,8 +30,7 @@ def written(folder: Path, content: str | bytes) -> Path:
     return path
 
 
-def test_load_normalises_and_counts_what_it_drops(tmp_path: Path) -> None:
-    """Case, blanks, CRLF and a byte order mark vanish; empty, repeated and placeholder lines are counted."""
+def test_loaded_names_are_normalised_and_dropped_lines_counted(tmp_path: Path) -> None:
     lines = ["Zoë", " zoe\u0308\t", "", "  ", "ZOË", "Baby", "baby", "O'Brien", "mary ann", "J.-P.", *HUNDRED]
     path = written(tmp_path, "\ufeff" + "\r\n".join(lines) + "\r\n")
     loaded = load_names(path, placeholders={"BABY"})
@@ -33,28 +40,18 @@ def test_load_normalises_and_counts_what_it_drops(tmp_path: Path) -> None:
     assert loaded.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_load_counts_nothing_where_nothing_is_dropped(tmp_path: Path) -> None:
-    """A clean list, with or without a final newline, has an empty count and a short summary."""
-    for end in ("", "\n"):
-        loaded = load_names(written(tmp_path, "\n".join(HUNDRED) + end))
-        assert (loaded.names, dict(loaded.dropped), loaded.summary()) == (tuple(HUNDRED), {}, "100 names")
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_clean_list_drops_nothing(tmp_path: Path, end: str) -> None:
+    loaded = load_names(written(tmp_path, "\n".join(HUNDRED) + end))
+    assert (loaded.names, dict(loaded.dropped), loaded.summary()) == (tuple(HUNDRED), {}, "100 names")
 
 
 @given(names=st.lists(NAMES, max_size=30))
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_load_keeps_names_of_any_script(tmp_path: Path, names: list[str]) -> None:
-    """Names that are already in normal form come back letter by letter, in order of first appearance."""
+def test_normalised_names_of_any_script_are_unchanged(tmp_path: Path, names: list[str]) -> None:
     loaded = load_names(written(tmp_path, "\n".join([*names, *HUNDRED])))
     assert loaded.names == tuple(dict.fromkeys([*names, *HUNDRED]))
     assert len(loaded.names) + sum(loaded.dropped.values()) == len(names) + 100
-
-
-def test_load_takes_unusual_separators_as_no_line_ends(tmp_path: Path) -> None:
-    """Only a newline ends a line: other separators are refused with their line, never used to cut a name in two."""
-    for separator in ("\u2028", "\x85", "\x0b", "\x1c", "\r"):
-        path = written(tmp_path, "\n".join([*HUNDRED, f"two{separator}names"]))
-        with pytest.raises(NameListError, match="control characters on line 101;"):
-            load_names(path)
 
 
 @pytest.mark.parametrize(
@@ -66,13 +63,16 @@ def test_load_takes_unusual_separators_as_no_line_ends(tmp_path: Path) -> None:
         (b"anna\0bob\n", "is binary .* give UTF-8 text"),
         (b"anna\nbj\xf6rn\n", "not UTF-8 \\(first on line 2\\); save it as UTF-8"),
         ("\n".join(HUNDRED[:99] * 2).encode(), "has 99 distinct names; at least 100 are needed"),
+        *(
+            ("\n".join([*HUNDRED, f"two{separator}names"]).encode(), "control characters on line 101;")
+            for separator in ("\u2028", "\x85", "\x0b", "\x1c", "\r")
+        ),
         ("\n".join([*HUNDRED, "a\x07b", "ok", "c\td"]).encode(), "control characters on lines 101, 103;"),
         ("\n".join([*HUNDRED, "x" * 65]).encode(), "longer than 64 characters on line 101;"),
         ("\n".join(["y" * 70] * 8).encode(), "longer than 64 characters on lines 1, 2, 3, 4, 5 and 3 more;"),
     ],
 )
-def test_load_refuses_with_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
-    """A list that cannot be used is refused in one line that names the file, the fault and the way out."""
+def test_unusable_list_is_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = written(tmp_path, content)
     with pytest.raises(NameListError, match=message) as caught:
         load_names(path)
@@ -80,40 +80,32 @@ def test_load_refuses_with_one_clear_line(tmp_path: Path, content: bytes, messag
     assert "\n" not in str(caught.value)
 
 
-def test_load_accepts_the_limits(tmp_path: Path) -> None:
-    """64 characters, not bytes, are allowed, and so are exactly 100 names."""
+def test_limits_of_length_and_count_are_inclusive(tmp_path: Path) -> None:
     loaded = load_names(written(tmp_path, "\n".join([*HUNDRED[:99], "é" * 64])))
     assert len(loaded.names) == 100
     assert loaded.names[-1] == "é" * 64
 
 
-def test_load_refuses_missing_files_and_folders(tmp_path: Path) -> None:
-    """A path without a file, and a folder, are told apart and refused."""
-    with pytest.raises(NameListError, match="is no file"):
-        load_names(tmp_path / "absent.txt")
-    with pytest.raises(NameListError, match="is a folder"):
-        load_names(tmp_path)
+@pytest.mark.parametrize(("path", "message"), [("absent.txt", "is no file"), ("", "is a folder")])
+def test_missing_file_and_folder_are_refused(tmp_path: Path, path: str, message: str) -> None:
+    with pytest.raises(NameListError, match=message):
+        load_names(tmp_path / path)
 
 
-def test_placeholders_count_towards_no_minimum(tmp_path: Path) -> None:
-    """A list of 100 names of which one is a placeholder has 99, and is refused."""
+def test_placeholders_do_not_count_towards_the_minimum(tmp_path: Path) -> None:
     with pytest.raises(NameListError, match="99 distinct names"):
         load_names(written(tmp_path, "\n".join(HUNDRED)), placeholders={HUNDRED[3]})
 
 
 @given(names=st.lists(NAMES, min_size=1, max_size=60), seed=st.integers(0, 2**53 - 1))
-def test_split_shares_out_every_distinct_name_once(names: list[str], seed: int) -> None:
-    """The parts have no name in common, miss none, and have 80, 10 and 10 per cent of the distinct names."""
+def test_split_partitions_distinct_names_80_10_10(names: list[str], seed: int) -> None:
     split = split_names(names, seed)
-    parts = (*split.train, *split.dev, *split.test)
     n = len(set(names))
-    assert len(parts) == n
-    assert set(parts) == set(names)
+    assert sorted([*split.train, *split.dev, *split.test]) == sorted(set(names))
     assert (len(split.train), len(split.train) + len(split.dev)) == (n * 8 // 10, n * 9 // 10)
 
 
 def test_split_depends_on_its_seed_alone() -> None:
-    """The same seed gives the same parts whatever the global generator does; another seed gives others."""
     random.seed(1)
     before = random.getstate()
     first = split_names(HUNDRED, 42)
@@ -121,3 +113,70 @@ def test_split_depends_on_its_seed_alone() -> None:
     random.seed(2)
     assert split_names(HUNDRED, 42) == first
     assert split_names(HUNDRED, 43) != first
+
+
+@pytest.mark.parametrize("data_set", LISTS.values(), ids=list(LISTS))
+def test_shipped_list_has_the_catalog_digest_and_a_to_z(data_set: DataSet) -> None:
+    content = data_set.file.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == data_set.sha256
+    assert content.endswith(b"\n")
+    assert all(line.isalpha() and line.isascii() and line.islower() for line in content.decode().splitlines())
+
+
+def test_shipped_lists_have_their_documented_counts() -> None:
+    assert load_names(find("animal").file).summary() == "3,323 names"
+    human = find("human")
+    loaded = load_names(human.file, human.placeholders)
+    assert loaded.summary() == "29,611 names; dropped 2,559 repeated lines, 8 placeholders"
+    assert len(load_names(human.file).names) == 29_619
+    assert not human.placeholders & set(loaded.names)
+
+
+def test_pretraining_words_are_disjoint_from_animals() -> None:
+    animals, relatives = (set(load_names(data_set.file).names) for data_set in (find("animal"), RELATIVES))
+    assert len(relatives) == 120_992
+    assert not animals & relatives
+
+
+@pytest.mark.parametrize("data_set", CATALOG.values(), ids=list(CATALOG))
+def test_split_of_seed_42_never_changes(data_set: DataSet) -> None:
+    """Shipped models are compared on this split."""
+    split = split_names(load_names(data_set.file, data_set.placeholders).names, 42)
+    content = "\n\n".join("\n".join(part) for part in (split.train, split.dev, split.test))
+    assert hashlib.sha256(content.encode()).hexdigest() == SPLITS[data_set.name]
+
+
+def test_each_notice_credits_its_own_sources_only() -> None:
+    human, animal = find("human").notice, find("animal").notice
+    assert "Social Security Administration" in human
+    assert "WordNet" not in human
+    assert "National Center for Biotechnology Information" in animal
+    assert "WordNet 3.0 Copyright 2006 by Princeton University.  All rights reserved." in animal
+    assert animal.endswith("Princeton University and LICENSEE agrees to preserve same.")
+    assert "===" not in human + animal
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("animals", r"'animals'; there are human, animal: did you mean animal\?"),
+        ("zzz", "give a list of your own as a file"),
+    ],
+)
+def test_unknown_data_set_error_suggests_a_way_out(name: str, message: str) -> None:
+    with pytest.raises(NameListError, match=message):
+        find(name)
+
+
+IMPORT = """import sys; opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == 'open' else None)
+import data.catalog
+print(*[name for name in opened if name.endswith(('human.txt', 'animal.txt', 'NOTICES'))])
+data.catalog.find('human').notice
+print(any(name.endswith('NOTICES') for name in opened))"""
+
+
+def test_catalog_import_opens_no_data_file() -> None:
+    root = find("human").file.parents[1]
+    done = subprocess.run([sys.executable, "-c", IMPORT], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["", "True"]

@@ -1,44 +1,49 @@
-"""Bytes to a server, and what came back, read without trust: a status, a body, or a connection that was closed."""
+"""Send raw bytes to a server, and parse its answer without trust."""
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import httpx
 
 STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ")
 LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]+)\r\n", re.IGNORECASE)
-# More of a stream is not read.
-MOST = 262_144
+# A longer stream is not read to its end.
+MAX_BYTES = 262_144
 BODILESS = (204, 304)
+# Sends a request to an application in this process; the fixture `ask`.
+Ask = Callable[..., httpx.Response]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The first answer on a connection: status 0 where it was closed without one, -1 where nothing came in time.
-    `whole` tells whether it ended as its framing says.
+    """The first answer on a connection; `complete`: it ended as its framing says.
+
+    Status 0: the connection was closed without an answer; -1: none came in time.
     """
 
     status: int
     head: bytes = b""
     body: bytes = b""
-    whole: bool = True
+    complete: bool = True
 
 
-async def ask(port: int, pieces: Sequence[bytes], patience: float, pause: float = 0.0) -> Answer:
-    """Send the pieces on a connection of their own, and return the first answer within `patience` seconds."""
+async def ask(port: int, pieces: Sequence[bytes], limit: float = 120) -> Answer:
+    """Send the pieces on a new connection, and return the first answer within `limit` seconds."""
     try:
-        return await asyncio.wait_for(_ask(port, pieces, pause), patience)
+        return await asyncio.wait_for(_ask(port, pieces), limit)
     except TimeoutError:
         return Answer(-1)
 
 
-async def _ask(port: int, pieces: Sequence[bytes], pause: float) -> Answer:
+async def _ask(port: int, pieces: Sequence[bytes]) -> Answer:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
-            await asyncio.sleep(pause)
+            await asyncio.sleep(0)
         return await _read(reader, bodiless=b"".join(pieces).lstrip(b"\r\n").startswith(b"HEAD "))
     except ConnectionError:
         # The server refused to read on; its answer may be lost with the connection.
@@ -48,19 +53,18 @@ async def _ask(port: int, pieces: Sequence[bytes], pause: float) -> Answer:
 
 
 async def _read(reader: asyncio.StreamReader, bodiless: bool) -> Answer:
-    got = b""
-    while data := await reader.read(65_536):
-        got += data
-        answer = parse(got, bodiless)
-        if answer is not None and (answer.whole or len(got) > MOST):
+    data = b""
+    while more := await reader.read(65_536):
+        data += more
+        answer = parse(data, bodiless)
+        if answer is not None and (answer.complete or len(data) > MAX_BYTES):
             return answer
-    last = parse(got, bodiless)
-    return last or Answer(0, whole=not got)
+    return parse(data, bodiless) or Answer(0, complete=not data)
 
 
-def parse(got: bytes, bodiless: bool) -> Answer | None:
-    """Return the first final answer in `got`, None while its head is not there."""
-    head, end, body = got.partition(b"\r\n\r\n")
+def parse(data: bytes, bodiless: bool = False) -> Answer | None:
+    """Return the first final answer in `data`, or None until its head is complete."""
+    head, end, body = data.partition(b"\r\n\r\n")
     found = STATUS.match(head)
     if not end or not found:
         return None

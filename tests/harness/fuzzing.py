@@ -1,4 +1,4 @@
-"""Raw bytes against the running service: how many requests, what came of them, how much memory they left behind."""
+"""Fuzz a running service with raw requests, and judge its answers."""
 
 import asyncio
 import json
@@ -6,62 +6,55 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from app.bodies import read_json
 from app.schemas import GenerateRequest, ScoreRequest
+from app.web.strict_json import read_json
 from models.manifest import Manifest
 from tests.harness.answers import Answer, ask
 from tests.harness.raw_requests import request
-from tests.harness.service import Service
 
-# Seconds without any answer, after which a request counts as hung.
-HANG = 30.0
-MOST_ERROR = 1024
-# What floods the service, and how long who was refused waits to ask again, in seconds.
-MUCH = b"GET /generate?count=1000 HTTP/1.1\r\nHost: x\r\n\r\n"
-AGAIN = 0.01
+MAX_ERROR_BYTES = 1024
+# A request that overloads the service, and the seconds that a refused client waits before the next.
+LARGE_REQUEST = b"GET /generate?count=1000 HTTP/1.1\r\nHost: x\r\n\r\n"
+RETRY_SECONDS = 0.01
 
 
 @dataclass
 class FuzzResult:
-    """What came of the requests. `wrong` tells number and reason of those that were not answered as promised."""
+    """How often each status came, and number and reason of each wrong answer."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     wrong: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def requests(self) -> int:
-        """How many there were."""
         return self.statuses.total()
 
-    def take(self, number: int, answer: Answer) -> None:
-        """Count an answer."""
+    def add(self, number: int, answer: Answer) -> None:
         self.statuses[answer.status] += 1
-        if reason := fault(answer):
+        if reason := find_fault(answer):
             self.wrong.append((number, reason))
 
 
-def fault(answer: Answer) -> str | None:
-    """Return what is wrong with an answer to any bytes at all, None where nothing is."""
+def find_fault(answer: Answer) -> str | None:
+    """Return what is wrong with an answer to arbitrary bytes, or None."""
+    head = answer.head.lower()
     if answer.status < 0:
         return "no answer"
-    if answer.status >= 500 and not _is_wait(answer):
+    # 503 with Retry-After is a proper answer to a flood.
+    if answer.status >= 500 and not (answer.status == 503 and b"\r\nretry-after: " in head):
         return f"status {answer.status}"
     if answer.status < 400:
         return None
-    if b"application/problem+json" not in answer.head.lower():
+    if b"application/problem+json" not in head:
         return "no problem"
     if answer.body and not _is_problem(answer):
-        return "not the problem that it should be"
-    return None if len(answer.body) <= MOST_ERROR else "a large error"
-
-
-def _is_wait(answer: Answer) -> bool:
-    """Say whether this is the refusal of one request too many: an honest answer to a flood."""
-    return answer.status == 503 and b"\r\nretry-after: " in answer.head.lower()
+        return "a wrong problem"
+    return None if len(answer.body) <= MAX_ERROR_BYTES else "a large error"
 
 
 def _is_problem(answer: Answer) -> bool:
@@ -71,39 +64,37 @@ def _is_problem(answer: Answer) -> bool:
         return False
 
 
-async def throw(
+async def fuzz(
     port: int,
     seed: int,
     first: int,
     connections: int,
-    more: Callable[[FuzzResult], bool],
+    goes_on: Callable[[FuzzResult], bool],
     result: FuzzResult,
     flooders: int = 0,
 ) -> None:
-    """Send requests `first`, `first` + 1, ... of a seed over so many connections at a time, while there are to be
-    `more`; so many clients flood the service meanwhile.
-    """
-    numbers = iter(range(first, 2**62))
+    """Send requests `first`, `first` + 1, ... of a seed over so many connections while `goes_on`, beside `flooders`."""
+    numbers = count(first)
 
-    async def worker() -> None:
-        while more(result):
+    async def work() -> None:
+        while goes_on(result):
             number = next(numbers)
-            result.take(number, await ask(port, request(seed, number), HANG))
+            result.add(number, await ask(port, request(seed, number)))
 
-    async with flooded(port, flooders):
-        await asyncio.gather(*(worker() for _ in range(connections)))
+    async with overloaded(port, flooders):
+        await asyncio.gather(*(work() for _ in range(connections)))
 
 
 @asynccontextmanager
-async def flooded(port: int, clients: int) -> AsyncIterator[None]:
+async def overloaded(port: int, clients: int) -> AsyncIterator[None]:
     """Keep the service overloaded by so many clients."""
     over = False
 
     async def flood() -> None:
-        # Not cancelled: `wait_for` swallows that where an answer comes at the same time.
+        # Not cancelled: `wait_for` swallows that if an answer comes at the same time.
         while not over:
-            answer = await ask(port, [MUCH], HANG)
-            await asyncio.sleep(AGAIN if answer.status == 503 else 0)
+            answer = await ask(port, [LARGE_REQUEST])
+            await asyncio.sleep(RETRY_SECONDS if answer.status == 503 else 0)
 
     tasks = [asyncio.create_task(flood()) for _ in range(clients)]
     try:
@@ -113,21 +104,8 @@ async def flooded(port: int, clients: int) -> AsyncIterator[None]:
         await asyncio.gather(*tasks)
 
 
-def report(result: FuzzResult, service: Service, before: float, seconds: float) -> str:
-    """Return the figures in one line."""
-    told = {0: "closed", -1: "hung"}
-    counts = ", ".join(f"{told.get(status, status)} {n:,}" for status, n in sorted(result.statuses.items()))
-    errors = sum(n for status, n in result.statuses.items() if status >= 500 and status != 503)
-    errors += sum(reason == "status 503" for _, reason in result.wrong)
-    return (
-        f"{result.requests:,} requests in {seconds:.0f} s ({result.requests / max(seconds, 1e-9):,.0f}/s): {counts}; "
-        f"5xx {errors}, hangs {result.statuses[-1]}, wrong {len(result.wrong)}; "
-        f"memory {before:.0f} to {service.memory():.0f} MiB"
-    )
-
-
 def decode_request(data: bytes) -> None:
-    """Read a body as the routes do."""
+    """Parse a body as the routes do; raise only what they do not handle."""
     try:
         value = read_json(data)
     except HTTPException:
@@ -140,7 +118,7 @@ def decode_request(data: bytes) -> None:
 
 
 def read_manifest(data: bytes) -> None:
-    """Read a manifest as the store does."""
+    """Parse a manifest as the store does; raise only what that does not handle."""
     try:
         Manifest.model_validate_json(data)
     except ValidationError:

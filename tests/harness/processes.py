@@ -1,81 +1,139 @@
-"""`python -m benchmarks.reliability processes`: rows 18 to 20 and 22: workers that are killed, stopped, told to end and
-replaced under a constant load, and starts with a quarter of a processor. Prints a line each.
-"""
+"""Workers that are killed, stopped, reloaded and ended while clients keep asking (rows 18 to 22)."""
 
+import http.client
 import os
 import signal
-import time
+import threading
+from dataclasses import dataclass, field
+from typing import Self
 
-import click
-
-from tests.harness.fleet import Fleet, Load, alive, listens
+from tests.harness.service import LIMIT, Service, is_alive
 from tests.harness.stores import DATASET
 
 LINK = f"/generate?dataset={DATASET}&count=20"
 BODY = f'{{"dataset": "{DATASET}", "count": 20}}'.encode()
 WORKERS = 2
-# Seconds between two requests of a client, where a start is timed: what is measured is the service, not the clients.
+# Seconds between two requests of a client: a start is measured, not the clients.
 PAUSE = 0.01
 
 
-def struck(running: Fleet, wish: signal.Signals) -> str:
-    """Send a signal to one worker under load, and tell what was lost until there were as many as before."""
-    victim = running.workers()[0]
-    with Load(running.port, LINK, pause=PAUSE) as load:
-        time.sleep(1)
-        os.kill(victim, wish)
-        gone = running.until("the victim is gone", lambda: not alive(victim))
-        back = gone + running.until("all workers", lambda: len(running.workers()) == WORKERS)
-        answered = load.answered
-        running.until("more answers", lambda: load.answered > answered + 20)
-    lost = len(load.failures) + load.retried
-    if lost > load.clients:
-        raise click.ClickException(f"{lost} lost of {load.clients} at most: {load.failures}")
-    return (
-        f"{wish.name} of one of {WORKERS} workers under {load.clients} clients: {load.answered} answered, {lost} lost "
-        f"({load.retried} of them asked again by the client), gone after {gone:.1f} s, all back after {back:.1f} s"
-    )
+@dataclass
+class Load:
+    """Clients that keep asking, each on a persistent connection, with a `pause` in between. A `body` is POSTed.
 
-
-def reloaded(running: Fleet, reloads: int, requests: int, body: bytes | None = None, pause: float = 0.0) -> str:
-    """Replace all workers so many times by SIGHUP under load, and tell what failed."""
-    with Load(running.port, "/generate" if body else LINK, body=body, pause=pause) as load:
-        for _ in range(reloads):
-            old = set(running.workers())
-            running.process.send_signal(signal.SIGHUP)
-            running.until("new workers", lambda old=old: len({*running.workers()} - old) == WORKERS)  # type: ignore[misc]
-            running.until("no old ones", lambda old=old: not any(map(alive, old)))  # type: ignore[misc]
-        running.until("enough requests", lambda: load.answered >= requests)
-    if load.failures:
-        raise click.ClickException(f"{len(load.failures)} failures: {sorted(set(load.failures))}")
-    return (
-        f"{load.answered} requests across {reloads} rolling reloads: {len(load.failures)} failures "
-        f"{sorted(set(load.failures))}, {load.retried} asked again"
-    )
-
-
-def ended(running: Fleet, body: bytes | None = None) -> str:
-    """Send SIGTERM under load, and tell how long the end took and how; and how many requests were lost, which is all
-    that failed but what nobody took: that a client may send to another.
+    `outcomes`: statuses, errors, and "retried" for a GET on a used connection that ended without a byte of an answer:
+    clients send it again (RFC 9110, 9.2.2).
     """
-    workers = running.workers()
-    with Load(running.port, "/generate" if body else LINK, clients=8, body=body) as load:
-        running.until("answers", lambda: load.answered > 20)
-        running.process.send_signal(signal.SIGTERM)
-        seconds = running.until("the end", lambda: running.process.poll() is not None)
-        load._over.set()
-    left = [pid for pid in workers if alive(pid)]
+
+    port: int
+    path: str = LINK
+    clients: int = 4
+    body: bytes | None = None
+    pause: float = 0.0
+    outcomes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(self.clients)]
+
+    @property
+    def answered(self) -> int:
+        return self.outcomes.count("200")
+
+    @property
+    def retried(self) -> int:
+        return self.outcomes.count("retried")
+
+    @property
+    def failures(self) -> list[str]:
+        return [outcome for outcome in self.outcomes if outcome not in ("200", "retried")]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.stop()
+        for thread in self._threads:
+            thread.join()
+
+    def stop(self) -> None:
+        """Send no more requests."""
+        self._over.set()
+
+    def _run(self) -> None:
+        connection, used = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT), False
+        while not self._over.is_set():
+            try:
+                self.outcomes.append(str(self._ask(connection)))
+                used = connection.sock is not None
+            except (OSError, http.client.HTTPException) as error:
+                again = used and not self.body and isinstance(error, ConnectionError)
+                self.outcomes.append("retried" if again else repr(error))
+                # The next request connects again.
+                connection.close()
+                used = False
+                continue
+            self._over.wait(self.pause)
+        connection.close()
+
+    def _ask(self, connection: http.client.HTTPConnection) -> int:
+        if self.body:
+            connection.request("POST", "/generate", self.body, {"Content-Type": "application/json"})
+        else:
+            connection.request("GET", self.path)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+
+def replace_worker(service: Service, number: signal.Signals) -> tuple[Load, float, float]:
+    """Send a signal to a worker under load; return the load, and the seconds until it was gone and all were back."""
+    victim = service.workers()[0]
+    with Load(service.port, pause=PAUSE) as load:
+        service.until("answers", lambda: load.answered > 20)
+        os.kill(victim, number)
+        gone = service.until("the end of the worker", lambda: not is_alive(victim))
+        back = gone + service.until("all workers", lambda: len(service.workers()) == WORKERS)
+        answered = load.answered
+        service.until("more answers", lambda: load.answered > answered + 20)
+    return load, gone, back
+
+
+def reload_workers(
+    service: Service, reloads: int, requests: int, body: bytes | None = None, pause: float = 0.0
+) -> Load:
+    """Replace all workers by SIGHUP so many times under load, of so many requests at least."""
+    with Load(service.port, body=body, pause=pause) as load:
+        for _ in range(reloads):
+            old = service.workers()
+            service.process.send_signal(signal.SIGHUP)
+
+            def is_reloaded(old: list[int] = old) -> bool:
+                return len({*service.workers()} - {*old}) == WORKERS and not any(map(is_alive, old))
+
+            service.until("new workers", is_reloaded)
+        service.until("enough requests", lambda: load.answered >= requests)
+    return load
+
+
+def stop_under_load(service: Service, body: bytes | None = None) -> tuple[list[str], float]:
+    """End the service by SIGTERM under load; return the lost requests, and the seconds until it ended.
+
+    A refused connection is no loss: a client may send that request to another server.
+    """
+    with Load(service.port, clients=8, body=body) as load:
+        service.until("answers", lambda: load.answered > 20)
+        service.process.send_signal(signal.SIGTERM)
+        seconds = service.until("the end", lambda: service.process.poll() is not None)
+        load.stop()
     lost = [failure for failure in load.failures if not failure.startswith(ConnectionRefusedError.__name__)]
-    return (
-        f"SIGTERM under load: ended after {seconds:.1f} s with {running.process.returncode}, {len(left)} left, "
-        f"{len(lost)} requests lost {sorted(set(lost))}"
-    )
+    return lost, seconds
 
 
-def orphaned(running: Fleet) -> str:
-    """Kill the supervisor, and tell how long its workers stayed."""
-    workers = running.workers()
-    running.process.kill()
-    seconds = running.until("no workers", lambda: not any(map(alive, workers)))
-    port = "taken" if listens(running.port) else "free"
-    return f"its {len(workers)} workers ended after {seconds:.1f} s, the port is {port}"
+def kill_supervisor(service: Service) -> float:
+    """Kill the supervisor by SIGKILL, and return the seconds until its workers ended."""
+    workers = service.workers()
+    service.process.kill()
+    return service.until("the end of the workers", lambda: not any(map(is_alive, workers)))

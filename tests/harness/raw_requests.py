@@ -1,13 +1,13 @@
-"""Requests that no schema would think of: bytes, made from good ones by a dictionary of what hurts parsers.
+"""Raw requests for fuzzing: valid ones, mutated with a dictionary of tokens that hurt parsers.
 
-Every request is made from (seed, number) alone, so that one that did harm can be made again.
+A request depends on (seed, number) alone, so that a failure can be reproduced.
 """
 
 import json
 import random
 from collections.abc import Callable, Sequence
 
-# What a JSON body is made worse with.
+# Tokens for JSON bodies, queries and paths, and heads.
 JSON_TOKENS = (
     b"NaN", b"-NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"1e-999", b"0.05000000000000001", b"5e-324",
     b'"NaN"', b'"\\ud800"', b'"\\udfff\\ud800"', b'"\\u0000"', b"\x00", b'"\\u202e"', b"\xff\xfe", b"\xed\xa0\x80",
@@ -16,14 +16,12 @@ JSON_TOKENS = (
     b"9007199254740992", b"-1", b"1.0", b"1e3", b"/**/", b"'a'", b"\r\n", b'"\\x41"', b"\xc3\x28", b"\xf0\x9f\xa6\x84",
     b'"a\xcc\x81"', b'"dataset"', b'"names":[]', b'"__proto__"', b'"prefix":"\\u0130"', b"\xe2\x80\xa8", b'"[[[[{{{{"',
 )  # fmt: skip
-# What a query and a path are made worse with.
 TEXT_TOKENS = (
     b"%00", b"%0a", b"%0d%0a", b"%ff", b"%ed%a0%80", b"%", b"%%", b"%zz", b"..", b"../", b"%2e%2e%2f", b"%252e", b"\\",
     b";", b"&", b"&&", b"=", b"+", b"%20", b"?", b"#", b"//", b"NaN", b"1e999", b"-1", b"9" * 400, b"count=1&count=2",
     b"&seed=1", b"&temperature=nan", b"&prefix=%C4%B0", b"&model=human%2Flstm", b"&dataset=human:0.5,animal:nan", b"@",
     b"{", b"}", b"[0]", b"$", b"~", b"a" * 3_000, b"\xc3\xa9", b"\x7f", b"\x1b[31m", b"&pattern=" + b"*a" * 30,
 )  # fmt: skip
-# What a head is made worse with.
 HEAD_TOKENS = (
     b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 3\r\n",
     b"Content-Length: 99999999999999999999\r\n", b"Content-Length: -1\r\n", b"Transfer-Encoding: gzip\r\n",
@@ -60,13 +58,13 @@ def request(seed: int, number: int) -> list[bytes]:
     data = make(chance)
     if chance.random() < 0.05:
         data = data[: chance.randrange(len(data) + 1)]
-    return _pieces(chance, data)
+    return _split(chance, data, chance.randrange(1, 5)) if chance.random() < 0.2 else [data]
 
 
 def _body(chance: random.Random) -> bytes:
     path, value = chance.choice(BODIES)
     body = json.dumps(value, ensure_ascii=chance.random() < 0.5).encode()
-    return _post(chance, path, worse(chance, body, JSON_TOKENS))
+    return _post(chance, path, mutate(chance, body, JSON_TOKENS))
 
 
 def _post(chance: random.Random, path: bytes, body: bytes) -> bytes:
@@ -76,28 +74,26 @@ def _post(chance: random.Random, path: bytes, body: bytes) -> bytes:
 
 
 def _query(chance: random.Random) -> bytes:
-    path = worse(chance, chance.choice(PATHS), TEXT_TOKENS)
+    path = mutate(chance, chance.choice(PATHS), TEXT_TOKENS)
     return b"%b %b HTTP/1.1\r\nHost: x\r\nAccept: %b\r\n\r\n" % (chance.choice(METHODS), path, chance.choice(ACCEPTS))
 
 
 def _head(chance: random.Random) -> bytes:
     good = _query(chance) if chance.random() < 0.5 else _post(chance, b"/generate", b'{"count":2}')
-    return worse(chance, good, HEAD_TOKENS)
+    return mutate(chance, good, HEAD_TOKENS)
 
 
 def _chunks(chance: random.Random) -> bytes:
-    body = worse(chance, b'{"count":2,"seed":1}', JSON_TOKENS)
-    cuts = sorted(chance.randrange(len(body) + 1) for _ in range(3)) if body else []
-    parts = [body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]
-    framed = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts if part) + b"0\r\n\r\n"
+    body = mutate(chance, b'{"count":2,"seed":1}', JSON_TOKENS)
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in _split(chance, body, 3)) + b"0\r\n\r\n"
     if chance.random() < 0.5:
-        framed = worse(chance, framed, HEAD_TOKENS)
+        framed = mutate(chance, framed, HEAD_TOKENS)
     head = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     return head + framed
 
 
-def worse(chance: random.Random, data: bytes, tokens: Sequence[bytes]) -> bytes:
-    """Return `data` with up to four changes: a token put in or over, bytes taken out, doubled, flipped."""
+def mutate(chance: random.Random, data: bytes, tokens: Sequence[bytes]) -> bytes:
+    """Return `data` with up to four changes: a token inserted or overwritten, bytes deleted, repeated or flipped."""
     made = bytearray(data)
     for _ in range(chance.randrange(5)):
         at = chance.randrange(len(made) + 1)
@@ -115,8 +111,6 @@ def worse(chance: random.Random, data: bytes, tokens: Sequence[bytes]) -> bytes:
     return bytes(made)
 
 
-def _pieces(chance: random.Random, data: bytes) -> list[bytes]:
-    if chance.random() < 0.8:
-        return [data]
-    cuts = sorted(chance.randrange(len(data) + 1) for _ in range(chance.randrange(1, 5)))
-    return [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True) if a < b]
+def _split(chance: random.Random, data: bytes, cuts: int) -> list[bytes]:
+    places = sorted(chance.randrange(len(data) + 1) for _ in range(cuts))
+    return [data[a:b] for a, b in zip([0, *places], [*places, len(data)], strict=True) if a < b]

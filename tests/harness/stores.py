@@ -1,6 +1,4 @@
-"""Small stores to be maltreated: drafts that nobody trained, and what a reader sees of a store. No fault is made
-here.
-"""
+"""Small stores of untrained models to damage, and what a reader sees of a store."""
 
 import itertools
 from dataclasses import dataclass
@@ -10,18 +8,18 @@ import numpy as np
 
 from models import Draft, Kernels, ModelConfig, ModelRegistry, Vocabulary
 from models.manifest import DataRecord
-from models.store import Store
+from models.store import Key, Store
 
 SYLLABLES = ("ka", "lo", "mi", "ren", "tu", "sha")
 DATASET, ARCHITECTURE = "elves", "bigram"
+MODEL = f"{DATASET}/{ARCHITECTURE}"
 
 
 def small_draft(variant: int) -> Draft:
-    """Return a bigram with random weights: each `variant` draws other names."""
+    """Return a bigram with random weights; each `variant` generates other names."""
     names = tuple("".join(parts) for parts in itertools.product(SYLLABLES, repeat=2))
     vocabulary = Vocabulary.of(names)
     V = len(vocabulary)
-    weights = np.random.default_rng(variant).normal(size=(V, V)).astype(np.float32)
     return Draft(
         dataset=DATASET,
         config=ModelConfig(architecture="bigram", block_size=1),
@@ -31,29 +29,46 @@ def small_draft(variant: int) -> Draft:
         seed=variant,
         metrics={"train": 2.0, "dev": 2.1, "test": 2.1},
         training={"steps": 1, "learning_rate": 1e-05},
-        arrays={"embedding.weight": weights},
+        arrays={"embedding.weight": np.random.default_rng(variant).normal(size=(V, V)).astype(np.float32)},
         names=names,
         files={"card.md": b"# Elves\n"},
     )
 
 
-@dataclass(frozen=True)
-class View:
-    """What a fresh process sees: each version's digest, what each alias means, and what is wrong."""
-
-    versions: dict[str, str]
-    meanings: dict[tuple[str, str, str], str]
-    wrong: tuple[str, ...]
-
-
-def opened(root: Path, kernels: Kernels) -> ModelRegistry:
-    """Return a fresh registry over shipped/, which may be empty, and user/ of `root`."""
+def open_registry(root: Path, kernels: Kernels) -> ModelRegistry:
+    """Return a new registry over the stores shipped/ and user/ of `root`."""
     return ModelRegistry.open(kernels, user=root / "user", shipped=root / "shipped")
 
 
+def make_stores(root: Path, kernels: Kernels, versions: int = 3) -> Path:
+    """Publish so many versions to user/ of `root`, and return `root`."""
+    for variant in range(1, versions + 1):
+        open_registry(root, kernels).publish(small_draft(variant))
+    return root
+
+
+def store_settings(root: Path) -> dict[str, str]:
+    """Return the environment variables of a service over the stores of `root`."""
+    return {"NAMEWAVE_STORE": str(root / "user"), "NAMEWAVE_SHIPPED_STORE": str(root / "shipped")}
+
+
+def version_folder(root: Path, number: int) -> Path:
+    """Return the folder of a version in user/ of `root`."""
+    return Store(root / "user").folder(Key(DATASET, ARCHITECTURE, number))
+
+
+@dataclass(frozen=True)
+class View:
+    """What a new process sees: the digest of each version, the target of each alias, and all problems."""
+
+    versions: dict[str, str]
+    aliases: dict[tuple[str, str, str], str]
+    problems: tuple[str, ...]
+
+
 def view(root: Path, kernels: Kernels) -> View:
-    """Look at the stores of `root` as a process does that starts now."""
-    now = opened(root, kernels).now
+    """Return what a process that starts now sees of the stores of `root`."""
+    now = open_registry(root, kernels).now
     return View(
         {version.reference: version.digest for version in now.versions()},
         {place: key.reference for place, key in now.meanings.items()},
@@ -62,6 +77,5 @@ def view(root: Path, kernels: Kernels) -> View:
 
 
 def leftovers(root: Path) -> list[str]:
-    """Return the temporary files and folders of the user's store."""
-    store = Store(root / "user")
-    return sorted(path.name for pattern in ("*/*/.tmp-*", ".aliases.json-*") for path in store.root.glob(pattern))
+    """Return the temporary files and folders in user/ of `root`."""
+    return sorted(path.name for pattern in ("*/*/.tmp-*", ".aliases.json-*") for path in (root / "user").glob(pattern))

@@ -5,11 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from models import Batch, Draft, ModelRegistry, StoreError, prepare
+from models import ModelRegistry, StoreError, prepare
 from models.blends import Blender
 from models.inference import AS_DRAWN, compiler, forward
 
@@ -30,62 +31,62 @@ batch = batch, blend
 print(kernels.level, kernels.cached, kernels.folder is not None, hashlib.sha256(repr(batch).encode()).hexdigest())
 """
 # Afterwards, the first 10,000 names of every shipped model that has a golden file.
-GOLDEN_PROGRAM = """
+GOLDEN_PROGRAM = f"""
 registry = ModelRegistry.open(kernels, user=Path(sys.argv[3]))
-for path in sorted(Path(sys.argv[4]).glob("*.txt")):
+for path in sorted(Path({str(GOLDEN)!r}).glob("*.txt")):
     dataset, model = path.stem.split("-")
     names = registry.resolve(dataset, model).generator.generate(10_000, seed=0, constraints=AS_DRAWN).names
-    print(hashlib.sha256("".join(f"{name}\\n" for name in names).encode()).hexdigest())
+    print(hashlib.sha256("".join(f"{{name}}\\n" for name in names).encode()).hexdigest())
 """
 
 
-def run(folder: str, level: str, store: Path) -> list[str]:
-    """Run both programs in a fresh process and return the words that they print."""
-    command = [sys.executable, "-c", PROGRAM + GOLDEN_PROGRAM, folder, level, str(store), str(GOLDEN)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+def printed(
+    program: str, *arguments: str, within: tuple[str, ...] = (), environment: dict[str, str] | None = None
+) -> list[str]:
+    """The words that a program prints in a fresh process."""
+    command = [*within, sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
-def drawn_here(registry: ModelRegistry) -> tuple[Batch, Batch]:
-    """What the program draws of the elves, alone and blended."""
+def digest(registry: ModelRegistry) -> str:
+    """The digest of the names that the program draws of the elves, alone and blended."""
     elves = registry.resolve("elves")
     blend = Blender(registry.kernels).blend((elves, elves), (0.3, 0.7))
-    return (
+    batches = (
         elves.generator.generate(3000, seed=3, constraints=AS_DRAWN),
         blend.generator.generate(300, seed=3, constraints=AS_DRAWN),
     )
+    return hashlib.sha256(repr(batches).encode()).hexdigest()
 
 
-def test_levels_and_processes_agree(registry: ModelRegistry, elf_draft: Draft, tmp_path: Path) -> None:
-    """Fresh processes at every processor level draw the same names to the byte, among them the 10,000 golden ones of
-    two shipped models; the second start finds the first one's code.
-    """
-    registry.publish(elf_draft)
-    store = registry.stores[-1].root
-    here = drawn_here(registry)
-    digest = hashlib.sha256(repr(here).encode()).hexdigest()
+def test_processes_at_every_level_draw_the_same_names(published: ModelRegistry, tmp_path: Path) -> None:
     golden = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(GOLDEN.glob("*.txt"))]
     assert len(golden) == 2
+    expected = [digest(published), *golden]
     for level in compiler.levels():
-        assert run(str(tmp_path / "kernels"), level, store) == [level, "False", "True", digest, *golden]
-        assert run(str(tmp_path / "kernels"), level, store) == [level, "True", "True", digest, *golden]
+        for cached in ("False", "True"):
+            arguments = (str(tmp_path / "kernels"), level, str(published.stores[-1].root))
+            assert printed(PROGRAM + GOLDEN_PROGRAM, *arguments) == [level, cached, "True", *expected]
 
 
-def test_nothing_writable_still_works(registry: ModelRegistry, elf_draft: Draft) -> None:
-    """Without home, cache folder or temporary folder that could be written, kernels are compiled in memory."""
-    registry.publish(elf_draft)
+def test_kernels_compile_in_memory_where_nothing_is_writable(published: ModelRegistry) -> None:
     bare = {"PATH": os.environ["PATH"], "HOME": "/proc/none", "TMPDIR": "/proc/none", "PYTHONPATH": str(ROOT)}
     program = "import tempfile; tempfile.tempdir = '/proc/none'\n" + PROGRAM
-    command = [sys.executable, "-c", program, "/proc/none/kernels", "generic", str(registry.stores[-1].root)]
-    done = subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, check=True)
-    assert done.stdout.split()[:3] == ["generic", "False", "False"]
+    arguments = ("/proc/none/kernels", "generic", str(published.stores[-1].root))
+    assert printed(program, *arguments, environment=bare)[:3] == ["generic", "False", "False"]
 
 
-def test_a_folder_that_cannot_be_written_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compiled code in a read-only folder is used from a private copy: found there, not compiled again."""
+def test_read_only_cache_is_used_from_a_private_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(tmp_path)
-    real = compiler._can_write
-    monkeypatch.setattr(compiler, "_can_write", lambda folder: tmp_path not in folder.parents and real(folder))
+    temporary_file = tempfile.TemporaryFile
+
+    def read_only(*arguments: object, dir: Path | str, **options: object) -> object:
+        if Path(dir).is_relative_to(tmp_path):
+            raise PermissionError
+        return temporary_file(*arguments, dir=dir, **options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
     kernels = prepare(tmp_path)
     assert kernels.cached
     assert kernels.folder is not None
@@ -93,29 +94,24 @@ def test_a_folder_that_cannot_be_written_is_copied(tmp_path: Path, monkeypatch: 
     assert (kernels.folder.parent.stat().st_mode & 0o777) == 0o700
 
 
-def test_a_read_only_tree_without_home_works(registry: ModelRegistry, elf_draft: Draft) -> None:
-    """On a read-only file system and without HOME, a fresh process compiles in memory and draws the same names."""
+def test_read_only_file_system_without_home_draws_the_same_names(published: ModelRegistry) -> None:
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-m", "true"], capture_output=True, check=False).returncode:
         pytest.skip("mount namespaces are not allowed here")
-    registry.publish(elf_draft)
-    here = drawn_here(registry)
     frozen = 'for place in / /tmp /dev/shm; do mount -o remount,bind,ro "$place" 2>/dev/null || true; done; exec "$@"'
-    store = str(registry.stores[-1].root)
-    command = [unshare, "-m", "sh", "-c", frozen, "sh", sys.executable, "-c", PROGRAM, "/kernels", "generic", store]
     bare = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["generic", "False", "False", hashlib.sha256(repr(here).encode()).hexdigest()]
+    arguments = ("/kernels", "generic", str(published.stores[-1].root))
+    within = (unshare, "-m", "sh", "-c", frozen, "sh")
+    found = printed(PROGRAM, *arguments, within=within, environment=bare)
+    assert found == ["generic", "False", "False", digest(published)]
 
 
-def test_an_unknown_level_is_refused(tmp_path: Path) -> None:
-    """A processor level that is not kept raises an error naming those that are."""
+def test_unknown_processor_level_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="generic"):
         prepare(tmp_path, "pentium")
 
 
-def test_the_folder_is_named_for_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache's name changes with the kernels' signatures, so that old machine code is never taken for new."""
+def test_cache_folder_name_depends_on_kernel_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
     before = compiler._fingerprint()
     monkeypatch.setitem(compiler._KERNELS, "logits", (forward.logits, "void()"))
     assert compiler._fingerprint() != before

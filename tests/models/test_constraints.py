@@ -1,42 +1,36 @@
-"""Constraints: every name obeys them all, and candidates are looked at one by one in the order of their indices."""
+"""Constraints and streams: every name obeys, candidates are judged in order, in pieces of any size."""
 
 import fnmatch
+import itertools
+import json
 import re
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models import NameGenerator, OptionError, SamplingOptions
-from models.inference import REASONS, Constraints, PrefixMemory
+from models.inference import AS_DRAWN, NDJSON, REASONS, TEXT, Constraints, NameStream, PrefixMemory
 from models.inference.constraints import Sieve
-from models.networks import Network
+from models.inference.pace import FEWEST, FIRST, GOAL, MOST, Pace, enough
+from models.spelling import capitalize
 
 LETTERS = "adehiklmnorstuv"
-PIECES = st.text(alphabet=LETTERS, max_size=2)
+PIECES = st.just("") | st.text(alphabet=LETTERS, max_size=2)
 PATTERNS = st.text(alphabet=LETTERS + "??***", max_size=6)
-ANY_CONSTRAINTS = st.builds(
-    Constraints,
-    max_length=st.integers(3, 14),
-    ends_with=st.one_of(st.just(""), PIECES),
-    contains=st.one_of(st.just(""), PIECES),
-    pattern=st.one_of(st.just(""), PATTERNS),
-    novel=st.booleans(),
-    unique=st.booleans(),
+LENGTHS = st.integers(3, 14)
+ANY_CONSTRAINTS = st.one_of(
+    st.builds(Constraints, max_length=LENGTHS, novel=st.booleans(), unique=st.booleans()),
+    st.builds(Constraints, LENGTHS, PIECES, PIECES, st.just("") | PATTERNS, st.booleans(), st.booleans()),
 )
 ANY_OPTIONS = st.builds(
-    SamplingOptions,
-    temperature=st.floats(0.3, 3.0),
-    prefix=st.one_of(st.just(""), PIECES),
-    min_length=st.integers(1, 5),
-    excludes=st.one_of(st.just(""), PIECES),
+    SamplingOptions, temperature=st.floats(0.3, 3.0), prefix=PIECES, min_length=st.integers(1, 5), excludes=PIECES
 )
-ANYWHERE = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def fits(pattern: str, name: str) -> bool:
-    """A pattern by its definition, a character at a time."""
+    """The definition of a pattern, a character at a time."""
     if not pattern:
         return not name
     if pattern[0] == "*":
@@ -44,96 +38,95 @@ def fits(pattern: str, name: str) -> bool:
     return bool(name) and pattern[0] in ("?", name[0]) and fits(pattern[1:], name[1:])
 
 
-def reason_against(name: str | None, wishes: Constraints, listed: frozenset[str], seen: set[str]) -> str | None:
-    """Why a candidate is refused, by the words of the documentation."""
+def reason_against(name: str | None, rules: Constraints, listed: frozenset[str], seen: list[str]) -> str | None:
+    """The reason for which the documentation refuses a candidate."""
     if name is None:
         return "max_length"
-    if not name.endswith(wishes.ends_with):
+    if not name.endswith(rules.ends_with):
         return "ends_with"
-    if wishes.contains not in name:
+    if rules.contains not in name:
         return "contains"
-    if wishes.pattern and not fits(wishes.pattern, name):
+    if rules.pattern and not fits(rules.pattern, name):
         return "pattern"
-    if wishes.novel and name in listed:
+    if rules.novel and name in listed:
         return "novel"
-    return "unique" if wishes.unique and name in seen else None
+    return "unique" if rules.unique and name in seen else None
 
 
-@ANYWHERE
-@given(ANY_OPTIONS, ANY_CONSTRAINTS, st.integers(1, 30), st.integers(0, 2**53 - 500), st.integers(1, 200))
-def test_each_candidate_is_judged_alone_and_in_order(
-    any_generator: tuple[NameGenerator, Network],
-    options: SamplingOptions,
-    wishes: Constraints,
-    count: int,
-    offset: int,
-    budget: int,
+@settings(max_examples=110, deadline=None)
+@given(ANY_OPTIONS, ANY_CONSTRAINTS, st.integers(1, 40), st.integers(0, 2**53 - 500), st.integers(1, 200))
+@example(SamplingOptions(), Constraints(12, novel=True), 40, 60, 60)
+@example(SamplingOptions(temperature=0.3), Constraints(12), 40, 0, 200)
+def test_generate_equals_a_loop_over_single_candidates(
+    generator: NameGenerator, options: SamplingOptions, rules: Constraints, count: int, offset: int, budget: int
 ) -> None:
-    """An answer has the names, attempts and refusals of a loop that draws one candidate after the other and asks the
-    constraints of the documentation; no candidate is left out, looked at twice or changed.
-    """
-    generator, _ = any_generator
-    arguments = {"seed": 6, "options": options, "constraints": wishes}
     try:
-        batch = generator.generate(count, offset=offset, max_attempts=budget, memory=PrefixMemory(1), **arguments)  # type: ignore[arg-type]
+        prefix, longest = generator.opening(options, rules, 6, offset)
     except OptionError:
+        with pytest.raises(OptionError):
+            generator.generate(count, seed=6, offset=offset, options=options, constraints=rules)
         return
-    prefix, longest = generator.opening(options, wishes, 6, offset)
     names: list[str] = []
     refused, attempts = dict.fromkeys(REASONS, 0), 0
     while len(names) < count and attempts < budget:
         name = generator.candidates(prefix, options, longest, 6, offset + attempts, 1)[0]
         attempts += 1
-        reason = reason_against(name, wishes, generator.names, set(names))
+        reason = reason_against(name, rules, generator.names, names)
         if reason:
             refused[reason] += 1
         else:
             names.append(str(name))
-    assert (batch.names, batch.attempts, batch.refused) == (names, attempts, refused)
-    assert batch.next_offset == offset + attempts
-    assert batch.complete == (len(names) == count)
+    for memory in (None, PrefixMemory(1)):
+        batch = generator.generate(
+            count, seed=6, offset=offset, options=options, constraints=rules, max_attempts=budget, memory=memory
+        )
+        assert (batch.names, batch.attempts, batch.refused) == (names, attempts, refused)
+        assert batch.next_offset == offset + attempts
+        assert batch.complete == (len(names) == count)
     for name in names:
         assert name.startswith(options.prefix)
         assert options.min_length <= len(name) <= longest
         assert not set(name) & set(options.excludes)
 
 
-@ANYWHERE
+@settings(max_examples=80, deadline=None)
 @given(ANY_OPTIONS, ANY_CONSTRAINTS, st.lists(st.integers(1, 9), min_size=1, max_size=5))
-def test_pages_under_constraints_have_no_gap_and_no_overlap(
-    any_generator: tuple[NameGenerator, Network], options: SamplingOptions, wishes: Constraints, counts: list[int]
+@example(SamplingOptions(), Constraints(), [1, 7, 20, 22])
+def test_pages_join_without_gap_or_overlap(
+    generator: NameGenerator, options: SamplingOptions, rules: Constraints, counts: list[int]
 ) -> None:
-    """Pages that go on at next_offset are, one after the other, the names of one large answer without `unique`."""
-    generator, _ = any_generator
-    wishes = Constraints(wishes.max_length, wishes.ends_with, wishes.contains, wishes.pattern, wishes.novel, False)
+    rules = Constraints(rules.max_length, rules.ends_with, rules.contains, rules.pattern, rules.novel, False)
+    arguments = {"seed": 1, "options": options, "constraints": rules}
     pages, offset = [], 0
     try:
         for count in counts:
-            page = generator.generate(
-                count, seed=1, offset=offset, options=options, constraints=wishes, max_attempts=90
-            )
+            page = generator.generate(count, offset=offset, max_attempts=90, **arguments)
             pages += page.names
             offset = page.next_offset
     except OptionError:
         return
-    whole = generator.generate(10**6, seed=1, options=options, constraints=wishes, max_attempts=offset)
+    whole = generator.generate(10**6, max_attempts=offset, **arguments)
     assert whole.names == pages
     assert whole.next_offset == offset
 
 
 @given(PATTERNS, st.text(alphabet=LETTERS + "[]!-", max_size=8))
-def test_patterns_mean_what_they_say(pattern: str, name: str) -> None:
-    """? is one character and * any run, whatever a name holds; brackets mean themselves."""
+def test_patterns_know_only_question_marks_and_stars(pattern: str, name: str) -> None:
+    names = [name, name + "[!a]"]
     for written in (pattern, pattern + "[!a]", f"*{pattern}[a-k]*"):
-        sieve = Sieve(Constraints(pattern=written, unique=False), frozenset())
-        passing, _ = sieve.sift([name, name + "[!a]"], 2)
-        assert list(passing) == [
-            k for k, text in enumerate([name, name + "[!a]"]) if not written or fits(written, text)
-        ]
+        passing, _ = Sieve(Constraints(pattern=written, unique=False), frozenset()).sift(names, 2)
+        assert list(passing) == [k for k, text in enumerate(names) if not written or fits(written, text)]
 
 
-def test_a_pattern_of_many_stars_takes_no_longer_than_the_name() -> None:
-    """The expression that patterns become tries no star twice: the worst one ends at once, and is the library's."""
+def test_whole_pieces_are_checked_for_repeats_and_listed_names() -> None:
+    sieve = Sieve(Constraints(novel=True), frozenset({"listed"}))
+    assert list(sieve.sift(["a", "b", "a"], 3)[0]) == [0, 1]
+    assert list(sieve.sift(["c", "b"], 2)[0]) == [0]
+    assert list(sieve.sift(["d", "listed"], 2)[0]) == [0]
+
+
+def test_pattern_of_many_stars_does_not_backtrack() -> None:
+    """With backtracking, the worst pattern would never end; the library's expression for it does not match either."""
     worst = "*a" * 30 + "b"
     sieve = Sieve(Constraints(pattern=worst, unique=False), frozenset())
     assert sieve.sift(["a" * 64] * 1000, 1)[0] == []
@@ -141,9 +134,7 @@ def test_a_pattern_of_many_stars_takes_no_longer_than_the_name() -> None:
     assert not re.compile(fnmatch.translate(worst)).fullmatch("a" * 64)
 
 
-def test_excluded_characters_leave_the_others_in_proportion(any_generator: tuple[NameGenerator, Network]) -> None:
-    """What is drawn under `excludes` has the model's own probabilities divided by what is left at each step."""
-    generator, _ = any_generator
+def test_excludes_renormalises_the_remaining_probabilities(generator: NameGenerator) -> None:
     free = {c.character: c.probability for c in generator.next_characters("k")}
     gone = "ae"
     options = SamplingOptions(prefix="k", excludes=gone)
@@ -156,3 +147,91 @@ def test_excluded_characters_leave_the_others_in_proportion(any_generator: tuple
         found = (drawn == generator.vocabulary.itos.index(character)).mean()
         expected = 0.0 if character in gone else probability / left
         assert found == pytest.approx(expected, abs=4 * (expected * (1 - expected) / len(drawn)) ** 0.5 + 1e-9)
+
+
+def unsteady_pace(seed: int) -> Pace:
+    """A pace with pieces that take any time."""
+    rng = np.random.default_rng(seed)
+    ticks = itertools.accumulate(rng.choice([1e-5, 1e-2, 1.0], 10_000))
+    return Pace(lambda: next(ticks))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 600),
+    st.builds(
+        lambda longest, spelling, novel, unique: Constraints(
+            longest, ends_with=spelling[0], pattern=spelling[1], novel=novel, unique=unique
+        ),
+        st.integers(4, 12),
+        st.sampled_from([("", ""), ("a", ""), ("", "k*?i*"), ("i", "*l*")]),
+        st.booleans(),
+        st.booleans(),
+    ),
+    st.booleans(),
+    st.integers(1, 900),
+    st.integers(0, 2**53 - 1001),
+    st.integers(0, 99),
+)
+def test_stream_equals_generate(
+    generator: NameGenerator, count: int, constraints: Constraints, title: bool, budget: int, offset: int, pace: int
+) -> None:
+    arguments = {
+        "seed": 3,
+        "offset": offset,
+        "options": SamplingOptions(0.7, prefix="ka"),
+        "constraints": constraints,
+        "max_attempts": budget,
+    }
+    stream = NameStream(generator, count, **arguments, pace=unsteady_pace(pace))
+    write, lines = generator.writer(TEXT, title), b""
+    while not stream.finished:
+        lines += stream.piece(write)
+    batch = generator.generate(count, **arguments)
+    assert lines.decode().splitlines() == [capitalize(name) if title else name for name in batch.names]
+    assert (stream.attempts, stream.next_offset, stream.complete) == (batch.attempts, batch.next_offset, batch.complete)
+    assert stream.refused == batch.refused
+    assert stream.names == len(batch.names)
+
+
+def test_ndjson_stream_has_one_object_a_line(generator: NameGenerator) -> None:
+    stream, lines = NameStream(generator, 50, seed=1), b""
+    while not stream.finished:
+        lines += stream.piece(generator.writer(NDJSON, True))
+    names = generator.generate(50, seed=1).names
+    assert [json.loads(line) for line in lines.splitlines()] == [{"name": capitalize(name)} for name in names]
+
+
+def test_unsatisfiable_stream_is_refused_before_drawing(generator: NameGenerator) -> None:
+    with pytest.raises(OptionError) as caught:
+        NameStream(generator, 1, seed=0, options=SamplingOptions(min_length=9), constraints=Constraints(max_length=8))
+    assert caught.value.field == "min_length"
+
+
+def test_stopped_generate_returns_an_incomplete_batch(generator: NameGenerator) -> None:
+    stopped = iter([False, False, True])
+    batch = generator.generate(9000, seed=1, constraints=AS_DRAWN, stopped=lambda: next(stopped))
+    assert not batch.complete
+    assert 0 < len(batch.names) < 9000
+    assert batch.names == generator.generate(len(batch.names), seed=1, constraints=AS_DRAWN).names
+
+
+def test_piece_size_adapts_to_its_duration_within_bounds() -> None:
+    ticks = iter([0, GOAL / 100, 0, GOAL * 2, 0, 1e9, *([0, 0] * 9)])
+    pace = Pace(lambda: next(ticks))
+    sizes = [pace.size]
+    for _ in range(12):
+        with pace.measured(pace.size):
+            pass
+        sizes.append(pace.size)
+    assert sizes[:4] == [FIRST, 4 * FIRST, 2 * FIRST, FEWEST]
+    assert sizes[-1] == MOST
+    assert all(b <= 4 * a for a, b in itertools.pairwise(sizes))
+
+
+@pytest.mark.parametrize(
+    ("missing", "passed", "attempts", "expected"),
+    [(20, 0, 0, 20), (20, 500, 500, 20), (20, 500, 501, 40), (20, 0, 33, 20 * 33), (10, 10, 1000, 10 * 100)],
+)
+def test_piece_grows_as_fewer_candidates_pass(missing: int, passed: int, attempts: int, expected: int) -> None:
+    assert enough(missing, passed, attempts) == expected

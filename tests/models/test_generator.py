@@ -1,104 +1,146 @@
-"""The promise about candidate i, the constraints that refuse, and the scores: against brute force and the torch
-network.
-"""
+"""Draws, names and scores of a generator, against brute force, the torch network and plain Python."""
 
 import itertools
 import math
-from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
-from models import ModelConfig, NameGenerator, OptionError, SamplingOptions, UnknownCharacter
-from models.inference import AS_DRAWN, TEXT, Constraints, NameStream
+from models import Kernels, ModelConfig, NameGenerator, OptionError, SamplingOptions, UnknownCharacter
+from models.inference import AS_DRAWN, TEXT, Constraints, NameStream, sampler
 from models.networks import Network
 from models.spelling import capitalize, normalize
 from models.vocabulary import Vocabulary
+from tests.models.reference import draw, expected_shares, untrained_generator
 
-MakeGenerator = Callable[[ModelConfig, tuple[str, ...]], NameGenerator]
-
-
-def all_candidates(generator: NameGenerator, options: SamplingOptions, longest: int, n: int) -> list[str | None]:
-    """Candidates 0 .. n - 1, each from a call of its own: the slow path."""
-    prefix = np.array(generator.vocabulary.encode(options.prefix), np.int64)
-    return [generator.candidates(prefix, options, longest, 5, i, 1)[0] for i in range(n)]
+DRAWS = 40_000
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(1, 40), st.integers(0, 60), st.booleans(), st.booleans(), st.integers(3, 12))
-def test_an_answer_is_the_candidates_that_pass(
-    any_generator: tuple[NameGenerator, Network], count: int, offset: int, unique: bool, novel: bool, longest: int
+def test_frozen_logits_equal_the_network(generator: NameGenerator, network: Network) -> None:
+    """Within 1e-5 of the largest logit: they are 15 times those of a fresh network here."""
+    rng = np.random.default_rng(0)
+    for T in range(1, 41):
+        ids = rng.integers(1, generator.vocab_size, T)
+        ids[0] = 0
+        out = generator.predictor.logits(ids, generator.shares)
+        expected = network.names(torch.from_numpy(ids), torch.arange(T)).detach().numpy()
+        assert np.abs(out - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
+
+
+def expected_distribution(
+    network: Network, generator: NameGenerator, options: SamplingOptions, text: str
+) -> np.ndarray:
+    """The probabilities of what follows `text` under `options`, by the network's softmax."""
+    ids = torch.tensor([0, *generator.vocabulary.encode(text)])
+    logits = network.names(ids, torch.arange(len(ids)))[-1].tolist()
+    top_k, top_p = options.top_k or len(logits), options.top_p or 1.0
+    return expected_shares(logits, int(len(text) < options.min_length), options.temperature, top_k, top_p)[0]
+
+
+def assert_distributed(drawn: np.ndarray, p: np.ndarray) -> None:
+    """Nothing impossible is drawn, and frequencies pass a chi-square test with p > 1e-4."""
+    n, observed = len(drawn), np.bincount(drawn, minlength=len(p))
+    assert n > 500
+    assert observed[p == 0].sum() == 0
+    common = p * n >= 5
+    assert common.any()
+    seen, wanted = observed[common], p[common] * n
+    if not common.all():
+        seen, wanted = np.append(seen, n - seen.sum()), np.append(wanted, n - wanted.sum())
+    keep = wanted > 1e-6
+    if keep.sum() > 1:
+        assert chisquare(seen[keep], wanted[keep] / wanted[keep].sum() * seen[keep].sum()).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SamplingOptions(),
+        SamplingOptions(temperature=0.5),
+        SamplingOptions(temperature=2.5),
+        SamplingOptions(top_k=4),
+        SamplingOptions(top_p=0.7),
+        SamplingOptions(temperature=1.5, top_k=6, top_p=0.8),
+        SamplingOptions(prefix="ka"),
+        SamplingOptions(min_length=2),
+        SamplingOptions(temperature=0.8, prefix="lo", min_length=5, top_p=0.95),
+    ],
+    ids=repr,
+)
+def test_frequencies_match_the_softmax(generator: NameGenerator, network: Network, options: SamplingOptions) -> None:
+    P = len(options.prefix)
+    codes, _ = draw(generator, options, 11, 0, DRAWS, longest=P + 2)
+    assert_distributed(codes[:, P], expected_distribution(network, generator, options, options.prefix))
+    common = np.bincount(codes[:, P])[1:].argmax() + 1
+    second = expected_distribution(network, generator, options, options.prefix + generator.vocabulary.itos[common])
+    assert_distributed(codes[codes[:, P] == common][:, P + 1], second)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.builds(
+        SamplingOptions,
+        st.floats(0.05, 5),
+        st.none() | st.integers(1, 30),
+        st.none() | st.floats(0.01, 1),
+        st.just(""),
+        st.integers(1, 12),
+    ),
+    st.integers(0, 2**53 - 1),
+    st.integers(0, 2**53 - 1),
+)
+def test_compiled_kernel_equals_plain_python(
+    generator: NameGenerator, options: SamplingOptions, seed: int, offset: int
 ) -> None:
-    """generate() gives the candidates in order, less those that a plain loop over single candidates refuses."""
-    generator, _ = any_generator
-    batch = generator.generate(
-        count, seed=5, offset=offset, constraints=Constraints(longest, novel=novel, unique=unique), max_attempts=60
+    kernels = replace(generator.kernels, sample=sampler.sample)
+    plain = NameGenerator(generator.predictor, generator.names, generator.longest, kernels)
+    compiled, interpreted = (
+        list(each.candidates(np.zeros(0, np.int64), options, 12, seed, offset, 5)) for each in (generator, plain)
     )
-    expected: list[str] = []
-    attempts = 0
-    for name in all_candidates(generator, SamplingOptions(), longest, offset + 60)[offset:]:
-        if len(expected) == count:
-            break
-        attempts += 1
-        if name is None or (novel and name in generator.names) or (unique and name in expected):
-            continue
-        expected.append(name)
-    assert batch.names == expected
-    assert batch.attempts == attempts
-    assert batch.next_offset == offset + attempts
-    assert batch.complete == (len(expected) == count)
-    assert sum(batch.refused.values()) == attempts - len(expected)
+    assert interpreted == compiled
 
 
-def test_pages_join_without_gap(any_generator: tuple[NameGenerator, Network]) -> None:
-    """Pages that go on at next_offset give, in all, the names of one large answer."""
-    generator, _ = any_generator
-    whole = generator.generate(50, seed=9, constraints=AS_DRAWN)
-    offset, pages = 0, []
-    for count in (1, 7, 20, 22):
-        page = generator.generate(count, seed=9, offset=offset, constraints=AS_DRAWN)
-        pages += page.names
-        offset = page.next_offset
-    assert pages == whole.names
-    assert offset == whole.next_offset
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("temperature", 0.0),
+        ("temperature", 5.01),
+        ("temperature", math.nan),
+        ("temperature", math.inf),
+        ("top_k", 0),
+        ("top_p", 0.0),
+        ("top_p", 1.01),
+        ("top_p", math.nan),
+        ("min_length", 0),
+        ("min_length", 65),
+    ],
+)
+def test_options_out_of_range_are_refused(field: str, value: float) -> None:
+    with pytest.raises(OptionError) as caught:
+        SamplingOptions(**{field: value})
+    assert caught.value.field == field
+    assert caught.value.allowed
 
 
-def test_a_candidate_does_not_know_its_max_length(any_generator: tuple[NameGenerator, Network]) -> None:
-    """A larger max_length adds names and changes none: it refuses, it never cuts."""
-    generator, _ = any_generator
-    options = SamplingOptions()
-    short = all_candidates(generator, options, 6, 200)
-    long = all_candidates(generator, options, 30, 200)
+def test_larger_max_length_only_adds_names(generator: NameGenerator) -> None:
+    short, long = (generator.candidates(np.zeros(0, np.int64), SamplingOptions(), n, 5, 0, 200) for n in (6, 30))
     assert [s for s in short if s is not None] == [n for n in long if n is not None and len(n) <= 6]
     assert any(n is not None for n in short)
 
 
-def test_every_name_starts_with_the_prefix_and_has_the_length(any_generator: tuple[NameGenerator, Network]) -> None:
-    """Every name obeys prefix, min_length and max_length; the prefix is folded but not trimmed."""
-    generator, _ = any_generator
+def test_prefix_is_folded_and_lengths_are_obeyed(generator: NameGenerator) -> None:
     options = SamplingOptions(prefix="KA", min_length=4)
     batch = generator.generate(100, seed=1, options=options, constraints=Constraints(max_length=20, unique=False))
     assert batch.names
     assert all(name.startswith("ka") and 4 <= len(name) <= 20 for name in batch.names)
 
 
-def test_novel_leaves_out_the_list(any_generator: tuple[NameGenerator, Network]) -> None:
-    """novel gives no name of the list, and says how many it refused."""
-    generator, _ = any_generator
-    options = SamplingOptions(temperature=0.5, prefix="kaka", min_length=6)
-    free = generator.generate(300, seed=2, options=options, constraints=AS_DRAWN)
-    novel = generator.generate(300, seed=2, options=options, constraints=Constraints(unique=False, novel=True))
-    assert not set(novel.names) & generator.names
-    known = [name for name in free.names if name in generator.names]
-    assert novel.refused["novel"] >= len(known)
-
-
-def test_scores_equal_the_networks(any_generator: tuple[NameGenerator, Network]) -> None:
-    """A score's log-probabilities are torch's log-softmax to 1e-4, and they sum to the total."""
-    generator, network = any_generator
+def test_scores_equal_torch_log_softmax(generator: NameGenerator, network: Network) -> None:
     for score in generator.score(["kalomi", "ka", "rentushavel", "Dri"]):
         outcomes = torch.tensor([*generator.vocabulary.encode(score.name), 0])
         ids = torch.cat([torch.zeros(1, dtype=torch.int64), outcomes[:-1]])
@@ -111,12 +153,9 @@ def test_scores_equal_the_networks(any_generator: tuple[NameGenerator, Network])
         assert score.in_training == (score.name in generator.names)
 
 
-def test_what_was_drawn_is_judged_as_it_was_drawn(make_generator: MakeGenerator) -> None:
-    """A name that no list would have, because it ends in a blank, is judged character by character; as a name of a list
-    it is another one.
-    """
+def test_judge_keeps_a_trailing_blank_that_score_trims(kernels: Kernels) -> None:
     config = ModelConfig(architecture="mlp", block_size=3, n_embd=4, n_hidden=8)
-    generator = make_generator(config, ("a e", "van e", "evan"))
+    generator = untrained_generator(config, ("a e", "van e", "evan"), kernels)
     [drawn] = generator.judge(["a e "])
     assert (drawn.name, drawn.in_training) == ("a e ", False)
     assert "".join(step.character for step in drawn.characters) == "a e ."
@@ -129,45 +168,38 @@ def test_what_was_drawn_is_judged_as_it_was_drawn(make_generator: MakeGenerator)
     [("r\u00e9", "e\u0301\u0323", "a e", "\u00e9"), ("\u0131\u015f", "i\u015f", "i\u0131")],
     ids=["marks", "dots"],
 )
-def test_twins_are_one_name(make_generator: MakeGenerator, listed: tuple[str, ...]) -> None:
-    """Where an alphabet has marks, blanks or letters with one capital (ı and i), what looks like a name of the list is
-    not new, and what looks like one that was told is a repeat: by brute force, each look of a candidate comes once.
-    """
-    generator = make_generator(ModelConfig(architecture="bigram", block_size=1), listed)
+def test_names_that_look_alike_count_as_one(kernels: Kernels, listed: tuple[str, ...]) -> None:
+    """Marks, blanks and letters with one capital (ı and i), by brute force: each look of a candidate comes once."""
+    generator = untrained_generator(ModelConfig(architecture="bigram", block_size=1), listed, kernels)
     assert generator.vocabulary.loose
-    drawn = generator.generate(400, seed=1, constraints=Constraints(unique=False), max_attempts=400).names
+    drawn = generator.generate(400, seed=1, constraints=AS_DRAWN, max_attempts=400).names
     looks = {name: normalize(capitalize(name)) for name in {*drawn, *listed}}
     known = {looks[name] for name in listed}
     assert any(name != look for name, look in looks.items())
-    for wishes in (Constraints(novel=True), Constraints(), Constraints(novel=True, unique=False)):
-        names = generator.generate(400, seed=1, constraints=wishes, max_attempts=400).names
-        stream, lines = NameStream(generator, 400, seed=1, constraints=wishes, max_attempts=400), b""
+    for rules in (Constraints(novel=True), Constraints(), Constraints(novel=True, unique=False)):
+        stream, lines = NameStream(generator, 400, seed=1, constraints=rules, max_attempts=400), b""
         while not stream.finished:
             lines += stream.piece(generator.writer(TEXT, title=False))
         expected, seen = [], set[str]()
         for name in drawn:
-            if not (wishes.novel and looks[name] in known) and not (wishes.unique and looks[name] in seen):
+            if not (rules.novel and looks[name] in known) and not (rules.unique and looks[name] in seen):
                 expected.append(name)
                 seen.add(looks[name])
-        assert names == expected
+        assert generator.generate(400, seed=1, constraints=rules, max_attempts=400).names == expected
         assert lines.decode().split("\n")[:-1] == expected
 
 
-def test_plain_alphabets_have_no_twins() -> None:
-    """Letters alone spell each name in one way."""
-    assert not Vocabulary(tuple("abc\u00e9\u00df")).loose
-    assert Vocabulary(("a", " ")).loose
-    assert Vocabulary(("i", "\u0131")).loose
-    assert Vocabulary(("\u1100", "\u1161")).loose
+@pytest.mark.parametrize(
+    ("characters", "loose"), [("abc\u00e9\u00df", False), ("a ", True), ("i\u0131", True), ("\u1100\u1161", True)]
+)
+def test_only_ambiguous_alphabets_are_loose(characters: str, loose: bool) -> None:
+    assert Vocabulary(tuple(characters)).loose == loose
 
 
-def test_scores_are_a_distribution(any_generator: tuple[NameGenerator, Network]) -> None:
-    """The probabilities of all names of up to two characters never sum to more than 1."""
-    generator, _ = any_generator
+def test_name_probabilities_sum_to_at_most_one(generator: NameGenerator) -> None:
     alphabet = generator.vocabulary.characters
     names = ["".join(parts) for n in (1, 2) for parts in itertools.product(alphabet, repeat=n)]
-    total = math.fsum(math.exp(score.log_prob) for score in generator.score(names))
-    assert 0 < total <= 1 + 1e-5
+    assert 0 < math.fsum(math.exp(score.log_prob) for score in generator.score(names)) <= 1 + 1e-5
 
 
 # More letters than the lists of these tests have.
@@ -198,20 +230,17 @@ EVERY_LETTER = "".join(map(chr, range(32, 0x250)))
         ({"offset": 2**53}, "offset"),
     ],
 )
-def test_impossible_requests_are_refused_at_once(
-    any_generator: tuple[NameGenerator, Network], arguments: dict[str, object], field: str
+def test_unsatisfiable_request_error_has_field_and_allowed(
+    generator: NameGenerator, arguments: dict[str, object], field: str
 ) -> None:
-    """What no candidate could ever meet raises an error that names the field and what is allowed."""
-    generator, _ = any_generator
     with pytest.raises(OptionError) as caught:
         generator.generate(1, **{"seed": 0, **arguments})  # type: ignore[arg-type]
     assert caught.value.field == field
     assert caught.value.allowed
 
 
-def test_a_foreign_prefix_is_refused(any_generator: tuple[NameGenerator, Network]) -> None:
-    """A prefix with characters outside the alphabet raises an error whose safe part does not repeat it."""
-    generator, _ = any_generator
+def test_prefix_outside_the_alphabet_is_refused(generator: NameGenerator) -> None:
+    """The safe part of the error does not repeat it."""
     with pytest.raises(UnknownCharacter) as caught:
         generator.generate(1, seed=0, options=SamplingOptions(prefix="kaþ"))
     assert caught.value.field == "prefix"

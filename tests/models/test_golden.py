@@ -4,19 +4,15 @@ The files in golden/ are named for a version and hold its first 10,000 names of 
 `python -m app generate --model human/wavenet@3 --count 10000 --seed 0 --repeats --case lower`.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from models import Kernels, ModelRegistry, NameGenerator, SamplingOptions
 from models.inference import AS_DRAWN, PrefixMemory
+from tests.models.reference import reference_draw
 
 GOLDEN = Path(__file__).parent / "golden"
-Drawn = tuple[NDArray[np.int32], NDArray[np.int32]]
-SlowPath = Callable[[NameGenerator, SamplingOptions, int, int, int, int], Drawn]
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +24,10 @@ def shipped(kernels: Kernels) -> ModelRegistry:
 @pytest.fixture(params=["wavenet", None], ids=["wavenet", "default"])
 def golden(request: pytest.FixtureRequest, shipped: ModelRegistry) -> tuple[NameGenerator, list[str]]:
     """A shipped model of human names, and the names in its golden file."""
-    version = shipped.resolve("human", request.param) if request.param else shipped.resolve("human")
+    version = shipped.resolve("human", request.param)
     path = GOLDEN / f"{version.manifest.reference.replace('/', '-')}.txt"
     assert path.exists(), (
-        f"{version.manifest.reference} is served, and has no golden file: see this module's docstring."
+        f"{version.manifest.reference} is served and has no golden file: see the docstring of this module."
     )
     names = path.read_text().split("\n")
     assert names.pop() == ""
@@ -39,8 +35,7 @@ def golden(request: pytest.FixtureRequest, shipped: ModelRegistry) -> tuple[Name
 
 
 @pytest.mark.parametrize("mebibytes", [0, 0.5, 64])
-def test_the_golden_names_are_drawn(golden: tuple[NameGenerator, list[str]], mebibytes: float) -> None:
-    """The first 10,000 names of seed 0 are those of the golden file, with a memory of prefixes and without."""
+def test_golden_names_are_drawn_with_any_memory(golden: tuple[NameGenerator, list[str]], mebibytes: float) -> None:
     generator, names = golden
     assert len(names) == 10_000
     memory = PrefixMemory(mebibytes)
@@ -48,22 +43,19 @@ def test_the_golden_names_are_drawn(golden: tuple[NameGenerator, list[str]], meb
         assert generator.generate(10_000, seed=0, constraints=AS_DRAWN, memory=memory).names == names
 
 
-def test_the_golden_names_come_from_any_page(golden: tuple[NameGenerator, list[str]]) -> None:
-    """Pages of uneven sizes, drawn one after the other, give the golden names."""
+def test_pages_of_uneven_sizes_give_the_golden_names(golden: tuple[NameGenerator, list[str]]) -> None:
     generator, names = golden
     found: list[str] = []
     offset, memory = 0, PrefixMemory(8)
     while len(found) < 3000:
-        batch = generator.generate(
-            min(1 + len(found), 3000 - len(found)), seed=0, offset=offset, constraints=AS_DRAWN, memory=memory
-        )
+        count = min(1 + len(found), 3000 - len(found))
+        batch = generator.generate(count, seed=0, offset=offset, constraints=AS_DRAWN, memory=memory)
         found += batch.names
         offset = batch.next_offset
     assert found == names[:3000]
 
 
-def test_the_slow_path_gives_the_golden_names(golden: tuple[NameGenerator, list[str]], slow_path: SlowPath) -> None:
-    """The first golden names are those of the model's plain form, each candidate alone."""
+def test_reference_sampler_gives_the_golden_names(golden: tuple[NameGenerator, list[str]]) -> None:
     generator, names = golden
-    codes, lengths = slow_path(generator, SamplingOptions(), generator.longest, 0, 0, 150)
+    codes, lengths = reference_draw(generator, SamplingOptions(), 0, 0, 150, generator.longest)
     assert [name for name in generator.texts(codes, lengths) if name is not None] == names[: int((lengths >= 0).sum())]

@@ -1,4 +1,4 @@
-"""Drawings of graphs: DOT and SVG read back by other means, and a layout in which nothing lies on anything else."""
+"""Drawings of graphs: DOT and SVG read back by other means, and a layout without overlaps."""
 
 import re
 from collections.abc import Sequence
@@ -20,10 +20,7 @@ NEURON = "x1 = 2; x2 = 0; w1 = -3; w2 = 1; b = 6.8813735870195432; o = tanh(x1*w
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def test_dot_says_the_graph() -> None:
-    """Each value is a record with label, data and grad, each operation a node before it, and the arrows are the
-    operands'.
-    """
+def test_dot_has_values_operations_and_arrows() -> None:
     a, b = Value(2, "a"), Value(-3, "b")
     d = a * b + a
     d.label = "d"
@@ -39,16 +36,14 @@ def test_dot_says_the_graph() -> None:
     )
 
 
-def test_the_same_graph_gives_the_same_text() -> None:
-    """Two graphs made alike are drawn alike, to the byte: no order hangs on where objects lie in memory."""
+def test_drawings_of_equal_graphs_are_identical() -> None:
     first, second = evaluate(NEURON), evaluate(NEURON)
     assert draw_dot(first) == draw_dot(second)
     assert draw_svg(first) == draw_svg(second)
 
 
 @pytest.mark.parametrize("label", ['<b>"&\\{}|', "\x00\x08\n", "a" * 100, "漢字é"])
-def test_any_label_can_be_drawn(label: str) -> None:
-    """Signs that mean something to DOT and XML are escaped, what XML cannot hold is left out, long labels are cut."""
+def test_any_label_gives_valid_dot_and_svg(label: str) -> None:
     value = Value(1, label) + 1
     value.label = label
     ElementTree.fromstring(draw_svg(value))
@@ -58,10 +53,7 @@ def test_any_label_can_be_drawn(label: str) -> None:
         )
 
 
-def test_the_svg_says_each_value() -> None:
-    """Label, data and grad of every value and every operation stand in the picture, inside of their boxes and
-    circles.
-    """
+def test_svg_shows_values_in_boxes_and_operations_in_circles() -> None:
     root = evaluate(NEURON)
     picture = ElementTree.fromstring(draw_svg(root))
     texts = [(text.text, float(text.attrib["x"]), float(text.attrib["y"])) for text in picture.iter(f"{SVG}text")]
@@ -96,10 +88,8 @@ def graphs(draw: st.DrawFn) -> list[list[int]]:
 
 @settings(max_examples=200, deadline=None)
 @given(graphs())
-def test_nothing_lies_on_anything_else(operands: list[list[int]]) -> None:
-    """Boxes, with their circles, keep apart and inside of the picture; operands stand left of results; lines begin at
-    boxes, end at circles and pass no box on their way.
-    """
+def test_layout_has_no_overlaps(operands: list[list[int]]) -> None:
+    """Operands are left of results; lines begin at boxes, end at circles and pass no box."""
     layout = lay_out(operands)
     extents = []
     for node, (x, y) in enumerate(layout.places):
@@ -137,8 +127,7 @@ def counted(columns: Sequence[Sequence[int]], right: Sequence[Sequence[int]]) ->
 
 @settings(max_examples=200, deadline=None)
 @given(graphs())
-def test_crossings_are_counted_and_not_added(operands: list[list[int]]) -> None:
-    """Crossings are those of a count pair by pair, and sorting leaves no more of them than there were."""
+def test_sorting_adds_no_crossings_and_counts_them_right(operands: list[list[int]]) -> None:
     grid = arrange(operands)
     assert crossings(grid.columns, grid.right) == counted(grid.columns, grid.right)
     unsorted = [sorted(column, key=lambda i: grid.items[i].node) for column in grid.columns]
@@ -147,34 +136,29 @@ def test_crossings_are_counted_and_not_added(operands: list[list[int]]) -> None:
 
 
 def test_trees_have_no_crossings() -> None:
-    """Where each value is used once no two lines cross."""
     order = topological(evaluate("tanh(1*2+3*(4-5))/exp(6*7-8)+log(9)*relu(10-11*12)"))
     ids = {value: i for i, value in enumerate(order)}
     grid = arrange([[ids[operand] for operand in value.operands] for value in order])
     assert counted(grid.columns, grid.right) == 0
 
 
-def test_a_crossing_that_need_not_be_is_taken_away() -> None:
-    """Two crossed pairs of lines are sorted apart."""
-    operands: list[list[int]] = [[], [], [], [], [1, 3], [0, 2], [5, 4]]
-    grid = arrange(operands)
+def test_avoidable_crossings_are_removed() -> None:
+    grid = arrange([[], [], [], [], [1, 3], [0, 2], [5, 4]])
     assert counted(grid.columns, grid.right) == 0
 
 
+THINGS = st.tuples(st.integers(-40, 40), st.sampled_from([2, 5, 9]), st.sampled_from([1, 3]))
+
+
 @settings(max_examples=200, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.integers(-40, 40), st.sampled_from([2, 5, 9]), st.sampled_from([1, 3])), min_size=1, max_size=7
-    )
-)
-def test_spacing_is_the_best_there_is(things: list[tuple[int, int, int]]) -> None:
-    """Things keep their distances, and none of many small moves that keep them, too, comes nearer to what they wish."""
-    wished, sizes, weights = (list(map(float, each)) for each in zip(*things, strict=True))
-    places = spaced(wished, sizes, weights)
+@given(st.lists(THINGS, min_size=1, max_size=7))
+def test_spacing_is_locally_optimal(things: list[tuple[int, int, int]]) -> None:
+    targets, sizes, weights = (list(map(float, each)) for each in zip(*things, strict=True))
+    places = spaced(targets, sizes, weights)
     gaps = [(a + b) / 2 for a, b in pairwise(sizes)]
 
     def cost(at: list[float]) -> float:
-        return sum(w * (p - q) ** 2 for w, p, q in zip(weights, at, wished, strict=True))
+        return sum(w * (p - q) ** 2 for w, p, q in zip(weights, at, targets, strict=True))
 
     assert all(b - a >= gap - 1e-9 for (a, b), gap in zip(pairwise(places), gaps, strict=True))
     for begin in range(len(places)):

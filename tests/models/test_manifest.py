@@ -1,10 +1,14 @@
-"""The manifest: it round-trips, says its own reference, and refuses what a stranger might have written into it."""
+"""Manifests and model configs round-trip, are immutable, and refuse unsound fields."""
+
+import math
 
 import pytest
 from pydantic import ValidationError
 
-from models import ConfigError, Manifest, ModelConfig
+from models import Manifest, ModelConfig
+from models.config import ARCHITECTURES
 from models.manifest import DataRecord, FileRecord, sha256
+from models.networks.architectures import BUILDERS
 
 DIGEST = "0123456789abcdef" * 4
 
@@ -33,19 +37,17 @@ def data(**changes: object) -> dict[str, object]:
     return {"title": "Elves", "sha256": DIGEST, "names": 4, "longest": 9, "split_seed": 42, **changes}
 
 
-def test_a_manifest_round_trips() -> None:
-    """JSON gives back an equal manifest, of the same types inside."""
+def test_manifest_round_trips_through_json() -> None:
     one = manifest()
     other = Manifest.model_validate_json(one.model_dump_json())
     assert other == one
+    assert other.training == {"preset": "wavenet", "steps": 10, "rate": 0.1, "early": False, "patience": None}
     assert isinstance(other.data, DataRecord)
     assert isinstance(other.files["model.safetensors"], FileRecord)
-    assert other.training == {"preset": "wavenet", "steps": 10, "rate": 0.1, "early": False, "patience": None}
     assert other.training["early"] is False
 
 
-def test_a_manifest_says_its_reference() -> None:
-    """Reference, architecture and alphabet come from the fields."""
+def test_manifest_derives_reference_architecture_and_alphabet() -> None:
     one = manifest()
     assert one.reference == "elves/wavenet@3"
     assert one.architecture == "wavenet"
@@ -80,26 +82,64 @@ def test_a_manifest_says_its_reference() -> None:
         ("smuggled", 1),
     ],
 )
-def test_unsound_manifests_are_refused(field: str, value: object) -> None:
-    """One unsound field is enough, and the error names it; the same manifest without the change is sound."""
+def test_unsound_manifest_field_is_refused_by_name(field: str, value: object) -> None:
     assert manifest()
     with pytest.raises(ValidationError) as caught:
         manifest(**{field: value})
     assert {error["loc"][0] for error in caught.value.errors()} == {field}
 
 
-def test_a_repeated_character_is_no_alphabet() -> None:
-    """A vocabulary that lists a character twice is refused where it is read."""
-    with pytest.raises(ConfigError, match="each once"):
-        _ = manifest(vocabulary=("a", "a")).alphabet
-
-
-def test_a_manifest_is_fixed() -> None:
-    """Nobody changes a manifest once it is parsed."""
+def test_manifest_is_immutable() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         manifest().version = 4  # type: ignore[misc]
 
 
-def test_sha256_is_the_standards() -> None:
-    """The digest of "abc" is the one in FIPS 180-4."""
+def test_sha256_equals_the_fips_180_4_digest_of_abc() -> None:
     assert sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize(
+    ("fields", "culprit"),
+    [
+        ({"architecture": "transformer"}, "architecture"),
+        ({"architecture": "bigram", "block_size": 2}, "block_size of a bigram is 1"),
+        ({"architecture": "wavenet", "block_size": 6}, "block_size of a wavenet is a power of two"),
+        ({"architecture": "wavenet", "block_size": 1}, "block_size of a wavenet is a power of two"),
+        ({"architecture": "mlp", "n_hidden": 0}, "n_hidden"),
+        ({"architecture": "mlp", "block_size": 65}, "block_size"),
+        ({"architecture": "mlp", "n_layers": "2"}, "n_layers"),
+        ({"architecture": "gated_wavenet", "block_size": 6}, "block_size of a gated_wavenet is a power of two"),
+        ({"architecture": "lstm", "block_size": 8}, "block_size of an lstm is 64"),
+        ({"architecture": "mlp", "dropout": 0.1}, "dropout of a mlp is 0"),
+        ({"architecture": "lstm", "block_size": 64, "dropout": 1.0}, "dropout"),
+        ({}, "architecture"),
+    ],
+)
+def test_impossible_hyperparameter_is_refused_by_name(fields: dict[str, object], culprit: str) -> None:
+    with pytest.raises(ValidationError, match=culprit):
+        ModelConfig.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    ("config", "fans"),
+    [
+        (ModelConfig(architecture="bigram", block_size=1), ()),
+        (ModelConfig(architecture="mlp", block_size=3, n_layers=3), (3, 1, 1)),
+        (ModelConfig(architecture="wavenet", block_size=16), (2, 2, 2, 2)),
+        (ModelConfig(architecture="gated_wavenet", block_size=8), (2, 2, 2)),
+    ],
+)
+def test_fans_multiply_to_the_block_size(config: ModelConfig, fans: tuple[int, ...]) -> None:
+    assert config.fans == fans
+    assert math.prod(config.fans) == config.block_size
+
+
+def test_config_is_immutable_and_round_trips_through_json() -> None:
+    config = ModelConfig(architecture="mlp", block_size=3, n_embd=15, n_hidden=200, n_layers=2, activation="relu")
+    assert ModelConfig.model_validate_json(config.model_dump_json()) == config
+    with pytest.raises(ValidationError, match="frozen"):
+        config.block_size = 4  # type: ignore[misc]
+
+
+def test_configs_allow_exactly_the_architectures_with_builders() -> None:
+    assert set(ARCHITECTURES) == set(BUILDERS)

@@ -1,115 +1,135 @@
-"""The memory of prefixes: it changes no result, whoever shares it, and saves computing."""
+"""A memory of prefixes changes no result, saves computing, keeps within its limit and frees its pages."""
 
+import errno
+import gc
+import mmap
+import re
+import sys
 import threading
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import NameGenerator, SamplingOptions
 from models.inference import ModelPredictor, PrefixMemory
-from models.networks import Network
-from tests.models.remembering import LONGEST, MEBIBYTE, OPTIONS, Watched, computed, drawn
+from models.inference.memory import PrefixTree
+from models.inference.pages import FEW, LINE, MANY, Form, arrays_of
+from models.inference.plan import Plan
+from tests.models.reference import Drawn, assert_same, draw, joined
 
-Piece = tuple[int, int, int, int]
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, len(OPTIONS) - 1),
-            st.sampled_from([1, 2, 7, 64, 65, 300]),
-            st.integers(0, 3),
-            st.integers(0, 400),
-        ),
-        min_size=1,
-        max_size=12,
-    ),
-    st.sampled_from([0, 0.002, 0.05, 0.3, 1, 8]),
+MEBIBYTE = 2**20
+OPTIONS = (
+    SamplingOptions(),
+    SamplingOptions(temperature=0.7),
+    SamplingOptions(temperature=2.0, top_k=9),
+    SamplingOptions(top_p=0.8, min_length=4),
+    SamplingOptions(prefix="ka"),
+    SamplingOptions(prefix="shavel", temperature=0.7),
 )
-def test_no_history_changes_a_result(
-    any_generator: tuple[NameGenerator, Network], pieces: list[Piece], mebibytes: float
+
+
+class WatchedMemory(PrefixMemory):
+    """A memory that knows every tree it ever lent, as long as the tree lives."""
+
+    def __init__(self, mebibytes: float) -> None:
+        super().__init__(mebibytes)
+        self.trees: list[weakref.ref[PrefixTree]] = []
+
+    @contextmanager
+    def lend(self, plan: Plan, options: SamplingOptions, candidates: int, shares: bytes = b"") -> Iterator[PrefixTree]:
+        """Lend a tree and record it."""
+        with super().lend(plan, options, candidates, shares) as tree:
+            if not any(known() is tree for known in self.trees):
+                self.trees.append(weakref.ref(tree))
+            yield tree
+
+    @property
+    def bytes_alive(self) -> int:
+        """Bytes of all arrays of all trees that are alive."""
+        trees = [tree for known in self.trees if (tree := known()) is not None]
+        return sum(array.nbytes for tree in trees for array in tree.arrays())
+
+
+def computed(memory: PrefixMemory, generator: NameGenerator, options: SamplingOptions) -> int:
+    """How many distributions the tree lent for these options has computed; 0 for a new tree."""
+    with memory.lend(generator.plan, options, 1) as tree:
+        return tree.computed
+
+
+PIECES = st.tuples(
+    st.sampled_from(OPTIONS), st.sampled_from([1, 2, 7, 64, 65, 300]), st.integers(0, 3), st.integers(0, 400)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(PIECES, min_size=1, max_size=12), st.sampled_from([0, 0.002, 0.05, 0.3, 1, 8]))
+def test_memory_of_any_history_changes_no_draw(
+    generator: NameGenerator, pieces: list[tuple[SamplingOptions, int, int, int]], mebibytes: float
 ) -> None:
-    """After any sequence of options, sizes, seeds and offsets, and in memories of any size, a piece is what it is
-    without memory.
-    """
-    generator, _ = any_generator
     memory = PrefixMemory(mebibytes)
-    for which, n, seed, first in pieces:
-        options = OPTIONS[which]
-        assert drawn(generator, options, seed, first, n, memory) == drawn(generator, options, seed, first, n)
+    for options, n, seed, first in pieces:
+        assert_same(draw(generator, options, seed, first, n, memory), draw(generator, options, seed, first, n))
 
 
 @pytest.mark.parametrize("mebibytes", [0.2, 4])
-def test_two_threads_share_a_memory(any_generator: tuple[NameGenerator, Network], mebibytes: float) -> None:
-    """Four threads that draw thousands of candidates in pieces of random size from one memory, two of them under the
-    same options, get what one thread gets without memory.
-    """
-    generator, _ = any_generator
-    memory, total, prefix = PrefixMemory(mebibytes), 2500, np.zeros(0, np.int64)
+def test_threads_sharing_a_memory_draw_unchanged_names(generator: NameGenerator, mebibytes: float) -> None:
+    memory, total = PrefixMemory(mebibytes), 2500
     jobs = [(OPTIONS[0], 1), (OPTIONS[0], 2), (OPTIONS[0], 1), (OPTIONS[2], 1)]
-    expected = [generator.draw(prefix, options, LONGEST, seed, 0, total) for options, seed in jobs]
-    found: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in jobs]
-    start = threading.Barrier(len(jobs))
+    start = threading.Barrier(len(jobs), timeout=60)
 
-    def work(number: int) -> None:
+    def drawn_in_pieces(number: int) -> Drawn:
         options, seed = jobs[number]
-        sizes, first = np.random.default_rng(number), 0
+        sizes, first, pieces = np.random.default_rng(number), 0, []
         start.wait()
         while first < total:
             n = min(int(sizes.integers(1, 120)), total - first)
-            found[number].append(generator.draw(prefix, options, LONGEST, seed, first, n, memory))
+            pieces.append(draw(generator, options, seed, first, n, memory))
             first += n
+        return joined(pieces)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for pieces, (codes, lengths) in zip(found, expected, strict=True):
-        assert np.array_equal(np.concatenate([piece[0] for piece in pieces]), codes)
-        assert np.array_equal(np.concatenate([piece[1] for piece in pieces]), lengths)
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        found = list(pool.map(drawn_in_pieces, range(len(jobs))))
+    for drawn, (options, seed) in zip(found, jobs, strict=True):
+        assert_same(drawn, draw(generator, options, seed, 0, total))
 
 
-def test_a_memory_saves_computing(any_generator: tuple[NameGenerator, Network]) -> None:
-    """The same candidates drawn again and again compute next to nothing: what they need is remembered."""
-    generator, _ = any_generator
+def test_repeated_draws_stop_computing_distributions(generator: NameGenerator) -> None:
     memory, options = PrefixMemory(16), SamplingOptions()
-    counts = [0]
+    counts = []
     for _ in range(14):
-        drawn(generator, options, 1, 0, 200, memory)
+        draw(generator, options, 1, 0, 200, memory)
         counts.append(computed(memory, generator, options))
-    assert counts[1] > 50
+    assert counts[0] > 50
     assert counts[-1] == counts[-2]
 
 
-def test_no_mebibytes_keep_nothing(any_generator: tuple[NameGenerator, Network]) -> None:
-    """A memory of 0 MiB holds no byte, before, between and after draws, and every tree is new."""
-    generator, _ = any_generator
-    memory = Watched(0)
+def test_memory_of_zero_mebibytes_keeps_nothing(generator: NameGenerator) -> None:
+    memory = WatchedMemory(0)
     for _ in range(3):
-        drawn(generator, SamplingOptions(), 1, 0, 100, memory)
+        draw(generator, SamplingOptions(), 1, 0, 100, memory)
         assert memory.size == 0
         assert memory.bytes_alive == 0
         assert computed(memory, generator, SamplingOptions()) == 0
 
 
-def test_a_failed_call_leaves_a_whole_memory(any_generator: tuple[NameGenerator, Network]) -> None:
-    """Where the caller fails while a tree is lent, the tree comes back, and the next one draws the same names."""
-    generator, _ = any_generator
+def test_memory_stays_valid_after_an_error_during_a_loan(generator: NameGenerator) -> None:
     memory, options = PrefixMemory(4), SamplingOptions()
-    drawn(generator, options, 1, 0, 50, memory)
+    draw(generator, options, 1, 0, 50, memory)
     with pytest.raises(RuntimeError), memory.lend(generator.plan, options, 5):
         raise RuntimeError
     assert computed(memory, generator, options) > 0
-    assert drawn(generator, options, 1, 0, 50, memory) == drawn(generator, options, 1, 0, 50)
+    assert_same(draw(generator, options, 1, 0, 50, memory), draw(generator, options, 1, 0, 50))
 
 
-def test_two_at_once_have_two_trees(any_generator: tuple[NameGenerator, Network]) -> None:
-    """A tree is in one hand at a time, and never in those of another model."""
-    generator, _ = any_generator
+def test_concurrent_loans_and_other_models_get_distinct_trees(generator: NameGenerator) -> None:
     memory, options = PrefixMemory(4), SamplingOptions()
     with memory.lend(generator.plan, options, 5) as one, memory.lend(generator.plan, options, 5) as two:
         assert one is not two
@@ -123,24 +143,172 @@ def test_two_at_once_have_two_trees(any_generator: tuple[NameGenerator, Network]
 
 
 @pytest.mark.parametrize("wide", [1, 1000])
-def test_two_that_take_turns_forget_nothing(any_generator: tuple[NameGenerator, Network], wide: int) -> None:
-    """However often two threads need a tree of the same options at once, whichever gives its own back last, and however
-    large that became, the one that holds most is kept, and is the one that is lent first.
-    """
-    generator, _ = any_generator
-    memory, options = Watched(4), SamplingOptions(temperature=3.0)
+def test_fullest_tree_survives_alternating_loans(generator: NameGenerator, wide: int) -> None:
+    memory, options = WatchedMemory(4), SamplingOptions(temperature=3.0)
     for k in range(200):
-        drawn(generator, options, 1, k * 64, 64, memory)
+        draw(generator, options, 1, k * 64, 64, memory)
     with memory.lend(generator.plan, options, 1) as most:
         room = most.room
     for k in range(60):
-        first, second = (memory.lend(generator.plan, options, candidates) for candidates in (1, wide))
-        assert first.__enter__() is most
-        second.__enter__()
-        first.__exit__(None, None, None)
-        second.__exit__(None, None, None)
+        first, second = ExitStack(), ExitStack()
+        assert first.enter_context(memory.lend(generator.plan, options, 1)) is most
+        second.enter_context(memory.lend(generator.plan, options, wide))
+        first.close()
+        second.close()
         with memory.lend(generator.plan, options, 1):
-            drawn(generator, options, 2, k * 256, 64, memory)
+            draw(generator, options, 2, k * 256, 64, memory)
         assert memory.bytes_alive <= 4 * MEBIBYTE
     assert most.room == room
     assert most in (known() for known in memory.trees)
+
+
+HOT = SamplingOptions(temperature=3.0)
+
+
+def test_failed_allocation_releases_the_tree_and_its_size(
+    generator: NameGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = PrefixMemory(4)
+    expected = draw(generator, SamplingOptions(), 1, 0, 50, memory)
+    before = memory.size
+    for k in range(3):
+        with monkeypatch.context() as broken:
+            broken.setattr("models.inference.memory.arrays_of", Mock(side_effect=MemoryError))
+            with pytest.raises(MemoryError):
+                draw(generator, SamplingOptions(), 1, 0, 2_000 + k, memory)
+        assert memory.size == 0
+        assert_same(draw(generator, SamplingOptions(), 1, 0, 50, memory), expected)
+        assert memory.size == before
+
+
+@pytest.mark.row(33)
+@pytest.mark.parametrize("mebibytes", [1, 3])
+def test_size_stays_within_the_limit_as_options_change(generator: NameGenerator, mebibytes: int) -> None:
+    memory, sizes = WatchedMemory(mebibytes), np.random.default_rng(0)
+    for k in range(500):
+        options = SamplingOptions(temperature=float(sizes.choice([0.5, 1.0, 1.5, 2.0 + k / 1000])))
+        draw(generator, options, 1, k * 20, int(sizes.integers(1, 20)), memory)
+        assert 0 < memory.size <= mebibytes * MEBIBYTE
+        assert memory.bytes_alive <= mebibytes * MEBIBYTE
+    assert memory.bytes_alive > 0.3 * MEBIBYTE
+
+
+def test_size_does_not_drift_over_thousands_of_options(generator: NameGenerator) -> None:
+    """A quarter above the limit allows for the odd bytes of so many small trees."""
+    memory = WatchedMemory(0.25)
+    for k in range(2500):
+        with memory.lend(generator.plan, SamplingOptions(temperature=0.1 + k / 1000), 1):
+            pass
+        if k % 100 == 99:
+            memory.trees = [known for known in memory.trees if known() is not None]
+    assert memory.bytes_alive <= 0.25 * MEBIBYTE * 5 / 4
+
+
+def test_piece_larger_than_the_limit_is_drawn_but_not_kept(generator: NameGenerator) -> None:
+    memory, n = WatchedMemory(1), 8000
+    assert_same(draw(generator, SamplingOptions(), 1, 0, n, memory), draw(generator, SamplingOptions(), 1, 0, n))
+    assert memory.size <= MEBIBYTE
+    assert memory.bytes_alive <= MEBIBYTE
+
+
+def test_reported_size_is_the_bytes_of_the_arrays(generator: NameGenerator) -> None:
+    memory = WatchedMemory(16)
+    for options in OPTIONS:
+        for _ in range(4):
+            draw(generator, options, 1, 0, 200, memory)
+    trees = sum(known() is not None for known in memory.trees)
+    assert trees >= 4
+    assert memory.bytes_alive - 1024 * trees <= memory.size <= memory.bytes_alive * 7 / 6
+
+
+def test_least_recently_used_tree_is_evicted_first(generator: NameGenerator) -> None:
+    memory, first = PrefixMemory(1), SamplingOptions(temperature=0.9)
+    others = [SamplingOptions(temperature=1 + k / 50) for k in range(1, 60)]
+    for options in (first, *others):
+        for _ in range(3):
+            draw(generator, options, 1, 0, 60, memory)
+        if options not in (first, others[-1]):
+            # Used between all others, it is never the oldest.
+            draw(generator, first, 1, 0, 60, memory)
+    assert computed(memory, generator, others[-1]) > 0
+    assert computed(memory, generator, first) > 0
+    assert [computed(memory, generator, options) for options in others[:10]] == [0] * 10
+
+
+@pytest.mark.parametrize("last", [64, 250])
+def test_long_stream_leaves_room_for_small_requests(generator: NameGenerator, last: int) -> None:
+    memory, small = WatchedMemory(2), SamplingOptions(temperature=0.3)
+    draw(generator, small, 1, 0, 5, memory)
+    for k in range(150):
+        draw(generator, HOT, 1, k * 64, 64, memory)
+        assert memory.bytes_alive <= 2 * MEBIBYTE
+    draw(generator, HOT, 1, 9600, last, memory)
+    with memory.lend(generator.plan, HOT, 1) as tree:
+        assert tree.computed > 1000
+        assert sum(array.nbytes for array in tree.arrays()) <= 7 / 8 * 2 * MEBIBYTE
+    assert computed(memory, generator, small) > 0
+
+
+def test_full_tree_is_reused_for_larger_pieces(generator: NameGenerator) -> None:
+    memory = PrefixMemory(3)
+    for k in range(300):
+        draw(generator, HOT, 1, k * 64, 64, memory)
+    with memory.lend(generator.plan, HOT, 1) as before:
+        pass
+    with memory.lend(generator.plan, HOT, 128) as after:
+        assert after is before
+
+
+LARGE: list[Form] = [((MANY,), np.int32)]
+
+
+@pytest.mark.parametrize("rows", [1, 100, FEW, MANY])
+def test_arrays_have_the_requested_form_and_do_not_overlap(rows: int) -> None:
+    forms: list[Form] = [((rows, 3), np.int32), ((rows,), np.float32), ((0, 7), np.float32), ((2, rows), np.int32)]
+    arrays = arrays_of(forms)
+    for number, (array, (shape, kind)) in enumerate(zip(arrays, forms, strict=True)):
+        assert (array.shape, array.dtype) == (shape, kind)
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+        assert array.flags.aligned
+        assert rows < FEW or array.ctypes.data % LINE == 0
+        array[...] = number
+    for number, array in enumerate(arrays):
+        assert (array == number).all()
+
+
+def test_system_without_large_pages_still_gives_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    class WithoutLargePages(mmap.mmap):
+        def madvise(self, *_: int) -> None:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("models.inference.pages.mmap.mmap", WithoutLargePages)
+    [array] = arrays_of(LARGE)
+    assert array.shape == (MANY,)
+
+
+def test_exhausted_memory_raises_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    exhausted = Mock(side_effect=OSError(errno.ENOMEM, "Cannot allocate memory"))
+    monkeypatch.setattr("models.inference.pages.mmap.mmap", exhausted)
+    with pytest.raises(MemoryError, match="Cannot allocate"):
+        arrays_of(LARGE)
+
+
+@pytest.mark.row(33)
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read from /proc")
+def test_memory_of_freed_arrays_returns_to_the_system() -> None:
+    def resident_mebibytes() -> float:
+        return int(re.findall(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[0]) / 1024
+
+    arrays_of([((FEW,), np.int32)])
+    gc.collect()
+    before = resident_mebibytes()
+    for size in range(1, 9):
+        kept = [arrays_of([((size * FEW, 8), np.int32), ((FEW,), np.float32)]) for _ in range(2)]
+        for each in kept:
+            for array in each:
+                array[...] = 1
+        assert resident_mebibytes() - before > 2 * size * 7
+        del kept, each, array
+    gc.collect()
+    assert resident_mebibytes() - before < 8

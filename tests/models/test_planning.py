@@ -1,6 +1,4 @@
-"""Plans: what is looked up, what is computed and how far back it looks, counted by hand; and the bits of numbers."""
-
-from collections.abc import Callable
+"""Plans: lookups, products and reach as counted by hand, and evaluation with the bits of the plain model."""
 
 import numpy as np
 import pytest
@@ -9,10 +7,7 @@ from numpy.typing import NDArray
 from models import Kernels, ModelConfig, ModelRegistry, NameGenerator, SamplingOptions
 from models.inference import ModelPredictor, PrefixMemory
 from models.inference.planning import make_plan
-from models.networks import Network
-
-MakeGenerator = Callable[[ModelConfig, tuple[str, ...]], NameGenerator]
-BoundariesAfter = Callable[[NameGenerator, SamplingOptions, list[int]], NDArray[np.int32]]
+from tests.models.reference import draw, reference_boundaries, untrained_generator
 
 SMALL, LARGE = "abcdefghijklmnopqrstuvwxyz", "".join(map(chr, range(0x4E00, 0x4E00 + 90)))
 H, C = 20, 6
@@ -22,7 +17,6 @@ MLP = ModelConfig(architecture="mlp", block_size=3, n_embd=C, n_hidden=H)
 LSTM = ModelConfig(architecture="lstm", block_size=64, n_embd=C, n_hidden=H, n_layers=2)
 BIGRAM = ModelConfig(architecture="bigram", block_size=1)
 # Logits are padded to whole runs of 32: 27 outcomes to 32, 91 to 96. A row is never narrower than a layer and a run.
-# (config, alphabet, width, state, reach)
 EXPECTED = [
     # Everything is a table.
     (BIGRAM, SMALL, 32 + 32, 0, 0),
@@ -51,11 +45,10 @@ EXPECTED = [
     EXPECTED,
     ids=lambda value: value.architecture if isinstance(value, ModelConfig) else None,
 )
-def test_plans_are_as_counted_by_hand(
-    make_generator: MakeGenerator, config: ModelConfig, alphabet: str, width: int, state: int, reach: int
+def test_plan_sizes_equal_a_count_by_hand(
+    kernels: Kernels, config: ModelConfig, alphabet: str, width: int, state: int, reach: int
 ) -> None:
-    """A position's numbers, those remembered of it, and the farthest position looked back at are as by hand."""
-    plan = make_generator(config, (alphabet[:50], alphabet[50:] + "a")).plan
+    plan = untrained_generator(config, (alphabet[:50], alphabet[50:] + "a"), kernels).plan
     assert plan.vocab_size == (27 if alphabet == SMALL else 92)
     assert (plan.width, plan.state, plan.reach) == (width, state, reach)
 
@@ -75,69 +68,43 @@ SHIPPED = {
 }
 
 
-def test_shipped_models_cost_what_is_counted_by_hand(kernels: Kernels) -> None:
-    """The products of one position of each shipped network have as many multiply-adds as a count by hand."""
+def test_shipped_models_cost_the_multiply_adds_counted_by_hand(kernels: Kernels) -> None:
     registry = ModelRegistry.open(kernels)
     for dataset in ("human", "animal"):
         for model, expected in SHIPPED.items():
             assert registry.resolve(dataset, model).generator.plan.multiply_adds == expected
 
 
-def test_a_plan_is_made_of_the_model_alone(any_generator: tuple[NameGenerator, Network], kernels: Kernels) -> None:
-    """Planning twice gives the same stages, terms and bits of every table and weight."""
-    generator, _ = any_generator
-    predictor = generator.predictor
-    assert isinstance(predictor, ModelPredictor)
-    plan = make_plan(predictor.model, kernels)
+def test_planning_is_deterministic(generator: NameGenerator) -> None:
+    assert isinstance(generator.predictor, ModelPredictor)
+    plan = make_plan(generator.predictor.model, generator.kernels)
     assert plan is not generator.plan
     for field in ("stages", "terms", "keep", "weights", "alphabets"):
         assert getattr(plan, field).tobytes() == getattr(generator.plan, field).tobytes()
 
 
+def add_children(children: NDArray[np.int32], node: int, prefixes: dict[int, list[int]]) -> None:
+    """Add the prefixes of all nodes below `node`."""
+    for v in np.flatnonzero(children[node]).tolist():
+        child = int(children[node, v])
+        assert child not in prefixes
+        prefixes[child] = [*prefixes[node], v]
+        add_children(children, child, prefixes)
+
+
 @pytest.mark.parametrize(
     "options", [SamplingOptions(), SamplingOptions(temperature=2.5, top_k=7, top_p=0.8, min_length=3)], ids=repr
 )
-def test_evaluated_boundaries_equal_the_plain_forms(
-    any_generator: tuple[NameGenerator, Network], boundaries_after: BoundariesAfter, options: SamplingOptions
-) -> None:
-    """Of 250 remembered prefixes, each has the boundaries that the plain form of the model gives, bit for bit."""
-    generator, _ = any_generator
-    memory, prefix = PrefixMemory(8), np.zeros(0, np.int64)
+def test_remembered_boundaries_equal_the_plain_model(generator: NameGenerator, options: SamplingOptions) -> None:
+    memory = PrefixMemory(8)
     for _ in range(4):
-        generator.draw(prefix, options, 20, 2, 0, 300, memory)
+        draw(generator, options, 2, 0, 300, memory, longest=20)
     with memory.lend(generator.plan, options, 1) as tree:
-        # The root is node 1; 0 stands for no node.
+        # The root is node 1; 0 means no node.
         prefixes: dict[int, list[int]] = {1: []}
-        _add_children(tree.children, 1, [], prefixes)
+        add_children(tree.children, 1, prefixes)
         chosen = list(prefixes.items())[:: max(1, len(prefixes) // 250)]
         assert len(chosen) >= 100
         assert max(len(ids) for _, ids in chosen) >= 4
         for node, ids in chosen:
-            assert tree.boundaries[node].tolist() == boundaries_after(generator, options, ids).tolist()
-
-
-def _add_children(children: NDArray[np.int32], node: int, ids: list[int], prefixes: dict[int, list[int]]) -> None:
-    for v in np.flatnonzero(children[node]).tolist():
-        child = int(children[node, v])
-        assert child not in prefixes
-        prefixes[child] = [*ids, v]
-        _add_children(children, child, prefixes[child], prefixes)
-
-
-def test_random_prefixes_have_their_own_distribution(
-    any_generator: tuple[NameGenerator, Network], boundaries_after: BoundariesAfter
-) -> None:
-    """After any prefix, likely or not, 2,000 next characters are drawn as often as its boundaries say, to four standard
-    errors of each.
-    """
-    generator, _ = any_generator
-    random, n = np.random.default_rng(0), 2000
-    for length in (1, 2, 3, 5, 9, 17):
-        ids = random.integers(1, generator.vocab_size, length)
-        options = SamplingOptions(prefix=generator.vocabulary.decode(ids.tolist()))
-        codes, lengths = generator.draw(ids, options, length + 1, 1, 0, n)
-        assert (codes[:, :length] == ids).all()
-        outcomes = np.where(lengths == length, 0, codes[:, length])
-        share = np.diff(boundaries_after(generator, options, ids.tolist()), prepend=0) / 2**30
-        seen = np.bincount(outcomes, minlength=generator.vocab_size) / n
-        assert (np.abs(seen - share) <= 4 * np.sqrt(share * (1 - share) / n) + 1 / n).all()
+            assert tree.boundaries[node].tolist() == reference_boundaries(generator, options, ids).tolist()

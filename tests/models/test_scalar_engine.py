@@ -1,10 +1,14 @@
-"""The scalar engine against torch's autograd in float64 and against difference quotients."""
+"""The scalar engine against torch's autograd and complex steps, and its perceptrons against linear layers."""
 
+import ast
 import math
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +17,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from models.autograd.engine import Value, topological
+from models.autograd.nn import MLP, Activation, Layer, Neuron
 
 ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "models/autograd"
 TOLERANCE = 1e-9
-UNARY = ("neg", "exp", "log", "tanh", "relu", "square", "cube", "root", "inverse")
-BINARY = ("+", "-", "*", "/", "**")
-MIXED = ("2+", "+2", "3-", "-3", "5*", "*5", "2/", "/2", "2**")
+FUNCTIONS = ("exp", "log", "tanh", "relu")
+UNARY = ("-a", *(f"{name}(a)" for name in FUNCTIONS), "a**2", "a**3", "a**0.5", "a**-1")
+BINARY = ("a + b", "a - b", "a * b", "a / b", "a**b")
+MIXED = ("2 + a", "a + 2", "3 - a", "a - 3", "5 * a", "a * 5", "2 / a", "a / 2", "2**a")
 
-# A program: each step names an operation and which of the numbers so far it takes.
+# A program: each step is an expression and says which of the numbers so far it takes.
 Step = tuple[str, int, int]
 STEPS = st.lists(
     st.tuples(st.sampled_from(UNARY + BINARY * 2 + MIXED), st.integers(0, 30), st.integers(0, 30)),
@@ -30,38 +37,13 @@ STEPS = st.lists(
 LEAVES = st.lists(st.floats(-3, 3).map(lambda x: round(x, 3)), min_size=1, max_size=4)
 
 
-def applied(step: str, a, b, maths):  # type: ignore[no-untyped-def]
+def applied(step: str, a: Any, b: Any, function: Callable[[str, Any], Any]) -> Any:
     """The step's result by operators that Value, torch and Python's complex numbers all have."""
-    operations: dict[str, Callable[[], object]] = {
-        "neg": lambda: -a,
-        "exp": lambda: maths("exp", a),
-        "log": lambda: maths("log", a),
-        "tanh": lambda: maths("tanh", a),
-        "relu": lambda: maths("relu", a),
-        "square": lambda: a**2,
-        "cube": lambda: a**3,
-        "root": lambda: a**0.5,
-        "inverse": lambda: a**-1,
-        "+": lambda: a + b,
-        "-": lambda: a - b,
-        "*": lambda: a * b,
-        "/": lambda: a / b,
-        "**": lambda: a**b,
-        "2+": lambda: 2 + a,
-        "+2": lambda: a + 2,
-        "3-": lambda: 3 - a,
-        "-3": lambda: a - 3,
-        "5*": lambda: 5 * a,
-        "*5": lambda: a * 5,
-        "2/": lambda: 2 / a,
-        "/2": lambda: a / 2,
-        "2**": lambda: 2**a,
-    }
-    return operations[step]()
+    return eval(step, {"a": a, "b": b} | {name: partial(function, name) for name in FUNCTIONS})
 
 
 def by_value(leaves: list[float], steps: list[Step]) -> tuple[list[Value], Value, list[Step]]:
-    """Run a program with Values; a step that has no result, or a large one, is left out. Returns the rest, too."""
+    """A program's leaves and result with Values, and its steps less those without a result or with a large one."""
     inputs = [Value(x) for x in leaves]
     numbers, taken = list(inputs), []
     for name, i, j in steps:
@@ -76,13 +58,21 @@ def by_value(leaves: list[float], steps: list[Step]) -> tuple[list[Value], Value
     return inputs, numbers[-1], taken
 
 
-def by_torch(leaves: list[float], taken: list[Step]) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Run the same program with torch in float64."""
-    inputs = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in leaves]
-    numbers = list(inputs)
+def rerun(leaves: list[Any], taken: list[Step], library: Any) -> Any:
+    """The result of the same program with torch's or complex numbers."""
+    numbers = list(leaves)
     for name, i, j in taken:
-        numbers.append(applied(name, numbers[i], numbers[j], lambda call, x: getattr(torch, call)(x)))
-    return inputs, numbers[-1]
+        try:
+            numbers.append(applied(name, numbers[i], numbers[j], lambda call, x: getattr(library, call)(x)))
+        except ZeroDivisionError:
+            # 0 to a complex power. The result needs it nowhere, or it is none either: then the comparison fails.
+            numbers.append(complex("nan"))
+    return numbers[-1]
+
+
+def twins_of(leaves: list[float]) -> list[torch.Tensor]:
+    """The leaves as torch's numbers."""
+    return [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in leaves]
 
 
 def close(ours: float, theirs: float, scale: float = 1.0) -> bool:
@@ -102,46 +92,31 @@ def largest_path(root: Value) -> float:
 
 @settings(max_examples=1000, deadline=None)
 @given(LEAVES, STEPS)
-def test_gradients_are_torchs(leaves: list[float], steps: list[Step]) -> None:
-    """A thousand random programs give torch's value and gradients within 1e-9: relative to the terms that a gradient is
-    the sum of where these are large, since both engines round them.
-    """
+def test_gradients_of_random_programs_equal_torch(leaves: list[float], steps: list[Step]) -> None:
+    """Within 1e-9 of the terms that a gradient is the sum of, since both engines round them."""
     inputs, result, taken = by_value(leaves, steps)
     assume(taken)
     scale = largest_path(result)
     assume(scale < 1e12)
     result.backward()
-    twins, expected = by_torch(leaves, taken)
+    twins = twins_of(leaves)
+    expected = rerun(twins, taken, torch)
     expected.backward()
     assert close(result.data, expected.item())
     for ours, theirs in zip(inputs, twins, strict=True):
         assert close(ours.grad, 0.0 if theirs.grad is None else theirs.grad.item(), scale)
 
 
-SMOOTH = [step for step in UNARY + BINARY + MIXED if step != "relu"]
+SMOOTH = [step for step in UNARY + BINARY + MIXED if step != "relu(a)"]
 # Logarithms, roots and powers of what is not near 0 or below it, where complex numbers take the same branch.
 POSITIVE = st.lists(st.floats(0.4, 1.6), min_size=2, max_size=3)
 GENTLE = st.lists(st.tuples(st.sampled_from(SMOOTH), st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=12)
 
 
-def by_complex(leaves: list[complex], taken: list[Step]) -> complex:
-    """Run a program with Python's complex numbers."""
-    numbers = list(leaves)
-    for name, i, j in taken:
-        try:
-            numbers.append(applied(name, numbers[i], numbers[j], lambda call, x: complex(getattr(np, call)(x))))
-        except ZeroDivisionError:
-            # 0 to a complex power. The result needs it nowhere, or it is none either: then the comparison fails.
-            numbers.append(complex("nan"))
-    return numbers[-1]
-
-
 @settings(max_examples=300, deadline=None)
 @given(POSITIVE, GENTLE)
-def test_gradients_are_difference_quotients(leaves: list[float], steps: list[Step]) -> None:
-    """Gradients are Im f(x + ih) / h within 1e-9: the complex step (Squire and Trapp 1998), a difference quotient that
-    subtracts nothing and so has no rounding of its own; its error is of the order h^2 = 1e-60.
-    """
+def test_gradients_equal_the_complex_step(leaves: list[float], steps: list[Step]) -> None:
+    """Im f(x + ih) / h (Squire and Trapp 1998): it subtracts nothing, so its only error is of the order h^2 = 1e-60."""
     inputs, result, taken = by_value(leaves, steps)
     scale = largest_path(result)
     # Nothing below 0 went into a power or a logarithm: complex numbers have a value there that real ones have not.
@@ -150,34 +125,10 @@ def test_gradients_are_difference_quotients(leaves: list[float], steps: list[Ste
     h = 1e-30
     for k, value in enumerate(inputs):
         moved = [complex(x, h if i == k else 0.0) for i, x in enumerate(leaves)]
-        assert close(value.grad, by_complex(moved, taken).imag / h, scale)
+        assert close(value.grad, complex(rerun(moved, taken, np)).imag / h, scale)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda a, b: a * b + (a / b).tanh(),
-        lambda a, b: (a**2 + b**2).log() * a.exp(),
-        lambda a, b: (a - 3 * b).relu() + (b - a).relu() ** 2,
-        lambda a, b: (a * a) ** b / (1 + (-a).exp()),
-    ],
-)
-def test_gradients_are_central_differences(make: Callable[[Value, Value], Value]) -> None:
-    """Where a function has a kink or a power of values, gradients are central differences within their own error: h^2
-    times the third derivative and what rounding leaves, 1e-16 / h; for h = 1e-5 some 1e-9 of the value, so 1e-8 here.
-    """
-    for x, y in ((0.7, 1.9), (-1.3, 0.4), (2.5, -0.8)):
-        a, b = Value(x), Value(y)
-        make(a, b).backward()
-        h = 1e-5
-        by_a = (make(Value(x + h), Value(y)).data - make(Value(x - h), Value(y)).data) / (2 * h)
-        by_b = (make(Value(x), Value(y + h)).data - make(Value(x), Value(y - h)).data) / (2 * h)
-        assert a.grad == pytest.approx(by_a, rel=1e-8, abs=1e-8)
-        assert b.grad == pytest.approx(by_b, rel=1e-8, abs=1e-8)
-
-
-def test_the_lectures_neuron() -> None:
-    """The neuron of the lecture has the lecture's output and gradients: tanh is chosen so that they are halves."""
+def test_lecture_neuron_has_the_lecture_gradients() -> None:
     x1, x2, w1, w2 = Value(2, "x1"), Value(0, "x2"), Value(-3, "w1"), Value(1, "w2")
     o = (x1 * w1 + x2 * w2 + 6.881373587019543).tanh()
     o.backward()
@@ -185,9 +136,8 @@ def test_the_lectures_neuron() -> None:
     assert [v.grad for v in (x1, w1, x2, w2)] == pytest.approx([-1.5, 1.0, 0.5, 0.0])
 
 
-def test_backward_again_adds_to_leaves_as_torch_does() -> None:
-    """Leaves gather gradients over several passes, what lies between has that of the last one."""
-    a, twin = Value(3), torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+def test_repeated_backward_accumulates_gradients_in_leaves_only() -> None:
+    a, [twin] = Value(3), twins_of([3.0])
     b, between = a * a, twin * twin
     c, end = b * a, between * twin
     for _ in range(2):
@@ -211,7 +161,6 @@ def run():
     # The first of its kind to be freed holds all the others.
     del last
     print("freed")
-# As small a stack as there may be: what works here hangs on no stack.
 threading.stack_size(64 * 1024)
 thread = threading.Thread(target=run)
 thread.start()
@@ -220,8 +169,7 @@ print("done")
 """
 
 
-def test_a_chain_of_a_hundred_thousand_operations_works() -> None:
-    """It is built, differentiated and freed in a thread with a stack of 64 KiB: nothing in it is recursive."""
+def test_graph_of_100_000_operations_needs_no_recursion() -> None:
     done = subprocess.run([sys.executable, "-c", DEEP], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "freed\ndone\n"), done.stderr
 
@@ -245,16 +193,14 @@ def test_a_chain_of_a_hundred_thousand_operations_works() -> None:
         (lambda: [1] * Value(1), TypeError),
     ],
 )
-def test_what_has_no_value_or_no_derivative_is_refused(make: Callable[[], object], error: type[Exception]) -> None:
-    """Outside of what it is defined for an operation raises Python's own error, and never gives a complex number."""
+def test_undefined_operation_raises_the_error_of_python(make: Callable[[], object], error: type[Exception]) -> None:
     with pytest.raises(error):
         make()
 
 
 @pytest.mark.parametrize(("base", "exponent"), [(0, 0), (0, 1), (0, 2), (-2, 0), (-2, 3), (-2, -1), (2.5, 0.5)])
-def test_powers_at_their_edges_are_torchs(base: float, exponent: float) -> None:
-    """Powers by a number have torch's value and derivative for 0, for negative bases and for the exponent 0."""
-    ours, twin = Value(base), torch.tensor(base, dtype=torch.float64, requires_grad=True)
+def test_powers_of_zero_and_negative_bases_equal_torch(base: float, exponent: float) -> None:
+    ours, [twin] = Value(base), twins_of([base])
     power, expected = ours**exponent, twin**exponent
     power.backward()
     expected.backward()
@@ -262,23 +208,19 @@ def test_powers_at_their_edges_are_torchs(base: float, exponent: float) -> None:
     assert ours.grad == pytest.approx(twin.grad.item(), abs=1e-15)
 
 
-def test_zero_to_a_value_is_torchs() -> None:
-    """0 to a power above 0 does not change with the exponent."""
-    ours, twins = (Value(0), Value(2)), [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (0.0, 2.0)]
+def test_gradients_of_zero_to_a_value_equal_torch() -> None:
+    ours, twins = (Value(0), Value(2)), twins_of([0.0, 2.0])
     (ours[0] ** ours[1]).backward()
     (twins[0] ** twins[1]).backward()
     assert [v.grad for v in ours] == [t.grad.item() for t in twins] == [0.0, 0.0]
 
 
-def test_numpys_numbers_take_part() -> None:
-    """A float64 of NumPy's on either side gives a Value, not an array of objects."""
+def test_numpy_float_operand_gives_a_value() -> None:
     assert isinstance(np.float64(2) * Value(3), Value)
     assert (Value(3) - np.float64(2)).data == 1.0
 
 
-def test_order_is_that_of_a_recursive_search() -> None:
-    """Operands come before results, left before right, each once: the order that a recursive search leaves nodes in."""
-
+def test_topological_order_equals_a_recursive_search() -> None:
     def recursive(value: Value, seen: list[Value]) -> list[Value]:
         for operand in value.operands:
             if operand not in seen:
@@ -291,3 +233,87 @@ def test_order_is_that_of_a_recursive_search() -> None:
     d = (c + a) * (b - c * c)
     e = d + c + d
     assert topological(e) == recursive(e, [])
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_perceptron_outputs_and_gradients_equal_torch(activation: Activation) -> None:
+    network = MLP(3, [4, 2], Random(5), activation)
+    X = [[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]]
+    loss = Value(0)
+    for x in X:
+        first, second = network(x)
+        loss = loss + first * first - 3 * second
+    loss.backward()
+    values = torch.tensor(X, dtype=torch.float64)
+    twins = []
+    for i, layer in enumerate(network.layers):
+        w = torch.tensor([[v.data for v in n.w] for n in layer.neurons], dtype=torch.float64, requires_grad=True)
+        b = torch.tensor([[n.b.data] for n in layer.neurons], dtype=torch.float64, requires_grad=True)
+        twins.append((w, b))
+        values = torch.nn.functional.linear(values, w, b[:, 0])
+        if i == 0:
+            values = getattr(torch, activation)(values)
+    expected = (values[:, 0] ** 2 - 3 * values[:, 1]).sum()
+    expected.backward()
+    assert loss.data == pytest.approx(expected.item(), abs=1e-12)
+    grads = [g for w, b in twins for g in torch.cat([w.grad, b.grad], dim=1).ravel().tolist()]
+    assert [p.grad for p in network.parameters()] == pytest.approx(grads, abs=1e-12)
+    assert any(grads)
+
+
+def test_zero_grad_resets_every_gradient() -> None:
+    network = MLP(2, [3, 1], Random(1))
+    network([1, 2])[0].backward()
+    once = [p.grad for p in network.parameters()]
+    network.zero_grad()
+    assert [p.grad for p in network.parameters()] == [0.0] * len(once)
+    network([1, 2])[0].backward()
+    assert [p.grad for p in network.parameters()] == once
+    assert any(once)
+
+
+def test_parameters_are_seeded_and_bounded_by_fan_in() -> None:
+    network, same, other = (MLP(2, [8, 8, 1], Random(seed)) for seed in (1, 1, 2))
+    assert len(network.parameters()) == (2 * 8 + 8) + (8 * 8 + 8) + (8 + 1)
+    data = [p.data for p in network.parameters()]
+    assert data == [p.data for p in same.parameters()] != [p.data for p in other.parameters()]
+    assert len(set(map(id, network.parameters()))) == 105
+    for layer, fan_in in zip(network.layers, (2, 8, 8), strict=True):
+        weights = [w.data for n in layer.neurons for w in n.w]
+        assert 0.5 * fan_in**-0.5 < max(map(abs, weights)) <= fan_in**-0.5
+        assert all(n.b.data == 0 for n in layer.neurons)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Neuron(2, Random(1))([1, 2, 3]), "takes 2 inputs, not 3"),
+        (lambda: Neuron(0, Random(1)), "one input or more"),
+        (lambda: Layer(2, 0, Random(1)), "one neuron or more"),
+        (lambda: MLP(2, [], Random(1)), "one layer or more"),
+        (lambda: Neuron(2, Random(1), "sigmoid"), "tanh, relu or linear"),
+    ],
+)
+def test_wrong_shape_or_activation_is_refused(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports, by dotted name."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+
+
+def test_autograd_imports_only_stdlib_and_is_not_imported() -> None:
+    """Beside itself and the errors of `models`; nothing else in `models` imports it."""
+    inside = sorted(FOLDER.glob("*.py"))
+    assert len(inside) > 8
+    for path in inside:
+        for name in imports(path):
+            known = name.split(".")[0] in sys.stdlib_module_names or name.startswith("models.autograd")
+            assert known or name == "models.errors", (path, name)
+    for path in (ROOT / "models").rglob("*.py"):
+        if FOLDER not in path.parents:
+            assert not any(name.startswith("models.autograd") for name in imports(path)), path

@@ -1,4 +1,4 @@
-"""Spelling: one normal form, and capitals put on last."""
+"""Spelling has one normal form and adds capitals last; vocabularies round-trip any script."""
 
 import sys
 import unicodedata
@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models import ConfigError, UnknownCharacter, Vocabulary
 from models.spelling import capitalize, capitalize_all, fold, normalize
 
 # Where lower case and composition meet: letters that decompose in lower case, sigmas, marks of several classes, blanks.
@@ -14,8 +15,7 @@ TRICKY = "İIıiJΣσςΆάᾼᾳῼ\u0345ÅÅKﬁßẞǅǆ \u2000\u00a0'’aE\u
 
 
 @given(st.one_of(st.text(), st.text(TRICKY)))
-def test_normalizing_twice_is_normalizing_once(text: str) -> None:
-    """normalize and fold are fixed points, lower case, composed; only normalize trims."""
+def test_normalize_is_an_idempotent_lower_case_nfc_form(text: str) -> None:
     for function in (normalize, fold):
         once = function(text)
         assert function(once) == once
@@ -25,14 +25,12 @@ def test_normalizing_twice_is_normalizing_once(text: str) -> None:
 
 
 @given(st.one_of(st.text(), st.text(TRICKY)))
-def test_composed_and_decomposed_text_is_one_name(text: str) -> None:
-    """However a keyboard composes a name, it has one normal form."""
+def test_composed_and_decomposed_text_normalize_alike(text: str) -> None:
     composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
     assert normalize(composed) == normalize(decomposed) == normalize(text)
 
 
-def test_every_character_has_a_normal_form() -> None:
-    """No single character of Unicode has a form that normalizing changes again, or that is not lower case or NFC."""
+def test_fold_is_idempotent_for_every_unicode_character() -> None:
     for point in range(sys.maxunicode + 1):
         once = fold(chr(point))
         if once == chr(point):
@@ -40,8 +38,7 @@ def test_every_character_has_a_normal_form() -> None:
         assert fold(once) == once == once.lower() == unicodedata.normalize("NFC", once), hex(point)
 
 
-def test_fold_keeps_blanks() -> None:
-    """A prefix may end in a blank."""
+def test_normalize_trims_blanks_and_fold_keeps_them() -> None:
     assert fold("Van ") == "van "
     assert normalize(" Van\t") == "van"
 
@@ -60,21 +57,19 @@ def test_fold_keeps_blanks() -> None:
         ("", ""),
     ],
 )
-def test_capitals(name: str, expected: str) -> None:
-    """A capital starts each word and nothing else changes."""
+def test_capital_starts_each_word(name: str, expected: str) -> None:
     assert capitalize(name) == expected
 
 
 @given(st.text())
-def test_capitals_change_nothing_else(name: str) -> None:
-    """Capitalizing keeps the length, and no character but its case."""
+def test_capitalize_changes_nothing_but_case(name: str) -> None:
     capital = capitalize(name)
     assert len(capital) == len(name)
     assert all(c == t or c.title() == t for c, t in zip(name, capital, strict=True))
 
 
 def plainly_capitalized(name: str) -> str:
-    """The rule, looked at one character at a time."""
+    """The definition, one character at a time."""
 
     def is_break(i: int) -> bool:
         return i < 0 or unicodedata.category(name[i])[0] not in "LNM"
@@ -92,6 +87,41 @@ NAME = st.text() | st.text(alphabet="abß '’-.7\n\u0301ǆA")
 
 
 @given(st.lists(NAME) | st.lists(st.text(alphabet="ab -.\n")))
-def test_lists_get_the_capitals_of_their_names(names: list[str]) -> None:
-    """A list as a whole gives what looking at each character of each name gives."""
+def test_capitalize_all_equals_capitalizing_each_name(names: list[str]) -> None:
     assert capitalize_all(names) == [capitalize(name) for name in names] == list(map(plainly_capitalized, names))
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=20))
+def test_decode_inverts_encode_and_zero_is_no_character(names: list[str]) -> None:
+    vocabulary = Vocabulary.of(names)
+    for name in names:
+        indices = vocabulary.encode(name)
+        assert 0 not in indices
+        assert vocabulary.decode(indices) == name
+        assert vocabulary.decode([*indices, 0, 1]) == name
+    assert len(vocabulary) == len(set().union(*names)) + 1
+
+
+def test_full_stop_is_distinct_from_the_end_token() -> None:
+    vocabulary = Vocabulary.of(["st. ives"])
+    assert vocabulary.itos[0] == "."
+    assert vocabulary.stoi["."] != 0
+
+
+def test_unknown_character_error_names_it_outside_its_safe_part() -> None:
+    with pytest.raises(UnknownCharacter, match="'é'") as caught:
+        Vocabulary.of(["abc"]).encode("aéb")
+    assert "é" not in caught.value.allowed
+
+
+@pytest.mark.parametrize("characters", [("a", "a"), ("ab",), ("",)])
+def test_repeated_or_multiple_characters_are_no_alphabet(characters: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError):
+        Vocabulary(characters)
+
+
+def test_descriptions_of_alphabets_are_abbreviated() -> None:
+    assert Vocabulary.of(["abcdefghijklmnopqrstuvwxyz ' "]).describe() == "␣'a-z"
+    many = Vocabulary(tuple(chr(0x4E00 + i) for i in range(3000)))
+    assert many.describe().endswith("… (3000 in all)")
+    assert len(many.describe()) < 100

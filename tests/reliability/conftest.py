@@ -1,43 +1,46 @@
-"""The service with the versions that ship, under attack: one in a process of its own, and one to be asked in place."""
+"""Services under attack: one in a process of its own, one in this process, and small stores to damage."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import anyio.from_thread
-import httpx
 import pytest
 
-from app.main import create_app
 from app.settings import Settings
+from models import Kernels
+from tests.harness.answers import Ask
+from tests.harness.app_client import app_client
 from tests.harness.service import Service, served
-
-Ask = Callable[..., httpx.Response]
+from tests.harness.stores import make_stores
 
 
 @pytest.fixture(scope="session")
-def attacked() -> Iterator[Service]:
-    """A server over real sockets that waits two seconds for a request, and grants all that the attackers, who are one
-    client, will ask for in a minute.
-    """
-    with served(NAMEWAVE_RECEIVE_SECONDS="2", NAMEWAVE_SEND_SECONDS="2", NAMEWAVE_LIMIT=str(10**12)) as service:
-        yield service
+def service() -> Iterator[Service]:
+    """A server over real sockets with the shipped models, short timeouts and a rate limit that no test reaches."""
+    with served(NAMEWAVE_RECEIVE_SECONDS="2", NAMEWAVE_SEND_SECONDS="2", NAMEWAVE_LIMIT=str(10**12)) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """What asks the application in place: `ask("POST", "/generate", json=...)`."""
-    # Nothing of it may move while other tests let the file system fail.
-    app = create_app(Settings(store=tmp_path_factory.mktemp("store"), refresh=0, watchdog=0))
-    with anyio.from_thread.start_blocking_portal() as portal:
-        lifespan = app.router.lifespan_context(app)
-        with portal.wrap_async_context_manager(lifespan) as state:
+    """Requests without a network to an application with the shipped models: `ask("POST", "/generate", json=...)`."""
+    # No background work: it would fail while other tests inject faults into the file system.
+    settings = Settings(store=tmp_path_factory.mktemp("store"), refresh=0, watchdog=0)
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(app_client(settings)) as client,
+    ):
+        yield lambda method, path, **named: portal.call(partial(client.request, method, path, **named))
 
-            async def served_app(scope, receive, send):  # type: ignore[no-untyped-def]
-                await app({**scope, "state": dict(state)}, receive, send)
 
-            async def asked(method: str, address: str, **named: Any) -> httpx.Response:
-                transport = httpx.ASGITransport(served_app, raise_app_exceptions=False)
-                async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                    return await client.request(method, address, **named)
+@pytest.fixture
+def stores(tmp_path: Path, kernels: Kernels) -> Path:
+    """Stores with two versions of a bigram, to be damaged."""
+    return make_stores(tmp_path / "stores", kernels, versions=2)
 
-            yield lambda method, address, **named: portal.call(lambda: asked(method, address, **named))
+
+@pytest.fixture(scope="session")
+def shared_stores(tmp_path_factory: pytest.TempPathFactory, kernels: Kernels) -> Path:
+    """The same for all tests that change nothing."""
+    return make_stores(tmp_path_factory.mktemp("stores"), kernels, versions=2)

@@ -1,207 +1,175 @@
-"""Rows 5, 12, 16 and 17: what the worst requests may take, who leaves, and how late the event loop becomes."""
+"""The deadline, overload, disconnects, and the event loop's share, on a clock that advances at each look."""
 
 import asyncio
+import itertools
 import json
-import time
+import math
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from app.dependencies import Service
+from app import metrics
 from app.logs import set_up
 from app.main import create_app
-from app.processes.lag import measure
 from app.settings import Settings
-from models import Draft, Kernels, ModelRegistry, NameGenerator
+from models import NameGenerator
+from tests.harness.app_client import AppClient, app_client
+from tests.harness.clock import until
+from tests.harness.stores import ARCHITECTURE, DATASET
 
 pytestmark = pytest.mark.anyio
-# Novel names of which hardly any come at this temperature: nearly all of the budget is drawn.
-WORST = {"count": 10_000, "temperature": 0.05, "novel": True, "max_attempts": 1_000_000, "seed": 1}
+# Few novel names come at this temperature, so that nearly the whole budget of attempts is used.
+WORST = {"dataset": DATASET, "count": 10_000, "temperature": 0.05, "novel": True, "max_attempts": 1_000_000, "seed": 1}
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """uvicorn's loop."""
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, kernels: Kernels, elf_draft: Draft) -> Path:
-    """A store with one version."""
-    root = tmp_path_factory.mktemp("stores")
-    ModelRegistry.open(kernels, user=root / "user", shipped=root / "shipped").publish(elf_draft)
-    return root
-
-
-class Running:
-    """A service, asked in place."""
-
-    def __init__(self, client: httpx.AsyncClient, service: Service) -> None:
-        self.client, self.service = client, service
-
-    async def ask(self, accept: str = "application/json", **fields: Any) -> httpx.Response:
-        """The answer to POST /generate."""
-        return await self.client.post("/generate", json={"dataset": "elves"} | fields, headers={"accept": accept})
+def settings(shared_stores: Path) -> Settings:
+    return Settings(
+        store=shared_stores / "user", shipped_store=shared_stores / "shipped", deadline_seconds=20, queue_seconds=60
+    )
 
 
 @pytest.fixture
-async def running(store: Path) -> AsyncIterator[Running]:
-    """A service whose deadline is a fifth of a second."""
-    app = create_app(Settings(store=store / "user", shipped_store=store / "shipped", deadline_seconds=0.2))
-    async with app.router.lifespan_context(app) as state:
-
-        async def served(scope, receive, send):  # type: ignore[no-untyped-def]
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        transport = httpx.ASGITransport(served)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            yield Running(client, state["service"])
+async def client(settings: Settings) -> AsyncIterator[AppClient]:
+    async with app_client(settings) as each:
+        yield each
 
 
-async def test_row_12_the_worst_request_ends_at_the_deadline(running: Running) -> None:
-    """The worst legal request is answered with what there is by the deadline: incomplete, and the candidates that were
-    looked at are those that a budget of as many gives.
-    """
-    cut = (await running.ask(**WORST)).json()
+@pytest.fixture
+def slow(client: AppClient) -> AppClient:
+    """A client of a service whose work takes a second between two looks at the clock, on any machine."""
+    client.service.admission.clock = itertools.count().__next__
+    return client
+
+
+@pytest.mark.row(12)
+async def test_deadline_ends_the_worst_request(slow: AppClient) -> None:
+    cut = (await slow.post("/generate", json=WORST)).json()
     assert not cut["complete"]
     assert 0 < cut["attempts"] < 1_000_000
     assert cut["next_offset"] == cut["attempts"]
-    assert running.service.admission.tally.cut == 1
-    again = (await running.ask(**WORST | {"max_attempts": min(cut["attempts"], 3000)})).json()
+    assert "namewave_answers_cut_total 1.0" in (await slow.get("/metrics")).text
+    again = (await slow.post("/generate", json=WORST | {"max_attempts": min(cut["attempts"], 3000)})).json()
     assert again["names"] == cut["names"][: len(again["names"])]
 
 
-async def test_row_12_judging_ends_at_the_deadline_too(running: Running) -> None:
-    """Of ten thousand names with details there are by the deadline those that were judged, and no attempts are told but
-    theirs: the same request without details, of as many attempts, has the same names.
-    """
-    asked: dict[str, Any] = {"count": 10_000, "seed": 1, "unique": False, "min_length": 30, "max_length": 64}
-    cut = (await running.ask(**asked, details=True)).json()
+@pytest.mark.row(12)
+async def test_deadline_ends_scoring(slow: AppClient) -> None:
+    asked: dict[str, Any] = {"dataset": DATASET, "count": 10_000, "seed": 1, "unique": False, "min_length": 30}
+    cut = (await slow.post("/generate", json=asked | {"max_length": 64, "details": True})).json()
     assert not cut["complete"]
     assert 0 < len(cut["names"]) < 10_000
-    plain = (await running.ask(**asked, max_attempts=cut["attempts"])).json()
+    plain = (await slow.post("/generate", json=asked | {"max_length": 64, "max_attempts": cut["attempts"]})).json()
     assert [name["name"] for name in cut["names"]] == plain["names"]
 
 
-async def test_row_12_a_cut_answer_is_not_kept(running: Running) -> None:
-    """A link whose answer the deadline cut is not to be stored, though whole ones are for ever."""
-    whole = await running.client.get("/generate?dataset=elves&model=wavenet@1&seed=1&count=3")
+@pytest.mark.row(12)
+async def test_answer_cut_by_the_deadline_is_not_cached(slow: AppClient) -> None:
+    version = {"dataset": DATASET, "model": f"{ARCHITECTURE}@1"}
+    whole = await slow.get("/generate", params=version | {"seed": 1, "count": 3})
     assert "immutable" in whole.headers["cache-control"]
-    query = "&".join(f"{name}={str(value).lower()}" for name, value in WORST.items())
-    cut = await running.client.get(f"/generate?dataset=elves&model=wavenet@1&{query}")
+    cut = await slow.get("/generate", params=WORST | version)
     assert not cut.json()["complete"]
     assert cut.headers["cache-control"] == "no-store"
     assert "etag" not in cut.headers
 
 
-async def test_row_12_a_stream_tells_that_it_was_cut(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
-    """A stream stops at the deadline, its last record tells how far it came, and the log that it was cut."""
-    fields = {"dataset": "elves", "count": 1_000_000, "unique": False, "max_length": 3, "max_attempts": 10_000_000}
-    # The log goes where this test can read it.
-    set_up(running.service.settings)
-    answer = await running.ask("application/x-ndjson", **fields)
+@pytest.mark.row(12)
+async def test_stream_and_log_say_that_it_was_cut(slow: AppClient, capsys: pytest.CaptureFixture[str]) -> None:
+    fields = {"dataset": DATASET, "count": 1_000_000, "unique": False, "max_length": 3, "max_attempts": 10_000_000}
+    # The log goes to the stream that this test captures.
+    set_up(slow.service.settings)
+    answer = await slow.post("/generate", json=fields, headers={"accept": "application/x-ndjson"})
     end = json.loads(answer.text.splitlines()[-1])["end"]
     assert not end["complete"]
     assert 0 < end["attempts"] < 10_000_000
-    assert running.service.admission.tally.active == 0
+    assert slow.service.admission.active == 0
     assert "cut=deadline" in capsys.readouterr().err
 
 
 @pytest.mark.row(13)
-async def test_full_queue_is_503_with_retry_after_and_health_200(running: Running) -> None:
-    admission = running.service.admission
-    admission.add(100.0)
-    admission._calm -= 10
-    admission.spent(1.0)
-    refused = await running.ask(count=3)
+async def test_full_queue_is_503_with_retry_after_and_health_200(client: AppClient) -> None:
+    admission, large = client.service.admission, {"dataset": DATASET, "count": 300}
+    admission.add(1000.0)
+    refused = await client.post("/generate", json=large)
     assert refused.status_code == 503
     assert refused.headers["content-type"] == "application/problem+json"
-    assert refused.headers["retry-after"] == str(100 // admission.turns.slots)
+    assert refused.headers["retry-after"] == str(math.ceil(1000 / admission.queue.slots))
     assert refused.json()["status"] == 503
-    assert (await running.client.get("/health/live")).status_code == 200
-    admission.add(-100.0)
-    assert (await running.ask(count=3)).status_code == 200
+    # Small requests run on the event loop.
+    for path in ("/health/live", f"/generate?dataset={DATASET}&count=3"):
+        assert (await client.get(path)).status_code == 200
+    admission.add(-1000.0)
+    assert (await client.post("/generate", json=large)).status_code == 200
 
 
-async def test_row_16_work_ends_with_its_client(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that leaves ends its work after the piece under way; the gauge is 0 again and the loss is counted."""
-    pieces: list[int] = []
-    real = NameGenerator.draw
-
-    def counted(*arguments: Any) -> Any:
-        pieces.append(1)
-        time.sleep(0.002)
-        return real(*arguments)
-
-    monkeypatch.setattr(NameGenerator, "draw", counted)
-    asked = [{"type": "http.request", "body": json.dumps({"dataset": "elves"} | WORST).encode(), "more_body": False}]
-    left = asyncio.Event()
+@pytest.mark.row(16)
+async def test_disconnect_ends_work_after_the_current_chunk(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, disconnected, noticed = create_app(settings), asyncio.Event(), threading.Event()
+    loop, real, chunks = asyncio.get_running_loop(), NameGenerator.draw, []
+    body = [{"type": "http.request", "body": json.dumps(WORST).encode(), "more_body": False}]
 
     async def receive() -> dict[str, Any]:
-        if asked:
-            return asked.pop()
-        await left.wait()
+        if body:
+            return body.pop()
+        await disconnected.wait()
+        # The task that waits for this cancels the work before the loop runs anything else.
+        loop.call_soon(loop.call_soon, noticed.set)
         return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         """Nobody reads."""
 
-    transport = running.client._transport
-    assert isinstance(transport, httpx.ASGITransport)
-    headers = [(b"content-type", b"application/json"), (b"accept", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": "/generate", "headers": headers, "query_string": b""}
-    request = asyncio.create_task(transport.app(scope, receive, send))  # type: ignore[arg-type]
-    while len(pieces) < 3:
-        await asyncio.sleep(0.001)
-    tally = running.service.admission.tally
-    assert tally.active == 1
-    at_leaving = len(pieces)
-    left.set()
-    await request
-    assert len(pieces) <= at_leaving + 1
-    assert (tally.active, tally.abandoned, tally.cut) == (0, 1, 0)
+    async with app.router.lifespan_context(app) as state:
+        admission = state["service"].admission
+
+        def draw(*arguments: Any) -> Any:
+            chunks.append(admission.active)
+            if len(chunks) == 3:
+                loop.call_soon_threadsafe(disconnected.set)
+                until(noticed.is_set)
+            return real(*arguments)
+
+        monkeypatch.setattr(NameGenerator, "draw", draw)
+        headers = [(b"content-type", b"application/json"), (b"accept", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/generate", "headers": headers, "query_string": b""}
+        await app({**scope, "state": dict(state)}, receive, send)  # type: ignore[arg-type]
+    assert chunks == [1, 1, 1]
+    assert admission.active == 0
 
 
-async def test_row_17_a_burst_of_small_requests_leaves_the_loop_to_others(running: Running) -> None:
-    """Between slices of small work at once the loop looks at its sockets: what came after a hundred small requests is
-    told before the last of them.
-    """
+@pytest.mark.row(17)
+async def test_small_burst_leaves_the_loop_to_other_requests(client: AppClient) -> None:
     order: list[str] = []
 
-    async def small(k: int) -> None:
-        answer = await running.ask(count=8, temperature=1 + k / 100, seed=k)
-        assert len(answer.json()["names"]) == 8
+    async def generate(k: int) -> None:
+        fields = {"dataset": DATASET, "count": 8, "temperature": 1 + k / 100, "seed": k}
+        assert len((await client.post("/generate", json=fields)).json()["names"]) == 8
         order.append("small")
 
     async def health() -> None:
         await asyncio.sleep(0)
-        assert (await running.client.get("/health/live")).status_code == 200
+        assert (await client.get("/health/live")).status_code == 200
         order.append("health")
 
-    # However slow the machine is, nobody is refused for that here.
-    running.service.admission.queue_seconds = 3600.0
-    real = running.service.admission.clock
-    # Each look at the clock takes a millisecond, so that a slice has some eight requests on any machine.
-    ticks = iter(range(10**9))
-    running.service.admission.clock = lambda: real() + next(ticks) / 1000
-    await asyncio.gather(*(small(k) for k in range(100)), health())
+    # Each look at the clock takes a millisecond, so that a time slice has some eight requests on any machine.
+    ticks = itertools.count()
+    client.service.admission.clock = lambda: next(ticks) / 1000
+    await asyncio.gather(*(generate(k) for k in range(100)), health())
     assert order.count("small") == 100
     assert "small" in order[order.index("health") :][50:]
 
 
-async def test_row_17_the_lag_of_the_loop_is_measured() -> None:
-    """What blocks the loop is seen in the lag."""
+@pytest.mark.row(17)
+async def test_event_loop_lag_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "LAG_INTERVAL", 0.01)
     lags: list[float] = []
-    times = [0.0, 0.05, 0.05, 0.35, 0.35, 0.4]
-
-    def clock() -> float:
-        if not times:
-            raise TimeoutError
-        return times.pop(0)
-
-    with pytest.raises(TimeoutError):
-        await measure(lags.append, clock)
+    times = [0.0, 0.01, 0.01, 0.27, 0.27, 0.28]
+    with pytest.raises(IndexError):
+        await metrics.sample_lag(lags.append, lambda: times.pop(0))
     assert lags == pytest.approx([0.0, 0.25, 0.0], abs=1e-9)

@@ -1,91 +1,41 @@
-"""Row 17, the last line of defence: a process whose event loop is stuck ends by itself, and only such a one."""
+"""Row 17, last line of defence: a process with a blocked event loop ends, and no other does."""
 
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-HEAD = """
-import asyncio, ctypes, sys, time
+import pytest
+
+from tests.harness.service import LIMIT, ROOT, run_python
+
+pytestmark = pytest.mark.row(17)
+PROGRAM = """
+import asyncio, ctypes, sys, threading, time
 import structlog
-from app.processes.watchdog import guarded
+from app.server.watchdog import watch_event_loop
 
 structlog.configure(processors=[structlog.processors.JSONRenderer()])
 
 async def main(seconds, work):
-    async with guarded(seconds):
+    async with watch_event_loop(seconds):
         await asyncio.sleep(0.1)
         print("begun", flush=True)
         await work()
     print("over", flush=True)
 
-async def stuck():
-    time.sleep(60)
+async def blocked():
+    threading.Event().wait()
 
-async def stuck_in_c():
-    ctypes.PyDLL(None).sleep(60)
+async def blocked_in_c():
+    ctypes.PyDLL(None).pause()
 
-async def turning():
+async def responsive():
     await asyncio.to_thread(sys.stdin.readline)
 
 """
-
-
-def start(call: str) -> "subprocess.Popen[str]":
-    """A fresh process that makes the call."""
-    command = [sys.executable, "-c", f"{HEAD}asyncio.run({call})"]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-
-
-def test_row_17_a_stuck_event_loop_ends_the_process() -> None:
-    """A loop that does not turn ends the process with status 70 and one line that says where it was stuck."""
-    with start("main(0.5, stuck)") as process:
-        told, _ = process.communicate(timeout=50)
-        assert process.returncode == 70
-        lines = told.splitlines()
-        assert lines[0] == "begun"
-        assert len(lines) == 2
-        assert "the event loop did not turn" in lines[1]
-        assert "in stuck" in lines[1]
-
-
-def test_row_17_a_loop_that_is_stuck_in_c_ends_too() -> None:
-    """Where C code holds Python's lock, no Python runs any more: the process ends nevertheless, with the stack."""
-    with start("main(0.3, stuck_in_c)") as process:
-        _, stack = process.communicate(timeout=50)
-        assert process.returncode == 1
-        assert "stuck_in_c" in stack
-
-
-def test_row_17_a_process_that_was_paused_goes_on() -> None:
-    """SIGSTOP for longer than the limit, as a paused container has it, is no stuck loop."""
-    with start("main(0.5, turning)") as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "begun\n"
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(0.9)
-        process.send_signal(signal.SIGCONT)
-        time.sleep(0.9)
-        assert process.poll() is None
-        told, _ = process.communicate("\n", timeout=50)
-        assert (process.returncode, told) == (0, "over\n")
-
-
-def test_row_17_zero_turns_it_off() -> None:
-    """With 0 nobody watches, and the block is entered and left as ever."""
-    with start("main(0, turning)") as process:
-        told, _ = process.communicate("\n", timeout=50)
-        assert (process.returncode, told) == (0, "begun\nover\n")
-
-
-def test_row_17_what_is_served_is_no_business_of_the_collector() -> None:
-    """Once a server has begun, the garbage collector passes no more over what was there: thousands of objects."""
-    source = """
+FREEZE = """
 import asyncio, gc, uvicorn
-from app.processes.serving import Server
+from app.server.server import Server
 
 async def nothing(scope, receive, send):
     pass
@@ -102,5 +52,53 @@ async def begin():
 
 asyncio.run(begin())
 """
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout == "0 True\n"
+
+
+def start(call: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", f"{PROGRAM}asyncio.run({call})"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_blocked_event_loop_ends_the_process_with_a_stack() -> None:
+    with start("main(0.5, blocked)") as process:
+        output, _ = process.communicate(timeout=LIMIT)
+        assert process.returncode == 70
+        first, line = output.splitlines()
+        assert first == "begun"
+        assert "the event loop did not turn" in line
+        assert "in blocked" in line
+
+
+def test_event_loop_blocked_in_c_ends_the_process_too() -> None:
+    """While C code holds Python's lock, no Python runs."""
+    with start("main(0.3, blocked_in_c)") as process:
+        _, stack = process.communicate(timeout=LIMIT)
+        assert process.returncode == 1
+        assert "blocked_in_c" in stack
+
+
+def test_paused_process_is_not_taken_for_a_blocked_one() -> None:
+    with start("main(0.5, responsive)") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGSTOP)
+        # As long as a process takes that is blocked, and ends.
+        with start("main(0.5, blocked)") as blocked:
+            assert blocked.wait(LIMIT) == 70
+        process.send_signal(signal.SIGCONT)
+        with start("main(0.5, blocked)") as blocked:
+            assert blocked.wait(LIMIT) == 70
+        assert process.poll() is None
+        output, _ = process.communicate("\n", timeout=LIMIT)
+        assert (process.returncode, output) == (0, "over\n")
+
+
+def test_watchdog_of_zero_seconds_is_off() -> None:
+    with start("main(0, responsive)") as process:
+        output, _ = process.communicate("\n", timeout=LIMIT)
+        assert (process.returncode, output) == (0, "begun\nover\n")
+
+
+def test_objects_of_the_start_are_frozen_for_the_collector() -> None:
+    assert run_python("-c", FREEZE).stdout == "0 True\n"

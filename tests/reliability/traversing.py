@@ -1,6 +1,4 @@
-"""Asks the service for every string on standard input as a name of something, and prints which statuses there were and
-which files outside the stores were opened meanwhile. Run by `test_traversal`.
-"""
+"""Sends strings that try to leave a folder as names; prints statuses and the files opened outside the stores."""
 
 import json
 import sys
@@ -10,77 +8,85 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import anyio
-import httpx
-from starlette.types import ASGIApp, Message
+from starlette.types import Message
 
 from app.main import create_app
 from app.settings import Settings
 from models.registry import SHIPPED
 
+DOTS = ("..", ".", "...", "..;", ".%2e", "%2e%2e", "%252e%252e", "%c0%ae%c0%ae", "..%00", "..%0a", "%2e%2e%2f", "..\\")
+DOTS = (*DOTS, "..%5c", "%uff0e%uff0e", "/", "//", "~", "", " ", "%20", "file:", "C:", "\\\\x")
+SLASHES = ("/", "%2f", "%252f", "%5c", "\\", "%c0%af")
+TARGETS = ("etc/passwd", "etc%2fpasswd%00.png", "manifest.json", "human", "aliases.json")
+TRAVERSALS = sorted({f"{(dot + slash) * n}{t}" for dot in DOTS for slash in SLASHES for n in (1, 4) for t in TARGETS})
+STRINGS = TRAVERSALS[::2]
 
-async def main(strings: list[str]) -> None:
-    """Ask, and print."""
+
+def targets(text: str) -> list[tuple[str, bytes]]:
+    """Return the requests for one string: address and body, empty for GET."""
+    links = [
+        f"/models/{text}/lstm/1",
+        f"/models/human/{text}/1",
+        f"/models/human/lstm/{text}",
+        f"/models/human/lstm/latest/files/{text}",
+        f"/docs/assets/{text}",
+        f"/generate?dataset={quote(text)}",
+        f"/generate?model={quote(text)}",
+    ]
+    bodies = [{"dataset": text}, {"model": text}, {"dataset": {text: 1}}]
+    return [(link, b"") for link in links] + [("/generate", json.dumps(body).encode()) for body in bodies]
+
+
+async def main() -> None:
     opened: set[str] = set()
     watching = False
+    statuses: Counter[int] = Counter()
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         if watching and event in ("open", "os.listdir", "os.scandir", "os.open"):
             opened.add(str(arguments[0]))
 
+    async def send(address: str, body: bytes = b"") -> None:
+        # Not by httpx, which would normalize the path.
+        path, _, query = address.partition("?")
+        scope = {"type": "http", "http_version": "1.1", "method": "POST" if body else "GET", "scheme": "http"}
+        scope |= {"path": unquote(path), "raw_path": path.encode(), "query_string": query.encode(), "root_path": ""}
+        scope |= {"headers": [(b"content-type", b"application/json")] if body else [], "state": dict(state)}
+
+        requests = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> Message:
+            if not requests:
+                await anyio.sleep_forever()
+            return requests.pop()
+
+        async def note(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses[int(message["status"])] += 1
+
+        await app(scope, receive, note)
+
     sys.addaudithook(hook)
     store = Path(tempfile.mkdtemp())
     app = create_app(Settings(store=store, log_level="error", refresh=0))
-    statuses: Counter[int] = Counter()
     async with app.router.lifespan_context(app) as state:
-
-        async def served(scope, receive, send):  # type: ignore[no-untyped-def]
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://test") as client:
-            await client.get("/models/human/lstm/latest/files/card.md")
-            await client.get("/generate?count=500&dataset=human")
-            watching = True
-            for text in strings:
-                for address in (
-                    f"/models/{text}/lstm/1",
-                    f"/models/human/{text}/1",
-                    f"/models/human/lstm/{text}",
-                    f"/models/human/lstm/latest/files/{text}",
-                    f"/docs/assets/{text}",
-                    f"/generate?dataset={quote(text)}",
-                    f"/generate?model={quote(text)}",
-                ):
-                    statuses[await status_of(served, address)] += 1
-                for body in ({"dataset": text}, {"model": text}, {"dataset": {text: 1}}):
-                    statuses[(await client.post("/generate", json=body)).status_code] += 1
-            outside = sorted(path for path in opened if not is_inside(path, store))
-            # That the hook sees what is opened: a file of a version.
-            await client.get("/models/human/lstm/latest/files/names.txt")
-            watching = False
+        await send("/models/human/lstm/latest/files/card.md")
+        await send("/generate?count=500&dataset=human")
+        statuses.clear()
+        watching = True
+        for text in STRINGS:
+            for address, body in targets(text):
+                await send(address, body)
+        outside, asked = sorted(path for path in opened if not is_inside(path, store)), dict(statuses)
+        # The hook must see a file of a version.
+        await send("/models/human/lstm/latest/files/names.txt")
+        watching = False
     seen = any(path.endswith("names.txt") for path in opened)
-    print(json.dumps({"asked": statuses.total(), "statuses": statuses, "opened": outside, "seen": seen}))  # noqa: T201
-
-
-async def status_of(app: ASGIApp, address: str) -> int:
-    """The status of a GET, of the address as it is written: httpx would tidy it."""
-    path, _, query = address.partition("?")
-    told: list[int] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            told.append(int(message["status"]))
-
-    scope = {"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "root_path": ""}
-    scope |= {"path": unquote(path), "raw_path": path.encode(), "query_string": query.encode(), "headers": []}
-    await app(scope, receive, send)
-    return told[0]
+    print(json.dumps({"statuses": asked, "opened": outside, "seen": seen}))  # noqa: T201
 
 
 def is_inside(path: str, store: Path) -> bool:
-    """Whether a path leads into one of the stores, wherever its links lead."""
+    """Return whether a path leads into one of the stores, wherever its links lead."""
     try:
         place = Path(path).resolve()
     except ValueError:
@@ -89,4 +95,4 @@ def is_inside(path: str, store: Path) -> bool:
 
 
 if __name__ == "__main__":
-    anyio.run(main, json.load(sys.stdin))
+    anyio.run(main)

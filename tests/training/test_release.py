@@ -1,11 +1,13 @@
-"""The release: everything that ships is trained, compared, and published best first, or not at all."""
+"""The release: all shipped models are trained, compared and published together, or not at all."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
 
 from models import Kernels, ModelConfig, ModelRegistry
+from tests.training.conftest import BIGRAM
 from training.config import load_config
 from training.corpus import Corpus
 from training.errors import TrainingError
@@ -14,8 +16,9 @@ from training.release import PRESETS, Contest, Hall, gap_to_counts, release_all
 from training.run import Job, Outcome, Watch, run
 
 LSTM = ModelConfig(architecture="lstm", block_size=64, n_embd=4, n_hidden=32)
+CPU = torch.device("cpu")
 SMALL = {
-    "bigram": ModelConfig(architecture="bigram", block_size=1),
+    "bigram": BIGRAM,
     "mlp": ModelConfig(architecture="mlp", block_size=2, n_embd=2, n_hidden=4),
     "wavenet": ModelConfig(architecture="wavenet", block_size=4, n_embd=4, n_hidden=24),
     "gated_wavenet": ModelConfig(architecture="gated_wavenet", block_size=4, n_embd=8, n_hidden=16),
@@ -26,7 +29,7 @@ STEPS = {"bigram": 0, "mlp": 10, "wavenet": 30, "gated_wavenet": 40, "lstm": 60,
 
 
 def run_small(job: Job, smoothing: float) -> Outcome:
-    """The job on 300 of its names and a small network: the mlp for a short while, the better ones for longer."""
+    """The job on 300 names and small networks, the simpler ones with fewer steps."""
     changes = {"model": SMALL[job.preset], "steps": STEPS[job.preset], "eval_every": 25, "batch_size": 64}
     changes |= {"learning_rate": 0.02, "weight_decay": 0.0, "smoothing": smoothing}
     small = replace(job, corpus=replace(job.corpus, names=job.corpus.names[:300]))
@@ -34,18 +37,14 @@ def run_small(job: Job, smoothing: float) -> Outcome:
     return run(small, Watch(lambda step: None, lambda: False, lambda: 0.0))
 
 
-def hall(kernels: Kernels, smoothing: float, lines: list[str]) -> Hall:
-    """A hall where everything is small."""
-    cpu = torch.device("cpu")
-    return Hall(
-        lambda job: run_small(job, smoothing), lines.append, cpu, kernels, samples=200, looked_at=10, imagined=300
-    )
+def hall(kernels: Kernels, smoothing: float, say: Callable[[str], None]) -> Hall:
+    """A release of small models."""
+    return Hall(lambda job: run_small(job, smoothing), say, CPU, kernels, samples=200, looked_at=10, imagined=300)
 
 
-def test_everything_is_published_with_its_comparison(registry: ModelRegistry, kernels: Kernels) -> None:
-    """Both data sets get every model, simplest first, the student as default with its reason, and a card."""
+def test_release_publishes_every_model_with_its_comparison(registry: ModelRegistry, kernels: Kernels) -> None:
     lines: list[str] = []
-    manifests = release_all(registry, hall(kernels, 1000.0, lines))
+    manifests = release_all(registry, hall(kernels, 1000.0, lines.append))
     models = ["bigram@1", "mlp@1", "wavenet@1", "gated_wavenet@1", "lstm@1", "lstm@2"]
     assert [m.reference for m in manifests] == [f"{d}/{model}" for d in ("human", "animal") for model in models]
     assert all("updates.png" in m.files for m in manifests)
@@ -59,35 +58,27 @@ def test_everything_is_published_with_its_comparison(registry: ModelRegistry, ke
     assert "Over 5 split seeds" in registry.resolve("animal", "bigram").file("card.md").decode()
     assert registry.resolve("animal", "mlp").manifest.data.split_seed == 42
     assert any("split seed 46" in line for line in lines)
-    assert (
-        registry.resolve("animal", "lstm@1").manifest.training["start"]
-        == "an lstm of words spelled like animal names, and none of them"
-    )
+    start = registry.resolve("animal", "lstm@1").manifest.training["start"]
+    assert start == "an lstm of words spelled like animal names, and none of them"
     assert registry.resolve("human", "lstm@1").manifest.training.get("start") is None
     taught = registry.resolve("human", "lstm@2")
     assert taught.manifest.training["teachers"] == "the human/lstm beside it, the human/gated_wavenet beside it"
     assert "It learned what its teachers say" in taught.file("card.md").decode()
 
 
-def test_a_model_that_does_not_beat_the_simpler_one_stops_the_release(
-    registry: ModelRegistry, kernels: Kernels
-) -> None:
-    """An mlp that was hardly trained loses to a fair bigram: the release ends, and nothing was published."""
+def test_model_worse_than_simpler_one_stops_release(registry: ModelRegistry, kernels: Kernels) -> None:
     with pytest.raises(TrainingError, match="mlp does not beat bigram"):
-        release_all(registry, hall(kernels, 0.1, []))
+        release_all(registry, hall(kernels, 0.1, print))
     assert registry.datasets() == []
 
 
-def test_every_preset_must_beat_one_that_comes_before_it() -> None:
-    """Each model is compared with one that was held already, so that no comparison is missing."""
+def test_every_preset_is_compared_with_an_earlier_one() -> None:
     names = list(PRESETS)
     assert all(simpler in names[: names.index(preset)] for preset, simpler in PRESETS.items() if simpler)
 
 
-def test_the_gap_to_counts_is_the_difference_of_mean_losses(corpus: Corpus) -> None:
-    """On one split the gap is Kneser-Ney's loss on dev less the model's, in nats per character."""
-    cpu = torch.device("cpu")
-    outcome = run_small(Job(corpus, load_config("wavenet", "elves", {}), "wavenet", cpu), 1.0)
+def test_gap_to_counts_is_kneser_ney_loss_minus_model_loss(corpus: Corpus) -> None:
+    outcome = run_small(Job(corpus, load_config("wavenet", "elves", {}), "wavenet", CPU), 1.0)
     dev = corpus.split.dev
     counts = float(KneserNey.fit(corpus.split.train, corpus.vocabulary).name_losses(dev).sum())
     counts /= sum(len(name) + 1 for name in dev)

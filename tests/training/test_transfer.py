@@ -1,141 +1,211 @@
-"""Going on from another list's network, and learning from published ones: characters find their places, and what would
-not be fair is refused.
-"""
+"""Transfer from another list's network, ensembles, and distillation from published versions."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
 
 from models import Draft, Kernels, ModelConfig, ModelRegistry, Vocabulary
-from models.networks import build_model
-from training.cli import main
+from models.networks import Network, build_model
+from tests.training.conftest import BIGRAM, run_cli
 from training.config import TrainingConfig, load_config
 from training.corpus import Corpus
-from training.errors import TrainingError
+from training.dataset import Examples
+from training.distillation import TaughtBatches, TaughtRows, enough, imagined, lessons
+from training.ensemble import Ensemble
+from training.errors import Interrupted, TrainingError
+from training.evaluation import mean_loss, name_losses
 from training.origins import seen, start_from, strangers, taught_by
-from training.run import Job, Watch, run
+from training.run import Job, Teaching, Watch, run
+from training.trainer import Trainer
 from training.transfer import Start, begin
 
-LSTM = ModelConfig(architecture="lstm", block_size=64, n_embd=5, n_hidden=8)
+LSTM = ModelConfig(architecture="lstm", block_size=64, n_embd=6, n_hidden=10)
+CPU = torch.device("cpu")
+
+
+def lstm_of(vocabulary: Vocabulary, seed: int) -> Network:
+    return build_model(LSTM, len(vocabulary), torch.Generator().manual_seed(seed))
 
 
 def start_of(alphabet: str, config: ModelConfig = LSTM) -> Start:
-    """A network that nobody trained over `alphabet`."""
+    """A start with an untrained network over `alphabet`."""
     vocabulary = Vocabulary.of([alphabet])
     network = build_model(config, len(vocabulary), torch.Generator().manual_seed(3))
     network.state_dict()["output.bias" if "output.bias" in network.state_dict() else "embedding.weight"].normal_()
     return Start("elves/lstm@1", network, vocabulary, frozenset({"abba", "cab"}))
 
 
-def test_characters_take_their_weights_along() -> None:
-    """After the move the logits over shared characters are the old network's, wherever those characters stand now."""
+def test_shared_characters_keep_logits_new_ones_random_weights() -> None:
     start, vocabulary = start_of("abcxy"), Vocabulary.of(["zcba"])
-    network = build_model(LSTM, len(vocabulary), torch.Generator().manual_seed(4))
+    fresh, network = lstm_of(vocabulary, 4), lstm_of(vocabulary, 4)
     begin(network, vocabulary, start)
     positions = torch.arange(4)
     old, new = (torch.tensor([0, *v.encode("cab")]) for v in (start.vocabulary, vocabulary))
     theirs, ours = start.network.names(old, positions), network.names(new, positions)
+    torch.testing.assert_close(ours[:, 0], theirs[:, 0])
     for character in ("a", "b", "c"):
         i, j = (v.encode(character)[0] for v in (start.vocabulary, vocabulary))
         torch.testing.assert_close(ours[:, j], theirs[:, i])
-    torch.testing.assert_close(ours[:, 0], theirs[:, 0])
-
-
-def test_new_characters_stay_fresh() -> None:
-    """A character that only the new list has keeps the numbers that it was given by chance."""
-    vocabulary = Vocabulary.of(["abcz"])
-    fresh, moved = (build_model(LSTM, len(vocabulary), torch.Generator().manual_seed(4)) for _ in range(2))
-    begin(moved, vocabulary, start_of("abc"))
     z = vocabulary.encode("z")[0]
-    a, b = fresh.state_dict(), moved.state_dict()
+    a, b = fresh.state_dict(), network.state_dict()
     assert torch.equal(a["embedding.weight"][z], b["embedding.weight"][z])
     assert torch.equal(a["output.weight"][:, z], b["output.weight"][:, z])
     assert not torch.equal(a["lstm0.hidden"], b["lstm0.hidden"])
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        LSTM.model_copy(update={"n_hidden": 9}),
-        ModelConfig(architecture="mlp"),
-        ModelConfig(architecture="bigram", block_size=1),
-    ],
-    ids=repr,
-)
-def test_another_shape_is_refused(config: ModelConfig) -> None:
-    """A network of another shape cannot take the weights, and a bigram has none to take but characters."""
+@pytest.mark.parametrize("config", [LSTM.model_copy(update={"n_hidden": 9}), ModelConfig(architecture="mlp"), BIGRAM])
+def test_start_of_another_shape_or_bigram_is_rejected(config: ModelConfig) -> None:
     network = build_model(config, 4, torch.Generator())
     start = start_of("abc", config if config.architecture == "bigram" else LSTM)
     with pytest.raises(TrainingError, match="cannot be started from"):
         begin(network, Vocabulary.of(["abc"]), start)
 
 
-def test_a_run_begins_where_its_start_ended(corpus: Corpus) -> None:
-    """A run of one tiny step from a start has the start's loss, and its origin says so."""
+def test_run_begins_with_weights_of_its_start(corpus: Corpus) -> None:
     config = TrainingConfig(model=LSTM, steps=1, batch_size=8, learning_rate=1e-9)
     start = start_of("".join(sorted(set("".join(corpus.names)))))
-    outcome = run(
-        Job(corpus, config, "lstm", torch.device("cpu"), start=start), Watch(lambda _: None, lambda: False, lambda: 0.0)
-    )
+    watch = Watch(lambda _: None, lambda: False, lambda: 0.0)
+    outcome = run(Job(corpus, config, "lstm", CPU, start=start), watch)
     state = outcome.network.state_dict()
     for name, array in start.network.state_dict().items():
         torch.testing.assert_close(state[name], array, atol=1e-6, rtol=0)
     assert outcome.job.origin() == {"start": "elves/lstm@1"}
 
 
-def test_a_start_gives_the_run_its_shape(registry: ModelRegistry, elf_draft: Draft) -> None:
-    """The version's own shape replaces the preset's; another architecture is refused with the allowed one."""
-    registry.publish(elf_draft)
+def test_start_replaces_shape_of_preset(elves: ModelRegistry, elf_draft: Draft) -> None:
     config = load_config("wavenet", "dwarves", {})
-    start, changed = start_from("elves/wavenet", registry, config)
+    start, changed = start_from("elves/wavenet", elves, config)
     assert changed.model == elf_draft.config != config.model
     assert start.names == frozenset(elf_draft.names)
     with pytest.raises(TrainingError, match="allowed: a preset of the architecture wavenet"):
-        start_from("elves", registry, load_config("mlp", "dwarves", {}))
+        start_from("elves", elves, load_config("mlp", "dwarves", {}))
 
 
-def test_teachers_of_another_list_or_split_are_refused(
-    registry: ModelRegistry, elf_draft: Draft, corpus: Corpus, kernels: Kernels
+def test_teachers_of_another_list_or_split_are_rejected(
+    elves: ModelRegistry, corpus: Corpus, elf_corpus: Corpus, kernels: Kernels
 ) -> None:
-    """Who saw other dev names cannot teach; who learned from the same list and split can."""
-    registry.publish(elf_draft)
-    same = replace(corpus, sha256=elf_draft.data.sha256)
-    assert taught_by(["elves/wavenet@1"], registry, same, kernels).names == ("elves/wavenet@1",)
-    for other in (corpus, replace(same, split_seed=43)):
+    assert taught_by(["elves/wavenet@1"], elves, elf_corpus, kernels).names == ("elves/wavenet@1",)
+    for other in (corpus, replace(elf_corpus, split_seed=43)):
         with pytest.raises(TrainingError, match="it has seen other dev names"):
-            taught_by(["elves"], registry, other, kernels)
+            taught_by(["elves"], elves, other, kernels)
 
 
-def test_names_that_a_start_has_seen_are_counted(corpus: Corpus) -> None:
-    """Only dev and test names count: those that the losses are measured on."""
+def test_dev_and_test_names_seen_by_start_are_counted(corpus: Corpus) -> None:
     split = corpus.split
     start = replace(start_of("abc"), names=frozenset({*split.train[:9], *split.dev[:2], split.test[0], "nobody"}))
     assert seen(start, corpus) == 3
 
 
 @pytest.mark.parametrize(
-    ("alphabet", "words"), [("abc", ""), ("ab", ""), ("a", "only 1 of the 4"), ("xy", "none of the 4")]
+    ("known", "words"), [("abc", ""), ("ab", ""), ("a", "only 1 of the 4"), ("xy", "none of the 4")]
 )
-def test_a_start_of_another_alphabet_is_warned_of(corpus: Corpus, alphabet: str, words: str) -> None:
-    """A start that knows half of the list's characters is fine; less than that, or nothing at all, is one line."""
-    line = strangers(start_of(alphabet), replace(corpus, names=("abcd", "dabba")))
+def test_start_with_few_shared_characters_is_warned_of(corpus: Corpus, known: str, words: str) -> None:
+    line = strangers(start_of(known), replace(corpus, names=("abcd", "dabba")))
     assert bool(line) == bool(words)
     assert words in line
     assert "\n" not in line
 
 
-def test_the_warning_goes_to_stderr(tmp_path: Path) -> None:
-    """A Cyrillic list that starts from the human names is trained, and the warning does not mix with the output."""
-    (tmp_path / "list.txt").write_text("\n".join(map("".join, itertools.product("ибанк", repeat=3))), "utf-8")
-    given = ["--data", str(tmp_path / "list.txt"), "--name", "cities", "--preset", "wavenet", "--steps", "2"]
-    result = CliRunner().invoke(
-        main, ["train", *given, "--start", "human/wavenet", "--dry-run", "--store", str(tmp_path / "store")]
-    )
-    assert result.exit_code == 0, result.output
+def test_warning_about_start_goes_to_stderr(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("\n".join(map("".join, itertools.product("ибанк", repeat=3))), "utf-8")
+    given = ["--data", path, "--name", "cities", "--preset", "wavenet", "--steps", "2", "--dry-run"]
+    result = run_cli("train", *given, "--start", "human/wavenet", "--store", tmp_path / "store")
     assert result.stderr.startswith("Warning: human/wavenet@")
     assert "knows none of the 5 characters of this list" in result.stderr
     assert "Warning" not in result.stdout
+
+
+@pytest.fixture
+def vocabulary(made_up_names: tuple[str, ...]) -> Vocabulary:
+    return Vocabulary.of(made_up_names)
+
+
+@pytest.fixture
+def ensemble(vocabulary: Vocabulary) -> Ensemble:
+    """Three untrained networks with large logits."""
+    members = [lstm_of(vocabulary, seed) for seed in range(3)]
+    for member in members:
+        member.state_dict()["output.weight"].mul_(5)
+    return Ensemble(members)
+
+
+def test_ensemble_averages_probabilities_of_members(ensemble: Ensemble, vocabulary: Vocabulary) -> None:
+    examples = Examples.of(("kaloren", "tu", "velorne"), vocabulary)
+    ids, positions = examples.rows.ids, examples.rows.positions
+    each = [torch.softmax(member.names(ids, positions), 1) for member in ensemble.members]
+    torch.testing.assert_close(torch.softmax(ensemble.names(ids, positions), 1), torch.stack(each).mean(0))
+    losses = torch.stack([name_losses(member, examples) for member in ensemble.members])
+    assert (name_losses(ensemble, examples) <= losses.mean(0)).all()
+    assert ensemble.parameter_count == 3 * ensemble.members[0].parameter_count
+
+
+def test_labels_match_their_rows_in_every_batch(ensemble: Ensemble, vocabulary: Vocabulary) -> None:
+    names = ("kaloren", "tu", "velorne", "mi", "sha", "dri") * 200
+    batches = TaughtBatches(lessons(names, vocabulary, ensemble), 100, torch.Generator().manual_seed(1))
+    labelled = 0
+    for _ in range(len(batches)):
+        batch = batches.draw()
+        assert isinstance(batch, TaughtRows)
+        expected = torch.softmax(ensemble.names(batch.rows.ids, batch.rows.positions), 1)
+        torch.testing.assert_close(batch.targets, expected)
+        labelled += len(batch.targets)
+    assert labelled == sum(len(name) + 1 for name in names)
+
+
+def divergence(student: Network, ensemble: Ensemble, examples: Examples) -> float:
+    """The mean Kullback-Leibler divergence from the teachers to the student, in nats per character."""
+    rows = examples.rows
+    taught = torch.softmax(ensemble.names(rows.ids, rows.positions), 1)
+    student.eval()
+    with torch.no_grad():
+        own = torch.log_softmax(student.names(rows.ids, rows.positions), 1)
+    return float((taught * (taught.log() - own)).sum(1).mean())
+
+
+def test_imagined_names_are_repeatable_and_short(ensemble: Ensemble, vocabulary: Vocabulary, kernels: Kernels) -> None:
+    names, again = (imagined(ensemble.members[0], vocabulary, 10, kernels, 3000, seed=4) for _ in range(2))
+    assert names == again
+    assert len(names) == 3000
+    assert max(map(len, names)) <= 10
+
+
+def test_student_nears_teachers_on_unseen_names(ensemble: Ensemble, vocabulary: Vocabulary, kernels: Kernels) -> None:
+    taught = lessons(imagined(ensemble.members[0], vocabulary, 10, kernels, 3000, seed=4), vocabulary, ensemble)
+    unseen = Examples.of(imagined(ensemble.members[1], vocabulary, 10, kernels, 300, seed=5), vocabulary)
+    config = TrainingConfig(model=LSTM, batch_size=64, passes=10, learning_rate=0.02)
+    student = lstm_of(vocabulary, 9)
+    before = divergence(student, ensemble, unseen)
+    generator = torch.Generator().manual_seed(1)
+    batches = TaughtBatches(taught, 64, generator)
+    list(Trainer(student, config, taught.examples, unseen, generator, batches=batches).fit())
+    assert divergence(student, ensemble, unseen) < before / 4
+    assert mean_loss(student, unseen) == pytest.approx(mean_loss(ensemble, unseen), abs=0.1)
+
+
+def test_short_lists_get_twenty_imagined_names_each(elves: ModelRegistry, elf_corpus: Corpus, kernels: Kernels) -> None:
+    assert [enough(names) for names in (29_619, 3_323, 2_000, 250)] == [40_000, 40_000, 40_000, 5_000]
+    assert len(elf_corpus.names) == 250
+    assert taught_by(["elves/wavenet"], elves, elf_corpus, kernels).imagined == 5_000
+
+
+def test_labelling_reports_progress_and_can_be_stopped(corpus: Corpus, kernels: Kernels) -> None:
+    network = lstm_of(corpus.vocabulary, 1)
+    network.eval()
+    config = TrainingConfig(model=LSTM, batch_size=16, steps=1)
+    job = Job(corpus, config, "tiny", CPU, Teaching(("it",), (network,), kernels, 2000))
+    progress: list[tuple[str, int, int]] = []
+
+    def watch(is_stopped: Callable[[], bool]) -> Watch:
+        return Watch(lambda step: None, is_stopped, lambda: 0.0, count=lambda *done: progress.append(done))
+
+    run(job, watch(lambda: False))
+    names = len(corpus.split.train) + 2000
+    assert progress == [("labelling", done, names) for done in (0, 1024, 2048, names)]
+    with pytest.raises(Interrupted, match="before the first step"):
+        run(job, watch(lambda: len(progress) >= 6))
+    assert progress[-1] == ("labelling", 1024, names)

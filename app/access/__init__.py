@@ -1,1 +1,0 @@
-"""Who may come in, and how much each client may have: keys, addresses, limits."""

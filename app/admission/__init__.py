@@ -1,0 +1,1 @@
+"""AdmissionController control: cost estimates, queues, and what runs next."""

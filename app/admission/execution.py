@@ -1,0 +1,86 @@
+"""Run one request's sampling: its quota, admission, deadline and metrics, for JSON answers and streams alike."""
+
+from types import TracebackType
+
+from app.admission.controller import AdmissionController, AdmittedJob
+from app.admission.cost_model import CostModel
+from app.metrics import Metrics
+from app.names.jobs import SamplingJob
+from app.security.rate_limiter import RequestQuota
+from app.web.negotiation import JSON
+
+
+class Execution:
+    """A context manager around one job. Entering it raises `RateLimitExceeded`; `run` and `next_chunk` raise
+    `Overloaded`. `deadline`: seconds, after which the job is stopped.
+    """
+
+    def __init__(
+        self,
+        job: SamplingJob,
+        quota: RequestQuota | None,
+        admission: AdmissionController,
+        cost_model: CostModel,
+        metrics: Metrics,
+        deadline: float,
+    ) -> None:
+        self.job, self.quota, self.metrics, self._deadline = job, quota, metrics, deadline
+        self._admission, self._cost_model = admission, cost_model
+        self._admitted: AdmittedJob | None = None
+        self._start, self._counted = admission.clock(), (0, 0, 0)
+
+    async def __aenter__(self) -> "Execution":
+        if self.quota is not None:
+            job = self.job
+            candidates = self._cost_model.candidates(job.request, job.source, job.max_attempts)
+            await self.quota.reserve(job.expected_charge(candidates))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._admitted is not None:
+            self._admitted.__exit__()
+        self.count()
+        if self.job.stream.attempts > self.job.stream.names:
+            self.metrics.count_rejections(self.job.stream.refused)
+        if self.quota is not None:
+            await self.quota.settle(self.job.charged)
+
+    async def run(self) -> bytes:
+        """Return the whole answer; at the deadline, what there is."""
+        answer = b""
+        while not self.job.finished:
+            answer += await self.next_chunk()
+        return answer
+
+    async def next_chunk(self) -> bytes:
+        """Return the next chunk of the job: a small one from the event loop, else from a thread."""
+        job = self.job
+        if self._admitted is None and job.fits_inline:
+            return await self._admission.run_inline(job.next_chunk, job.started)
+        return await self._run_in_thread()
+
+    async def _run_in_thread(self) -> bytes:
+        job, stream = self.job, self.job.stream
+        if self._admitted is None:
+            seconds = self._cost_model.seconds(job.request, job.source, job.max_attempts)
+            self._admitted = (await self._admission.admit(seconds, job.started)).__enter__()
+        names, attempts = stream.names, stream.attempts
+        chunk = await self._admitted.run(job.next_chunk)
+        names, attempts = stream.names - names, stream.attempts - attempts
+        self._cost_model.update(job.request, job.source, names, attempts, self._admitted.last)
+        # Of a stream the seconds of sampling count, because its client may read slowly.
+        seconds = self._admission.clock() - self._start if job.media == JSON else self._admitted.used
+        if not (job.finished or job.stopped) and seconds > self._deadline:
+            self.metrics.cut.inc()
+            job.stop()
+        return chunk
+
+    def count(self) -> None:
+        """Add what was sampled since the last call to the metrics."""
+        stream, (names, attempts, characters) = self.job.stream, self._counted
+        self._counted = (stream.names, stream.attempts, stream.characters)
+        self.metrics.count_sampling(
+            self.job.source.reference, stream.names - names, stream.attempts - attempts, stream.characters - characters
+        )

@@ -1,1 +1,0 @@
-"""What `python -m app` offers beside serving."""

@@ -1,1 +1,0 @@
-"""What the OpenAPI document says beyond what FastAPI finds in the handlers."""

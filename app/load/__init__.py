@@ -1,1 +1,0 @@
-"""How much is taken on at a time: what a request costs, who draws next, and who is sent away at once."""

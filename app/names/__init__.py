@@ -1,0 +1,1 @@
+"""From a request to names. No HTTP."""

@@ -1,0 +1,105 @@
+"""What a request means: its seed, budget, sampling options and constraints, and the form of its names. No HTTP."""
+
+from collections.abc import Callable
+
+from pydantic_core import to_json
+
+from app.names.profanity import ProfanityFilter
+from app.schemas import ALLOWED, MAX_COUNT, GenerateQuery
+from app.web.negotiation import JSON, NDJSON
+from models import Constraints, OptionError, SamplingOptions, Score
+from models.blends import Source
+from models.inference import MAX_SEED
+from models.spelling import capitalize
+
+# What fits into about a millisecond without a prefix cache, and is not worth waking a thread: candidates, and
+# multiply-adds for one new prefix each.
+MIN_INLINE_CANDIDATES, MAX_INLINE_CANDIDATES, INLINE_MULTIPLY_ADDS = 16, 256, 2**23
+# Characters of a name; above this temperature names are so many times as long; scoring a name costs so many names.
+NAME_LENGTH, HOT_TEMPERATURE, HOT_LENGTH_FACTOR, SCORING_FACTOR = 8, 2.0, 4, 4
+# Scoring a character takes as long as sampling so many (4 to 31), with the prefix cache half full.
+SCORED_CHARACTER_COST = 10
+
+
+def validate_for_media_type(request: GenerateQuery, media: str) -> None:
+    """Raise `OptionError` for options that do not go together, or not with the media type."""
+    if media == JSON and request.count > MAX_COUNT:
+        raise _option_error(request, "count")
+    if request.unique and request.count > MAX_COUNT:
+        raise _option_error(request, "unique")
+    if request.sort != "drawn" and media != JSON:
+        raise _option_error(request, "sort")
+    if request.details and media not in (JSON, NDJSON):
+        raise _option_error(request, "details")
+
+
+def _option_error(request: GenerateQuery, field: str) -> OptionError:
+    given = str(getattr(request, field)).lower()
+    with_count = "" if field == "count" else f" and count is {request.count}"
+    return OptionError(
+        f"{field} is {given}{with_count}; allowed for {field}: {ALLOWED[field]}.", field=field, allowed=ALLOWED[field]
+    )
+
+
+def with_seed(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQuery:
+    """Return the request with its own seed, or with one of `entropy`."""
+    return request if request.seed is not None else request.model_copy(update={"seed": entropy()})
+
+
+def seed_of(request: GenerateQuery) -> int:
+    """Return the request's seed. Raises `OptionError` if it has none; see `with_seed`."""
+    if request.seed is None:
+        raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
+    return request.seed
+
+
+def attempt_budget(request: GenerateQuery, max_attempts: int) -> int:
+    """Return how many candidates the request may sample. Raises `OptionError` if it asks for more than the limit."""
+    left = MAX_SEED + 1 - request.offset
+    if request.max_attempts is None:
+        return min(50 * request.count + 1000, max_attempts, left)
+    if request.max_attempts > max_attempts:
+        raise OptionError(
+            f"max_attempts is above the limit, {max_attempts}.",
+            field="max_attempts",
+            allowed=f"a whole number, 1 to {max_attempts}",
+        )
+    return min(request.max_attempts, left)
+
+
+def inline_candidate_limit(request: GenerateQuery, source: Source) -> int:
+    """Return how many candidates are sampled, and scored if asked, in about a millisecond at worst."""
+    limit = INLINE_MULTIPLY_ADDS // max(1, source.generator.multiply_adds)
+    limit = max(MIN_INLINE_CANDIDATES, min(MAX_INLINE_CANDIDATES, limit))
+    # Long names, and scored ones, take longer.
+    length = max(HOT_LENGTH_FACTOR if request.temperature > HOT_TEMPERATURE else 1, request.min_length // NAME_LENGTH)
+    return max(1, limit // (length * (SCORING_FACTOR if request.needs_scores else 1)))
+
+
+def sampling_options(request: GenerateQuery) -> SamplingOptions:
+    """Return what the request's candidates depend on."""
+    return SamplingOptions(
+        request.temperature, request.top_k, request.top_p, request.prefix, request.min_length, request.excludes
+    )
+
+
+def constraints_for(request: GenerateQuery, source: Source, profanity: ProfanityFilter) -> Constraints:
+    """Return what rejects the request's candidates."""
+    return Constraints(
+        max_length=request.max_length,
+        ends_with=request.ends_with,
+        contains=request.contains,
+        pattern=request.pattern,
+        novel=request.novel,
+        unique=request.unique,
+        unsafe=profanity.automaton(source.generator.vocabulary) if request.safe else None,
+    )
+
+
+def detail_json(score: Score, case: str) -> bytes:
+    """Return a score as the JSON of `NameDetail`, without an object for each character."""
+    name = capitalize(score.name) if case == "title" else score.name
+    characters = [{"character": c.character, "log_prob": c.log_prob} for c in score.characters]
+    return to_json(
+        {"name": name, "log_prob": score.log_prob, "in_training": score.in_training, "characters": characters}
+    )

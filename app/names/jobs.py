@@ -1,0 +1,217 @@
+"""Requests sampled in chunks: a JSON answer, or the lines of a stream. No HTTP and no threads."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from app.names.generation import (
+    SCORED_CHARACTER_COST,
+    attempt_budget,
+    constraints_for,
+    detail_json,
+    inline_candidate_limit,
+    sampling_options,
+    seed_of,
+    validate_for_media_type,
+)
+from app.names.profanity import ProfanityFilter
+from app.names.scoring import next_batch
+from app.responses import GenerateAnswer
+from app.schemas import GenerateQuery
+from app.web.negotiation import CSV, JSON, NDJSON, TEXT
+from models import inference
+from models.blends import Source
+from models.inference import NameStream, PrefixMemory
+from models.inference.pace import FIRST, Pace
+from models.inference.stream import Codes
+from models.spelling import capitalize_all
+
+# Candidates of a chunk whose names are scored: a job that is stopped must not leave many names to score.
+SCORED_CHUNK = 32
+LINE_FORMATS = {TEXT: inference.TEXT, CSV: inference.CSV, NDJSON: inference.NDJSON}
+
+
+class SamplingJob:
+    """A request with a seed, sampled in chunks of some milliseconds.
+
+    Raises `OptionError` and `UnknownCharacter` when created, and nothing later. `first_chunk`: its candidates.
+    """
+
+    def __init__(
+        self,
+        request: GenerateQuery,
+        source: Source,
+        max_attempts: int,
+        memory: PrefixMemory,
+        profanity: ProfanityFilter,
+        media: str = JSON,
+        first_chunk: int = FIRST,
+    ) -> None:
+        validate_for_media_type(request, media)
+        self.request, self.source, self.memory, self.media = request, source, memory, media
+        self.max_attempts = attempt_budget(request, max_attempts)
+        self.stream = NameStream(
+            source.generator,
+            request.count,
+            seed=seed_of(request),
+            offset=request.offset,
+            options=sampling_options(request),
+            constraints=constraints_for(request, source, profanity),
+            max_attempts=self.max_attempts,
+            pace=Pace(most=SCORED_CHUNK) if request.needs_scores else Pace(first=first_chunk),
+        )
+        self.started = self.stopped = self.finished = False
+        limit = inline_candidate_limit(request, source)
+        # Half of the candidates may be rejected.
+        self._inline_limit = limit if 2 * request.count <= limit else 0
+        # Characters of scored names, their ends included.
+        self.scored = 0
+        # The names of a JSON answer, their log-probabilities, and their details as JSON: objects for all characters of
+        # thousands of names would make the garbage collector stop all threads for a fifth of a second.
+        self._names: list[str] = []
+        self._scores: list[tuple[float, bytes]] = []
+
+    @property
+    def charged(self) -> int:
+        """What the client pays so far, in sampled characters."""
+        return self.stream.characters + SCORED_CHARACTER_COST * self.scored
+
+    def expected_charge(self, candidates: float) -> int:
+        """Return what the client pays if so many candidates are sampled; names are taken to be as long as allowed."""
+        scored = SCORED_CHARACTER_COST * self.request.count if self.request.needs_scores else 0
+        longest = self.request.max_length or self.source.generator.longest
+        return (math.ceil(candidates) + scored) * (longest + 1)
+
+    @property
+    def fits_inline(self) -> bool:
+        """Whether the next chunk takes about a millisecond, and the whole job is short: many may start at once."""
+        return self.stream.attempts + self.stream.size <= self._inline_limit
+
+    def stop(self) -> None:
+        """Sample no more: the job ends with what there is."""
+        self.stopped = True
+
+    def _figures(self) -> dict[str, Any]:
+        stream = self.stream
+        return {
+            "complete": stream.complete,
+            "attempts": stream.attempts,
+            "next_offset": stream.next_offset,
+            "acceptance_rate": round(stream.names / stream.attempts, 6) if stream.attempts else 0.0,
+            "refused": stream.refused,
+        }
+
+    def next_chunk(self) -> bytes:
+        """Work for some milliseconds, and return what can be sent; `finished` is set with the last chunk."""
+        raise NotImplementedError
+
+
+class GenerateJob(SamplingJob):
+    """The answer as JSON, which comes with the last chunk."""
+
+    def next_chunk(self) -> bytes:
+        """Sample or score for some milliseconds. Names are scored before more are sampled."""
+        self.started = True
+        needs_scores = self.request.needs_scores
+        if needs_scores and len(self._scores) < len(self._names):
+            self._score()
+        elif not self.stopped:
+            self._names += self.stream.piece(self._keep, self.memory)
+        has_scores = not needs_scores or len(self._scores) == len(self._names)
+        self.finished = has_scores and (self.stopped or self.stream.finished)
+        return self._answer() if self.finished else b""
+
+    def _score(self) -> None:
+        for score in self.source.generator.judge(next_batch(self._names, len(self._scores))):
+            self.scored += len(score.name) + 1
+            details = detail_json(score, self.request.case) if self.request.details else b""
+            self._scores.append((score.log_prob, details))
+
+    def _answer(self) -> bytes:
+        request, stream, names = self.request, self.stream, self._names
+        order: Sequence[int] = range(len(names))
+        if request.sort == "likelihood":
+            # Equally likely names keep their order.
+            order = sorted(order, key=lambda i: -self._scores[i][0])
+            names = [names[i] for i in order]
+        if request.case == "title":
+            names = capitalize_all(names)
+        answer = GenerateAnswer(
+            dataset=self.source.dataset,
+            model=self.source.model,
+            seed=stream.seed,
+            offset=stream.offset,
+            temperature=request.temperature,
+            **self._figures(),
+            names=[] if request.details else names,
+        )
+        json = answer.model_dump_json().encode()
+        if request.details:
+            json = json.removesuffix(b"]}") + b",".join(self._scores[i][1] for i in order) + b"]}"
+        return json
+
+    def _keep(self, codes: Codes, lengths: Codes, limit: int) -> tuple[list[str], int, int]:
+        """Return at most `limit` names, their number, and how many candidates that took."""
+        names: list[str] = []
+        candidates = 0
+        for text in self.source.generator.texts(codes, lengths):
+            if len(names) == limit:
+                break
+            candidates += 1
+            if text is not None:
+                names.append(text)
+        return names, len(names), candidates
+
+
+class StreamEnd(BaseModel):
+    """How a stream ended."""
+
+    complete: bool
+    attempts: int
+    next_offset: int
+    acceptance_rate: float
+    refused: dict[str, int]
+
+
+class StreamTrailer(BaseModel):
+    """The last line of NDJSON."""
+
+    end: StreamEnd
+
+
+class StreamJob(SamplingJob):
+    """The lines of a stream."""
+
+    @property
+    def shows_its_end(self) -> bool:
+        """Whether a reader can tell a stream that fell short from a whole one, or it did not fall short."""
+        return self.media == NDJSON or self.stream.complete
+
+    def next_chunk(self) -> bytes:
+        """Return some milliseconds' worth of lines, maybe none."""
+        lines = b"" if self.started else LINE_FORMATS[self.media].title.encode()
+        self.started = True
+        if not (self.stopped or self.stream.finished):
+            lines += self.stream.piece(self._write_details if self.request.details else self._writer(), self.memory)
+        self.finished = self.stopped or self.stream.finished
+        if self.finished and self.media == NDJSON:
+            lines += StreamTrailer(end=StreamEnd(**self._figures())).model_dump_json().encode() + b"\n"
+        return lines
+
+    def _writer(self) -> inference.LineWriter:
+        return self.source.generator.writer(LINE_FORMATS[self.media], self.request.case == "title")
+
+    def _write_details(self, codes: Codes, lengths: Codes, limit: int) -> tuple[bytes, int, int]:
+        """Write each name as a detailed JSON object; the counterpart of `LineWriter`."""
+        generator, candidates = self.source.generator, 0
+        lines: list[bytes] = []
+        for text in generator.texts(codes, lengths):
+            if len(lines) == limit:
+                break
+            candidates += 1
+            if text is not None:
+                self.scored += len(text) + 1
+                lines.append(detail_json(generator.judge([text])[0], self.request.case) + b"\n")
+        return b"".join(lines), len(lines), candidates

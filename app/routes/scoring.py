@@ -1,0 +1,82 @@
+"""/score and /next: how likely a model finds names, and what it expects next."""
+
+from functools import partial
+from operator import attrgetter
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query, Request, Response
+from pydantic_core import to_json
+
+from app.dependencies import Service, ServiceDep, get_quota, resolve_source
+from app.names.scoring import Scorer, next_batch
+from app.responses import NextAnswer, ScoreAnswer
+from app.schemas import NextQuery, ScoreRequest
+from app.streaming import run_until_disconnect
+from app.web.errors import responses
+from app.web.negotiation import JSON
+from app.web.strict_json import StrictRoute
+from models.blends import Source
+
+router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
+# Cost of a scored name, in characters that are sampled in that time: the search for its nearest name takes most.
+NAME_COST = 500
+# Seconds that the shortest request takes in a thread.
+THREAD_SECONDS = 0.0002
+EXAMPLES = {
+    "human": {"summary": "How human are these?", "value": {"names": ["Marnabella", "Anna", "Xqzt"]}},
+    "blend": {"summary": "By a blend", "value": {"dataset": {"human": 1, "animal": 1}, "names": ["Foxanna"]}},
+}
+
+
+@router.post(
+    "/score", summary="Judge names", response_model=ScoreAnswer, responses=responses(400, 404, 413, 415, 422, 503)
+)
+async def score(
+    request: Annotated[ScoreRequest, Body(openapi_examples=EXAMPLES)], service: ServiceDep, connection: Request
+) -> Response:
+    """Tell how likely a model finds names, character by character, and which name of its list is nearest.
+
+    The log-probabilities of a name's characters and its end add up to its `log_prob`. Where a name has a character that
+    the model does not know, `log_prob` is null and `reason` says so.
+    """
+    source = await resolve_source(request, service)
+    if quota := get_quota(connection):
+        await quota.charge(NAME_COST * len(request.names))
+    return Response(await _score(request, source, service, connection), media_type=JSON)
+
+
+async def _score(request: ScoreRequest, source: Source, service: Service, connection: Request) -> bytes:
+    """Return the answer, made in chunks, or nothing if the client left."""
+    admission = service.admission
+
+    async def work() -> bytes:
+        # Bytes, not objects: those of a thousand long names would make the garbage collector stop all threads.
+        scores: list[bytes] = []
+        done = 0
+        with await admission.admit(service.cost_model.scoring_seconds(request, source)) as admitted:
+            while done < len(request.names):
+                batch = request.model_copy(update={"names": next_batch(request.names, done)})
+                scores.append(await admitted.run(partial(_scores_json, service.scorer, batch, source)))
+                done += len(batch.names)
+            head = ScoreAnswer(dataset=source.dataset, model=source.model, scores=[]).model_dump_json().encode()
+            return head.removesuffix(b"]}") + b",".join(scores) + b"]}"
+
+    return await run_until_disconnect(connection.receive, work) or b""
+
+
+def _scores_json(scorer: Scorer, request: ScoreRequest, source: Source) -> bytes:
+    """Return the scores as JSON, with commas between them and no brackets around them."""
+    return to_json(scorer.score(request, source).scores)[1:-1]
+
+
+@router.get("/next", summary="What comes next?", responses=responses(404, 422, 503))
+async def next_characters(query: Annotated[NextQuery, Query()], service: ServiceDep) -> NextAnswer:
+    """Tell the probability of each character that may follow a prefix, and of the end, at a temperature.
+
+    Example: `/next?prefix=mar&temperature=0.8`
+    """
+    source = await resolve_source(query, service)
+    # Its characters are evaluated one after the other.
+    seconds = THREAD_SECONDS + (1 + len(query.prefix)) / service.cost_model.speed(source)
+    with await service.admission.admit(seconds) as admitted:
+        return await admitted.run(partial(service.scorer.next, query, source))

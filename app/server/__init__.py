@@ -1,0 +1,1 @@
+"""Processes and sockets: the uvicorn server, its protocol, workers, watchdog."""

@@ -1,0 +1,1 @@
+"""HTTP around the routes: middleware, errors, strict parsing, negotiation, caching, OpenAPI."""

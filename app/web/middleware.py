@@ -1,0 +1,196 @@
+"""The one middleware, in pure ASGI: request id, access log, HEAD, CORS, API key, rate limit, body size."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+import structlog
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.logs import REQUEST_ID, AccessLog
+from app.metrics import NO_ROUTE
+from app.security.api_keys import API_KEY_NAME, ApiKeys, presented_key
+from app.security.client_address import ClientIdentifier
+from app.security.rate_limiter import QUOTA_KEY, REQUEST_COST, RateLimiter, RateLimitExceeded, RequestQuota
+from app.streaming import TRUNCATED_BY
+from app.web import headers
+from app.web.errors import CLIENT_GONE, PREFLIGHT, problem, rate_limited, unauthorized
+
+# Probes need no key and have no limit: a load balancer has none, and must not be told to wait.
+PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
+# Response headers that pages of other origins may read.
+EXPOSED_HEADERS = ["ETag", "Link", "Namewave-Dataset", "Namewave-Model", "Namewave-Offset", "Namewave-Seed"]
+EXPOSED_HEADERS += ["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
+# Optional fields of an access log line, and the keys of the scope that hold them.
+LOG_FIELDS = (("owner", API_KEY_NAME), ("cut", TRUNCATED_BY))
+
+
+class RequestMiddleware:
+    """Identifies, checks and logs every request.
+
+    `keys` and `limiter` are None where neither is configured. `max_body_bytes`: by path, with the default at "".
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        access_log: AccessLog,
+        keys: ApiKeys | None,
+        limiter: RateLimiter | None,
+        clients: ClientIdentifier,
+        max_body_bytes: Mapping[str, int],
+        cors_origins: Sequence[str] = (),
+    ) -> None:
+        self.app, self.access_log, self.keys, self.limiter = app, access_log, keys, limiter
+        self.clients, self.max_body_bytes = clients, max_body_bytes
+        # CORS comes before the key, which a preflight request cannot carry.
+        self.checked: ASGIApp = self._check
+        if cors_origins:
+            self.checked = CORSMiddleware(
+                self._check,
+                allow_origins=cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Accept", "Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+                expose_headers=EXPOSED_HEADERS,
+            )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request: give it an id, log it, and turn unexpected errors into a problem."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        clock, status, head_seconds = self.access_log.clock, 0, 0.0
+        started, request_id = clock(), self.access_log.request_id(headers.get(scope, b"x-request-id"))
+        # HEAD is a GET whose body is dropped (RFC 9110, 9.3.2). A copy, because uvicorn looks at the method.
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status, head_seconds
+            if message["type"] == "http.response.start":
+                status, head_seconds = int(message["status"]), clock() - started
+                message["headers"] = headers.with_common_headers(message.get("headers", ()), request_id)
+                if quota := inner.get(QUOTA_KEY):
+                    message["headers"] += await quota.headers()
+            await send(message)
+
+        answer: Send = send_with_headers
+        if inner is not scope:
+            receive, answer = _without_body(receive, send_with_headers)
+        token = REQUEST_ID.set(request_id)
+        try:
+            await self.checked(inner, receive, answer)
+        except Exception:
+            structlog.get_logger().exception("unexpected error")
+            if status:
+                raise
+            await problem(HTTPStatus.INTERNAL_SERVER_ERROR)(inner, receive, answer)
+        finally:
+            seconds = clock() - started
+            # Without an answer the client has left.
+            self.access_log.record(
+                request_id,
+                scope["method"],
+                getattr(inner.get("route"), "path", NO_ROUTE),
+                status or CLIENT_GONE,
+                head_seconds if status else seconds,
+                seconds,
+                inner.get("refusal") or (_cors_refusal(scope, status) if scope["method"] == "OPTIONS" else None),
+                _log_fields(inner) if API_KEY_NAME in inner or TRUNCATED_BY in inner else None,
+            )
+            REQUEST_ID.reset(token)
+
+    async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check API key, rate limit and body size, and pass the request on with its body."""
+        if scope["path"] not in PUBLIC_PATHS and (refusal := await self._refusal(scope)):
+            await refusal(scope, receive, send)
+            return
+        limit = self.max_body_bytes.get(scope["path"], self.max_body_bytes[""])
+        declared = headers.get(scope, b"content-length")
+        if declared.isdecimal() and int(declared[:20]) > limit:
+            await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
+            return
+        try:
+            body = await _read_body(receive, limit)
+        except ConnectionError:
+            await Response(status_code=CLIENT_GONE)(scope, receive, send)
+            return
+        if body is None:
+            await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
+            return
+        await self.app(scope, _with_body(body, receive), send)
+
+    async def _refusal(self, scope: Scope) -> Response | None:
+        """Return 401 or 429, or None; leave the key's name and the request's quota in the scope."""
+        name = None
+        if self.keys is not None:
+            key = presented_key(headers.get(scope, b"authorization"), headers.get(scope, b"x-api-key"))
+            name = self.keys.name_for(key)
+            if name is None:
+                return unauthorized(key != "")
+            scope[API_KEY_NAME] = name
+        if self.limiter is not None:
+            quota = RequestQuota(self.limiter, self._client(scope) if name is None else f"key:{name}")
+            scope[QUOTA_KEY] = quota
+            try:
+                # Before the body is read: invalid requests cost as well.
+                await quota.charge(REQUEST_COST)
+            except RateLimitExceeded as error:
+                return rate_limited(error)
+        return None
+
+    def _client(self, scope: Scope) -> str:
+        host = scope["client"][0] if scope.get("client") else ""
+        return self.clients.identify(host, lambda: headers.get_all(scope, b"x-forwarded-for"))
+
+
+def _log_fields(scope: Scope) -> dict[str, str]:
+    return {name: scope[key] for name, key in LOG_FIELDS if key in scope}
+
+
+def _cors_refusal(scope: Scope, status: int) -> str | None:
+    """Return the reason of a refused preflight: Starlette's CORS middleware gives none."""
+    is_preflight = headers.get(scope, b"access-control-request-method")
+    return PREFLIGHT if is_preflight and status == HTTPStatus.BAD_REQUEST else None
+
+
+def _without_body(receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Return what ends an answer after its head."""
+    over = False
+
+    async def send_head(message: Message) -> None:
+        nonlocal over
+        if message["type"] == "http.response.body" and not over:
+            over = True
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif not over:
+            await send(message)
+
+    async def receive_until_over() -> Message:
+        return {"type": "http.disconnect"} if over else await receive()
+
+    return receive_until_over, send_head
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes | None:
+    """Return the body, or None where it is larger. Raises `ConnectionError` when the client leaves."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError
+        body += message.get("body", b"")
+        if len(body) > limit:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _with_body(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body first."""
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed

@@ -1,0 +1,377 @@
+"""Log lines, Prometheus metrics, OpenTelemetry spans."""
+
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import pytest
+import structlog
+import yaml
+from click.testing import CliRunner
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.cli.main import main
+from app.logs import REQUEST_ID, json_line, set_up
+from app.main import create_app
+from app.metrics import MULTIPROC_DIR, Metrics
+from app.settings import Settings
+from app.web import telemetry
+from models import Snapshot
+from models.errors import ConfigError
+from tests.app.running import TIMEOUT
+from tests.harness.service import run_python, served
+
+pytestmark = pytest.mark.anyio
+ROOT = Path(__file__).parents[2]
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+@pytest.mark.parametrize(
+    "value", ["a\nb", "a\r\x1b[31m", "\u2028\x85", "\ud800", "é\udfff", 1.5, True, None, [1], {"a": 1}]
+)
+def test_event_is_one_line_of_ascii_and_reads_back(value: object) -> None:
+    text = json_line({"event": "x", "value": value}, repr)
+    assert text.isascii()
+    assert len(text.splitlines()) == 1
+    assert json.loads(text) == {"event": "x", "value": value}
+
+
+def test_value_unknown_to_json_is_converted_by_default() -> None:
+    assert json.loads(json_line({"value": json}, lambda value: "a module")) == {"value": "a module"}
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_lines_during_a_request_carry_its_id(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+    set_up(Settings(log_format=log_format))
+    structlog.get_logger().info("before")
+    token = REQUEST_ID.set("abc-1.2_3")
+    structlog.get_logger().info("meanwhile")
+    REQUEST_ID.reset(token)
+    structlog.get_logger().info("after")
+    assert ["abc-1.2_3" in line for line in capsys.readouterr().err.splitlines()] == [False, True, False]
+
+
+def test_warnings_of_other_packages_are_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each once, however often logging is set up; their information is dropped."""
+    set_up(Settings(log_format="json"))
+    set_up(Settings(log_format="json"))
+    # Not uvicorn: other tests run its servers, which set levels.
+    for name in ("opentelemetry.sdk", "a.server"):
+        logging.getLogger(name).info("news")
+        logging.getLogger(name).warning("of %s\nof two lines", name)
+    try:
+        raise ValueError("x\ny")
+    except ValueError:
+        logging.getLogger("a.stranger").exception("failed")
+    lines = [json.loads(text) for text in capsys.readouterr().err.splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("of opentelemetry.sdk\nof two lines", "warning"),
+        ("of a.server\nof two lines", "warning"),
+        ("failed", "error"),
+    ]
+    assert "ValueError" in lines[2]["exception"]
+    assert {line["process"] for line in lines} == {os.getpid()}
+
+
+@pytest.mark.parametrize("fields", [{}, {"route": "/a", "status": 503, "milliseconds": 0.25}, {"owner": "é\n\ud800"}])
+def test_fast_writer_writes_the_line_of_structlog(capsys: pytest.CaptureFixture[str], fields: dict[str, Any]) -> None:
+    set_up(Settings(log_format="json"))({"event": "request", "request_id": "abc", **fields})
+    structlog.get_logger().info("request", request_id="abc", **fields)
+    fast, ordinary = (json.loads(text) for text in capsys.readouterr().err.splitlines())
+    times = [line.pop("timestamp") for line in (fast, ordinary)]
+    assert fast == ordinary
+    assert fast["request_id"] == "abc"
+    assert all(time.endswith("Z") for time in times)
+    first, second = map(datetime.fromisoformat, times)
+    assert timedelta(0) <= second - first < timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("form", "level", "lines"), [("json", "warning", 0), ("console", "warning", 0), ("console", "info", 1)]
+)
+def test_access_log_obeys_the_level(capsys: pytest.CaptureFixture[str], form: Any, level: Any, lines: int) -> None:
+    set_up(Settings(log_format=form, log_level=level))({"event": "request", "request_id": "abc"})
+    assert len(capsys.readouterr().err.splitlines()) == lines
+
+
+def parse(text: str) -> Samples:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def scrape(client: httpx.AsyncClient, accept: str = "*/*") -> Samples:
+    answer = await client.get("/metrics", headers={"accept": accept})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    return parse(answer.text)
+
+
+def by_label(samples: Samples, name: str, label: str) -> dict[str, float]:
+    return {dict(labels)[label]: value for (each, labels), value in samples.items() if each == name}
+
+
+async def test_names_candidates_and_characters_are_counted(client: httpx.AsyncClient) -> None:
+    """Of JSON and streams; rejected candidates by constraint. A name has its characters and an end."""
+    fields = {"dataset": "elves", "count": 30, "seed": 1, "max_length": 8}
+    answer = (await client.post("/generate", json=fields)).json()
+    stream = await client.post("/generate", json=fields, headers={"accept": "application/x-ndjson"})
+    end = json.loads(stream.text.splitlines()[-1])["end"]
+    found = await scrape(client)
+    model = (("model", "elves/wavenet@1"),)
+    assert answer["model"] == "elves/wavenet@1"
+    assert found["namewave_names_total", model] == 60
+    assert found["namewave_candidates_total", model] == answer["attempts"] + end["attempts"]
+    least = 2 * (sum(map(len, answer["names"])) + len(answer["names"]))
+    assert least <= found["namewave_characters_total", model] <= 9 * 2 * 256
+    assert answer["refused"]["max_length"] > 0
+    for reason, number in answer["refused"].items():
+        assert found["namewave_candidates_refused_total", (("reason", reason),)] == number + end["refused"][reason]
+    assert found["namewave_streams", ()] == 0
+
+
+async def test_every_route_has_a_label(client: httpx.AsyncClient) -> None:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    assert len(paths) > 10
+    for path, operations in paths.items():
+        await client.request(next(iter(operations)).upper(), re.sub(r"\{.*?\}", "1", path))
+    await client.get("/no/such/place")
+    found = await scrape(client)
+    counted = set(by_label(found, "namewave_requests_total", "route"))
+    assert set(paths) | {"(none)"} <= counted
+    assert set(by_label(found, "namewave_request_seconds_count", "route")) == counted
+
+
+async def test_refusals_are_counted_by_reason(client: httpx.AsyncClient) -> None:
+    await client.post("/generate", json={"dataset": "elves", "count": 0})
+    await client.post("/generate", json={"dataset": "nobody"})
+    await client.post("/generate", content=b"{", headers={"content-type": "application/json"})
+    await client.post("/generate", json={"dataset": "elves"})
+    found = await scrape(client)
+    reasons = by_label(found, "namewave_requests_refused_total", "reason")
+    assert reasons == {"invalid": 1, "not_found": 1, "unreadable": 1}
+    assert found["namewave_requests_total", (("route", "/generate"), ("status", "200"))] == 1
+
+
+async def test_models_and_build_are_exposed_from_the_start(client: httpx.AsyncClient) -> None:
+    found = await scrape(client)
+    assert found["namewave_models_served", ()] == 2
+    assert found["namewave_models_refused", ()] == found["namewave_models_problems", ()] == 0
+    assert found["namewave_model_served", (("model", "elves/wavenet@2"),)] == 1
+    assert found["namewave_workers", ()] == 1
+    assert by_label(found, "namewave_build_info", "version")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux has /proc/self/status")
+async def test_resident_memory_agrees_with_the_kernel(client: httpx.AsyncClient) -> None:
+    found = await scrape(client)
+    [kibibytes] = re.findall(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text("ascii"))
+    assert found["namewave_resident_bytes", ()] == pytest.approx(1024 * int(kibibytes), rel=0.2)
+    assert found["namewave_resident_bytes", ()] > found["namewave_prefix_memory_bytes", ()]
+
+
+async def test_openmetrics_is_negotiated(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("accept", ["text/plain;version=x", "application/openmetrics-text;version=abc"])
+async def test_malformed_version_in_accept_gets_plain_text(client: httpx.AsyncClient, accept: str) -> None:
+    assert (await scrape(client, accept))["namewave_workers", ()] == 1
+
+
+async def test_clients_cannot_create_labels(client: httpx.AsyncClient) -> None:
+    """Invented paths, methods and blends share the labels (none) and (blend)."""
+    blend = {"dataset": {"elves": 1.5}, "count": 1}
+    for path in ("/a", "/b?x=1", "/models/x/y/1"):
+        await client.request("BREW", path)
+    await client.post("/generate", json=blend)
+    before = set(await scrape(client))
+    for path in ("/c", "/d?x=2", "/models/z/y/2"):
+        await client.request("STIR", path)
+    await client.post("/generate", json=blend | {"dataset": {"elves": 2.5}})
+    new = {key for key in set(await scrape(client)) - before if dict(key[1]).get("route") != "/metrics"}
+    assert new == set()
+
+
+def snapshot_of(*references: str, refused: int = 0, problems: int = 0, stand_ins: int = 0) -> Snapshot:
+    """Return as much of a snapshot as the metrics read."""
+    keys = [SimpleNamespace(reference=reference) for reference in references]
+    counts = {"refused": range(refused), "problems": lambda: range(problems), "stand_ins": range(stand_ins)}
+    return cast(Snapshot, SimpleNamespace(versions_by_key=keys, **counts))
+
+
+def test_removed_version_is_exposed_as_zero() -> None:
+    metrics = Metrics("1")
+    metrics.set_models(snapshot_of("a/b@1", "a/b@2"))
+    metrics.set_models(snapshot_of("a/b@2", "a/b@3", refused=1, problems=2, stand_ins=3))
+    found = parse(metrics.exposition("")[0].decode())
+    assert by_label(found, "namewave_model_served", "model") == {"a/b@1": 0, "a/b@2": 1, "a/b@3": 1}
+    assert (found["namewave_models_served", ()], found["namewave_models_refused", ()]) == (2, 1)
+    assert (found["namewave_models_problems", ()], found["namewave_models_stand_ins", ()]) == (2, 3)
+
+
+WORKER = """
+import sys
+from types import SimpleNamespace
+from app.metrics import Metrics
+metrics = Metrics("1")
+metrics.observe_request("/generate", 200, 0.01)
+metrics.count_sampling("a/b@1", 5, 7, 40)
+metrics.streams.inc(2)
+keys = [SimpleNamespace(reference=name) for name in (["a/b@1"] if sys.argv[1] == "new" else ["a/b@1", "a/b@2"])]
+metrics.set_models(SimpleNamespace(versions_by_key=keys, refused=(), problems=tuple, stand_ins=()))
+print("ready", flush=True)
+sys.stdin.readline()
+print(metrics.exposition("")[0].decode(), flush=True)
+"""
+
+
+def test_metrics_of_several_processes_are_aggregated(tmp_path: Path) -> None:
+    """Counters of a killed process stay, and its gauges go; a version counts as served if all serve it."""
+    environment, pipe = {**os.environ, MULTIPROC_DIR: str(tmp_path)}, subprocess.PIPE
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, kind], cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True
+        )
+        for kind in ("old", "new", "old")
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    workers[2].kill()
+    workers[2].communicate()
+    found = parse(workers[0].communicate("\n")[0])
+    workers[1].communicate("\n")
+    assert found["namewave_requests_total", (("route", "/generate"), ("status", "200"))] == 3
+    assert found["namewave_request_seconds_count", (("route", "/generate"),)] == 3
+    assert found["namewave_names_total", (("model", "a/b@1"),)] == 15
+    assert found["namewave_streams", ()] == 4
+    assert found["namewave_workers", ()] == 2
+    assert found["namewave_models_served", ()] == 1
+    assert found["namewave_model_served", (("model", "a/b@2"),)] == 1
+
+
+def expressions() -> list[str]:
+    dashboard = json.loads((ROOT / "deploy/dashboard.json").read_text("utf-8"))
+    rules = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text("utf-8"))
+    shown = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    return shown + [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+
+
+async def test_deployment_uses_exactly_the_existing_metrics(client: httpx.AsyncClient) -> None:
+    await client.post("/generate", json={"dataset": "elves"})
+    await client.post("/generate", json={"dataset": "elves", "count": 0})
+    labels: dict[str, set[str]] = {}
+    for name, pairs in await scrape(client):
+        labels.setdefault(name, {"instance"}).update(dict(pairs))
+    used: set[str] = set()
+    for expression in expressions():
+        names = re.findall(r"\b(namewave_\w+)(?:\{([^}]*)\})?", expression)
+        assert names or expression.startswith("up{"), expression
+        for name, selectors in names:
+            assert name in labels, name
+            assert set(re.findall(r"(\w+)!?[=~]", selectors)) <= labels[name], expression
+            used.add(name)
+        # The labels of a group are those of the metric that follows, or of its rate.
+        groups = re.findall(r"by \(([^)]*)\) \((?:rate\()?(namewave_\w+)", expression)
+        assert len(groups) == expression.count("by (")
+        for by, name in groups:
+            assert {part.strip() for part in by.split(",")} <= labels[name], expression
+    derived = re.compile(r"_(created|count|sum)$")
+    ours = {name for name in labels if name.startswith("namewave_")}
+    assert {name for name in ours if not derived.search(name)} == {name for name in used if not derived.search(name)}
+
+
+def test_alert_rules_have_the_fields_prometheus_needs() -> None:
+    rules = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
+    assert len(rules) >= 5
+    for rule in rules:
+        assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}, rule
+        assert rule["labels"]["severity"] in ("page", "warn")
+        assert set(rule["annotations"]) == {"summary", "description"}
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, list[Span]]]:
+    """A collector on this machine: its URL, and the spans that it received."""
+    spans: list[Span] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            export = ExportTraceServiceRequest.FromString(body)
+            spans.extend(span for each in export.resource_spans for scope in each.scope_spans for span in scope.spans)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", spans
+    server.shutdown()
+    server.server_close()
+
+
+def attributes(span: Span) -> dict[str, AnyValue]:
+    return {attribute.key: attribute.value for attribute in span.attributes}
+
+
+def test_each_request_is_exported_as_a_span(collector: tuple[str, list[Span]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the trace of the caller's traceparent, by the time the service has stopped."""
+    address, spans = collector
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+    with served(NAMEWAVE_TELEMETRY="true") as service:
+        url, headers = f"{service.address}/generate", {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+        assert httpx.post(url, json={"count": 2}, headers=headers, timeout=TIMEOUT).status_code == 200
+        assert httpx.get(f"{url}?count=0", timeout=TIMEOUT).status_code == 422
+        assert service.stop()[0] == 0
+    [traced] = [span for span in spans if span.trace_id.hex() == TRACE]
+    assert traced.parent_span_id.hex() == PARENT
+    found = attributes(traced)
+    assert (found["http.request.method"].string_value, found["url.path"].string_value) == ("POST", "/generate")
+    assert found["http.response.status_code"].int_value == 200
+    assert any(attributes(span)["http.response.status_code"].int_value == 422 for span in spans)
+
+
+@pytest.mark.parametrize("missing", telemetry.PACKAGES)
+def test_missing_package_error_says_what_to_install(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "find_spec", lambda name: None if name == missing else object())
+    with pytest.raises(ConfigError, match=r"requirements/telemetry\.txt"):
+        create_app(Settings(telemetry=True))
+
+
+def test_missing_endpoint_is_a_one_line_error() -> None:
+    environment = dict.fromkeys(telemetry.ENDPOINTS) | {"NAMEWAVE_TELEMETRY": "true"}
+    result = CliRunner(env=environment).invoke(main, ["serve", "--port", "0"])
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith("Error: NAMEWAVE_TELEMETRY")
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in result.stderr
+
+
+def test_telemetry_is_off_by_default() -> None:
+    """The SDK is not imported."""
+    script = "import sys; from app.main import create_app; create_app(); print('opentelemetry.sdk' in sys.modules)"
+    done = run_python("-c", script)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+    assert not telemetry.telemetry_config(Settings())["tracing"]
