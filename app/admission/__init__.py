@@ -1,1 +1,1 @@
-"""AdmissionController control: cost estimates, queues, and what runs next."""
+"""Admission control: cost estimates, queues, and what runs next."""

@@ -56,7 +56,7 @@ class AdmissionController:
     async def admit(self, seconds: float, started: bool = False) -> "AdmittedJob":
         """Admit a request of so many seconds of work to the threads. Raises `Overloaded`.
 
-        A request that has `started` inline is not refused any more.
+        A stream that has `started` inline is not refused any more.
         """
         if not (started or self._has_room(seconds)):
             await self._delay()
@@ -69,7 +69,8 @@ class AdmissionController:
         if not (started or self.inline.free):
             if self.inline.expected_wait > self.queue_seconds:
                 await self._delay()
-                raise self._overloaded()
+                if self.inline.expected_wait > self.queue_seconds:
+                    raise self._overloaded()
             await self.inline.wait()
         start = self.clock()
         try:

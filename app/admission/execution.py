@@ -47,6 +47,13 @@ class Execution:
         if self.quota is not None:
             await self.quota.settle(self.job.charged)
 
+    async def run_inline(self) -> bytes:
+        """Return the answer of a small job, or b"" if it is not finished after what fits into the event loop."""
+        answer = b""
+        while self.job.fits_inline and not self.job.finished:
+            answer = await self.next_chunk()
+        return answer
+
     async def run(self) -> bytes:
         """Return the whole answer; at the deadline, what there is."""
         answer = b""
@@ -65,7 +72,9 @@ class Execution:
         job, stream = self.job, self.job.stream
         if self._admitted is None:
             seconds = self._cost_model.seconds(job.request, job.source, job.max_attempts)
-            self._admitted = (await self._admission.admit(seconds, job.started)).__enter__()
+            # A stream that has begun is not refused any more.
+            has_begun = job.started and job.media != JSON
+            self._admitted = (await self._admission.admit(seconds, has_begun)).__enter__()
         names, attempts = stream.names, stream.attempts
         chunk = await self._admitted.run(job.next_chunk)
         names, attempts = stream.names - names, stream.attempts - attempts

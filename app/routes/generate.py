@@ -118,9 +118,9 @@ async def _respond(request: GenerateQuery, connection: Request, fields: dict[str
     if isinstance(job, StreamJob):
         return NameStreamingResponse(job, execution, fields)
     async with execution:
-        # A small request is not worth watching for a disconnect.
-        work = execution.run() if job.fits_inline else run_until_disconnect(connection.receive, execution.run)
-        body: bytes | None = await work
+        body: bytes | None = await execution.run_inline()
+        if not job.finished:
+            body = await run_until_disconnect(connection.receive, execution.run)
     if body is None:
         return Response(status_code=CLIENT_GONE)
     if job.stopped:

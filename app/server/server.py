@@ -136,6 +136,7 @@ class Server(uvicorn.Server):
 
 def _pending(listener: socket.socket) -> Iterator[socket.socket]:
     listener.setblocking(False)
-    with suppress(BlockingIOError):
+    # Without file descriptors left, the others are reset; the shutdown goes on.
+    with suppress(OSError):
         while True:
             yield listener.accept()[0]

@@ -112,8 +112,11 @@ async def test_long_requests_have_a_bounded_queue_of_their_own(admission: Admiss
 
 
 @pytest.mark.row(13)
-async def test_inline_queue_is_bounded_by_its_expected_wait(admission: AdmissionController, clock: Clock) -> None:
+async def test_inline_queue_is_bounded_by_its_expected_wait(
+    admission: AdmissionController, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Small requests take about a second here: one runs, two fill the queue, and the others are refused."""
+    monkeypatch.setattr(controller, "MAX_DELAYED", 0)
     order: list[int] = []
 
     def work(k: int) -> None:

@@ -93,7 +93,9 @@ async def test_stream_and_log_say_that_it_was_cut(slow: AppClient, capsys: pytes
 @pytest.mark.row(13)
 async def test_full_queue_is_503_with_retry_after_and_health_200(client: AppClient) -> None:
     admission, large = client.service.admission, {"dataset": DATASET, "count": 300}
+    rare = {"dataset": DATASET, "count": 1, "ends_with": "kakaka", "max_attempts": 100_000}
     admission.add(1000.0)
+    assert (await client.post("/generate", json=rare)).status_code == 503
     refused = await client.post("/generate", json=large)
     assert refused.status_code == 503
     assert refused.headers["content-type"] == "application/problem+json"
