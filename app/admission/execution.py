@@ -49,9 +49,9 @@ class Execution:
 
     async def run_inline(self) -> bytes:
         """Return the answer of a small job, or b"" if it is not finished after what fits into the event loop."""
-        answer = b""
-        while self.job.fits_inline and not self.job.finished:
-            answer = await self.next_chunk()
+        job, answer = self.job, b""
+        while not job.finished and job.fits_inline:
+            answer = await self._admission.run_inline(job.next_chunk, job.started)
         return answer
 
     async def run(self) -> bytes:
