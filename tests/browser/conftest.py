@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.pages import OpenPage
-from tests.clients.service import ROOT
 from tests.clients.service import address as address
+from tests.harness.service import ROOT
 
 SCREENSHOTS = Path(os.environ.get("NAMEWAVE_SCREENSHOTS", ROOT / ".namewave/screenshots"))
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]

@@ -224,7 +224,7 @@ def test_late_response_does_not_change_another_page(open_page: OpenPage) -> None
     [asked] = held
     with page.expect_response("**/lab/graph"):
         asked.continue_()
-    page.wait_for_function("document.querySelector('#graph svg') !== null")
+    expect(page.locator("#graph svg")).to_be_attached()
     assert page.evaluate("location.hash").startswith("#/wavenet")
     expect(heading).to_have_text("How WaveNet sees")
 

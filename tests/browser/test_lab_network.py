@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from torch import Tensor
 
 from models.networks.layers import BatchNorm1d, Embedding, FlattenConsecutive, Linear, ReLU, Sequential, Tanh
-from tests.clients.service import ROOT
+from tests.harness.service import ROOT
 
 V, T, C, H, B = 27, 3, 10, 30, 16
 FLAT, RATE = 0.97, 0.3
