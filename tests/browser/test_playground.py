@@ -288,7 +288,8 @@ def test_model_page_has_figures_and_leads_to_the_playground(page: Page) -> None:
     assert len(pictures) >= 3
     for picture in pictures:
         picture.scroll_into_view_if_needed()
-        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=picture.element_handle())
+        expect(picture).to_have_js_property("complete", True)
+        assert picture.evaluate("image => image.naturalWidth") > 0
     page.get_by_role("link", name="Play with this model").click()
     expect(page.get_by_label("Model", exact=True)).to_have_value("human/wavenet@3")
     shown_names(page)
