@@ -1,4 +1,4 @@
-"""Requests, strictly parsed. What a field means is said here once, for the documentation too. Answers: `responses`."""
+"""Request schemas, strictly validated. Their field descriptions are also the API documentation."""
 
 import re
 from typing import Annotated, Literal

@@ -20,7 +20,7 @@ from app.admission.scheduler import InlineScheduler, WorkQueue
 LONG_SECONDS = 0.5
 # How many chunks of long requests may wait. A stream that its client does not read waits for nothing.
 MAX_LONG_WAITING = 32
-# Admitted work that waited so many times `queue_seconds` is refused: the estimates were wrong.
+# Admitted work is refused after it waits for `EXPIRY_FACTOR * queue_seconds`: the estimates were too low.
 EXPIRY_FACTOR = 2
 # Seconds that a request waits for room before it is refused, and how many may wait so.
 REFUSAL_DELAY, MAX_DELAYED = 0.1, 256
@@ -54,7 +54,7 @@ class AdmissionController:
         return self._pending / self.queue.slots
 
     async def admit(self, seconds: float, started: bool = False) -> "AdmittedJob":
-        """Admit a request of so many seconds of work to the threads. Raises `Overloaded`.
+        """Admit a request to the threads, given its estimated work in seconds. Raises `Overloaded`.
 
         A stream that has `started` inline is not refused any more.
         """

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-# Of so many chunks one is a long request's while short ones wait.
+# While short requests wait, one chunk in four belongs to a long request.
 LONG_EVERY = 4
 # Seconds of small work before the event loop looks at its sockets: health must answer within 50 ms.
 TIME_SLICE = 0.008

@@ -15,9 +15,9 @@ from models.spelling import capitalize
 # What fits into about a millisecond without a prefix cache, and is not worth waking a thread: candidates, and
 # multiply-adds for one new prefix each.
 MIN_INLINE_CANDIDATES, MAX_INLINE_CANDIDATES, INLINE_MULTIPLY_ADDS = 16, 256, 2**23
-# Characters of a name; above this temperature names are so many times as long; scoring a name costs so many names.
+# Estimates: name length in characters; where names get longer, by which factor; scoring cost relative to sampling.
 NAME_LENGTH, HOT_TEMPERATURE, HOT_LENGTH_FACTOR, SCORING_FACTOR = 8, 2.0, 4, 4
-# Scoring a character takes as long as sampling so many (4 to 31), with the prefix cache half full.
+# Cost of scoring a character relative to sampling it: measured 4 to 31 with the prefix cache half full.
 SCORED_CHARACTER_COST = 10
 
 

@@ -79,7 +79,7 @@ class SamplingJob:
         return self.stream.characters + SCORED_CHARACTER_COST * self.scored
 
     def expected_charge(self, candidates: float) -> int:
-        """Return what the client pays if so many candidates are sampled; names are taken to be as long as allowed."""
+        """Return the characters charged for `candidates` candidates, each assumed to have the maximum length."""
         scored = SCORED_CHARACTER_COST * self.request.count if self.request.needs_scores else 0
         longest = self.request.max_length or self.source.generator.longest
         return (math.ceil(candidates) + scored) * (longest + 1)

@@ -257,7 +257,7 @@ class RequestQuota:
         self._reserved, self._reserved_at = 0, 0.0
 
     async def charge(self, characters: int) -> None:
-        """Take so many characters. Raises `RateLimitExceeded`."""
+        """Charge the client for `characters` characters. Raises `RateLimitExceeded`."""
         if not await self._limiter.acquire(self.client, characters):
             limit = self._limiter.limit
             wait = (await self._limiter.state(self.client)).wait(limit, min(characters, limit))

@@ -29,7 +29,7 @@ class Seen:
 
 
 def post(count: int) -> bytes:
-    """Return the bytes of a request for so many names."""
+    """Return the bytes of a request for `count` names."""
     body = f'{{"count": {count}}}'.encode()
     head = "POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
@@ -66,7 +66,7 @@ async def _check_health(port: int, seen: Seen, end: float) -> None:
 
 
 async def load(port: int, connections: int, count: int, seconds: float) -> Seen:
-    """Return what so many connections saw that asked for `count` names again and again."""
+    """Request `count` names repeatedly on each of `connections` connections; return the answers they saw."""
     seen, end = Seen(), time.monotonic() + seconds
     clients = [_ask_again(port, post(count), seen, end) for _ in range(connections)]
     await asyncio.gather(_check_health(port, seen, end), *clients)

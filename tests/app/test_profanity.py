@@ -33,7 +33,7 @@ REFUSED = {
     "animal": ["abortus", "ass", "bitch", "cock", "coon", "jackass", "negrofinch", "pecker", "pussy", "tit"],
 }
 MAX_REFUSED_SHARE = 0.005
-# A listed word inside so many names of the shipped lists counts as a whole word only.
+# A listed word that is part of at least five shipped names is matched as a whole word only.
 MANY_NAMES = 5
 
 
