@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -119,10 +121,20 @@ def test_closed_pipe_ends_generate_without_a_message(elf_store: Path) -> None:
     assert process.returncode == 1
 
 
+@contextmanager
+def hang_up_action(action: signal.Handlers) -> Iterator[None]:
+    """Let processes started meanwhile inherit this action of SIGHUP, also where nohup runs the tests."""
+    previous = signal.signal(signal.SIGHUP, action)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+
 def test_sighup_ends_a_single_process_gracefully(elf_store: Path) -> None:
     # More than all buffers hold.
     body = {"dataset": "elves", "count": 50_000, "unique": False, "seed": 1}
-    with served(**store_settings(elf_store)) as service:
+    with hang_up_action(signal.SIG_DFL), served(**store_settings(elf_store)) as service:
         link, headers = f"{service.address}/generate", {"accept": "application/x-ndjson"}
         with httpx.stream("POST", link, json=body, headers=headers, timeout=TIMEOUT) as answer:
             lines = answer.iter_lines()
@@ -137,6 +149,14 @@ def test_sighup_ends_a_single_process_gracefully(elf_store: Path) -> None:
     assert "NAMEWAVE_WORKERS=2" in warning["event"]
     assert warning["level"] == "warning"
     assert "stopping" in [line["event"] for line in logged]
+
+
+def test_sighup_does_not_end_a_process_under_nohup(elf_store: Path) -> None:
+    with hang_up_action(signal.SIG_IGN), served(**store_settings(elf_store)) as service:
+        service.process.send_signal(signal.SIGHUP)
+        assert service.is_ready()
+        assert service.stop()[0] == 0
+        assert not [line for line in service.lines() if "SIGHUP" in line]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
