@@ -60,6 +60,7 @@ def digest(registry: ModelRegistry) -> str:
     return hashlib.sha256(repr(batches).encode()).hexdigest()
 
 
+@pytest.mark.slow
 def test_processes_at_every_level_draw_the_same_names(published: ModelRegistry, tmp_path: Path) -> None:
     golden = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(GOLDEN.glob("*.txt"))]
     assert len(golden) == 2
@@ -70,6 +71,7 @@ def test_processes_at_every_level_draw_the_same_names(published: ModelRegistry, 
             assert printed(PROGRAM + GOLDEN_PROGRAM, *arguments) == [level, cached, "True", *expected]
 
 
+@pytest.mark.slow
 def test_kernels_compile_in_memory_where_nothing_is_writable(published: ModelRegistry) -> None:
     bare = {"PATH": os.environ["PATH"], "HOME": "/proc/none", "TMPDIR": "/proc/none", "PYTHONPATH": str(ROOT)}
     program = "import tempfile; tempfile.tempdir = '/proc/none'\n" + PROGRAM
@@ -77,6 +79,7 @@ def test_kernels_compile_in_memory_where_nothing_is_writable(published: ModelReg
     assert printed(program, *arguments, environment=bare)[:3] == ["generic", "False", "False"]
 
 
+@pytest.mark.slow
 def test_read_only_cache_is_used_from_a_private_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(tmp_path)
     temporary_file = tempfile.TemporaryFile
@@ -94,6 +97,7 @@ def test_read_only_cache_is_used_from_a_private_copy(tmp_path: Path, monkeypatch
     assert (kernels.folder.parent.stat().st_mode & 0o777) == 0o700
 
 
+@pytest.mark.slow
 def test_read_only_file_system_without_home_draws_the_same_names(published: ModelRegistry) -> None:
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-m", "true"], capture_output=True, check=False).returncode:

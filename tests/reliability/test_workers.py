@@ -106,6 +106,7 @@ def test_start_without_any_model_exits_with_status_3(tmp_path: Path, kernels: Ke
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.row(21)
 @pytest.mark.parametrize("kind", ["keys", "pins"])
 def test_file_that_becomes_bad_ends_no_serving_worker(shared_stores: Path, tmp_path: Path, kind: str) -> None:

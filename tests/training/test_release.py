@@ -42,6 +42,7 @@ def hall(kernels: Kernels, smoothing: float, say: Callable[[str], None]) -> Hall
     return Hall(lambda job: run_small(job, smoothing), say, CPU, kernels, samples=200, looked_at=10, imagined=300)
 
 
+@pytest.mark.slow
 def test_release_publishes_every_model_with_its_comparison(registry: ModelRegistry, kernels: Kernels) -> None:
     lines: list[str] = []
     manifests = release_all(registry, hall(kernels, 1000.0, lines.append))
