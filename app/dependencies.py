@@ -12,18 +12,20 @@ from app.admission.controller import AdmissionController
 from app.admission.cost_model import CostModel
 from app.admission.execution import Execution
 from app.metrics import Metrics
-from app.names.jobs import SamplingJob
-from app.names.profanity import ProfanityFilter
+from app.names.generation import SamplerCache, with_seed
+from app.names.jobs import GenerateJob, SamplingJob, StreamJob
 from app.names.scoring import Scorer
 from app.names.sources import SourceResolver, is_blend
-from app.schemas import SourceQuery
+from app.schemas import GenerateQuery, SourceQuery
 from app.security.rate_limiter import QUOTA_KEY, RequestQuota
 from app.settings import Settings
 from app.web import headers, negotiation
-from app.web.errors import NOT_ACCEPTABLE
+from app.web.errors import NOT_ACCEPTABLE, VERSION_NOT_SUPPORTED
+from app.web.negotiation import JSON
 from models import ModelRegistry
 from models.blends import Source
 from models.inference import PrefixMemory
+from models.inference.stream import FIRST_CHUNK
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,27 @@ class Service:
     cost_model: CostModel
     entropy: Callable[[], int]
     memory: PrefixMemory
-    profanity: ProfanityFilter
+    samplers: SamplerCache
     scorer: Scorer
     metrics: Metrics
 
-    def execute(self, job: SamplingJob, quota: RequestQuota | None) -> Execution:
-        """Return the execution of a job, to be entered."""
-        deadline = self.settings.deadline_seconds
-        return Execution(job, quota, self.admission, self.cost_model, self.metrics, deadline)
+    @property
+    def answer_limits(self) -> str:
+        """What an answer depends on beside its request and model, for its ETag."""
+        settings = self.settings
+        return f"{settings.max_attempts} {settings.max_stream_attempts} {self.samplers.profanity.digest}"
+
+    def execute(self, request: GenerateQuery, source: Source, media: str, quota: RequestQuota | None) -> Execution:
+        """Return the execution of a request, to be entered. Raises `OptionError` and `UnknownCharacter`."""
+        request, settings = with_seed(request, self.entropy), self.settings
+        job: SamplingJob
+        if media == JSON:
+            is_small = request.count <= FIRST_CHUNK
+            first = FIRST_CHUNK if is_small else self.cost_model.first_chunk(request, source)
+            job = GenerateJob(request, source, settings.max_attempts, self.memory, self.samplers, first_chunk=first)
+        else:
+            job = StreamJob(request, source, settings.max_stream_attempts, self.memory, self.samplers, media)
+        return Execution(job, quota, self.admission, self.cost_model, self.metrics, settings.deadline_seconds)
 
 
 class State(TypedDict):
@@ -70,10 +85,15 @@ def get_quota(request: Request) -> RequestQuota | None:
 
 
 def negotiated_media_type(request: Request) -> str:
-    """Return the media type that Accept prefers. Raises `HTTPException` 406 if it allows none of ours."""
-    media = negotiation.chosen(headers.get_all(request.scope, b"accept"))
+    """Return the media type that Accept prefers. Raises `HTTPException` 406 if it allows none of ours, and 505 for a
+    stream over HTTP/1.0, whose end could not be told from a cut.
+    """
+    accepted = headers.get_all(request.scope, b"accept")
+    media = negotiation.chosen(accepted) if accepted else JSON
     if media is None:
         raise HTTPException(NOT_ACCEPTABLE, headers={"Vary": "Accept"})
+    if media != JSON and request.scope["http_version"] == "1.0":
+        raise HTTPException(VERSION_NOT_SUPPORTED)
     return media
 
 
@@ -90,7 +110,7 @@ async def resolve_source(request: SourceQuery, service: Service) -> Source:
 def _resolve_blend(request: SourceQuery, service: Service) -> Source:
     source = service.sources.find(request.dataset, request.model)
     # A blend has an alphabet of its own.
-    service.profanity.automaton(source.generator.vocabulary)
+    service.samplers.profanity.automaton(source.generator.vocabulary)
     return source
 
 

@@ -14,6 +14,7 @@ from app.admission.controller import AdmissionController
 from app.dependencies import Service, State
 from app.logs import AccessLog, set_up
 from app.metrics import Metrics, sampled
+from app.names.generation import SamplerCache
 from app.names.scoring import Scorer
 from app.names.sources import SourceResolver
 from app.routes import generate, health, lab, metrics, models, pages, scoring
@@ -100,7 +101,7 @@ async def _lifespan(
         cost_model=loaded.cost_model,
         entropy=entropy,
         memory=PrefixMemory(settings.memory),
-        profanity=profanity,
+        samplers=SamplerCache(profanity),
         scorer=Scorer(),
         metrics=access_log.metrics,
     )

@@ -141,10 +141,18 @@ class GenerateQuery(SourceQuery):
         None, description="How many candidates may be drawn. Default: 50 x count + 1,000."
     )
 
-    @property
-    def needs_scores(self) -> bool:
-        """Whether the log-probability of each name is needed."""
-        return self.details or self.sort != "drawn"
+
+def _written(value: object, form: re.Pattern[str]) -> object:
+    if isinstance(value, str) and not form.fullmatch(value):
+        raise ValueError("not written as allowed")
+    return value
+
+
+class GenerateLink(GenerateQuery):
+    """The fields of /generate, from a query string: text is parsed."""
+
+    dataset: Reference | None = Field(None, description=DATASET, examples=["animal", "human:0.6,animal:0.4"])
+    model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@4"])
 
     @field_validator("count", "top_k", "seed", "offset", "min_length", "max_length", "max_attempts", mode="before")
     @classmethod
@@ -160,19 +168,6 @@ class GenerateQuery(SourceQuery):
     @classmethod
     def _true_or_false(cls, value: object) -> object:
         return _written(value, WORDS)
-
-
-def _written(value: object, form: re.Pattern[str]) -> object:
-    if isinstance(value, str) and not form.fullmatch(value):
-        raise ValueError("not written as allowed")
-    return value
-
-
-class GenerateLink(GenerateQuery):
-    """The fields of /generate, from a query string: text is parsed."""
-
-    dataset: Reference | None = Field(None, description=DATASET, examples=["animal", "human:0.6,animal:0.4"])
-    model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@4"])
 
 
 class GenerateRequest(GenerateQuery):

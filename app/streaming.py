@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.admission.execution import Execution
-from app.names.jobs import StreamJob
 from app.web.caching import dataset_text
 from app.web.negotiation import CSV, NDJSON, TEXT
 
@@ -56,9 +55,10 @@ class NameStreamingResponse(Response):
     chunk, so that no client takes it for complete.
     """
 
-    def __init__(self, job: StreamJob, execution: Execution, headers: dict[str, str]) -> None:
+    def __init__(self, execution: Execution, headers: dict[str, str]) -> None:
         # Response's own constructor would set a length.
-        self.job, self.execution = job, execution
+        self.job, self.execution = execution.job, execution
+        job = self.job
         # No cache may keep a stream that the deadline cut.
         self.is_cacheable = "ETag" in headers
         self.status_code, self.background = HTTPStatus.OK, None

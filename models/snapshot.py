@@ -106,8 +106,11 @@ class Snapshot:
 
     def resolve(self, dataset: str | None = None, model: str | None = None) -> Version:
         """Return the version that is meant. See `ModelRegistry.resolve`."""
+        if version := self._resolved.get((dataset, model)):
+            return version
         key = self.meant(dataset, model)
         if key in self.versions_by_key:
+            self._resolved[dataset, model] = self.versions_by_key[key]
             return self.versions_by_key[key]
         reason = self.refusals.get(key, "an alias points to it, but no store has it")
         raise CheckpointError(f"{key.reference} is not served: {reason}", field="model")
@@ -149,6 +152,11 @@ class Snapshot:
         if (label or LATEST) not in labels:
             raise unknown("model", model, [f"{architecture}@{each}" for each in labels], f"{dataset} has no model")
         return Key(dataset, architecture, labels[label or LATEST])
+
+    @cached_property
+    def _resolved(self) -> dict[tuple[str | None, str | None], Version]:
+        """What `resolve` has returned; there are only so many ways to name a version."""
+        return {}
 
     @cached_property
     def _keys(self) -> list[Key]:

@@ -6,12 +6,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-
+from app.names.generation import needs_scores
 from app.schemas import GenerateQuery, ScoreRequest
-from models import NameGenerator, SamplingOptions
+from models import Constraints, NameGenerator
 from models.blends import Source
-from models.inference.pace import FIRST, GOAL
+from models.inference.stream import CHUNK_SECONDS, FIRST_CHUNK
 
 # Weight of the past at each update: half a second of sampling replaces it.
 DECAY = 0.99
@@ -70,7 +69,7 @@ class CostModel:
 
     def seconds(self, request: GenerateQuery, source: Source, max_attempts: int) -> float:
         """Return the expected seconds of one thread, scoring included."""
-        scoring = request.count * NAME_LENGTH / self._scoring_speed(source) if request.needs_scores else 0.0
+        scoring = request.count * NAME_LENGTH / self._scoring_speed(source) if needs_scores(request) else 0.0
         return self.candidates(request, source, max_attempts) * NAME_LENGTH / self.speed(source) + scoring
 
     def scoring_seconds(self, request: ScoreRequest, source: Source) -> float:
@@ -86,9 +85,9 @@ class CostModel:
     def first_chunk(self, request: GenerateQuery, source: Source) -> int:
         """Return the candidates of the first chunk: a whole one where the speed is known and nothing slows it down."""
         known = self._speeds.get(source.reference)
-        if known is None or request.needs_scores or constraint_key(request, source) != (source.reference,):
-            return FIRST
-        return max(FIRST, int(known.value / NAME_LENGTH * GOAL))
+        if known is None or needs_scores(request) or constraint_key(request, source) != (source.reference,):
+            return FIRST_CHUNK
+        return max(FIRST_CHUNK, int(known.value / NAME_LENGTH * CHUNK_SECONDS))
 
     def update(self, request: GenerateQuery, source: Source, names: int, attempts: int, seconds: float) -> None:
         """Learn from a chunk: `attempts` candidates, `names` of them accepted, in `seconds` of one thread."""
@@ -113,10 +112,10 @@ def measure_multiply_adds(generator: NameGenerator) -> float:
 
     A process that knew nothing would take its first requests for much larger than they are, and refuse some.
     """
-    no_ids, options, seconds = np.zeros(0, np.int64), SamplingOptions(), math.inf
+    sampler, seconds = generator.prepare(constraints=Constraints(max_length=TEST_LENGTH)), math.inf
     for _ in range(TEST_RUNS):
         started = time.perf_counter()
-        generator.draw(no_ids, options, TEST_LENGTH, 0, 0, TEST_CANDIDATES)
+        sampler.draw(0, 0, TEST_CANDIDATES)
         seconds = min(seconds, time.perf_counter() - started)
     # Half of it, because the first requests find cold caches.
     return max(SLOWEST_MULTIPLY_ADDS, TEST_CANDIDATES * NAME_LENGTH * generator.multiply_adds / seconds / 2)

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, TypeVar
 import click
 from pydantic import ValidationError
 
-from app.names.generation import with_seed
+from app.names.generation import SamplerCache, with_seed
 from app.names.jobs import GenerateJob, SamplingJob, StreamJob
 from app.names.profanity import ProfanityFilter
 from app.names.scoring import Scorer
@@ -73,12 +73,12 @@ def generate(form: str, **options: Any) -> None:
     request = with_seed(_query(GenerateLink, options), lambda: secrets.randbelow(MAX_SEED + 1))
     sources = _open_sources(settings)
     source = sources.find(request.dataset, request.model)
-    profanity = ProfanityFilter.load(settings, sources.registry.kernels.find)
+    samplers = SamplerCache(ProfanityFilter.load(settings, sources.registry.kernels.find))
     if form == "json" or (form == "text" and (request.details or request.sort != "drawn")):
-        _print_answer(request, source, settings, profanity, as_json=form == "json")
+        _print_answer(request, source, settings, samplers, as_json=form == "json")
         return
     memory = PrefixMemory(settings.memory)
-    job = StreamJob(request, source, settings.max_stream_attempts, memory, profanity, media=FORMATS[form])
+    job = StreamJob(request, source, settings.max_stream_attempts, memory, samplers, media=FORMATS[form])
     _write(job, sys.stdout.buffer)
     _report_shortfall(job)
 
@@ -109,9 +109,9 @@ def _write_chunks(job: StreamJob, out: BinaryIO) -> Iterator[int]:
 
 
 def _print_answer(
-    request: GenerateQuery, source: Source, settings: Settings, profanity: ProfanityFilter, as_json: bool
+    request: GenerateQuery, source: Source, settings: Settings, samplers: SamplerCache, as_json: bool
 ) -> None:
-    job = GenerateJob(request, source, settings.max_attempts, PrefixMemory(settings.memory), profanity)
+    job = GenerateJob(request, source, settings.max_attempts, PrefixMemory(settings.memory), samplers)
     while not job.finished:
         chunk = job.next_chunk()
     answer = GenerateAnswer.model_validate_json(chunk)

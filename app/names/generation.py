@@ -1,15 +1,19 @@
 """What a request means: its seed, budget, sampling options and constraints, and the form of its names. No HTTP."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
 
 from pydantic_core import to_json
 
 from app.names.profanity import ProfanityFilter
 from app.schemas import ALLOWED, MAX_COUNT, GenerateQuery
 from app.web.negotiation import JSON, NDJSON
-from models import Constraints, OptionError, SamplingOptions, Score
-from models.blends import Source
-from models.inference import MAX_SEED
+from models import Constraints, NameGenerator, OptionError, SamplingOptions, Score
+from models.blends import Blend, Source
+from models.inference import MAX_SEED, PreparedSampler
 from models.spelling import capitalize
 
 # What fits into about a millisecond without a prefix cache, and is not worth waking a thread: candidates, and
@@ -19,6 +23,31 @@ MIN_INLINE_CANDIDATES, MAX_INLINE_CANDIDATES, INLINE_MULTIPLY_ADDS = 16, 256, 2*
 NAME_LENGTH, HOT_TEMPERATURE, HOT_LENGTH_FACTOR, SCORING_FACTOR = 8, 2.0, 4, 4
 # Cost of scoring a character relative to sampling it: measured 4 to 31 with the prefix cache half full.
 SCORED_CHARACTER_COST = 10
+# How many prepared samplers are kept, and what they depend on: the fields of `SamplingOptions`, then of `Constraints`.
+MAX_SAMPLERS = 256
+OPTIONS = ("temperature", "top_k", "top_p", "prefix", "min_length", "excludes")
+CONSTRAINTS = ("max_length", "ends_with", "contains", "pattern", "novel", "unique")
+SAMPLER_FIELDS = attrgetter(*OPTIONS, *CONSTRAINTS, "safe")
+
+
+class SamplerCache:
+    """Prepares samplers, and keeps those of the last requests: most differ in seed and count alone."""
+
+    def __init__(self, profanity: ProfanityFilter) -> None:
+        self.profanity = profanity
+        self._cached = lru_cache(MAX_SAMPLERS)(self._prepare)
+
+    def get(self, request: GenerateQuery, source: Source) -> PreparedSampler:
+        """Return the sampler of a request. Raises `OptionError` and `UnknownCharacter`."""
+        # A blend's generator is of one request alone.
+        prepare = self._prepare if isinstance(source, Blend) else self._cached
+        return prepare(source.generator, SAMPLER_FIELDS(request))
+
+    def _prepare(self, generator: NameGenerator, fields: tuple[Any, ...]) -> PreparedSampler:
+        unsafe = self.profanity.automaton(generator.vocabulary) if fields[-1] else None
+        split = len(OPTIONS)
+        constraints = replace(Constraints(*fields[split:-1]), unsafe=unsafe)
+        return generator.prepare(SamplingOptions(*fields[:split]), constraints)
 
 
 def validate_for_media_type(request: GenerateQuery, media: str) -> None:
@@ -67,33 +96,18 @@ def attempt_budget(request: GenerateQuery, max_attempts: int) -> int:
     return min(request.max_attempts, left)
 
 
+def needs_scores(request: GenerateQuery) -> bool:
+    """Return whether the log-probability of each name is needed."""
+    return request.details or request.sort != "drawn"
+
+
 def inline_candidate_limit(request: GenerateQuery, source: Source) -> int:
     """Return how many candidates are sampled, and scored if asked, in about a millisecond at worst."""
     limit = INLINE_MULTIPLY_ADDS // max(1, source.generator.multiply_adds)
     limit = max(MIN_INLINE_CANDIDATES, min(MAX_INLINE_CANDIDATES, limit))
     # Long names, and scored ones, take longer.
     length = max(HOT_LENGTH_FACTOR if request.temperature > HOT_TEMPERATURE else 1, request.min_length // NAME_LENGTH)
-    return max(1, limit // (length * (SCORING_FACTOR if request.needs_scores else 1)))
-
-
-def sampling_options(request: GenerateQuery) -> SamplingOptions:
-    """Return what the request's candidates depend on."""
-    return SamplingOptions(
-        request.temperature, request.top_k, request.top_p, request.prefix, request.min_length, request.excludes
-    )
-
-
-def constraints_for(request: GenerateQuery, source: Source, profanity: ProfanityFilter) -> Constraints:
-    """Return what rejects the request's candidates."""
-    return Constraints(
-        max_length=request.max_length,
-        ends_with=request.ends_with,
-        contains=request.contains,
-        pattern=request.pattern,
-        novel=request.novel,
-        unique=request.unique,
-        unsafe=profanity.automaton(source.generator.vocabulary) if request.safe else None,
-    )
+    return max(1, limit // (length * (SCORING_FACTOR if needs_scores(request) else 1)))
 
 
 def detail_json(score: Score, case: str) -> bytes:

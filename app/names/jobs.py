@@ -8,15 +8,14 @@ from pydantic import BaseModel
 
 from app.names.generation import (
     SCORED_CHARACTER_COST,
+    SamplerCache,
     attempt_budget,
-    constraints_for,
     detail_json,
     inline_candidate_limit,
-    sampling_options,
+    needs_scores,
     seed_of,
     validate_for_media_type,
 )
-from app.names.profanity import ProfanityFilter
 from app.names.scoring import next_batch
 from app.responses import GenerateAnswer
 from app.schemas import GenerateQuery
@@ -24,8 +23,9 @@ from app.web.negotiation import CSV, JSON, NDJSON, TEXT
 from models import inference
 from models.blends import Source
 from models.inference import NameStream, PrefixMemory
-from models.inference.pace import FIRST, Pace
-from models.inference.stream import Codes
+from models.inference.memory import MAX_CHUNK
+from models.inference.prepared import Codes
+from models.inference.stream import FIRST_CHUNK
 from models.spelling import capitalize_all
 
 # Candidates of a chunk whose names are scored: a job that is stopped must not leave many names to score.
@@ -45,22 +45,22 @@ class SamplingJob:
         source: Source,
         max_attempts: int,
         memory: PrefixMemory,
-        profanity: ProfanityFilter,
+        samplers: SamplerCache,
         media: str = JSON,
-        first_chunk: int = FIRST,
+        first_chunk: int = FIRST_CHUNK,
     ) -> None:
         validate_for_media_type(request, media)
         self.request, self.source, self.memory, self.media = request, source, memory, media
         self.max_attempts = attempt_budget(request, max_attempts)
+        self.needs_scores = needs_scores(request)
         self.stream = NameStream(
-            source.generator,
+            samplers.get(request, source),
             request.count,
             seed=seed_of(request),
             offset=request.offset,
-            options=sampling_options(request),
-            constraints=constraints_for(request, source, profanity),
             max_attempts=self.max_attempts,
-            pace=Pace(most=SCORED_CHUNK) if request.needs_scores else Pace(first=first_chunk),
+            first_chunk=first_chunk,
+            max_chunk=SCORED_CHUNK if self.needs_scores else MAX_CHUNK,
         )
         self.started = self.stopped = self.finished = False
         limit = inline_candidate_limit(request, source)
@@ -80,7 +80,7 @@ class SamplingJob:
 
     def expected_charge(self, candidates: float) -> int:
         """Return the characters charged for `candidates` candidates, each assumed to have the maximum length."""
-        scored = SCORED_CHARACTER_COST * self.request.count if self.request.needs_scores else 0
+        scored = SCORED_CHARACTER_COST * self.request.count if self.needs_scores else 0
         longest = self.request.max_length or self.source.generator.longest
         return (math.ceil(candidates) + scored) * (longest + 1)
 
@@ -88,6 +88,11 @@ class SamplingJob:
     def fits_inline(self) -> bool:
         """Whether the next chunk takes about a millisecond, and the whole job is short: many may start at once."""
         return self.stream.attempts + self.stream.size <= self._inline_limit
+
+    @property
+    def shows_its_end(self) -> bool:
+        """Whether a reader can tell a stream that fell short from a whole one, or it did not fall short."""
+        return self.media == NDJSON or self.stream.complete
 
     def stop(self) -> None:
         """Sample no more: the job ends with what there is."""
@@ -114,12 +119,11 @@ class GenerateJob(SamplingJob):
     def next_chunk(self) -> bytes:
         """Sample or score for some milliseconds. Names are scored before more are sampled."""
         self.started = True
-        needs_scores = self.request.needs_scores
-        if needs_scores and len(self._scores) < len(self._names):
+        if self.needs_scores and len(self._scores) < len(self._names):
             self._score()
         elif not self.stopped:
-            self._names += self.stream.piece(self._keep, self.memory)
-        has_scores = not needs_scores or len(self._scores) == len(self._names)
+            self._names += self.stream.next_names(self.memory)
+        has_scores = not self.needs_scores or len(self._scores) == len(self._names)
         self.finished = has_scores and (self.stopped or self.stream.finished)
         return self._answer() if self.finished else b""
 
@@ -152,18 +156,6 @@ class GenerateJob(SamplingJob):
             json = json.removesuffix(b"]}") + b",".join(self._scores[i][1] for i in order) + b"]}"
         return json
 
-    def _keep(self, codes: Codes, lengths: Codes, limit: int) -> tuple[list[str], int, int]:
-        """Return at most `limit` names, their number, and how many candidates that took."""
-        names: list[str] = []
-        candidates = 0
-        for text in self.source.generator.texts(codes, lengths):
-            if len(names) == limit:
-                break
-            candidates += 1
-            if text is not None:
-                names.append(text)
-        return names, len(names), candidates
-
 
 class StreamEnd(BaseModel):
     """How a stream ended."""
@@ -184,17 +176,14 @@ class StreamTrailer(BaseModel):
 class StreamJob(SamplingJob):
     """The lines of a stream."""
 
-    @property
-    def shows_its_end(self) -> bool:
-        """Whether a reader can tell a stream that fell short from a whole one, or it did not fall short."""
-        return self.media == NDJSON or self.stream.complete
-
     def next_chunk(self) -> bytes:
         """Return some milliseconds' worth of lines, maybe none."""
         lines = b"" if self.started else LINE_FORMATS[self.media].title.encode()
         self.started = True
         if not (self.stopped or self.stream.finished):
-            lines += self.stream.piece(self._write_details if self.request.details else self._writer(), self.memory)
+            lines += self.stream.next_lines(
+                self._write_details if self.request.details else self._writer(), self.memory
+            )
         self.finished = self.stopped or self.stream.finished
         if self.finished and self.media == NDJSON:
             lines += StreamTrailer(end=StreamEnd(**self._figures())).model_dump_json().encode() + b"\n"
@@ -207,7 +196,7 @@ class StreamJob(SamplingJob):
         """Write each name as a detailed JSON object; the counterpart of `LineWriter`."""
         generator, candidates = self.source.generator, 0
         lines: list[bytes] = []
-        for text in generator.texts(codes, lengths):
+        for text in self.stream.sampler.texts(codes, lengths):
             if len(lines) == limit:
                 break
             candidates += 1

@@ -17,7 +17,7 @@ class ClientIdentifier:
 
     def __init__(self, trusted: Networks = ()) -> None:
         self.trusted = tuple(trusted)
-        self._name = lru_cache(CACHE_SIZE)(client_name)
+        self.name = lru_cache(CACHE_SIZE)(client_name)
 
     def identify(self, host: str, forwarded_for: Callable[[], Sequence[str]]) -> str:
         """Return the client behind a connection from `host`: an IPv4 address, or an IPv6 network.
@@ -26,7 +26,7 @@ class ClientIdentifier:
         """
         if self.trusted and self._is_trusted(parse_address(host)):
             host = self._forwarded_client(host, forwarded_for())
-        return self._name(host)
+        return self.name(host)
 
     def _forwarded_client(self, host: str, headers: Sequence[str]) -> str:
         """Return the right-most address that no trusted proxy has; anybody may have written what is left of it."""

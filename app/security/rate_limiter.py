@@ -4,15 +4,15 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import RedisStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from limits.errors import ConfigurationError, StorageError
 
 from app.metrics import Metrics
 from models import ConfigError
+
+if TYPE_CHECKING:
+    pass
 
 WINDOW_SECONDS = 60.0
 # Clients beyond this number share one counter: a flood of addresses must not fill the memory.
@@ -24,34 +24,66 @@ REDIS_TIMEOUT, REDIS_RETRY_DELAY = 0.25, 1.0
 QUOTA_KEY = "namewave.quota"
 # Characters that every request costs, whatever becomes of it.
 REQUEST_COST = 100
-StoreUnavailable = StorageError
+
+# `SlidingWindowCounters.add` in Redis, by Redis's clock. KEYS: a hash with the client's counters. ARGV: the window in
+# seconds, the limit, the amount, and 1 for a correction. Returns whether the amount fits, both counters, and the share
+# of the window that is left.
+ADD_SCRIPT = """
+local seconds, limit, amount = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = (time[1] + time[2] / 1e6) / seconds
+local number = math.floor(now)
+local left = number + 1 - now
+local stored = redis.call('HMGET', KEYS[1], 'number', 'previous', 'current')
+local previous, current = tonumber(stored[2] or 0), tonumber(stored[3] or 0)
+if tonumber(stored[1] or -1) ~= number then
+  previous, current = tonumber(stored[1] or -1) == number - 1 and current or 0, 0
+end
+local free = limit - current - math.floor(previous * left)
+local fits = amount <= free
+if ARGV[4] == '1' then
+  current = current + math.min(amount, math.max(0, free))
+  if current < 0 then previous, current = math.max(0, previous + current), 0 end
+elseif fits then
+  current = current + amount
+end
+redis.call('HSET', KEYS[1], 'number', number, 'previous', previous, 'current', current)
+redis.call('PEXPIRE', KEYS[1], math.ceil(2000 * seconds))
+return {fits and 1 or 0, previous, current, string.format('%.17g', left)}
+"""
 
 
-@dataclass(frozen=True, slots=True)
+class StoreUnavailable(Exception):
+    """Redis does not answer."""
+
+
+@dataclass(slots=True)
 class WindowState:
-    """A client's counters: `previous` of the window before, which still counts for `previous_left` seconds and fades;
-    `current` of this window, which ends in `left` seconds.
+    """A client's counters after an operation: `previous` of the window before, which fades; `current` of this one.
+
+    `fits`: whether the limit had room for the amount; `left`: the share of this window that is left, 0 to 1.
     """
 
+    fits: bool
+    limit: int
     previous: int
-    previous_left: float
     current: int
     left: float
 
     @property
     def used(self) -> int:
         """The characters that count now."""
-        return math.floor(self.previous * self.previous_left / WINDOW_SECONDS) + self.current
+        return math.floor(self.previous * self.left) + self.current
 
-    def wait(self, limit: int, cost: int) -> float:
-        """Return the seconds until `cost`, at most `limit`, fits, if nothing is used meanwhile."""
-        free = limit - cost
+    def wait(self, cost: int) -> float:
+        """Return the seconds until `cost`, at most the limit, fits, if nothing is used meanwhile."""
+        free = self.limit - cost
         if self.used <= free:
             return 0.0
         # `used` is rounded down, so it fits as soon as less than one more than `free` counts.
         if self.current <= free:
-            return max(0.0, self.previous_left - (free + 1 - self.current) * WINDOW_SECONDS / self.previous)
-        return self.left + WINDOW_SECONDS * (1 - (free + 1) / self.current)
+            return max(0.0, WINDOW_SECONDS * (self.left - (free + 1 - self.current) / self.previous))
+        return WINDOW_SECONDS * (self.left + 1 - (free + 1) / self.current)
 
 
 class SlidingWindowCounters:
@@ -61,102 +93,72 @@ class SlidingWindowCounters:
     same time, so that dropping old counters costs nothing.
     """
 
-    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic, max_clients: int = MAX_CLIENTS) -> None:
+    def __init__(
+        self,
+        limit: int,
+        clock: Callable[[], float] = time.monotonic,
+        max_clients: int = MAX_CLIENTS,
+    ) -> None:
         self.limit, self._clock, self._max_clients = limit, clock, max_clients
-        self._number, self._left = math.floor(clock() / WINDOW_SECONDS), WINDOW_SECONDS
+        self._number = math.floor(clock() / WINDOW_SECONDS)
         self._previous: dict[str, int] = {}
         self._current: dict[str, int] = {}
 
-    def acquire(self, client: str, cost: int) -> bool:
-        """Take `cost`, or the whole limit where that is smaller, if it fits; return whether it did."""
-        client, cost = self._advance(client), min(cost, self.limit)
-        if self._used(client) + cost > self.limit:
-            return False
-        self._current[client] = self._current.get(client, 0) + cost
-        return True
+    def add(self, client: str, amount: int, correction: bool = False) -> WindowState:
+        """Take `amount`, at most the whole limit, if it fits.
 
-    def adjust(self, client: str, delta: int) -> None:
-        """Add `delta` to what was taken, up to the limit; a negative one gives back."""
-        client = self._advance(client)
-        current = self._current.get(client, 0) + min(delta, max(0, self.limit - self._used(client)))
-        if current < 0:
-            # The rest was taken in the window before.
-            self._previous[client] = max(0, self._previous.get(client, 0) + current)
-        self._current[client] = max(0, current)
-
-    def state(self, client: str) -> WindowState:
-        """Return the client's counters."""
-        client = self._advance(client)
-        previous = self._previous.get(client, 0)
-        return WindowState(previous, self._left if previous else 0.0, self._current.get(client, 0), self._left)
-
-    def _used(self, client: str) -> int:
-        previous = self._previous.get(client)
-        faded = 0 if previous is None else math.floor(previous * self._left / WINDOW_SECONDS)
-        return faded + self._current.get(client, 0)
-
-    def _advance(self, client: str) -> str:
-        """Move the windows to now, and return the name under which the client is counted."""
+        A `correction` always takes, up to the limit, and gives back what is negative.
+        """
         now = self._clock() / WINDOW_SECONDS
         number = math.floor(now)
         if number != self._number:
             self._previous = self._current if number == self._number + 1 else {}
             self._current, self._number = {}, number
-        self._left = (number + 1 - now) * WINDOW_SECONDS
-        return client if len(self._current) < self._max_clients or client in self._current else OVERFLOW_CLIENT
+        if len(self._current) >= self._max_clients and client not in self._current:
+            client = OVERFLOW_CLIENT
+        previous, current, left = self._previous.get(client, 0), self._current.get(client, 0), number + 1 - now
+        free, amount = self.limit - current - math.floor(previous * left), min(amount, self.limit)
+        fits = amount <= free
+        if fits or correction:
+            current += amount if fits else max(0, free)
+            if current < 0:
+                # The rest was taken in the window before.
+                previous = self._previous[client] = max(0, previous + current)
+                current = 0
+            self._current[client] = current
+        return WindowState(fits, self.limit, previous, current, left)
 
 
 class RedisWindowCounters:
     """Counters in the Redis server at `address` (redis://...), shared by all processes. For one event loop.
 
-    The scripts of the library `limits` make each step atomic. Methods raise `StoreUnavailable` when the server does
-    not answer. Raises `ConfigError` when the package redis is missing.
+    Raises `ConfigError` when the package redis is missing or the address is not understood.
     """
 
     def __init__(self, address: str, limit: int) -> None:
-        self.limit = limit
-        self._item = RateLimitItemPerMinute(limit, namespace="namewave")
         try:
-            self._store = RedisStorage(
-                f"async+{address}",
-                wrap_exceptions=True,
-                implementation="redispy",
-                key_prefix="namewave",
-                socket_timeout=REDIS_TIMEOUT,
-                socket_connect_timeout=REDIS_TIMEOUT,
-            )
-        except ConfigurationError:
+            from redis.asyncio import Redis
+            from redis.exceptions import RedisError
+        except ImportError:
             raise ConfigError(
                 "NAMEWAVE_LIMITS_STORE needs the package redis: pip install --require-hashes -r requirements/redis.txt"
             ) from None
-        self._limiter = SlidingWindowCounterRateLimiter(self._store)
+        self.limit, self._errors = limit, (RedisError, OSError)
+        self._redis: Redis = Redis.from_url(address, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT)
+        self._add = self._redis.register_script(ADD_SCRIPT)
 
-    async def acquire(self, client: str, cost: int) -> bool:
-        """Take `cost`, or the whole limit where that is smaller, if it fits; return whether it did."""
-        return await self._limiter.hit(self._item, client, cost=min(cost, self.limit))
-
-    async def adjust(self, client: str, delta: int) -> None:
-        """Add `delta` to what was taken, up to the limit; a negative one gives back."""
-        if delta < 0:
-            # A counter below 0 would be a credit.
-            delta = -min(-delta, max(0, (await self.state(client)).current))
-        if not await self._limiter.hit(self._item, client, cost=delta):
-            left = self.limit - (await self.state(client)).used
-            if left > 0:
-                await self._limiter.hit(self._item, client, cost=left)
+    async def add(self, client: str, amount: int, correction: bool = False) -> WindowState:
+        """Do what `SlidingWindowCounters.add` does, in one round trip. Raises `StoreUnavailable`."""
+        arguments = (WINDOW_SECONDS, self.limit, min(amount, self.limit), int(correction))
+        try:
+            fits, previous, current, left = await self._add(keys=[f"namewave:{client}"], args=arguments)
+        except self._errors as error:
+            raise StoreUnavailable(type(error).__name__) from error
+        return WindowState(fits == 1, self.limit, previous, current, float(left))
 
     async def disconnect(self) -> None:
         """Close idle connections: those to a server that went away are dead when it is back."""
-        client = self._store.bridge.get_connection()  # type: ignore[attr-defined]  # RedispyBridge's
-        await client.connection_pool.disconnect(inuse_connections=False)
-
-    async def state(self, client: str) -> WindowState:
-        """Return the client's counters."""
-        previous, previous_left, current, current_left = await self._store.get_sliding_window(
-            self._item.key_for(client), self._item.get_expiry()
-        )
-        # Redis keeps a counter for two windows.
-        return WindowState(previous, previous_left, current, max(0.0, current_left - WINDOW_SECONDS))
+        await self._redis.connection_pool.disconnect(inuse_connections=False)
 
 
 class RateLimiter:
@@ -177,45 +179,17 @@ class RateLimiter:
         self._retry_at = -math.inf
         self._failed = False
 
-    @property
-    def limit(self) -> int:
-        """The limit in force, in characters a minute."""
-        if self.redis is None:
-            return self.local.limit
-        return self.redis.limit if self._is_available() else self.local.limit
-
-    async def acquire(self, client: str, cost: int) -> bool:
-        """Take `cost` if it fits; return whether it did."""
-        if self.redis is not None and self._is_available():
+    async def add(self, client: str, amount: int, correction: bool = False) -> WindowState:
+        """Take `amount` if it fits, or correct what was taken; see `SlidingWindowCounters.add`."""
+        if self.redis is not None and self._clock() >= self._retry_at:
             try:
-                fits = await self.redis.acquire(client, cost)
+                state = await self.redis.add(client, amount, correction)
+            except StoreUnavailable as error:
+                await self._on_failure(error, self.redis)
+            else:
                 self._on_recovery()
-                return fits
-            except StoreUnavailable as error:
-                await self._on_failure(error, self.redis)
-        return self.local.acquire(client, cost)
-
-    async def adjust(self, client: str, delta: int) -> None:
-        """Add `delta` to what was taken; a negative one gives back."""
-        if self.redis is not None and self._is_available():
-            try:
-                await self.redis.adjust(client, delta)
-                return
-            except StoreUnavailable as error:
-                await self._on_failure(error, self.redis)
-        self.local.adjust(client, delta)
-
-    async def state(self, client: str) -> WindowState:
-        """Return the client's counters."""
-        if self.redis is not None and self._is_available():
-            try:
-                return await self.redis.state(client)
-            except StoreUnavailable as error:
-                await self._on_failure(error, self.redis)
-        return self.local.state(client)
-
-    def _is_available(self) -> bool:
-        return self._clock() >= self._retry_at
+                return state
+        return self.local.add(client, amount, correction)
 
     async def _on_failure(self, error: Exception, redis: RedisWindowCounters) -> None:
         self._retry_at = self._clock() + REDIS_RETRY_DELAY
@@ -223,9 +197,9 @@ class RateLimiter:
         await redis.disconnect()
         if not self._failed:
             self._failed = True
-            # Not the error's text: it may hold the address, and with it a password.
+            # The error's kind, not its text: that may hold the address, and with it a password.
             structlog.get_logger().warning(
-                "the store of the limits does not answer: each process counts for itself", error=type(error).__name__
+                "the store of the limits does not answer: each process counts for itself", error=str(error)
             )
 
     def _on_recovery(self) -> None:
@@ -246,31 +220,44 @@ class RateLimitExceeded(Exception):
 
 
 class RequestQuota:
-    """What one request takes from its client's limit: `REQUEST_COST` at once, an estimate before the work, which is
-    corrected after it.
+    """What one request takes from its client's limit: `REQUEST_COST` and an estimate of its work, which is corrected
+    after it. Each call asks the limiter once.
     """
 
-    __slots__ = ("_clock", "_limiter", "_reserved", "_reserved_at", "client")
+    __slots__ = ("_clock", "_limiter", "_reserved", "_reserved_at", "client", "state")
 
     def __init__(self, limiter: RateLimiter, client: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._limiter, self.client, self._clock = limiter, client, clock
         self._reserved, self._reserved_at = 0, 0.0
+        # Of the last call; None before the first.
+        self.state: WindowState | None = None
 
-    async def charge(self, characters: int) -> None:
+    async def charge(self, characters: int) -> WindowState:
         """Charge the client for `characters` characters. Raises `RateLimitExceeded`."""
-        if not await self._limiter.acquire(self.client, characters):
-            limit = self._limiter.limit
-            wait = (await self._limiter.state(self.client)).wait(limit, min(characters, limit))
-            raise RateLimitExceeded(max(1, math.ceil(wait)), characters, limit)
+        self.state = state = await self._limiter.add(self.client, characters)
+        if not state.fits:
+            cost = min(characters, state.limit)
+            raise RateLimitExceeded(max(1, math.ceil(state.wait(cost))), cost, state.limit)
+        return state
+
+    async def charge_once(self) -> None:
+        """Charge the client for the request itself, unless that was done before. Raises `RateLimitExceeded`."""
+        if self.state is None:
+            await self.charge(REQUEST_COST)
 
     async def reserve(self, characters: int) -> None:
-        """Take an estimate of what the request will use; see `settle`. Raises `RateLimitExceeded`.
+        """Take `REQUEST_COST` and an estimate of the characters that the request will use; see `settle`.
 
-        A request larger than the whole limit is allowed if the client has used nothing else in this window.
+        A request larger than the whole limit is allowed if the client has used nothing else in this window. Raises
+        `RateLimitExceeded`, which costs `REQUEST_COST`.
         """
-        characters = min(characters, max(0, self._limiter.limit - REQUEST_COST))
-        await self.charge(characters)
-        self._reserved, self._reserved_at = characters, self._clock()
+        try:
+            state = await self.charge(REQUEST_COST + characters)
+        except RateLimitExceeded:
+            self.state = await self._limiter.add(self.client, REQUEST_COST, True)
+            raise
+        # The whole limit is the most that can be taken.
+        self._reserved, self._reserved_at = min(characters, max(0, state.limit - REQUEST_COST)), self._clock()
 
     async def settle(self, characters: int) -> None:
         """Replace the estimate by the characters that were used."""
@@ -278,14 +265,15 @@ class RequestQuota:
         # A refund after the window has passed would be a credit.
         if delta > 0 or (delta and self._clock() - self._reserved_at < WINDOW_SECONDS):
             self._reserved = characters
-            await self._limiter.adjust(self.client, delta)
+            self.state = await self._limiter.add(self.client, delta, True)
 
-    async def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11).
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11), or nothing before a charge.
 
         `q` characters in `w` seconds are allowed; `r` are left, and the window ends in `t` seconds.
         """
-        state, limit = await self._limiter.state(self.client), self._limiter.limit
-        policy = f'"characters";q={limit};w={WINDOW_SECONDS:.0f};qu="characters"'
-        now = f'"characters";r={max(0, limit - state.used)};t={math.ceil(state.left)}'
+        if (state := self.state) is None:
+            return []
+        policy = f'"characters";q={state.limit};w={WINDOW_SECONDS:.0f};qu="characters"'
+        now = f'"characters";r={max(0, state.limit - state.used)};t={math.ceil(state.left * WINDOW_SECONDS)}'
         return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", now.encode())]

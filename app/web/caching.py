@@ -13,13 +13,17 @@ CONCRETE = re.compile(r"([a-z0-9-]+/)?[a-z_]+@[0-9]+")
 YEAR = 31_536_000
 
 
-def etag_for(request: GenerateQuery, source: Source, others: str) -> str:
-    """Return the strong ETag of the answer to a request with a seed: a hash of everything its bytes depend on.
+def link_fields(request: GenerateQuery, source: Source, others: str) -> dict[str, str]:
+    """Return ETag and Cache-Control of the answer to a link. Without a seed it must not be kept.
 
-    `others`: what neither request nor source knows.
+    The strong ETag is a hash of everything that the answer's bytes depend on; `others`: what neither request nor source
+    knows. The answer is kept for ever, or with revalidation where an alias may move.
     """
+    if request.seed is None:
+        return {"Cache-Control": "no-store"}
     text = f"{request.model_dump_json()} {source.digest} {others}"
-    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    kept = f"public, max-age={YEAR}, immutable" if is_concrete(request, source) else "no-cache"
+    return {"ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"', "Cache-Control": kept}
 
 
 def is_concrete(request: GenerateQuery, source: Source) -> bool:
@@ -28,11 +32,6 @@ def is_concrete(request: GenerateQuery, source: Source) -> bool:
         return isinstance(request.model, str) and CONCRETE.fullmatch(request.model) is not None
     asked = request.model.split(",") if isinstance(request.model, str) else list((request.model or {}).values())
     return len(asked) == len(source.model) and all(map(CONCRETE.fullmatch, asked))
-
-
-def cache_control(concrete: bool) -> str:
-    """Return the Cache-Control of an answer with a seed: for ever, or with revalidation, as an alias may move."""
-    return f"public, max-age={YEAR}, immutable" if concrete else "no-cache"
 
 
 def without_caching(headers: Mapping[str, str]) -> dict[str, str]:

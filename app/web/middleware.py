@@ -12,13 +12,15 @@ from app.logs import REQUEST_ID, AccessLog
 from app.metrics import NO_ROUTE
 from app.security.api_keys import API_KEY_NAME, ApiKeys, presented_key
 from app.security.client_address import ClientIdentifier
-from app.security.rate_limiter import QUOTA_KEY, REQUEST_COST, RateLimiter, RateLimitExceeded, RequestQuota
+from app.security.rate_limiter import QUOTA_KEY, RateLimiter, RateLimitExceeded, RequestQuota
 from app.streaming import TRUNCATED_BY
 from app.web import headers
 from app.web.errors import CLIENT_GONE, PREFLIGHT, problem, rate_limited, unauthorized
 
 # Probes need no key and have no limit: a load balancer has none, and must not be told to wait.
 PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
+# Routes that reserve the cost of a request and of its work at once, after they have parsed it.
+SELF_CHARGING_PATHS = frozenset({"/generate"})
 # Response headers that pages of other origins may read.
 EXPOSED_HEADERS = ["ETag", "Link", "Namewave-Dataset", "Namewave-Model", "Namewave-Offset", "Namewave-Seed"]
 EXPOSED_HEADERS += ["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
@@ -71,7 +73,7 @@ class RequestMiddleware:
                 status, head_seconds = int(message["status"]), clock() - started
                 message["headers"] = headers.with_common_headers(message.get("headers", ()), request_id)
                 if quota := inner.get(QUOTA_KEY):
-                    message["headers"] += await quota.headers()
+                    message["headers"] += quota.headers()
             await send(message)
 
         answer: Send = send_with_headers
@@ -107,16 +109,15 @@ class RequestMiddleware:
             return
         limit = self.max_body_bytes.get(scope["path"], self.max_body_bytes[""])
         declared = headers.get(scope, b"content-length")
-        if declared.isdecimal() and int(declared[:20]) > limit:
-            await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
-            return
+        too_large = declared.isdecimal() and int(declared[:20]) > limit
         try:
-            body = await _read_body(receive, limit)
+            body = None if too_large else await _read_body(receive, limit)
         except ConnectionError:
             await Response(status_code=CLIENT_GONE)(scope, receive, send)
             return
         if body is None:
-            await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, send)
+            refusal = await _charge(scope) or problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            await refusal(scope, receive, send)
             return
         await self.app(scope, _with_body(body, receive), send)
 
@@ -130,18 +131,28 @@ class RequestMiddleware:
                 return unauthorized(key != "")
             scope[API_KEY_NAME] = name
         if self.limiter is not None:
-            quota = RequestQuota(self.limiter, self._client(scope) if name is None else f"key:{name}")
-            scope[QUOTA_KEY] = quota
-            try:
-                # Before the body is read: invalid requests cost as well.
-                await quota.charge(REQUEST_COST)
-            except RateLimitExceeded as error:
-                return rate_limited(error)
+            client = self._client(scope) if name is None else f"key:{name}"
+            scope[QUOTA_KEY] = RequestQuota(self.limiter, client)
+            if scope["path"] not in SELF_CHARGING_PATHS:
+                return await _charge(scope)
         return None
 
     def _client(self, scope: Scope) -> str:
         host = scope["client"][0] if scope.get("client") else ""
+        if not self.clients.trusted:
+            return self.clients.name(host)
         return self.clients.identify(host, lambda: headers.get_all(scope, b"x-forwarded-for"))
+
+
+async def _charge(scope: Scope) -> Response | None:
+    """Charge the request to its client's quota, unless that was done; return 429 or None."""
+    quota: RequestQuota | None = scope.get(QUOTA_KEY)
+    try:
+        if quota is not None:
+            await quota.charge_once()
+    except RateLimitExceeded as error:
+        return rate_limited(error)
+    return None
 
 
 def _log_fields(scope: Scope) -> dict[str, str]:

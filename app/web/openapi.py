@@ -5,11 +5,30 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from app.responses import GenerateAnswer
 from app.web.errors import BUSY, COMMON_ERRORS, PROBLEM, Problem, responses
 from app.web.middleware import PUBLIC_PATHS
 from app.web.negotiation import CSV, JSON, NDJSON, TEXT
 from models.inference import REASONS
 
+GENERATE_DESCRIPTION = """Draw names from a model.
+
+Candidate *i* of a seed is a promise: it depends on the model's version, the sampling options, the seed and *i* alone. A
+request with a seed and a concrete version gives the same names on any machine, and a page that starts at `next_offset`
+goes on without gap or overlap.
+
+`prefix`, `min_length` and `excludes` condition what is drawn. All other constraints refuse candidates, one after the
+other in the order of `refused`, and never change one; where the budget of attempts runs out, `complete` is false.
+
+`Accept` chooses the form. As `application/x-ndjson`, `text/plain` or `text/csv` up to a million names come as a stream.
+NDJSON ends with a record of how it ended; a text or CSV stream that fell short closes the connection without its last
+chunk, which clients report as an error."""
+LINK_DESCRIPTION = """The same as POST with the fields in the query, so that a link can be shared.
+
+Example: `/generate?dataset=animal&count=5&seed=7`
+
+With a seed the answer has an `ETag`, and is the same for ever where the model is named by number
+(`model=human/lstm@4`). Without a seed it is not to be cached. A `Link` header leads to the next page."""
 GENERATE_EXAMPLES = {
     "animals": {
         "summary": "Five animals, a little safer",
@@ -30,9 +49,7 @@ GENERATE_EXAMPLES = {
     "details": {"summary": "How likely each character was", "value": {"count": 2, "details": True}},
 }
 NO_REJECTIONS = dict.fromkeys(REASONS, 0)
-UNCHANGED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "The answer that If-None-Match names is still the same."}
-}
+UNCHANGED: dict[int | str, Any] = {304: {"description": "The answer that If-None-Match names is still the same."}}
 STREAM_HEADERS = {
     "Namewave-Dataset": {
         "description": "Streams only: the data set, or a blend's shares.",
@@ -69,8 +86,18 @@ GENERATE_RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     **responses(400, 404, 406, 413, 415, 422, 503, 505),
 }
-
-
+# Arguments of the routes of /generate.
+GENERATE_DOCS: dict[str, Any] = {
+    "summary": "Invent names",
+    "description": GENERATE_DESCRIPTION,
+    "response_model": GenerateAnswer,
+    "responses": GENERATE_RESPONSES,
+}
+LINK_DOCS = GENERATE_DOCS | {
+    "summary": "Invent names, by a link",
+    "description": LINK_DESCRIPTION,
+    "responses": GENERATE_RESPONSES | UNCHANGED,
+}
 RATE_LIMIT = {
     "RateLimit-Policy": {
         "description": "The limit `q` of characters for `w` seconds; where there are limits.",

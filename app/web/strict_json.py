@@ -112,7 +112,8 @@ def check_request(request: Request) -> None:
 async def parse_body(request: Request, model: type[Model]) -> Model:
     """Return the JSON body as `model`. Raises `HTTPException`, `OptionError`, `RequestValidationError`."""
     check_request(request)
-    body = await request.body()
+    # The middleware gives the whole body at once.
+    body = (await request.receive())["body"]
     return _validated(model, read_json(body) if body else None, "body")
 
 

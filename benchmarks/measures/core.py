@@ -28,10 +28,10 @@ LANES, DEPTH = 1024, 16
 
 def draw(generator: NameGenerator, count: int, offset: int, memory: PrefixMemory | None) -> int:
     """Draw `count` names as lines from candidate `offset` of seed 1 on, repeats included; return where that ended."""
-    stream = NameStream(generator, count, seed=1, offset=offset, constraints=AS_DRAWN)
+    stream = NameStream(generator.prepare(constraints=AS_DRAWN), count, seed=1, offset=offset)
     write = generator.writer(TEXT, True)
     while not stream.finished:
-        stream.piece(write, memory)
+        stream.next_lines(write, memory)
     return stream.next_offset
 
 

@@ -11,7 +11,9 @@ sampler       candidates going down the tree of prefixes abreast; `memory` keeps
 mixing        several models' distributions as one; `blend` puts their plans side by side
 pair_tree     a wavenet's every number over one window, to be looked at; `projection` its embedding in two dimensions
 constraints   which candidates become names
-generator     names, and how likely they are (`scores`); `stream`, `pace` and `lines` write a million of them
+prepared      options and constraints, checked and encoded; it draws candidates
+stream        the names among them, a chunk at a time; `lines` writes a million of them
+generator     both in one call, and how likely names are (`scores`)
 compiler      machine code of all this, kept in a folder; `kernel` says how
 """
 
@@ -23,6 +25,7 @@ from models.inference.generator import Batch, NameGenerator
 from models.inference.lines import CSV, NDJSON, TEXT, Form, LineWriter
 from models.inference.memory import PrefixMemory
 from models.inference.predictor import ModelPredictor
+from models.inference.prepared import PreparedSampler
 from models.inference.sampler import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, SamplingOptions
 from models.inference.scores import DECIMALS, CharacterScore, NextCharacter, Score
 from models.inference.stream import NameStream
@@ -50,6 +53,7 @@ __all__ = [
     "NameStream",
     "NextCharacter",
     "PrefixMemory",
+    "PreparedSampler",
     "SamplingOptions",
     "Score",
     "compile_every_level",

@@ -5,19 +5,19 @@ Nothing here changes any result: a tree only saves computing again.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.inference.evaluation import COMPUTED, EASY, ROOM, ROOT, STAYING
-from models.inference.pace import MOST
 from models.inference.pages import arrays_of
 from models.inference.plan import Plan
 from models.inference.sampler import SamplingOptions
 
 MEBIBYTE = 2**20
+# Candidates of the largest chunk of a stream.
+MAX_CHUNK = 2048
 # No tree takes all there is: a long stream leaves something for the small requests beside it.
 LARGEST_SHARE = 0.875
 # Up to this share of it is left to prefixes that only pass, for pieces larger than those so far.
@@ -35,7 +35,7 @@ FIRST_ROOM = 1024
 LEAST_ROOM = ROOT + 1
 
 
-class _Key(NamedTuple):
+class TreeKey(NamedTuple):
     """What a distribution depends on beside its prefix. A tuple: hundreds are compared with each call."""
 
     plan: int
@@ -45,6 +45,13 @@ class _Key(NamedTuple):
     min_length: int
     excludes: str
     shares: bytes
+
+    @classmethod
+    def of(cls, plan: Plan, options: SamplingOptions, shares: NDArray[np.float32]) -> "TreeKey":
+        """Return the key of `plan` under `options` (and a blend's `shares`)."""
+        # A tree holds on to its plan, so that no other plan can have its id.
+        o = options
+        return cls(id(plan), o.temperature, o.top_k, o.top_p, o.min_length, o.excludes, shares.tobytes())
 
 
 def tree_bytes(plan: Plan, room: int, passing: int) -> int:
@@ -138,31 +145,20 @@ class PrefixMemory:
         # Bytes of all trees, and of those that are free.
         self._held = self._kept = 0
         # By the time of their return, the oldest first.
-        self._free: OrderedDict[int, tuple[_Key, PrefixTree]] = OrderedDict()
+        self._free: OrderedDict[int, tuple[TreeKey, PrefixTree]] = OrderedDict()
 
     @property
     def size(self) -> int:
         """Bytes of all trees, lent ones included."""
         return self._held
 
-    @contextmanager
-    def lend(self, plan: Plan, options: SamplingOptions, candidates: int, shares: bytes = b"") -> Iterator[PrefixTree]:
-        """Lend a tree for `plan` under `options` (and a blend's `shares`), with room for so many candidates to pass.
+    def take(self, key: TreeKey, plan: Plan, candidates: int) -> PrefixTree:
+        """Lend a tree of `plan`, with room for so many candidates to pass; `give_back` must follow.
+
         Raises `MemoryError`.
         """
         if not self.limit:
-            yield PrefixTree(plan, candidates)
-            return
-        # A tree holds on to its plan, so that no other plan can have its id.
-        key = _Key(
-            id(plan),
-            options.temperature,
-            options.top_k,
-            options.top_p,
-            options.min_length,
-            options.excludes,
-            shares,
-        )
+            return PrefixTree(plan, candidates)
         tree = self._take(key, candidates) or self._new(plan)
         try:
             if tree.full or candidates * tree.ring > tree.passing:
@@ -172,12 +168,21 @@ class PrefixMemory:
             with self._lock:
                 self._held -= tree.size
             raise
-        try:
-            yield tree
-        finally:
-            self._give_back(key, tree)
+        return tree
 
-    def _take(self, key: _Key, candidates: int) -> PrefixTree | None:
+    def give_back(self, key: TreeKey, tree: PrefixTree) -> None:
+        """Keep the tree where it fits in beside those that are kept; what is lent is judged when it comes back."""
+        if not self.limit:
+            return
+        with self._lock:
+            others = self._evict(key, tree, self._kept, tree.size)
+            if tree.size <= self._largest and others + tree.size <= self.limit:
+                self._free[id(tree)] = key, tree
+                self._kept += tree.size
+            else:
+                self._held -= tree.size
+
+    def _take(self, key: TreeKey, candidates: int) -> PrefixTree | None:
         """Return the free tree of these options that has most room, of those in which the candidates fit."""
         with self._lock:
             fitting = (
@@ -198,7 +203,7 @@ class PrefixMemory:
             self._held += tree.size
         return tree
 
-    def _fit(self, key: _Key, tree: PrefixTree, candidates: int) -> None:
+    def _fit(self, key: TreeKey, tree: PrefixTree, candidates: int) -> None:
         """Give the tree the room it needs, and more to stay in if it is full: at the cost of free trees, not of lent
         ones.
         """
@@ -216,12 +221,12 @@ class PrefixMemory:
         """Return how many nodes may stay in a tree at most, beside so many that pass, or will: pieces become larger,
         and a tree in which they do not fit is of no use.
         """
-        likely = min(tree_bytes(plan, 0, MOST * ring_of(plan)), int(self._largest * LARGEST_PASSING))
+        likely = min(tree_bytes(plan, 0, MAX_CHUNK * ring_of(plan)), int(self._largest * LARGEST_PASSING))
         node = tree_bytes(plan, SHARED_BY * FEWEST_SHARED, 0) / (SHARED_BY * FEWEST_SHARED)
         most = int((self._largest - max(likely, tree_bytes(plan, 0, passing))) / node)
         return max(LEAST_ROOM, most if plan.multiply_adds else min(most, LARGEST_LOOKED_UP))
 
-    def _evict(self, key: _Key, tree: PrefixTree, others: int, wanted: int) -> int:
+    def _evict(self, key: TreeKey, tree: PrefixTree, others: int, wanted: int) -> int:
         """Let free trees go, the oldest first, until `wanted` bytes of this one fit in beside so many of others, and
         return what is left of those. None goes that has more room for the same options: two threads that take turns
         with two trees would each have the other's go, and remember nothing.
@@ -237,13 +242,3 @@ class PrefixMemory:
                 self._held -= other.size
                 others -= other.size
         return others
-
-    def _give_back(self, key: _Key, tree: PrefixTree) -> None:
-        """Keep the tree where it fits in beside those that are kept; what is lent is judged when it comes back."""
-        with self._lock:
-            others = self._evict(key, tree, self._kept, tree.size)
-            if tree.size <= self._largest and others + tree.size <= self.limit:
-                self._free[id(tree)] = key, tree
-                self._kept += tree.size
-            else:
-                self._held -= tree.size

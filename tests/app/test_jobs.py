@@ -16,7 +16,7 @@ from app.admission.cost_model import (
     CostModel,
     measure_multiply_adds,
 )
-from app.names.generation import SCORED_CHARACTER_COST
+from app.names.generation import SCORED_CHARACTER_COST, SamplerCache
 from app.names.jobs import GenerateJob
 from app.names.profanity import ProfanityFilter
 from app.names.sources import SourceResolver
@@ -25,7 +25,7 @@ from app.settings import Settings
 from models import Draft, ModelRegistry
 from models.blends import Blender, Source
 from models.inference import PrefixMemory
-from models.inference.pace import FIRST, GOAL
+from models.inference.stream import CHUNK_SECONDS, FIRST_CHUNK
 from tests.harness.clock import Clock
 
 PLAIN = GenerateRequest(count=500)
@@ -41,25 +41,25 @@ def learned() -> CostModel:
     """A cost model that knows a/mlp@1: a thousand candidates take the time of a chunk."""
     model = CostModel()
     for _ in range(3000):
-        model.update(PLAIN, source_of("a/mlp@1"), 1000, 1000, GOAL)
+        model.update(PLAIN, source_of("a/mlp@1"), 1000, 1000, CHUNK_SECONDS)
     return model
 
 
 def test_first_chunk_is_small_until_the_model_is_measured(learned: CostModel) -> None:
-    assert CostModel().first_chunk(PLAIN, source_of("a/mlp@1")) == FIRST
+    assert CostModel().first_chunk(PLAIN, source_of("a/mlp@1")) == FIRST_CHUNK
     assert learned.first_chunk(PLAIN, source_of("a/mlp@1")) == pytest.approx(1000, abs=1)
-    assert learned.first_chunk(PLAIN, source_of("a/mlp@2")) == FIRST
+    assert learned.first_chunk(PLAIN, source_of("a/mlp@2")) == FIRST_CHUNK
 
 
 @pytest.mark.parametrize("more", [{"contains": "a"}, {"novel": True}, {"details": True}, {"temperature": 0.1}], ids=str)
 def test_first_chunk_is_small_for_costly_candidates(learned: CostModel, more: dict[str, Any]) -> None:
-    assert learned.first_chunk(GenerateRequest(count=500, **more), source_of("a/mlp@1")) == FIRST
+    assert learned.first_chunk(GenerateRequest(count=500, **more), source_of("a/mlp@1")) == FIRST_CHUNK
 
 
 def test_first_chunk_never_shrinks_below_the_default(learned: CostModel) -> None:
     for _ in range(3000):
-        learned.update(PLAIN, source_of("a/mlp@1"), 1, 1, GOAL)
-    assert learned.first_chunk(PLAIN, source_of("a/mlp@1")) == FIRST
+        learned.update(PLAIN, source_of("a/mlp@1"), 1, 1, CHUNK_SECONDS)
+    assert learned.first_chunk(PLAIN, source_of("a/mlp@1")) == FIRST_CHUNK
 
 
 @pytest.mark.parametrize("speed", [1e9, 3e10])
@@ -76,8 +76,10 @@ def test_measured_speed_is_half_of_the_fastest_run(multiply_adds: int, monkeypat
     def draw(*arguments: object) -> None:
         clock.now += next(durations)
 
+    generator = SimpleNamespace(multiply_adds=multiply_adds, prepare=lambda constraints: SimpleNamespace(draw=draw))
+
     monkeypatch.setattr(cost_model, "time", SimpleNamespace(perf_counter=clock))
-    measured = measure_multiply_adds(cast(Any, SimpleNamespace(multiply_adds=multiply_adds, draw=draw)))
+    measured = measure_multiply_adds(cast(Any, generator))
     half = TEST_CANDIDATES * NAME_LENGTH * multiply_adds / 0.25 / 2
     assert measured == pytest.approx(max(SLOWEST_MULTIPLY_ADDS, half))
     assert list(durations) == []
@@ -94,17 +96,17 @@ def job_of(registry: ModelRegistry, elf_draft: Draft) -> Callable[..., GenerateJ
     """Return what makes a job of 600 names."""
     registry.publish(elf_draft)
     source = SourceResolver(registry, Blender(registry.kernels)).find("elves", None)
-    profanity = ProfanityFilter.load(Settings(), registry.kernels.find)
+    samplers = SamplerCache(ProfanityFilter.load(Settings(), registry.kernels.find))
 
-    def make(first_chunk: int = FIRST, **fields: Any) -> GenerateJob:
+    def make(first_chunk: int = FIRST_CHUNK, **fields: Any) -> GenerateJob:
         request = GenerateRequest(dataset="elves", count=600, seed=1, unique=False, **fields)
-        return GenerateJob(request, source, 5000, PrefixMemory(2**20), profanity, first_chunk=first_chunk)
+        return GenerateJob(request, source, 5000, PrefixMemory(2**20), samplers, first_chunk=first_chunk)
 
     return make
 
 
 @pytest.mark.parametrize("details", [False, True])
-@pytest.mark.parametrize("first", [FIRST, 1000])
+@pytest.mark.parametrize("first", [FIRST_CHUNK, 1000])
 def test_last_chunk_is_the_answer(job_of: Callable[..., GenerateJob], first: int, details: bool) -> None:
     job, chunks, attempts = job_of(first, details=details), [], []
     while not job.finished:

@@ -1,6 +1,8 @@
 """The sliding-window counters: what they grant, what corrections do, and how many clients they remember."""
 
+import asyncio
 from types import SimpleNamespace
+from typing import cast
 
 import limits
 import pytest
@@ -8,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from app.security.rate_limiter import OVERFLOW_CLIENT, WINDOW_SECONDS, SlidingWindowCounters
+from app.metrics import Metrics
+from app.security.rate_limiter import (
+    OVERFLOW_CLIENT,
+    REQUEST_COST,
+    WINDOW_SECONDS,
+    RateLimiter,
+    RateLimitExceeded,
+    RequestQuota,
+    SlidingWindowCounters,
+    WindowState,
+)
 from tests.harness.clock import Clock
 
 STEPS = st.lists(
@@ -29,8 +41,9 @@ def test_counters_agree_with_the_limits_library(steps: list[tuple[str, int, floa
         ours = SlidingWindowCounters(100, clock)
         for client, cost, seconds in steps:
             clock.now += seconds
-            assert ours.acquire(client, cost) == theirs.hit(item, client, cost=cost)
-            assert max(0, 100 - ours.state(client).used) == theirs.get_window_stats(item, client).remaining
+            state = ours.add(client, cost)
+            assert state.fits == theirs.hit(item, client, cost=cost)
+            assert max(0, 100 - state.used) == theirs.get_window_stats(item, client).remaining
         store.timer.cancel()
 
 
@@ -39,70 +52,107 @@ def test_counters_agree_with_the_limits_library(steps: list[tuple[str, int, floa
 def test_request_fits_exactly_after_the_wait(first: int, second: int, cost: int, seconds: float) -> None:
     clock = Clock()
     counters = SlidingWindowCounters(1000, clock)
-    counters.acquire("a", first)
+    counters.add("a", first)
     clock.now = 70.0
-    counters.acquire("a", second)
+    counters.add("a", second)
     clock.now += seconds
-    wait = counters.state("a").wait(1000, cost)
+    wait = counters.add("a", 0).wait(cost)
     refused_at = clock.now
     if wait > 1:
         clock.now = refused_at + wait - 1
-        assert counters.state("a").used + cost > 1000
+        assert counters.add("a", 0).used + cost > 1000
     clock.now = refused_at + wait + 1e-6
-    assert counters.acquire("a", cost)
+    assert counters.add("a", cost).fits
 
 
 def test_clients_beyond_the_maximum_share_one_counter() -> None:
     clock = Clock()
     counters = SlidingWindowCounters(100, clock, max_clients=10)
-    granted = [counters.acquire(f"client {n}", 60) for n in range(1000)]
+    granted = [counters.add(f"client {n}", 60).fits for n in range(1000)]
     assert granted == [True] * 11 + [False] * 989
-    assert counters.acquire("client 3", 40)
-    assert counters.state(OVERFLOW_CLIENT) == counters.state("client 500")
+    assert counters.add("client 3", 40).fits
+    assert counters.add(OVERFLOW_CLIENT, 0) == counters.add("client 500", 0)
     clock.now = 3 * WINDOW_SECONDS
-    assert counters.acquire("client 500", 60)
-    assert counters.state("client 3").used == 0
+    assert counters.add("client 500", 60).fits
+    assert counters.add("client 3", 0).used == 0
 
 
-@given(
-    st.integers(1, 1000),
-    st.lists(
-        st.tuples(st.sampled_from(["acquire", "adjust"]), st.integers(-1000, 1000), st.floats(0, 70)), max_size=20
-    ),
-)
-def test_adjustments_keep_usage_between_zero_and_the_limit(limit: int, steps: list[tuple[str, int, float]]) -> None:
+STEPS_OF_ONE = st.lists(st.tuples(st.booleans(), st.integers(-1000, 1000), st.floats(0, 70)), max_size=20)
+
+
+@given(st.integers(1, 1000), STEPS_OF_ONE)
+def test_corrections_keep_usage_between_zero_and_the_limit(limit: int, steps: list[tuple[bool, int, float]]) -> None:
     clock = Clock(5 * WINDOW_SECONDS)
     counters = SlidingWindowCounters(limit, clock)
-    for kind, number, seconds in steps:
-        if kind == "acquire":
-            counters.acquire("a", abs(number))
-        else:
-            counters.adjust("a", number)
-        assert 0 <= counters.state("a").used <= limit
+    for correction, number, seconds in steps:
+        assert 0 <= counters.add("a", number if correction else abs(number), correction).used <= limit
         clock.now += seconds
-        assert 0 <= counters.state("a").used <= limit
+        assert 0 <= counters.add("a", 0).used <= limit
 
 
 def test_late_refund_is_taken_from_the_previous_window() -> None:
     """A client that reserved everything and used a tenth gets no more than the limit in any minute after."""
     clock = Clock(2 * WINDOW_SECONDS - 0.1)
     counters = SlidingWindowCounters(1000, clock)
-    assert counters.acquire("a", 1000)
+    assert counters.add("a", 1000).fits
     clock.now += 0.2
-    counters.adjust("a", -900)
-    assert counters.state("a").used == 99
+    assert counters.add("a", -900, True).used == 99
     clock.now = 3 * WINDOW_SECONDS - 1
     granted = 0
-    while counters.acquire("a", 10):
+    while counters.add("a", 10).fits:
         granted += 10
     assert granted == 990
 
 
-def test_adjustment_refunds_or_charges_up_to_the_limit() -> None:
+def test_correction_refunds_or_charges_up_to_the_limit() -> None:
     counters = SlidingWindowCounters(100, Clock())
-    assert counters.acquire("a", 90)
-    counters.adjust("a", -60)
-    assert counters.state("a").used == 30
-    counters.adjust("a", 1000)
-    assert counters.state("a").used == 100
-    assert not counters.acquire("a", 1)
+    assert counters.add("a", 90).fits
+    assert counters.add("a", -60, True).used == 30
+    assert counters.add("a", 1000, True).used == 100
+    assert not counters.add("a", 1).fits
+
+
+def test_quota_asks_the_limiter_twice_and_pays_what_was_used() -> None:
+    calls: list[tuple[int, bool]] = []
+    counters = SlidingWindowCounters(10_000, Clock())
+
+    async def add(client: str, amount: int, correction: bool = False) -> WindowState:
+        calls.append((amount, correction))
+        return counters.add(client, amount, correction)
+
+    async def spend() -> RequestQuota:
+        quota = RequestQuota(cast(RateLimiter, SimpleNamespace(add=add)), "a", Clock())
+        await quota.reserve(1000)
+        await quota.settle(300)
+        return quota
+
+    quota = asyncio.run(spend())
+    assert calls == [(REQUEST_COST + 1000, False), (-700, True)]
+    assert quota.headers()[1] == (b"ratelimit", f'"characters";r={10_000 - REQUEST_COST - 300};t=60'.encode())
+
+
+def test_estimate_above_the_limit_is_refunded_down_to_what_was_used() -> None:
+    counters = SlidingWindowCounters(1000, Clock())
+
+    async def spend() -> None:
+        quota = RequestQuota(RateLimiter(counters, None, Metrics("0")), "a", Clock())
+        await quota.reserve(50_000)
+        assert counters.add("a", 0).used == 1000
+        await quota.settle(600)
+
+    asyncio.run(spend())
+    assert counters.add("a", 0).used == REQUEST_COST + 600
+
+
+def test_refused_reservation_costs_the_request_alone() -> None:
+    counters = SlidingWindowCounters(1000, Clock())
+    counters.add("a", 500)
+
+    async def spend() -> None:
+        quota = RequestQuota(RateLimiter(counters, None, Metrics("0")), "a", Clock())
+        with pytest.raises(RateLimitExceeded) as caught:
+            await quota.reserve(700)
+        assert caught.value.characters == REQUEST_COST + 700
+
+    asyncio.run(spend())
+    assert counters.add("a", 0).used == 500 + REQUEST_COST

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from app.settings import Settings
 from app.web.negotiation import CSV, JSON, NDJSON, TEXT
-from models import NameGenerator
+from models.inference import PreparedSampler
 from tests.app.running import TIMEOUT, ThreadedService
 from tests.harness.clock import until
 
@@ -39,7 +39,7 @@ class Draws:
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.hold_at, self.held, self.go_on = -1, threading.Event(), threading.Event()
-        self._draw = NameGenerator.draw
+        self._draw = PreparedSampler.draw
 
     def draw(self, *arguments: object) -> tuple[np.ndarray, np.ndarray]:
         if len(self.sizes) == self.hold_at:
@@ -60,7 +60,7 @@ class Draws:
 @pytest.fixture
 def draws(server: ThreadedService, monkeypatch: pytest.MonkeyPatch) -> Iterator[Draws]:
     draws = Draws()
-    monkeypatch.setattr(NameGenerator, "draw", lambda *arguments: draws.draw(*arguments))
+    monkeypatch.setattr(PreparedSampler, "draw", lambda *arguments: draws.draw(*arguments))
     yield draws
     draws.resume()
 

@@ -1,12 +1,14 @@
 """The reference sampler, which draws each candidate alone, and generators with untrained networks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models import Kernels, ModelConfig, NameGenerator, SamplingOptions, Vocabulary
+from models import Constraints, Kernels, ModelConfig, NameGenerator, SamplingOptions, Vocabulary
 from models.inference import PrefixMemory, arithmetic, distribution
+from models.inference.memory import PrefixTree, TreeKey
 from models.publication import draft_generator
 from tests.conftest import draft_of, untrained
 
@@ -28,15 +30,25 @@ def draw(
     memory: PrefixMemory | None = None,
     longest: int = LONGEST,
 ) -> Drawn:
-    """Codes and lengths by `NameGenerator.draw` after the options' prefix."""
-    prefix = np.array(generator.vocabulary.encode(options.prefix), np.int64)
-    return generator.draw(prefix, options, longest, seed, first, n, memory)
+    """Codes and lengths by `PreparedSampler.draw`."""
+    return generator.prepare(options, Constraints(max_length=longest)).draw(seed, first, n, memory)
+
+
+@contextmanager
+def lent(memory: PrefixMemory, generator: NameGenerator, options: SamplingOptions, n: int) -> Iterator[PrefixTree]:
+    """Take a tree from the memory for n candidates, and give it back."""
+    key = TreeKey.of(generator.plan, options, generator.shares)
+    tree = memory.take(key, generator.plan, n)
+    try:
+        yield tree
+    finally:
+        memory.give_back(key, tree)
 
 
 def reference_draw(
     generator: NameGenerator, options: SamplingOptions, seed: int, first: int, n: int, longest: int = LONGEST
 ) -> Drawn:
-    """The definition of `NameGenerator.draw`: one candidate at a time, position by position."""
+    """The definition of `PreparedSampler.draw`: one candidate at a time, position by position."""
     codes, lengths = np.zeros((n, longest), np.int32), np.empty(n, np.int32)
     for c in range(n):
         ids = reference_candidate(generator, options, longest, seed, first + c)

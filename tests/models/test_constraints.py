@@ -4,6 +4,7 @@ import fnmatch
 import itertools
 import json
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from models import NameGenerator, OptionError, SamplingOptions
 from models.inference import AS_DRAWN, NDJSON, REASONS, TEXT, Constraints, NameStream, PrefixMemory
 from models.inference.constraints import Sieve
-from models.inference.pace import FEWEST, FIRST, GOAL, MOST, Pace, enough
+from models.inference.memory import MAX_CHUNK
+from models.inference.stream import CHUNK_SECONDS, FIRST_CHUNK, MIN_CHUNK
 from models.spelling import capitalize
 
 LETTERS = "adehiklmnorstuv"
@@ -61,7 +63,7 @@ def test_generate_equals_a_loop_over_single_candidates(
     generator: NameGenerator, options: SamplingOptions, rules: Constraints, count: int, offset: int, budget: int
 ) -> None:
     try:
-        prefix, longest = generator.opening(options, rules, 6, offset)
+        sampler = generator.prepare(options, rules)
     except OptionError:
         with pytest.raises(OptionError):
             generator.generate(count, seed=6, offset=offset, options=options, constraints=rules)
@@ -69,7 +71,7 @@ def test_generate_equals_a_loop_over_single_candidates(
     names: list[str] = []
     refused, attempts = dict.fromkeys(REASONS, 0), 0
     while len(names) < count and attempts < budget:
-        name = generator.candidates(prefix, options, longest, 6, offset + attempts, 1)[0]
+        name = sampler.candidates(6, offset + attempts, 1)[0]
         attempts += 1
         reason = reason_against(name, rules, generator.names, names)
         if reason:
@@ -85,7 +87,7 @@ def test_generate_equals_a_loop_over_single_candidates(
         assert batch.complete == (len(names) == count)
     for name in names:
         assert name.startswith(options.prefix)
-        assert options.min_length <= len(name) <= longest
+        assert options.min_length <= len(name) <= sampler.longest
         assert not set(name) & set(options.excludes)
 
 
@@ -138,8 +140,7 @@ def test_excludes_renormalises_the_remaining_probabilities(generator: NameGenera
     free = {c.character: c.probability for c in generator.next_characters("k")}
     gone = "ae"
     options = SamplingOptions(prefix="k", excludes=gone)
-    prefix, _ = generator.opening(options, Constraints(), 3, 0)
-    codes, lengths = generator.draw(prefix, options, 2, 3, 0, 20_000)
+    codes, lengths = generator.prepare(options, Constraints(max_length=2)).draw(3, 0, 20_000)
     # One that goes on has a second character; one of length 1 has ended.
     drawn = np.where(lengths == 1, 0, codes[:, 1])
     left = 1 - sum(free.get(c, 0.0) for c in gone)
@@ -149,11 +150,10 @@ def test_excludes_renormalises_the_remaining_probabilities(generator: NameGenera
         assert found == pytest.approx(expected, abs=4 * (expected * (1 - expected) / len(drawn)) ** 0.5 + 1e-9)
 
 
-def unsteady_pace(seed: int) -> Pace:
-    """A pace with pieces that take any time."""
+def unsteady_clock(seed: int) -> Callable[[], float]:
+    """A clock by which a chunk takes any time."""
     rng = np.random.default_rng(seed)
-    ticks = itertools.accumulate(rng.choice([1e-5, 1e-2, 1.0], 10_000))
-    return Pace(lambda: next(ticks))
+    return itertools.accumulate(rng.choice([1e-5, 1e-2, 1.0], 10_000)).__next__
 
 
 @settings(max_examples=40, deadline=None)
@@ -174,20 +174,16 @@ def unsteady_pace(seed: int) -> Pace:
     st.integers(0, 99),
 )
 def test_stream_equals_generate(
-    generator: NameGenerator, count: int, constraints: Constraints, title: bool, budget: int, offset: int, pace: int
+    generator: NameGenerator, count: int, constraints: Constraints, title: bool, budget: int, offset: int, times: int
 ) -> None:
-    arguments = {
-        "seed": 3,
-        "offset": offset,
-        "options": SamplingOptions(0.7, prefix="ka"),
-        "constraints": constraints,
-        "max_attempts": budget,
-    }
-    stream = NameStream(generator, count, **arguments, pace=unsteady_pace(pace))
+    options = SamplingOptions(0.7, prefix="ka")
+    arguments = {"seed": 3, "offset": offset, "max_attempts": budget}
+    sampler = generator.prepare(options, constraints)
+    stream = NameStream(sampler, count, **arguments, clock=unsteady_clock(times))
     write, lines = generator.writer(TEXT, title), b""
     while not stream.finished:
-        lines += stream.piece(write)
-    batch = generator.generate(count, **arguments)
+        lines += stream.next_lines(write)
+    batch = generator.generate(count, **arguments, options=options, constraints=constraints)
     assert lines.decode().splitlines() == [capitalize(name) if title else name for name in batch.names]
     assert (stream.attempts, stream.next_offset, stream.complete) == (batch.attempts, batch.next_offset, batch.complete)
     assert stream.refused == batch.refused
@@ -216,16 +212,16 @@ def test_stopped_generate_returns_an_incomplete_batch(generator: NameGenerator) 
     assert batch.names == generator.generate(len(batch.names), seed=1, constraints=AS_DRAWN).names
 
 
-def test_piece_size_adapts_to_its_duration_within_bounds() -> None:
-    ticks = iter([0, GOAL / 100, 0, GOAL * 2, 0, 1e9, *([0, 0] * 9)])
-    pace = Pace(lambda: next(ticks))
-    sizes = [pace.size]
+def test_chunk_adapts_to_its_duration_within_bounds(generator: NameGenerator) -> None:
+    ticks = iter([0, CHUNK_SECONDS / 100, 0, CHUNK_SECONDS * 2, 0, 1e9, *([0, 0] * 9)])
+    sampler = generator.prepare(constraints=AS_DRAWN)
+    stream = NameStream(sampler, 1_000_000, seed=1, clock=lambda: next(ticks))
+    sizes = [stream.size]
     for _ in range(12):
-        with pace.measured(pace.size):
-            pass
-        sizes.append(pace.size)
-    assert sizes[:4] == [FIRST, 4 * FIRST, 2 * FIRST, FEWEST]
-    assert sizes[-1] == MOST
+        stream.next_names()
+        sizes.append(stream.size)
+    assert sizes[:4] == [FIRST_CHUNK, 4 * FIRST_CHUNK, 2 * FIRST_CHUNK, MIN_CHUNK]
+    assert sizes[-1] == MAX_CHUNK
     assert all(b <= 4 * a for a, b in itertools.pairwise(sizes))
 
 
@@ -233,5 +229,9 @@ def test_piece_size_adapts_to_its_duration_within_bounds() -> None:
     ("missing", "passed", "attempts", "expected"),
     [(20, 0, 0, 20), (20, 500, 500, 20), (20, 500, 501, 40), (20, 0, 33, 20 * 33), (10, 10, 1000, 10 * 100)],
 )
-def test_piece_grows_as_fewer_candidates_pass(missing: int, passed: int, attempts: int, expected: int) -> None:
-    assert enough(missing, passed, attempts) == expected
+def test_chunk_grows_as_fewer_candidates_pass(
+    generator: NameGenerator, missing: int, passed: int, attempts: int, expected: int
+) -> None:
+    stream = NameStream(generator.prepare(), passed + missing, seed=1, first_chunk=MAX_CHUNK)
+    stream.names, stream.attempts = passed, attempts
+    assert stream.size == expected

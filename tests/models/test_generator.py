@@ -100,7 +100,7 @@ def test_compiled_kernel_equals_plain_python(
     kernels = replace(generator.kernels, sample=sampler.sample)
     plain = NameGenerator(generator.predictor, generator.names, generator.longest, kernels)
     compiled, interpreted = (
-        list(each.candidates(np.zeros(0, np.int64), options, 12, seed, offset, 5)) for each in (generator, plain)
+        each.prepare(options, Constraints(max_length=12)).candidates(seed, offset, 5) for each in (generator, plain)
     )
     assert interpreted == compiled
 
@@ -128,7 +128,7 @@ def test_options_out_of_range_are_refused(field: str, value: float) -> None:
 
 
 def test_larger_max_length_only_adds_names(generator: NameGenerator) -> None:
-    short, long = (generator.candidates(np.zeros(0, np.int64), SamplingOptions(), n, 5, 0, 200) for n in (6, 30))
+    short, long = (generator.prepare(constraints=Constraints(max_length=n)).candidates(5, 0, 200) for n in (6, 30))
     assert [s for s in short if s is not None] == [n for n in long if n is not None and len(n) <= 6]
     assert any(n is not None for n in short)
 

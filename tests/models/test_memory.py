@@ -7,9 +7,8 @@ import re
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -20,10 +19,10 @@ from hypothesis import strategies as st
 
 from models import NameGenerator, SamplingOptions
 from models.inference import ModelPredictor, PrefixMemory
-from models.inference.memory import PrefixTree
+from models.inference.memory import PrefixTree, TreeKey
 from models.inference.pages import FEW, LINE, MANY, Form, arrays_of
 from models.inference.plan import Plan
-from tests.models.reference import Drawn, assert_same, draw, joined
+from tests.models.reference import Drawn, assert_same, draw, joined, lent
 
 MEBIBYTE = 2**20
 OPTIONS = (
@@ -43,13 +42,12 @@ class WatchedMemory(PrefixMemory):
         super().__init__(mebibytes)
         self.trees: list[weakref.ref[PrefixTree]] = []
 
-    @contextmanager
-    def lend(self, plan: Plan, options: SamplingOptions, candidates: int, shares: bytes = b"") -> Iterator[PrefixTree]:
+    def take(self, key: TreeKey, plan: Plan, candidates: int) -> PrefixTree:
         """Lend a tree and record it."""
-        with super().lend(plan, options, candidates, shares) as tree:
-            if not any(known() is tree for known in self.trees):
-                self.trees.append(weakref.ref(tree))
-            yield tree
+        tree = super().take(key, plan, candidates)
+        if not any(known() is tree for known in self.trees):
+            self.trees.append(weakref.ref(tree))
+        return tree
 
     @property
     def bytes_alive(self) -> int:
@@ -60,7 +58,7 @@ class WatchedMemory(PrefixMemory):
 
 def computed(memory: PrefixMemory, generator: NameGenerator, options: SamplingOptions) -> int:
     """How many distributions the tree lent for these options has computed; 0 for a new tree."""
-    with memory.lend(generator.plan, options, 1) as tree:
+    with lent(memory, generator, options, 1) as tree:
         return tree.computed
 
 
@@ -123,7 +121,7 @@ def test_memory_of_zero_mebibytes_keeps_nothing(generator: NameGenerator) -> Non
 def test_memory_stays_valid_after_an_error_during_a_loan(generator: NameGenerator) -> None:
     memory, options = PrefixMemory(4), SamplingOptions()
     draw(generator, options, 1, 0, 50, memory)
-    with pytest.raises(RuntimeError), memory.lend(generator.plan, options, 5):
+    with pytest.raises(RuntimeError), lent(memory, generator, options, 5):
         raise RuntimeError
     assert computed(memory, generator, options) > 0
     assert_same(draw(generator, options, 1, 0, 50, memory), draw(generator, options, 1, 0, 50))
@@ -131,12 +129,12 @@ def test_memory_stays_valid_after_an_error_during_a_loan(generator: NameGenerato
 
 def test_concurrent_loans_and_other_models_get_distinct_trees(generator: NameGenerator) -> None:
     memory, options = PrefixMemory(4), SamplingOptions()
-    with memory.lend(generator.plan, options, 5) as one, memory.lend(generator.plan, options, 5) as two:
+    with lent(memory, generator, options, 5) as one, lent(memory, generator, options, 5) as two:
         assert one is not two
     assert isinstance(generator.predictor, ModelPredictor)
     twin = ModelPredictor(generator.predictor.model, generator.vocabulary, generator.kernels)
     other = NameGenerator(twin, generator.names, generator.longest, generator.kernels)
-    with memory.lend(other.plan, options, 5) as foreign:
+    with lent(memory, other, options, 5) as foreign:
         assert foreign is not one
         assert foreign is not two
         assert foreign.plan is other.plan
@@ -147,15 +145,15 @@ def test_fullest_tree_survives_alternating_loans(generator: NameGenerator, wide:
     memory, options = WatchedMemory(4), SamplingOptions(temperature=3.0)
     for k in range(200):
         draw(generator, options, 1, k * 64, 64, memory)
-    with memory.lend(generator.plan, options, 1) as most:
+    with lent(memory, generator, options, 1) as most:
         room = most.room
     for k in range(60):
         first, second = ExitStack(), ExitStack()
-        assert first.enter_context(memory.lend(generator.plan, options, 1)) is most
-        second.enter_context(memory.lend(generator.plan, options, wide))
+        assert first.enter_context(lent(memory, generator, options, 1)) is most
+        second.enter_context(lent(memory, generator, options, wide))
         first.close()
         second.close()
-        with memory.lend(generator.plan, options, 1):
+        with lent(memory, generator, options, 1):
             draw(generator, options, 2, k * 256, 64, memory)
         assert memory.bytes_alive <= 4 * MEBIBYTE
     assert most.room == room
@@ -197,7 +195,7 @@ def test_size_does_not_drift_over_thousands_of_options(generator: NameGenerator)
     """A quarter above the limit allows for the odd bytes of so many small trees."""
     memory = WatchedMemory(0.25)
     for k in range(2500):
-        with memory.lend(generator.plan, SamplingOptions(temperature=0.1 + k / 1000), 1):
+        with lent(memory, generator, SamplingOptions(temperature=0.1 + k / 1000), 1):
             pass
         if k % 100 == 99:
             memory.trees = [known for known in memory.trees if known() is not None]
@@ -243,7 +241,7 @@ def test_long_stream_leaves_room_for_small_requests(generator: NameGenerator, la
         draw(generator, HOT, 1, k * 64, 64, memory)
         assert memory.bytes_alive <= 2 * MEBIBYTE
     draw(generator, HOT, 1, 9600, last, memory)
-    with memory.lend(generator.plan, HOT, 1) as tree:
+    with lent(memory, generator, HOT, 1) as tree:
         assert tree.computed > 1000
         assert sum(array.nbytes for array in tree.arrays()) <= 7 / 8 * 2 * MEBIBYTE
     assert computed(memory, generator, small) > 0
@@ -253,9 +251,9 @@ def test_full_tree_is_reused_for_larger_pieces(generator: NameGenerator) -> None
     memory = PrefixMemory(3)
     for k in range(300):
         draw(generator, HOT, 1, k * 64, 64, memory)
-    with memory.lend(generator.plan, HOT, 1) as before:
+    with lent(memory, generator, HOT, 1) as before:
         pass
-    with memory.lend(generator.plan, HOT, 128) as after:
+    with lent(memory, generator, HOT, 128) as after:
         assert after is before
 
 

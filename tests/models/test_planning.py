@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from models import Kernels, ModelConfig, ModelRegistry, NameGenerator, SamplingOptions
 from models.inference import ModelPredictor, PrefixMemory
 from models.inference.planning import make_plan
-from tests.models.reference import draw, reference_boundaries, untrained_generator
+from tests.models.reference import draw, lent, reference_boundaries, untrained_generator
 
 SMALL, LARGE = "abcdefghijklmnopqrstuvwxyz", "".join(map(chr, range(0x4E00, 0x4E00 + 90)))
 H, C = 20, 6
@@ -99,7 +99,7 @@ def test_remembered_boundaries_equal_the_plain_model(generator: NameGenerator, o
     memory = PrefixMemory(8)
     for _ in range(4):
         draw(generator, options, 2, 0, 300, memory, longest=20)
-    with memory.lend(generator.plan, options, 1) as tree:
+    with lent(memory, generator, options, 1) as tree:
         # The root is node 1; 0 means no node.
         prefixes: dict[int, list[int]] = {1: []}
         add_children(tree.children, 1, prefixes)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import random
 import runpy
 import shutil
 import signal
@@ -20,8 +21,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.security import rate_limiter
-from app.security.rate_limiter import REQUEST_COST, WINDOW_SECONDS, RedisWindowCounters
-from tests.harness.clock import until
+from app.security.rate_limiter import REQUEST_COST, WINDOW_SECONDS, RedisWindowCounters, SlidingWindowCounters
+from tests.harness.clock import Clock, until
 from tests.harness.service import LIMIT, Service, free_port, is_listening, served
 from tests.harness.stores import store_settings
 
@@ -65,9 +66,10 @@ def flood(address: str, requests: int, host: str) -> Counter[int]:
 def in_one_window(attempt: Callable[[str], Result]) -> Result:
     """Return the result of an attempt that fell into one window of the limiter; each is made by a new client."""
     for k in itertools.count(100):
-        window = time.monotonic() // WINDOW_SECONDS
+        # Counters in memory follow the monotonic clock, those in Redis the time of day.
+        windows = [clock() // WINDOW_SECONDS for clock in (time.monotonic, time.time)]
         result = attempt(f"127.0.0.{k}")
-        if time.monotonic() // WINDOW_SECONDS == window:
+        if windows == [clock() // WINDOW_SECONDS for clock in (time.monotonic, time.time)]:
             return result
     raise AssertionError("unreachable")
 
@@ -119,16 +121,45 @@ def test_refund_in_redis_is_never_a_credit(tmp_path: Path) -> None:
         counters = RedisWindowCounters(f"redis://127.0.0.1:{port}/0", 1000)
         used = []
         for taken, refunded in ((0, 900), (500, 200), (0, 900)):
-            if taken:
-                await counters.acquire("a", taken)
-            await counters.adjust("a", -refunded)
-            used.append((await counters.state("a")).used)
+            await counters.add("a", taken)
+            used.append((await counters.add("a", -refunded, True)).used)
         await counters.disconnect()
         return used
 
     port = free_port()
     with redis_server(tmp_path, port):
         assert asyncio.run(refund()) == [0, 300, 0]
+
+
+@pytest.mark.row(14)
+def test_counters_in_redis_agree_with_those_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis reads the time from a list, which the test sets."""
+    script = rate_limiter.ADD_SCRIPT.replace("redis.call('TIME')", "redis.call('LRANGE', 'time', 0, -1)")
+    assert script != rate_limiter.ADD_SCRIPT
+    monkeypatch.setattr(rate_limiter, "ADD_SCRIPT", script)
+    rng, clock = random.Random(1), Clock(600.0)
+
+    async def compare() -> Counter[bool]:
+        address = f"redis://127.0.0.1:{port}/0"
+        ours, theirs, found = SlidingWindowCounters(100, clock), RedisWindowCounters(address, 100), Counter[bool]()
+        async with redis.asyncio.Redis.from_url(address) as store:
+            for _ in range(1000):
+                clock.now += rng.choice([0, 0, 0, 7.5, 15.25, 45.125, 150])
+                await store.delete("time")
+                await store.rpush("time", int(clock.now), int(clock.now % 1 * 1_000_000))
+                client, amount, correction = rng.choice("ab"), rng.randint(-60, 60), rng.random() < 0.3
+                state = await theirs.add(client, amount if correction else abs(amount), correction)
+                assert state == ours.add(client, amount if correction else abs(amount), correction)
+                found[state.fits] += 1
+        await theirs.disconnect()
+        return found
+
+    port = free_port()
+    with redis_server(tmp_path, port):
+        import redis.asyncio
+
+        found = asyncio.run(compare())
+    assert min(found[True], found[False]) > 100
 
 
 @pytest.mark.row(14)
@@ -156,14 +187,14 @@ def test_clock_jump_changes_no_rate_limit(monkeypatch: pytest.MonkeyPatch, jump:
     monkeypatch.setattr(time, "time", lambda: real() + offset[0])
     # A copy of the module binds its default clock now.
     counters = runpy.run_path(rate_limiter.__file__)["SlidingWindowCounters"](1000)
-    assert counters.acquire("a", 1000)
-    before = counters.state("a")
+    before = counters.add("a", 1000)
+    assert before.fits
     offset[0] = jump
-    after = counters.state("a")
+    after = counters.add("a", 200)
+    assert not after.fits
     assert after.previous + after.current == before.previous + before.current
     assert after.used > 900
-    assert not counters.acquire("a", 200)
-    assert 0 < after.wait(1000, 200) <= 120
+    assert 0 < after.wait(200) <= 120
 
 
 def test_metrics_of_all_workers_add_up(shared_stores: Path, tmp_path: Path) -> None:

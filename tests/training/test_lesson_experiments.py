@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import ModelConfig, NameGenerator, SamplingOptions
+from models import Constraints, ModelConfig, NameGenerator
 from models.inference import AS_DRAWN
 from models.networks import build_model
 from tests.conftest import CONFIGS, untrained
@@ -154,7 +154,7 @@ def test_random_words_are_uniform_and_distinct() -> None:
 def test_notebook_rejects_overlong_candidates_of_the_service(any_generator: GeneratorAndNetwork) -> None:
     generator, network = any_generator
     drawn = [notebook_name(network, generator.vocabulary, 3, 1, index) for index in range(60)]
-    _, lengths = generator.draw(np.zeros(0, np.int64), SamplingOptions(), 3, 1, 0, 60)
+    _, lengths = generator.prepare(constraints=Constraints(max_length=3)).draw(1, 0, 60)
     assert [name is None for name in drawn] == (lengths < 0).tolist()
     assert {len(name) for name in drawn if name is not None} <= {1, 2, 3}
 
