@@ -4,11 +4,12 @@
 """
 
 import os
+import shutil
 import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -32,26 +33,40 @@ from tests.harness.stores import make_stores, store_settings
 @click.option("--reloads", default=5, show_default=True, help="Rolling reloads.")
 @click.option("--starts", default=10, show_default=True, help="Cold starts.")
 @click.option("--share", default=0.25, show_default=True, help="Of the time that those may run.")
-def processes(requests: int, reloads: int, starts: int, share: float) -> None:
+@click.option("--uvicorn", type=int, help="Use uvicorn's supervisor, with so many seconds for a sign of life.")
+def processes(requests: int, reloads: int, starts: int, share: float, uvicorn: int | None) -> None:
     """Kill, stop and replace processes under load; print what was lost and how long it took."""
     prepare()
+    module = "app" if uvicorn is None else "benchmarks.servers.uvicorn_workers"
     with tempfile.TemporaryDirectory() as folder:
         settings = store_settings(make_stores(Path(folder), prepare())) | {"NAMEWAVE_WORKERS": str(WORKERS)}
-        with served(**settings) as service:
-            click.echo(f"row 18: {_replaced(service, signal.SIGKILL)}")
-            click.echo(f"row 19: {_replaced(service, signal.SIGSTOP)}")
-            click.echo(f"row 22: GET: {_reloaded(service, reloads, requests)}")
-            click.echo(f"row 22: POST: {_reloaded(service, reloads, requests, BODY)}")
-            click.echo(f"row 22: {_stopped(service)}")
-        with served(**settings) as service:
+        settings |= {} if uvicorn is None else {"HEALTHCHECK_SECONDS": str(uvicorn)}
+        with served(module, **settings) as service:
+            _report("row 18", lambda: _replaced(service, signal.SIGKILL))
+            _report("row 19", lambda: _replaced(service, signal.SIGSTOP))
+            _report("row 22: GET", lambda: _reloaded(service, reloads, requests))
+            _report("row 22: POST", lambda: _reloaded(service, reloads, requests, BODY))
+        with served(module, **settings, NAMEWAVE_KERNELS=str(Path(folder) / "kernels")) as service:
+            shutil.rmtree(Path(folder) / "kernels")
+            _report("row 22: kernels not compiled", lambda: _reloaded(service, 1, 100))
+            _report("row 22", lambda: _stopped(service))
+        with served(module, **settings) as service:
             seconds = kill_supervisor(service)
             port = "taken" if is_listening(service.port) else "free"
             click.echo(f"row 18: supervisor killed: workers ended after {seconds:.1f} s, the port is {port}")
-        times, restarts = cold_starts(settings, starts, share)
+        times, restarts = cold_starts(module, settings, starts, share)
         click.echo(
             f"row 20: {starts} starts of {WORKERS} workers with {share:.0%} of the time: "
             f"{min(times):.1f} to {max(times):.1f} s, {restarts} restarts"
         )
+
+
+def _report(row: str, measure: Callable[[], str]) -> None:
+    """Print what a measurement found, or that it failed: the next one follows."""
+    try:
+        click.echo(f"{row}: {measure()}")
+    except (click.ClickException, TimeoutError) as error:
+        click.echo(f"{row}: failed: {str(error)[-600:]}")
 
 
 def _replaced(service: Service, number: signal.Signals) -> str:
@@ -83,14 +98,14 @@ def _stopped(service: Service) -> str:
     )
 
 
-def cold_starts(settings: dict[str, str], starts: int, share: float) -> tuple[list[float], int]:
+def cold_starts(module: str, settings: dict[str, str], starts: int, share: float) -> tuple[list[float], int]:
     """Start the service so many times while all its processes may run for a `share` of the time only; return the
     seconds until all workers served, and how many workers were replaced meanwhile.
     """
     times, restarts = [], 0
     for _ in range(starts):
         began = time.monotonic()
-        with throttled(share), served(**settings) as service:
+        with throttled(share), served(module, **settings) as service:
             times.append(time.monotonic() - began)
             restarts += sum("is replaced" in line for line in service.lines())
     return times, restarts

@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from models import Batch, NameGenerator
-from models.inference import REASONS
+import numpy as np
+
+from models import Constraints, NameGenerator, SamplingOptions
+from models.inference import PrefixMemory, PreparedSampler
+from models.inference.prepared import Codes
 
 # Twenty names of ordinary length, in lower case as a generator gives them.
 NAMES = (
@@ -36,16 +39,37 @@ def constant_names(count: int) -> list[str]:
     return REPEATED[:count]
 
 
+class ConstantSampler:
+    """Stands in for a `PreparedSampler`: `draw` gives the constant names, all else is the sampler's own."""
+
+    def __init__(self, sampler: PreparedSampler) -> None:
+        self._sampler = sampler
+        self._codes = np.zeros((len(NAMES), sampler.longest), np.int32)
+        self._lengths = np.array([len(name) for name in NAMES], np.int32)
+        for row, name in zip(self._codes, NAMES, strict=True):
+            row[: len(name)] = sampler.vocabulary.encode(name)
+
+    def draw(self, seed: int, first: int, n: int, memory: PrefixMemory | None = None) -> tuple[Codes, Codes]:
+        """Return n constant candidates."""
+        rows = np.arange(n) % len(NAMES)
+        return self._codes[rows], self._lengths[rows]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else is asked of a sampler."""
+        return getattr(self._sampler, name)
+
+
 class ConstantGenerator:
-    """Stands in for a `NameGenerator`: `generate` is constant, all else is the generator's own."""
+    """Stands in for a `NameGenerator`: what it prepares is constant, all else is the generator's own."""
 
     def __init__(self, generator: NameGenerator) -> None:
         self._generator = generator
 
-    def generate(self, count: int, *, seed: int, offset: int = 0, **options: Any) -> Batch:
-        """Return the constant names as the first candidates of the stream."""
-        refused = dict.fromkeys(REASONS, 0)
-        return Batch(constant_names(count), seed, offset, count, True, refused)
+    def prepare(
+        self, options: SamplingOptions | None = None, constraints: Constraints | None = None
+    ) -> ConstantSampler:
+        """Return what draws the constant names."""
+        return ConstantSampler(self._generator.prepare(options, constraints))
 
     def __getattr__(self, name: str) -> Any:
         """Return what else the app asks a generator for."""
