@@ -115,12 +115,12 @@ class AccessLog:
     def __init__(
         self,
         metrics: Metrics,
-        reasons: Mapping[HTTPStatus, str],
+        codes: Mapping[HTTPStatus, str],
         clock: Callable[[], float] = time.perf_counter,
         random_bits: Callable[[int], int] | None = None,
     ) -> None:
-        """`reasons`: why a request of this status was refused, as the metrics call it."""
-        self.metrics, self.reasons, self.clock = metrics, reasons, clock
+        """`codes`: of the statuses that the metrics count as refusals."""
+        self.metrics, self.codes, self.clock = metrics, codes, clock
         # Ids must be unique, not secret; the system's random bits would cost a system call each.
         self._random_bits = random_bits or random.Random().getrandbits
         self.write: EventWriter = write_event
@@ -142,8 +142,8 @@ class AccessLog:
     ) -> None:
         """Count and log a finished request: seconds until the head of the answer, and until its end."""
         self.metrics.observe_request(route, status, head_seconds)
-        if status in self.reasons:
-            self.metrics.count_refusal(refusal or self.reasons[HTTPStatus(status)])
+        if status in self.codes:
+            self.metrics.count_refusal(refusal or self.codes[HTTPStatus(status)])
         event = {
             "event": "request",
             "request_id": request_id,

@@ -27,7 +27,7 @@ from app.settings import Settings
 from app.startup import available_processors, load_models, sampling_threads, warm_up
 from app.store_watcher import watch_stores
 from app.streaming import silence_unfinished_streams
-from app.web.errors import REASONS, add_handlers
+from app.web.errors import CODES, add_handlers
 from app.web.middleware import RequestMiddleware
 from app.web.openapi import complete_openapi
 from app.web.telemetry import telemetry_config
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     settings = settings or Settings()
     counters = Metrics(health.VERSION)
     counters.workers_expected.set(settings.workers)
-    access_log = AccessLog(counters, REASONS)
+    access_log = AccessLog(counters, CODES)
     app = FastAPI(
         title="Namewave",
         version=health.VERSION,
@@ -72,8 +72,9 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         clients=ClientIdentifier(settings.trusted_proxies),
         max_body_bytes={"": settings.max_body_bytes, "/score": settings.max_score_bytes},
         cors_origins=settings.cors_origins,
+        root_path=settings.root_path,
     )
-    complete_openapi(app)
+    complete_openapi(app, settings.root_path)
     return app
 
 

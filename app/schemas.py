@@ -15,34 +15,51 @@ MAX_STREAMED = 1_000_000
 MAX_TEXT = 100
 MAX_SCORED = 1000
 
-# What an error says of a field.
+# What a field must be: "count must be a whole number ...".
 ALLOWED = {
-    "dataset": "a name from /datasets, or up to four with weights: human:0.6,animal:0.4 in a link, a map as JSON",
+    "dataset": "a name from /datasets, or up to four with weights: human:0.6,animal:0.4 in a link, a map in JSON",
     "model": "architecture, architecture@version, architecture@alias or dataset/architecture@version, from /models; "
     "for a blend one for each data set",
-    "count": f"a whole number, 1 to {MAX_COUNT} as JSON, 1 to {MAX_STREAMED} as a stream",
-    "temperature": f"a number, {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}",
-    "top_k": "a whole number, 1 or more",
-    "top_p": "a number above 0, at most 1",
-    "seed": "a whole number, 0 to 2^53-1",
-    "offset": "a whole number, 0 to 2^53-1",
+    "count": f"a whole number between 1 and {MAX_COUNT} in JSON, and at most {MAX_STREAMED} in a stream",
+    "temperature": f"a number between {MIN_TEMPERATURE:g} and {MAX_TEMPERATURE:g}",
+    "top_k": "a whole number of at least 1",
+    "top_p": "a number above 0 and at most 1",
+    "seed": "a whole number between 0 and 2^53-1",
+    "offset": "a whole number between 0 and 2^53-1",
     "prefix": f"text of at most {MAX_NAME_LENGTH} characters",
     "ends_with": f"text of at most {MAX_NAME_LENGTH} characters",
     "contains": f"text of at most {MAX_NAME_LENGTH} characters",
-    "excludes": f"at most {MAX_TEXT} characters",
-    "pattern": f"at most {MAX_NAME_LENGTH} characters: letters, ? for one, * for any run",
-    "min_length": f"a whole number, 1 to {MAX_NAME_LENGTH}, at most max_length",
-    "max_length": f"a whole number, 1 to {MAX_NAME_LENGTH}",
-    "unique": f"true or false; false where count is above {MAX_COUNT}",
+    "excludes": f"text of at most {MAX_TEXT} characters",
+    "pattern": f"text of at most {MAX_NAME_LENGTH} characters: letters, ? for one character, * for any run",
+    "min_length": f"a whole number between 1 and {MAX_NAME_LENGTH}, and at most max_length",
+    "max_length": f"a whole number between 1 and {MAX_NAME_LENGTH}",
+    "unique": f"true or false, and false if count is above {MAX_COUNT}",
     "novel": "true or false",
     "safe": "true or false",
     "case": "lower or title",
-    "sort": "drawn or likelihood; drawn in a stream",
-    "details": "true or false; false as text/plain and text/csv",
+    "sort": "drawn or likelihood, and drawn in a stream",
+    "details": "true or false, and false in text/plain and text/csv",
     "name": f"text of at most {MAX_NAME_LENGTH} characters",
-    "names": f"1 to {MAX_SCORED} names, each of at most {MAX_NAME_LENGTH} characters",
-    "max_attempts": "a whole number, 1 or more, at most the limit in /info",
+    "names": f"a list of 1 to {MAX_SCORED} names, each of at most {MAX_NAME_LENGTH} characters",
+    "max_attempts": "a whole number of at least 1, and at most the limit in /info",
     "expression": f"text of at most {MAX_CHARACTERS} characters",
+}
+
+# What other services call our fields, for a hint about an unknown one.
+SYNONYMS = {
+    **dict.fromkeys(("n", "num", "number", "limit", "size", "amount", "quantity"), "count"),
+    **dict.fromkeys(("t", "temp"), "temperature"),
+    **dict.fromkeys(("start", "starts_with", "startswith", "begins_with", "beginning"), "prefix"),
+    **dict.fromkeys(("suffix", "end", "endswith", "ending"), "ends_with"),
+    **dict.fromkeys(("regex", "regexp", "like"), "pattern"),
+    **{"k": "top_k", "p": "top_p", "skip": "offset", "min": "min_length", "max": "max_length", "exclude": "excludes"},
+    **{
+        "random_seed": "seed",
+        "type": "dataset",
+        "data_set": "dataset",
+        "architecture": "model",
+        "includes": "contains",
+    },
 }
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]

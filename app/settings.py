@@ -31,8 +31,14 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 for a free one.")
+    root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
+        "", description="Prefix at which a proxy shows the service, `/names`; the proxy may strip it or not."
+    )
     store: Path = Field(Path(".namewave/artifacts"), description="Folder of your own versions; it need not exist.")
     shipped_store: Path = Field(SHIPPED, description="Folder of the versions that ship.")
+    own_lists: bool = Field(
+        False, description="Whether clients may download the lists that your own versions were trained on."
+    )
     kernels: Path | None = Field(None, description="Folder of compiled kernels; the user's cache by default.")
     refresh: Annotated[float, Field(ge=0, le=3600)] = Field(
         1, description="Seconds between two looks for versions that came or went and aliases that moved; 0: never."

@@ -70,6 +70,8 @@ class NameStreamingResponse(Response):
                 "Namewave-Model": job.source.reference,
                 "Namewave-Seed": str(job.stream.seed),
                 "Namewave-Offset": str(job.request.offset),
+                # nginx would collect the lines of a stream, and send them late.
+                "X-Accel-Buffering": "no",
             }
         )
 

@@ -17,7 +17,10 @@ from collections.abc import Sequence
 
 
 class ModelError(Exception):
-    """Root of the tree: `field` is what was wrong, `allowed` what would be right, `nearest` the closest valid names."""
+    """Root of the tree: `field` is what was wrong, `nearest` are the closest valid names.
+
+    `allowed` completes the sentence "`field` must be ...".
+    """
 
     def __init__(self, message: str, *, field: str = "", allowed: str = "", nearest: Sequence[str] = ()) -> None:
         super().__init__(message)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from models.errors import UnknownReference
 
-NONE = "nothing, for there is none"
+NONE = "one that exists; there is none"
 
 
 def halves(model: str) -> tuple[str, str]:
@@ -25,4 +25,6 @@ def unknown(field: str, given: str, known: Iterable[str], lead: str) -> UnknownR
     listed = ", ".join(names[:12])
     if not names:
         return UnknownReference(f"{lead} {given!r}: there is none at all.", field=field, allowed=NONE)
-    return UnknownReference(f"{lead} {given!r}. There is: {listed}.", field=field, allowed=listed, nearest=nearest)
+    return UnknownReference(
+        f"{lead} {given!r}. There is: {listed}.", field=field, allowed=f"one of {listed}", nearest=nearest
+    )

@@ -65,7 +65,7 @@ class Vocabulary:
             unknown = sorted(set(text) - set(self.characters))
             raise UnknownCharacter(
                 f"The model does not know {', '.join(map(repr, unknown))}; it knows {self.describe()}.",
-                allowed=f"characters the model knows: {self.describe()}",
+                allowed=f"text of the characters {self.describe()}",
             ) from None
 
     def decode(self, indices: Sequence[int]) -> str:

@@ -53,12 +53,13 @@ def main() -> None:
 @main.command()
 @click.option("--host", help="Address to listen on (NAMEWAVE_HOST).")
 @click.option("--port", type=int, help="Port to listen on (NAMEWAVE_PORT).")
-def serve(host: str | None, port: int | None) -> None:
+@click.option("--root-path", help="Prefix at which a proxy shows the service: /names (NAMEWAVE_ROOT_PATH).")
+def serve(host: str | None, port: int | None, root_path: str | None) -> None:
     """Serve names over HTTP.
 
     Every setting is an environment variable NAMEWAVE_...: README.md lists them under "Settings".
     """
-    settings = load_settings(host=host, port=port)
+    settings = load_settings(host=host, port=port, root_path=root_path)
     set_up(settings)
     warn_of_unknown_variables(os.environ)
     check_settings(settings)

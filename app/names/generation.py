@@ -66,7 +66,7 @@ def _option_error(request: GenerateQuery, field: str) -> OptionError:
     given = str(getattr(request, field)).lower()
     with_count = "" if field == "count" else f" and count is {request.count}"
     return OptionError(
-        f"{field} is {given}{with_count}; allowed for {field}: {ALLOWED[field]}.", field=field, allowed=ALLOWED[field]
+        f"{field} is {given}{with_count}; {field} must be {ALLOWED[field]}.", field=field, allowed=ALLOWED[field]
     )
 
 
@@ -78,7 +78,7 @@ def with_seed(request: GenerateQuery, entropy: Callable[[], int]) -> GenerateQue
 def seed_of(request: GenerateQuery) -> int:
     """Return the request's seed. Raises `OptionError` if it has none; see `with_seed`."""
     if request.seed is None:
-        raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number, 0 to {MAX_SEED}")
+        raise OptionError("A seed is needed here.", field="seed", allowed=f"a whole number between 0 and {MAX_SEED}")
     return request.seed
 
 
@@ -91,7 +91,7 @@ def attempt_budget(request: GenerateQuery, max_attempts: int) -> int:
         raise OptionError(
             f"max_attempts is above the limit, {max_attempts}.",
             field="max_attempts",
-            allowed=f"a whole number, 1 to {max_attempts}",
+            allowed=f"a whole number between 1 and {max_attempts}",
         )
     return min(request.max_attempts, left)
 

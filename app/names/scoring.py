@@ -91,7 +91,7 @@ def _scored(name: str, nearest: Nearest, source: Source) -> ScoredName:
             in_training=False,
             nearest=nearest,
             characters=[],
-            reason=f"A character is not among the {error.allowed}.",
+            reason=f"The name must be {error.allowed}.",
         )
     return ScoredName(
         name=name,

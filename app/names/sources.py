@@ -31,13 +31,15 @@ class SourceResolver:
             raise OptionError(
                 "A blend of data sets takes a map of models, and one data set takes one model.",
                 field="model",
-                allowed="none or a map by data set where dataset is a blend; one model else",
+                allowed="a map by data set for a blend, and one model otherwise",
             )
         models = models or {}
         shares = shares_of(weights)
         if odd := sorted(set(models) - set(shares)):
             raise OptionError(
-                f"model names {', '.join(odd)}, which dataset does not mix.", field="model", allowed=", ".join(shares)
+                f"model names {', '.join(odd)}, which dataset does not mix.",
+                field="model",
+                allowed=f"a map with the keys {', '.join(shares)}",
             )
         versions = [self.registry.resolve(name, models.get(name)) for name in shares]
         return versions[0] if len(versions) == 1 else self.blender.blend(versions, tuple(shares.values()))

@@ -82,6 +82,6 @@ async def _respond(request: GenerateRequest | GenerateLink, connection: Request)
     if job.stopped:
         fields = without_caching(fields)
     if is_link:
-        fields |= next_link(connection.url.path, job.request, source, job.stream.next_offset)
+        fields |= next_link(f"{service.settings.root_path}/generate", job.request, source, job.stream.next_offset)
     # A response of our own is not validated and copied again.
     return Response(body, media_type=JSON, headers=fields)

@@ -23,7 +23,7 @@ from app.routes.lab_schemas import (
     WavenetQuery,
 )
 from app.streaming import run_until_disconnect
-from app.web.errors import responses
+from app.web.errors import CLIENT_GONE, responses
 from app.web.negotiation import JSON
 from app.web.strict_json import StrictRoute
 from models import OptionError, UnknownCharacter, Version
@@ -68,8 +68,8 @@ async def graph(
         with await admission.admit(GRAPH_SECONDS) as admitted:
             return await admitted.run(lambda: graph_of(request.expression).model_dump_json().encode())
 
-    body = await run_until_disconnect(connection.receive, work) or b""
-    return Response(body, media_type=JSON)
+    body = await run_until_disconnect(connection.receive, work)
+    return Response(body, media_type=JSON) if body is not None else Response(status_code=CLIENT_GONE)
 
 
 def graph_of(expression: str) -> GraphAnswer:

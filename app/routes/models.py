@@ -1,26 +1,27 @@
 """/datasets and /models: what can be asked for, and everything about a version."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 
-from app.dependencies import ServiceDep
+from app.dependencies import Service, ServiceDep
 from app.responses import AliasReason, DatasetSummary, ModelPage, Models, ModelSummary
 from app.store_watcher import refresh
 from app.web.errors import responses
+from app.web.files import ANY, file_response
+from app.web.openapi import UNCHANGED
 from models import ModelError, ModelRegistry, Snapshot, UnknownReference, Version
+from models.checkpoint import NAMES
+from models.references import unknown
+
+CARD = "card.md"
+Content = TypeVar("Content")
 
 router = APIRouter(tags=["models"], generate_unique_id_function=attrgetter("name"))
-MEDIA_TYPES = {
-    "png": "image/png",
-    "svg": "image/svg+xml",
-    "md": "text/markdown; charset=utf-8",
-    "json": "application/json",
-    "txt": "text/plain; charset=utf-8",
-}
-ANY = "application/octet-stream"
 FILE_CONTENT: dict[str, Any] = {
     ANY: {"schema": {"type": "string", "format": "binary"}, "example": "(the bytes of model.safetensors)"},
     "image/png": {"schema": {"type": "string", "format": "binary"}, "example": "(the bytes of a picture)"},
@@ -59,9 +60,12 @@ async def models(service: ServiceDep) -> Models:
 @router.get("/models/{dataset}/{architecture}/{version}", summary="One version", responses=responses(404, 422, 503))
 async def model(dataset: Dataset, architecture: Architecture, version: Number, service: ServiceDep) -> ModelPage:
     """Give everything a version tells of itself: card, losses, hyperparameters, data, files."""
-    found, card = await _read(service.registry, dataset, f"{architecture}@{version}", "card.md", default=b"")
+    found = service.registry.resolve(dataset, f"{architecture}@{version}")
+    card = b""
+    if CARD in found.manifest.files:
+        found, card = await _retry(service.registry, dataset, f"{architecture}@{version}", _card)
     manifest = found.manifest
-    address = f"/models/{manifest.dataset}/{manifest.architecture}/{manifest.version}/files"
+    address = f"{service.settings.root_path}/models/{manifest.dataset}/{manifest.architecture}/{manifest.version}/files"
     return ModelPage(
         **_summary(found).model_dump(),
         config=manifest.config.model_dump(),
@@ -70,7 +74,7 @@ async def model(dataset: Dataset, architecture: Architecture, version: Number, s
         vocabulary=list(manifest.vocabulary),
         golden=list(manifest.golden),
         card=card.decode(),
-        files={name: f"{address}/{name}" for name in manifest.files},
+        files={name: f"{address}/{name}" for name in _public_files(found, service)},
     )
 
 
@@ -78,25 +82,44 @@ async def model(dataset: Dataset, architecture: Architecture, version: Number, s
     "/models/{dataset}/{architecture}/{version}/files/{name}",
     summary="A file of a version",
     response_class=Response,
-    responses={**responses(404, 422, 503), 200: {"content": FILE_CONTENT}},
+    responses={**responses(404, 422, 503), **UNCHANGED, 200: {"content": FILE_CONTENT}},
 )
 async def file(
-    dataset: Dataset, architecture: Architecture, version: Number, name: File, service: ServiceDep
+    dataset: Dataset, architecture: Architecture, version: Number, name: File, service: ServiceDep, request: Request
 ) -> Response:
-    """Give one of the files that the version's manifest lists: card, plot, weights, names."""
-    _, content = await _read(service.registry, dataset, f"{architecture}@{version}", name)
-    return Response(content, media_type=MEDIA_TYPES.get(name.rpartition(".")[2], ANY))
+    """Give one of the files that the version's manifest lists: card, plot, weights, names.
+
+    The training list of your own data set, names.txt, is served only where the setting NAMEWAVE_OWN_LISTS is true.
+    """
+
+    async def answer(found: Version) -> Response:
+        public = _public_files(found, service)
+        if name not in public:
+            raise unknown("file", name, public, f"{found.reference} has no file")
+        entry = found.manifest.files[name]
+        return await file_response(request, name, entry.sha256, entry.size, partial(found.file, name))
+
+    return (await _retry(service.registry, dataset, f"{architecture}@{version}", answer))[1]
 
 
-async def _read(
-    registry: ModelRegistry, dataset: str, model: str, name: str, default: bytes | None = None
-) -> tuple[Version, bytes]:
-    """Return a version and its file, or `default` if it has none; refresh if it was removed since the last refresh."""
+def _public_files(version: Version, service: Service) -> list[str]:
+    """Return the files of a version that anyone may read: not the names of an operator's own list."""
+    own = version.folder.is_relative_to(service.settings.store)
+    return [name for name in version.manifest.files if not own or service.settings.own_lists or name != NAMES]
+
+
+async def _card(version: Version) -> bytes:
+    return await anyio.to_thread.run_sync(version.file, CARD)
+
+
+async def _retry(
+    registry: ModelRegistry, dataset: str, model: str, read: Callable[[Version], Awaitable[Content]]
+) -> tuple[Version, Content]:
+    """Return a version and what `read` makes of it; refresh if it was removed since the last refresh."""
     while True:
         found = registry.resolve(dataset, model)
         try:
-            missing = default is not None and name not in found.manifest.files
-            return found, default if missing else found.file(name)  # type: ignore[return-value]
+            return found, await read(found)
         except UnknownReference:
             if not registry.changed():
                 raise

@@ -12,7 +12,7 @@ from app.names.scoring import Scorer, next_batch
 from app.responses import NextAnswer, ScoreAnswer
 from app.schemas import NextQuery, ScoreRequest
 from app.streaming import run_until_disconnect
-from app.web.errors import responses
+from app.web.errors import CLIENT_GONE, responses
 from app.web.negotiation import JSON
 from app.web.strict_json import StrictRoute
 from models.blends import Source
@@ -42,11 +42,12 @@ async def score(
     source = await resolve_source(request, service)
     if quota := get_quota(connection):
         await quota.charge(NAME_COST * len(request.names))
-    return Response(await _score(request, source, service, connection), media_type=JSON)
+    body = await _score(request, source, service, connection)
+    return Response(body, media_type=JSON) if body is not None else Response(status_code=CLIENT_GONE)
 
 
-async def _score(request: ScoreRequest, source: Source, service: Service, connection: Request) -> bytes:
-    """Return the answer, made in chunks, or nothing if the client left."""
+async def _score(request: ScoreRequest, source: Source, service: Service, connection: Request) -> bytes | None:
+    """Return the answer, made in chunks, or None if the client left."""
     admission = service.admission
 
     async def work() -> bytes:
@@ -61,7 +62,7 @@ async def _score(request: ScoreRequest, source: Source, service: Service, connec
             head = ScoreAnswer(dataset=source.dataset, model=source.model, scores=[]).model_dump_json().encode()
             return head.removesuffix(b"]}") + b",".join(scores) + b"]}"
 
-    return await run_until_disconnect(connection.receive, work) or b""
+    return await run_until_disconnect(connection.receive, work)
 
 
 def _scores_json(scorer: Scorer, request: ScoreRequest, source: Source) -> bytes:

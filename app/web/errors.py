@@ -1,6 +1,7 @@
 """Turn exceptions into problem documents (RFC 9457). Status codes live here alone; no answer repeats its input."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from http import HTTPStatus
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.admission.controller import Overloaded
-from app.schemas import ALLOWED
+from app.schemas import ALLOWED, SYNONYMS
 from app.security.rate_limiter import RateLimitExceeded
 from app.web.negotiation import OFFERED
 from models.errors import (
@@ -29,34 +30,52 @@ from models.errors import (
     UnknownReference,
 )
 
+# An unknown field whose name is shown, and what stands for any other: no answer repeats a stranger's bytes.
+HARMLESS_NAME = re.compile(r"[A-Za-z0-9_]{1,32}")
 UNKNOWN_FIELD = "(unknown field)"
+ONE_OF = "one of "
+# People try temperature 0 to get the likeliest name.
+GREEDY_HINT = "; top_k=1 gives the likeliest name"
 
 
 class FieldProblem(BaseModel):
-    """One wrong field: what is allowed, and the nearest existing names."""
+    """One wrong field: what it must be, and the nearest existing names."""
 
     field: str = Field(examples=["temperature"])
-    allowed: str = Field(examples=["0.05 to 5"])
+    allowed: str = Field(description="What the field must be.", examples=["a number between 0.05 and 5"])
     nearest: list[str] = Field(default=[], examples=[["wavenet"]])
     position: int | None = Field(None, description="Of a text: which character is wrong, counted from 1.", ge=1)
+
+
+class UnknownField(FieldProblem):
+    """A field that does not exist; `allowed` lists those that do."""
 
 
 def wrong_fields(items: Iterable[dict[str, Any]], route: object) -> list[FieldProblem]:
     """Return each field that pydantic's errors are about, once."""
     found: dict[str, FieldProblem] = {}
+    unknown: str | None = None
     for item in items:
         # The first: a map by data set may have keys named like fields.
         name = next((part for part in item["loc"] if part in ALLOWED), "")
         if name and item["type"] != "extra_forbidden":
-            found.setdefault(name, FieldProblem(field=name, allowed=ALLOWED[name]))
+            hint = GREEDY_HINT if name == "temperature" and item.get("input") in (0, "0", "0.0") else ""
+            found.setdefault(name, FieldProblem(field=name, allowed=ALLOWED[name] + hint))
         elif len(item["loc"]) < 2:
             found.setdefault("body", FieldProblem(field="body", allowed="a JSON object"))
-        elif UNKNOWN_FIELD not in found:
-            # There may be thousands of unknown fields; the nearest name is looked up once.
-            known = _fields_of(route)
-            nearest = difflib.get_close_matches(str(item["loc"][-1])[:32], known, n=1)
-            found[UNKNOWN_FIELD] = FieldProblem(field=UNKNOWN_FIELD, allowed=", ".join(known), nearest=nearest)
+        elif unknown is None:
+            # There may be thousands of unknown fields; one is shown, and its nearest name is looked up once.
+            unknown, known = str(item["loc"][-1]), _fields_of(route)
+            shown = unknown if HARMLESS_NAME.fullmatch(unknown) else UNKNOWN_FIELD
+            nearest = _nearest(unknown[:32], known)
+            found[shown] = UnknownField(field=shown, allowed=f"{ONE_OF}{', '.join(known)}", nearest=nearest)
     return list(found.values())
+
+
+def _nearest(unknown: str, known: Sequence[str]) -> list[str]:
+    """Return the known field that is likely meant, if any: by its spelling, or by what others call it."""
+    synonym = SYNONYMS.get(unknown.lower())
+    return [synonym] if synonym in known else difflib.get_close_matches(unknown, known, n=1)
 
 
 def _fields_of(route: object) -> list[str]:
@@ -86,24 +105,26 @@ HEAD_TOO_LARGE, TOO_SLOW = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HTTPStatu
 # Any request may be refused with these before it reaches a route.
 COMMON_ERRORS = (UNREADABLE, TOO_SLOW, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HEAD_TOO_LARGE)
 
-# Why a request was refused, as the metrics call it, unless the refusal itself says so.
-REASONS = {
-    HTTPStatus.BAD_REQUEST: "unreadable",
-    HTTPStatus.UNAUTHORIZED: "key",
+# The stable code of each error, in problem documents and in the metrics.
+CODES = {
+    HTTPStatus.BAD_REQUEST: "unreadable_request",
+    HTTPStatus.UNAUTHORIZED: "unauthorized",
     HTTPStatus.NOT_FOUND: "not_found",
-    HTTPStatus.METHOD_NOT_ALLOWED: "method",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.NOT_ACCEPTABLE: "not_acceptable",
+    HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "content_type",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "invalid",
-    HTTPStatus.TOO_MANY_REQUESTS: "limit",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "error",
-    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
-    VERSION_NOT_SUPPORTED: "http_version",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "invalid_field",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_exceeded",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "head_too_large",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "model_unavailable",
+    VERSION_NOT_SUPPORTED: "http_version_not_supported",
 }
-
-# The reason of a refused CORS preflight; its status is that of an unreadable body.
-PREFLIGHT = "preflight"
+# Codes that a status alone does not tell: no capacity (503), an unknown field (422), a refused CORS preflight (400, in
+# the metrics alone).
+OVERLOADED, UNKNOWN_FIELD_CODE, PREFLIGHT = "overloaded", "unknown_field", "preflight_refused"
 
 # The first class in an error's MRO decides.
 STATUS: dict[type[ModelError], HTTPStatus] = {
@@ -116,32 +137,33 @@ STATUS: dict[type[ModelError], HTTPStatus] = {
     ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 DETAILS = {
-    HTTPStatus.NOT_FOUND: "There is nothing by this name here.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take this method; see the Allow header.",
-    HTTPStatus.NOT_ACCEPTABLE: f"There is {', '.join(OFFERED)}; the Accept header takes none of them.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request's body is too large; see /info for the limit.",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request's address and headers are too large, or too many.",
+    HTTPStatus.NOT_FOUND: "This address does not exist.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not support this method; see the Allow header.",
+    HTTPStatus.NOT_ACCEPTABLE: f"The Accept header must allow one of {', '.join(OFFERED)}.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large; /info has the limit.",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The address or the headers are too large, or there are too many.",
     HTTPStatus.REQUEST_TIMEOUT: "The request did not arrive in time.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body must be plain JSON, with the header Content-Type: application/json.",
-    HTTPStatus.BAD_REQUEST: "The request cannot be read: the body is no JSON, repeats a key, or nests too deeply.",
-    HTTPStatus.UNAUTHORIZED: "A key is needed, in the header Authorization: Bearer or X-API-Key.",
-    HTTPStatus.TOO_MANY_REQUESTS: "This client had its share for now; Retry-After says when there is more.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "This model cannot be served at the moment; /health/ready says more.",
-    VERSION_NOT_SUPPORTED: "Streams need HTTP/1.1: over HTTP/1.0 a cut stream looks complete. Behind nginx, set "
+    HTTPStatus.BAD_REQUEST: "The body must be valid JSON, without repeated keys and deep nesting.",
+    HTTPStatus.UNAUTHORIZED: "This service needs an API key, in the header Authorization: Bearer or X-API-Key.",
+    HTTPStatus.TOO_MANY_REQUESTS: "You have reached the rate limit. Try again after the seconds in Retry-After.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "This model is not available at the moment; /health/ready has details.",
+    VERSION_NOT_SUPPORTED: "Streams need HTTP/1.1, because over HTTP/1.0 a cut stream looks complete. For nginx, set "
     "proxy_http_version 1.1.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong here; the log knows more under this request's id.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "The service made an error; its log has details under the id in X-Request-ID.",
 }
 
-BUSY = "There is more to do than this service can do in time; ask again after the seconds that Retry-After says."
+BUSY = "The service is overloaded. Try again after the seconds in Retry-After."
 
 
 class Problem(BaseModel):
     """An error after RFC 9457."""
 
     type: str = "about:blank"
+    code: str = Field(description="Which kind of error: a stable name for programs.", examples=["invalid_field"])
     title: str = Field(examples=["Unprocessable Entity"])
     status: int = Field(examples=[422])
-    detail: str = Field(examples=["temperature: allowed is a number, 0.05 to 5."])
+    detail: str = Field(examples=["temperature must be a number between 0.05 and 5."])
     errors: list[FieldProblem] = []
 
 
@@ -150,11 +172,12 @@ def problem(
     detail: str = "",
     fields: Sequence[FieldProblem] = (),
     headers: dict[str, str] | None = None,
+    code: str = "",
 ) -> JSONResponse:
-    """Return a problem document."""
+    """Return a problem document. `detail` and `code` are those of the status by default."""
     text = detail or DETAILS.get(status, status.description or status.phrase)
-    body = Problem(title=status.phrase, status=status, detail=text, errors=list(fields)).model_dump(exclude_none=True)
-    return JSONResponse(body, status, headers, PROBLEM)
+    document = Problem(code=code or CODES[status], title=status.phrase, status=status, detail=text, errors=list(fields))
+    return JSONResponse(document.model_dump(exclude_none=True), status, headers, PROBLEM)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -176,21 +199,21 @@ async def _handle(request: Request, error: Exception) -> Response:
         case MemoryError():
             structlog.get_logger().error("no memory", error=str(error))
     # Memory may be free again soon.
-    request.scope["refusal"] = "overload"
+    request.scope["refusal"] = OVERLOADED
     return overloaded(error.seconds if isinstance(error, Overloaded) else 1)
 
 
 def unauthorized(given: bool) -> JSONResponse:
     """Return the answer to a request without a key, or with an unknown one."""
-    detail = "This key is not known here." if given else ""
+    detail = "This API key is not valid." if given else ""
     return problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": 'Bearer realm="namewave"'})
 
 
 def rate_limited(error: RateLimitExceeded) -> JSONResponse:
     """Return the answer to a client over its rate limit, with Retry-After."""
     detail = (
-        f"This request may take {error.characters} of the {error.limit} characters that a client has in a minute, and "
-        "fewer are left for now; Retry-After says when there are enough."
+        f"You have reached the rate limit: this request needs up to {error.characters} of your {error.limit} "
+        "characters per minute. Try again after the seconds in Retry-After."
     )
     return problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"Retry-After": str(error.seconds)})
 
@@ -212,10 +235,13 @@ def _example(status: HTTPStatus) -> dict[str, Any]:
     """Return an example of an error with this status."""
     fields = [FieldProblem(field="temperature", allowed=ALLOWED["temperature"])]
     invalid = status == HTTPStatus.UNPROCESSABLE_ENTITY
-    text = f"temperature: allowed is {ALLOWED['temperature']}." if invalid else DETAILS[status]
-    return Problem(title=status.phrase, status=status, detail=text, errors=fields if invalid else []).model_dump(
-        exclude_none=True
-    )
+    return Problem(
+        code=CODES[status],
+        title=status.phrase,
+        status=status,
+        detail=_sentence(fields[0]) if invalid else DETAILS[status],
+        errors=fields if invalid else [],
+    ).model_dump(exclude_none=True)
 
 
 def status_of(error: ModelError) -> HTTPStatus:
@@ -232,16 +258,19 @@ def model_problem(error: ModelError) -> JSONResponse:
         return problem(status)
     close = list(error.nearest[:MAX_NEAREST])
     field = FieldProblem(field=error.field, allowed=_truncate(error.allowed), nearest=close)
-    place = ""
+    detail = _sentence(field)
     if isinstance(error, ExpressionError):
         field.position = error.position
-        place = f"character {error.position}: {error.reason}; "
-    detail = f"{error.field}: {place}allowed is {field.allowed}.{_did_you_mean(close)}"
+        detail = f"{error.field}, character {error.position}: {error.reason}. Allowed: {field.allowed}."
     return problem(status, detail, [field])
 
 
-def _did_you_mean(nearest: Sequence[str]) -> str:
-    return f" Nearest: {', '.join(nearest)}." if nearest else ""
+def _sentence(field: FieldProblem) -> str:
+    """Return what is wrong with a field, as a sentence."""
+    meant = f"did you mean {' or '.join(f'`{name}`' for name in field.nearest)}?" if field.nearest else ""
+    if isinstance(field, UnknownField):
+        return f"unknown field `{field.field}`; {meant or f'the fields are {field.allowed.removeprefix(ONE_OF)}.'}"
+    return f"{field.field} must be {field.allowed}.{f' {meant.capitalize()}' if meant else ''}"
 
 
 def overloaded(seconds: int) -> Response:
@@ -253,7 +282,7 @@ def overloaded(seconds: int) -> Response:
 @cache
 def _overloaded_body() -> bytes:
     # Cached: there are most of these when there is least time.
-    return bytes(problem(UNAVAILABLE, BUSY).body)
+    return bytes(problem(UNAVAILABLE, BUSY, code=OVERLOADED).body)
 
 
 def _invalid(items: Sequence[dict[str, Any]], route: object) -> JSONResponse:
@@ -266,10 +295,11 @@ def _invalid(items: Sequence[dict[str, Any]], route: object) -> JSONResponse:
 
 def _unprocessable(fields: Sequence[FieldProblem]) -> JSONResponse:
     first, others = fields[0], len(fields) - 1
-    detail = f"{first.field}: allowed is {first.allowed}.{_did_you_mean(first.nearest)}"
+    detail = _sentence(first)
     if others:
         detail += f" {others} more {'field is' if others == 1 else 'fields are'} wrong; see errors."
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, fields[:MAX_FIELDS])
+    code = UNKNOWN_FIELD_CODE if isinstance(first, UnknownField) else ""
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, fields[:MAX_FIELDS], code=code)
 
 
 def _truncate(text: str) -> str:

@@ -19,6 +19,9 @@ from app.web.errors import CLIENT_GONE, PREFLIGHT, problem, rate_limited, unauth
 
 # Probes need no key and have no limit: a load balancer has none, and must not be told to wait.
 PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
+# Pages and what they load need no key: a person types it into them.
+PAGES = frozenset({"/", "/lab", "/docs", "/redoc", "/openapi.json"})
+PAGE_FOLDERS = ("/playground/", "/lab/page/", "/docs/assets/")
 # Routes that reserve the cost of a request and of its work at once, after they have parsed it.
 SELF_CHARGING_PATHS = frozenset({"/generate"})
 # Response headers that pages of other origins may read.
@@ -32,6 +35,7 @@ class RequestMiddleware:
     """Identifies, checks and logs every request.
 
     `keys` and `limiter` are None where neither is configured. `max_body_bytes`: by path, with the default at "".
+    `root_path`: the prefix at which a proxy shows the service.
     """
 
     def __init__(
@@ -43,7 +47,9 @@ class RequestMiddleware:
         clients: ClientIdentifier,
         max_body_bytes: Mapping[str, int],
         cors_origins: Sequence[str] = (),
+        root_path: str = "",
     ) -> None:
+        self.root_path = root_path
         self.app, self.access_log, self.keys, self.limiter = app, access_log, keys, limiter
         self.clients, self.max_body_bytes = clients, max_body_bytes
         # CORS comes before the key, which a preflight request cannot carry.
@@ -64,8 +70,14 @@ class RequestMiddleware:
             return
         clock, status, head_seconds = self.access_log.clock, 0, 0.0
         started, request_id = clock(), self.access_log.request_id(headers.get(scope, b"x-request-id"))
-        # HEAD is a GET whose body is dropped (RFC 9110, 9.3.2). A copy, because uvicorn looks at the method.
-        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        # A copy, because uvicorn looks at the method.
+        inner = scope
+        if scope["method"] == "HEAD":
+            # A GET whose body is dropped (RFC 9110, 9.3.2).
+            inner = {**scope, "method": "GET"}
+        if self.root_path and scope["path"].startswith(f"{self.root_path}/"):
+            # The proxy has not stripped its prefix.
+            inner = {**inner, "path": scope["path"].removeprefix(self.root_path)}
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status, head_seconds
@@ -77,7 +89,7 @@ class RequestMiddleware:
             await send(message)
 
         answer: Send = send_with_headers
-        if inner is not scope:
+        if scope["method"] == "HEAD":
             receive, answer = _without_body(receive, send_with_headers)
         token = REQUEST_ID.set(request_id)
         try:
@@ -124,7 +136,7 @@ class RequestMiddleware:
     async def _refusal(self, scope: Scope) -> Response | None:
         """Return 401 or 429, or None; leave the key's name and the request's quota in the scope."""
         name = None
-        if self.keys is not None:
+        if self.keys is not None and not _is_page(scope["path"]):
             key = presented_key(headers.get(scope, b"authorization"), headers.get(scope, b"x-api-key"))
             name = self.keys.name_for(key)
             if name is None:
@@ -153,6 +165,10 @@ async def _charge(scope: Scope) -> Response | None:
     except RateLimitExceeded as error:
         return rate_limited(error)
     return None
+
+
+def _is_page(path: str) -> bool:
+    return path in PAGES or path.startswith(PAGE_FOLDERS)
 
 
 def _log_fields(scope: Scope) -> dict[str, str]:

@@ -26,6 +26,12 @@ def chosen(headers: Sequence[str]) -> str | None:
     return best if weight_of[best] > 0 else None
 
 
+def accepts_gzip(headers: Sequence[str]) -> bool:
+    """Return whether the Accept-Encoding headers name gzip and do not rule it out (RFC 9110, 12.5.3)."""
+    codings = dict(parsed for header in headers for part in header.split(",") if (parsed := _parse(part)))
+    return codings.get("gzip", codings.get("*", 0.0)) > 0
+
+
 def _parse(part: str) -> tuple[str, float] | None:
     media, *parameters = (piece.strip().lower() for piece in part.split(";"))
     weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")

@@ -135,13 +135,15 @@ SECURITY_SCHEMES = {
 FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
-def complete_openapi(app: FastAPI) -> None:
-    """Make `app.openapi` return the complete document."""
+def complete_openapi(app: FastAPI, root_path: str) -> None:
+    """Make `app.openapi` return the complete document of a service at `root_path`."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _complete(make())
+            # Without a prefix of its own, the service is where the document is.
+            app.openapi_schema["servers"] = [{"url": root_path or "./"}]
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -134,14 +134,16 @@ def _validated(model: type[Model], value: Any, place: str) -> Model:
 def _check_query(request: Request) -> None:
     """Reject a query beside a body, too many parameters, and a repeated one."""
     if request.scope["query_string"].count(b"&") >= MAX_PARAMETERS:
-        raise OptionError("The query is too long.", field=QUERY, allowed=f"at most {MAX_PARAMETERS} parameters")
+        raise OptionError("The query is too long.", field=QUERY, allowed=f"at most {MAX_PARAMETERS} parameters long")
     names = Counter(name for name, _ in request.query_params.multi_items())
     if names and request.method == "POST":
-        raise OptionError("POST has a query.", field=QUERY, allowed="none with POST: the fields go into the JSON body")
+        raise OptionError(
+            "POST has a query.", field=QUERY, allowed="empty with POST: the fields belong into the JSON body"
+        )
     for name, times in names.items():
         if times > 1:
             shown = name if name in ALLOWED else UNKNOWN_FIELD
-            raise OptionError("A parameter is repeated.", field=shown, allowed="each field once")
+            raise OptionError("A parameter is repeated.", field=shown, allowed="given once")
 
 
 def _check_content_type(request: Request) -> None:

@@ -68,7 +68,7 @@ class Constraints:
                 raise OptionError(
                     f"{field} needs at least {least} characters{beside}; max_length is {longest}.",
                     field=field,
-                    allowed=f"what fits into {longest} characters, the max_length",
+                    allowed=f"text that fits into {longest} characters, which is max_length",
                 )
         self._check_pattern(prefix, options.min_length)
 
@@ -79,7 +79,7 @@ class Constraints:
             raise OptionError(
                 f"pattern is for {len(pattern)} characters; min_length is {min_length}.",
                 field="pattern",
-                allowed=f"a pattern of at least {min_length} characters, the min_length, or with a *",
+                allowed=f"a pattern of at least {min_length} characters, which is min_length, or one with *",
             )
         differs = any(a not in (b, ANY) for a, b in zip(head, prefix, strict=False))
         if differs or (pattern and RUN not in pattern and len(pattern) < len(prefix)):
@@ -101,7 +101,9 @@ def _check_characters(field: str, text: str, vocabulary: Vocabulary, excludes: s
         raise UnknownCharacter(str(error), field=field, allowed=error.allowed) from None
     if not set(text).isdisjoint(excludes):
         raise OptionError(
-            f"{field} has a character that excludes forbids.", field=field, allowed="characters that excludes leaves"
+            f"{field} has a character that excludes forbids.",
+            field=field,
+            allowed="text without the characters of excludes",
         )
 
 

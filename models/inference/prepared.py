@@ -105,13 +105,13 @@ def encode_prefix(predictor: Predictor, options: SamplingOptions, longest: int) 
         raise OptionError(
             f"min_length is {options.min_length}, above max_length, which is {longest}.",
             field="min_length",
-            allowed=f"1 to {longest}, the max_length",
+            allowed=f"between 1 and {longest}, which is max_length",
         )
     if len(prefix) > longest:
         raise OptionError(
             f"prefix has {len(prefix)} characters, above max_length, which is {longest}.",
             field="prefix",
-            allowed=f"at most {longest} characters, the max_length (which may be up to {MAX_NAME_LENGTH})",
+            allowed=f"at most {longest} characters long, which is max_length (at most {MAX_NAME_LENGTH})",
         )
     try:
         ids = np.array(predictor.vocabulary.encode(prefix), np.int64)
@@ -121,7 +121,7 @@ def encode_prefix(predictor: Predictor, options: SamplingOptions, longest: int) 
         raise UnknownCharacter(
             f"No model of the blend knows all characters of {prefix!r}.",
             field="prefix",
-            allowed="characters that one model of the blend knows",
+            allowed="text of characters that one model of the blend knows",
         )
     if options.excludes:
         _check_excludes(predictor, prefix, options.excludes)
@@ -131,7 +131,8 @@ def encode_prefix(predictor: Predictor, options: SamplingOptions, longest: int) 
 def check_range(name: str, value: int, high: int = MAX_SEED, low: int = 0) -> None:
     """Raise `OptionError` for a value out of range."""
     if not low <= value <= high:
-        raise OptionError(f"{name} is {value}; allowed: {low} to {high}.", field=name, allowed=f"{low} to {high}")
+        allowed = f"between {low} and {high}"
+        raise OptionError(f"{name} is {value}; it must be {allowed}.", field=name, allowed=allowed)
 
 
 def _check_excludes(predictor: Predictor, prefix: str, excludes: str) -> None:
@@ -140,11 +141,11 @@ def _check_excludes(predictor: Predictor, prefix: str, excludes: str) -> None:
         raise OptionError(
             f"prefix {prefix!r} has a character of excludes.",
             field="prefix",
-            allowed="characters that excludes leaves",
+            allowed="text without the characters of excludes",
         )
     if set(vocabulary.characters) <= set(excludes):
         raise OptionError(
             f"excludes has all characters of the model: {vocabulary.describe()}.",
             field="excludes",
-            allowed=f"not all of the model's characters: {vocabulary.describe()}",
+            allowed=f"fewer than all characters of the model: {vocabulary.describe()}",
         )

@@ -63,14 +63,16 @@ class SamplingOptions:
             _check("top_k", self.top_k, 1, None)
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise OptionError(
-                f"top_p is {self.top_p}; it must be above 0 and at most 1.", field="top_p", allowed="above 0, at most 1"
+                f"top_p is {self.top_p}; it must be above 0 and at most 1.",
+                field="top_p",
+                allowed="above 0 and at most 1",
             )
 
 
 def _check(field: str, value: float, low: float, high: float | None) -> None:
-    allowed = f"{low} or more" if high is None else f"{low} to {high}"
+    allowed = f"at least {low}" if high is None else f"between {low} and {high}"
     if not (value >= low and (high is None or value <= high)):  # written so that NaN fails
-        raise OptionError(f"{field} is {value}; allowed: {allowed}.", field=field, allowed=allowed)
+        raise OptionError(f"{field} is {value}; it must be {allowed}.", field=field, allowed=allowed)
 
 
 @kernel

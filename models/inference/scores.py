@@ -53,7 +53,7 @@ def score(predictor: Predictor, shares: Floats, known: Collection[str], name: st
     if chosen.min(initial=0.0) < NEVER / 2:
         raise UnknownCharacter(
             f"No model of the blend knows all characters of {name!r}.",
-            allowed="characters that one of the models knows",
+            allowed="text of characters that one of the models knows",
         )
     steps = [round(value, DECIMALS) for value in chosen.tolist()]
     characters = tuple(CharacterScore(vocabulary.itos[i], p) for i, p in zip(outcomes, steps, strict=True))
@@ -66,7 +66,7 @@ def next_characters(predictor: Predictor, shares: Floats, prefix: str, temperatu
     if not predictor.knows(np.array(ids, np.int64)):
         raise UnknownCharacter(
             f"No model of the blend knows all characters of {prefix!r}.",
-            allowed="characters that one of the models knows",
+            allowed="text of characters that one of the models knows",
         )
     logits = predictor.logits(opened(ids), shares)[-1:].astype(np.float64)
     possible = np.flatnonzero(logits[0] > NEVER / 2)

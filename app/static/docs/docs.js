@@ -1,6 +1,6 @@
 // Starts Swagger UI: a file of its own, because our policy forbids scripts inside pages.
 window.SwaggerUIBundle({
-  url: "/openapi.json",
+  url: "openapi.json",
   dom_id: "#page",
   deepLinking: true,
   displayRequestDuration: true,

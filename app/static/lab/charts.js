@@ -1,6 +1,6 @@
 // Small pictures: SVG elements, rows of histograms, bars, a curve. Each has its words beside it as a text alternative.
 
-import { h, percent } from "/playground/dom.js";
+import { h, percent } from "../../playground/dom.js";
 
 /** Make an SVG element with attributes and children. */
 export function draw(tag, attributes = {}, ...children) {

@@ -1,6 +1,6 @@
 // The map of the characters: where a model's embedding puts them, in two of its many dimensions.
 
-import { h, letter, percent } from "/playground/dom.js";
+import { h, letter, percent } from "../../playground/dom.js";
 import { draw } from "./charts.js";
 
 // How far apart labels are, in pixels; a word wants more than a letter.

@@ -1,8 +1,8 @@
 // The computation graph's page: an expression, its graph, and backward through it step by step. The service reads and
 // computes the expression (POST /lab/graph); drawing and words are next door.
 
-import { Problem, post } from "/playground/api.js";
-import { h } from "/playground/dom.js";
+import { Problem, post } from "../../playground/api.js";
+import { h } from "../../playground/dom.js";
 
 import { draw } from "./graph_drawing.js";
 import { addition, called, formula, made, rule, told } from "./graph_words.js";
@@ -121,7 +121,7 @@ async function compute(page) {
   const running = (page.running = new AbortController());
   const expression = page.field.value;
   try {
-    const graph = await post("/lab/graph", { expression }, running.signal);
+    const graph = await post("lab/graph", { expression }, running.signal);
     right(page);
     page.graph = graph;
     page.stages = stages(graph);

@@ -1,6 +1,6 @@
 // Numbers as a small picture: one square each, its colour the sign, its strength the size.
 
-import { h } from "/playground/dom.js";
+import { h } from "../../playground/dom.js";
 
 // Seen well on light and dark alike; pale is the background's own colour.
 const [UP, DOWN] = [[13, 148, 136], [217, 112, 20]];

@@ -1,7 +1,7 @@
 // Where the lab starts: which page an address shows. "#/start", "#/graph", "#/wavenet". Each page is a module that
 // exports show(root), and is fetched when it is wanted.
 
-import { $, h } from "/playground/dom.js";
+import { $, h } from "../../playground/dom.js";
 
 const PAGES = {
   start: ["Initialisation", () => import("./start.js")],

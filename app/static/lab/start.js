@@ -1,7 +1,7 @@
 // Initialisation and normalisation: one turns the knobs of a small network and sees what a forward and a backward pass
 // make of it. The network itself is in `network`, what the figures mean in `verdicts`.
 
-import { h } from "/playground/dom.js";
+import { h } from "../../playground/dom.js";
 import { axis, bars, curve, gauge, row, share, short } from "./charts.js";
 import { batch, FLAT, histogram, look, windows } from "./figures.js";
 import { backward, build, descend, forward, uniform } from "./network.js";
@@ -30,7 +30,7 @@ let turn = 0;
 
 export async function show(root) {
   if (root.childElementCount) return;
-  const names = await (await fetch("/lab/page/names.txt")).text();
+  const names = await (await fetch("lab/page/names.txt")).text();
   examples = windows(names.trim().split("\n"), SIZES.blockSize);
   shown = batch(examples, BATCH, uniform(2));
   root.replaceChildren(h("h1", {}, "Initialisation and normalisation"), lead(examples), h("div", { class: "bench" }, knobs(), charts()));

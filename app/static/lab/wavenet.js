@@ -1,8 +1,8 @@
 // How WaveNet sees: the tree of pairs over a name, every node's activations, what it sees and what it expects. The
 // numbers come from GET /lab/wavenet: they are those of the model that is served.
 
-import { get, Problem } from "/playground/api.js";
-import { fill, h, letter, percent } from "/playground/dom.js";
+import { get, Problem } from "../../playground/api.js";
+import { fill, h, letter, percent } from "../../playground/dom.js";
 import { draw, share, stretched } from "./charts.js";
 import { mapped } from "./embedding.js";
 import { heat } from "./heat.js";
@@ -31,7 +31,7 @@ export async function show(root) {
   );
   name.addEventListener("input", refresh);
   model.addEventListener("input", refresh);
-  const { models } = await get("/models");
+  const { models } = await get("models");
   const trees = models.filter(({ architecture }) => architecture === "wavenet").map(({ model: each }) => [each, each]);
   fill(model, trees);
   model.value = trees.findLast(([each]) => each.startsWith("human/"))?.[0] ?? trees[0]?.[0];
@@ -45,7 +45,7 @@ async function refresh() {
   running?.abort();
   running = new AbortController();
   try {
-    const seen = await get("/lab/wavenet", { model: page.model.value, name: page.name.value }, running.signal);
+    const seen = await get("lab/wavenet", { model: page.model.value, name: page.name.value }, running.signal);
     page.wrong.textContent = "";
     page.name.removeAttribute("aria-invalid");
     stale(false);

@@ -1,5 +1,7 @@
 // The service's public API, and its errors as exceptions. Nothing of the page is known here.
 
+import { askForKey, storedKey } from "./key.js";
+
 /** An answer that is an error: `fields` are those of the problem, `wait` the seconds of Retry-After or null. */
 export class Problem extends Error {
   constructor(status, detail, fields = [], wait = null) {
@@ -8,16 +10,21 @@ export class Problem extends Error {
   }
 }
 
-async function ask(path, options) {
-  let answer;
+async function request(path, options = {}) {
+  const key = storedKey();
   try {
-    answer = await fetch(path, options);
+    return await fetch(path, { ...options, headers: { ...options.headers, ...(key && { "x-api-key": key }) } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, "The service cannot be reached.");
   }
+}
+
+async function ask(path, options) {
+  const answer = await request(path, options);
   if (answer.ok) return answer.json();
   const told = await answer.json().catch(() => ({}));
+  if (answer.status === 401 && (await askForKey(told.detail))) return ask(path, options);
   const wait = Number(answer.headers.get("retry-after")) || null;
   throw new Problem(answer.status, told.detail ?? `The service answered ${answer.status}.`, told.errors ?? [], wait);
 }
@@ -26,6 +33,16 @@ export const get = (path, query = {}, signal) => {
   const said = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined && value !== ""));
   return ask(said.size ? `${path}?${said}` : path, { signal });
 };
+
+/** Show a picture of the service in an <img>, which cannot send a key itself. */
+export async function show(img, path) {
+  if (!storedKey()) {
+    img.src = path;
+    return;
+  }
+  const answer = await request(path);
+  if (answer.ok) img.src = URL.createObjectURL(await answer.blob());
+}
 
 export const post = (path, body, signal) =>
   ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), signal });

@@ -15,7 +15,7 @@ function inline(text, files) {
     if (code) parts.push(h("code", {}, code));
     else if (strong) parts.push(h("strong", {}, strong));
     else if (em) parts.push(h("em", {}, em));
-    else if (picture) parts.push(files[picture] ? h("img", { src: files[picture], alt, loading: "lazy" }) : alt);
+    else if (picture) parts.push(files[picture]?.(alt) ?? alt);
     else parts.push(/^https?:\/\//.test(link) ? h("a", { href: link, rel: "noreferrer" }, words) : words);
   }
   return [...parts, text.slice(at)];
@@ -31,7 +31,7 @@ function table(lines, files) {
   return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table" }, h("table", {}, top, h("tbody", {}, ...body)));
 }
 
-/** Return elements for `text`; `files` maps the names of pictures to addresses; headings begin at level `top`. */
+/** Return elements for `text`; `files` maps the names of pictures to what makes their elements; headings begin at level `top`. */
 export function markdown(text, files, top = 2) {
   const blocks = text.trim().split(/\n{2,}/);
   return blocks.map((block) => {

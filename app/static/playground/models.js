@@ -1,6 +1,6 @@
 // Pages about models: all of them, one with its card and pictures, and two side by side at the same seed.
 
-import { get, post } from "./api.js";
+import { get, post, show } from "./api.js";
 import { $, h, fill, oneIn } from "./dom.js";
 import { markdown } from "./markdown.js";
 
@@ -26,7 +26,7 @@ const NOTE = "Losses in nats per character, end of name included: lower is bette
 /** The list of all models, by data set. */
 export async function showAll(place) {
   try {
-    const [datasets, { models, refused }] = await Promise.all([get("/datasets"), get("/models")]);
+    const [datasets, { models, refused }] = await Promise.all([get("datasets"), get("models")]);
     const tables = datasets.map(({ dataset, title, names, licence, default: served }) => [
       h("h2", {}, dataset),
       h("p", {}, `${title}: ${names.toLocaleString("en")} names${licence ? `, ${licence}` : ""}. The default is ${served ?? "none"}.`),
@@ -43,11 +43,18 @@ export async function showAll(place) {
 /** One version: its card, its pictures, and its figures beside those of the other versions. */
 export async function showOne(place, dataset, architecture, version) {
   try {
-    const [page, { models }] = await Promise.all([get(`/models/${dataset}/${architecture}/${version}`), get("/models")]);
+    const [page, { models }] = await Promise.all([get(`models/${dataset}/${architecture}/${version}`), get("models")]);
     const others = models.filter(({ model }) => model.startsWith(`${dataset}/`));
+    const address = `models/${dataset}/${architecture}/${version}`;
+    const picture = (name) => (alt) => {
+      const img = h("img", { alt, loading: "lazy" });
+      show(img, `${address}/files/${name}`).catch(() => undefined);
+      return img;
+    };
+    const files = Object.fromEntries(Object.keys(page.files).map((name) => [name, picture(name)]));
     const pictures = Object.keys(page.files).filter((name) => /\.(png|svg)$/.test(name) && !page.card.includes(`(${name})`));
-    const figure = (name) => h("figure", {}, h("img", { src: page.files[name], alt: `${name.replace(/\..*/, "")} of ${page.model}`, loading: "lazy" }), h("figcaption", {}, name.replace(/\..*/, "")));
-    const card = markdown(page.card.replace(/^# .*\n/, ""), page.files, 1);
+    const figure = (name) => h("figure", {}, files[name](`${name.replace(/\..*/, "")} of ${page.model}`), h("figcaption", {}, name.replace(/\..*/, "")));
+    const card = markdown(page.card.replace(/^# .*\n/, ""), files, 1);
     const pages = pictures.length ? [h("h2", {}, "Inside"), h("div", { class: "pictures" }, ...pictures.map(figure))] : [];
     const play = h("a", { href: `#/?dataset=${dataset}&model=${page.model}` }, "Play with this model");
     place.replaceChildren(
@@ -67,7 +74,7 @@ export async function showOne(place, dataset, architecture, version) {
 /** Two models' names at the same seed. */
 export async function showCompare(place) {
   try {
-    const { models } = await get("/models");
+    const { models } = await get("models");
     const choices = models.map(({ model }) => [model, model]);
     const [one, two] = ["first", "second"].map((id) => h("select", { id }));
     fill(one, choices);
@@ -81,7 +88,7 @@ export async function showCompare(place) {
     const draw = async () => {
       // Of several that are asked for, the last one counts, in whatever order their answers come.
       const mine = (latest += 1);
-      const ask = (model) => post("/generate", { model, dataset: model.split("/")[0], seed: Number(seed.value) || 0, count: 12, details: true, unique: false });
+      const ask = (model) => post("generate", { model, dataset: model.split("/")[0], seed: Number(seed.value) || 0, count: 12, details: true, unique: false });
       try {
         const answers = await Promise.all([ask(one.value), ask(two.value)]);
         if (mine !== latest) return;

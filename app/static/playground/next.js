@@ -18,7 +18,7 @@ export async function refresh() {
   running?.abort();
   running = new AbortController();
   try {
-    const { characters } = await get("/next", { ...from, prefix: $("watched").value }, running.signal);
+    const { characters } = await get("next", { ...from, prefix: $("watched").value }, running.signal);
     $("watched-wrong").textContent = "";
     $("watched").removeAttribute("aria-invalid");
     $("chances").replaceChildren(...characters.slice(0, SHOWN).map(row));

@@ -57,7 +57,7 @@ export async function start() {
 
 /** Ask which data sets there are: lists are trained and removed while the page is open. */
 async function refreshed() {
-  const found = await get("/datasets");
+  const found = await get("datasets");
   if (JSON.stringify(found) === JSON.stringify(datasets)) return;
   datasets = found;
   form.offer(datasets);
@@ -108,7 +108,7 @@ async function draw(fresh = false) {
   try {
     if (!datasets.length) await refreshed();
     const body = form.request(pinnedModels);
-    const answer = await post("/generate", body, mine.signal);
+    const answer = await post("generate", body, mine.signal);
     last = { ...answer, body };
     form.absolve();
     list(answer);

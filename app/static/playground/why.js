@@ -16,8 +16,8 @@ export async function explain(name, source, goOn) {
   const prefixes = steps.map((_, t) => steps.slice(0, t).map(({ character }) => character).join(""));
   const text = prefixes.at(-1);
   const [chances, score] = await Promise.all([
-    Promise.all(prefixes.map((prefix) => get("/next", { ...source, prefix }).catch(() => null))),
-    post("/score", { ...source, names: [text] }).catch(() => null),
+    Promise.all(prefixes.map((prefix) => get("next", { ...source, prefix }).catch(() => null))),
+    post("score", { ...source, names: [text] }).catch(() => null),
   ]);
   if (!$("why").open || $("why-title").textContent !== name.name) return;
   const near = score?.scores[0].nearest;
