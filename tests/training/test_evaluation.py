@@ -23,7 +23,7 @@ from training.errors import TrainingError
 from training.evaluation import mean_loss, name_losses
 from training.kneser_ney import KneserNey
 from training.loss import surprise
-from training.quality import Prefix, draw, generator_losses, likelihood, measure
+from training.quality import Prefix, draw, likelihood, measure
 from training.quality_table import quality_lines
 
 MLP = ModelConfig(architecture="mlp", block_size=3, n_embd=4, n_hidden=10)
@@ -281,13 +281,6 @@ def test_sample_equals_names_that_the_service_draws(any_generator: GeneratorAndN
     assert names == generator.generate(300, seed=1, constraints=AS_DRAWN).names
     assert len(names) == 300
     assert names != draw(generator, 300, seed=2)
-
-
-def test_generator_losses_equal_those_of_its_network(any_generator: GeneratorAndNetwork) -> None:
-    generator, network = any_generator
-    names = sorted(generator.names)[:40]
-    expected = name_losses(network, Examples.of(names, generator.vocabulary))
-    assert generator_losses(generator)(names) == pytest.approx(expected.numpy(), rel=1e-4)
 
 
 def test_quality_table_shows_and_explains_every_figure() -> None:

@@ -1,0 +1,96 @@
+"""Files over HTTP: of versions and of pages, with ETag and gzip, off the event loop."""
+
+import gzip
+import hashlib
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from models import Draft, ModelRegistry, Version
+from models.checkpoint import NAMES
+from tests.harness.app_client import AppClient, app_client, error_of
+
+pytestmark = pytest.mark.anyio
+CARD = "/models/elves/wavenet/1/files/card.md"
+BUNDLE = "/docs/assets/swagger-ui-bundle.js"
+
+
+@pytest.mark.parametrize("path", ["/", "/lab", "/playground/main.js", BUNDLE, "/docs/assets/redoc.standalone.js"])
+async def test_page_file_has_etag_and_gzip(client: AppClient, path: str) -> None:
+    plain = await client.get(path, headers={"accept-encoding": "identity"})
+    packed = await client.get(path, headers={"accept-encoding": "br, gzip;q=0.5"})
+    # httpx unpacks what it reads.
+    assert packed.content == plain.content
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert int(packed.headers["content-length"]) < len(plain.content)
+    assert packed.headers["etag"] != plain.headers["etag"]
+    for answer in (plain, packed):
+        assert answer.headers["vary"] == "Accept-Encoding"
+        asked = {
+            "if-none-match": answer.headers["etag"],
+            "accept-encoding": answer.headers.get("content-encoding", "identity"),
+        }
+        again = await client.get(path, headers=asked)
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", answer.headers["etag"])
+
+
+@pytest.mark.parametrize("accept", ["", "identity", "gzip;q=0", "br", "*;q=0, br"])
+async def test_gzip_is_sent_only_where_it_is_accepted(client: AppClient, accept: str) -> None:
+    answer = await client.get(BUNDLE, headers={"accept-encoding": accept})
+    assert "content-encoding" not in answer.headers
+
+
+async def test_version_file_has_the_etag_of_its_content(settings: Settings, registry_of_files: Path) -> None:
+    content = b"# Elves\n" * 1000
+    async with app_client(settings, store=registry_of_files) as client:
+        answer = await client.get(CARD, headers={"accept-encoding": "gzip"})
+        assert (answer.content, answer.headers["content-encoding"]) == (content, "gzip")
+        plain = await client.get(CARD, headers={"accept-encoding": "identity"})
+        assert plain.headers["etag"] == f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        assert len(gzip.compress(content)) < len(content)
+        weights = await client.get("/models/elves/wavenet/1/files/model.safetensors")
+        assert "content-encoding" not in weights.headers
+        assert (await client.get(CARD, headers={"if-none-match": plain.headers["etag"]})).status_code == 200
+        known = {"if-none-match": answer.headers["etag"]}
+        assert (await client.get(CARD, headers=known)).status_code == 304
+
+
+async def test_version_file_is_read_in_a_thread(client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: list[int] = []
+    read = Version.file
+
+    def recorded(version: Version, name: str) -> bytes:
+        readers.append(threading.get_ident())
+        return read(version, name)
+
+    monkeypatch.setattr(Version, "file", recorded)
+    for path in (CARD, CARD.partition("/files")[0]):
+        assert (await client.get(path)).status_code == 200
+    assert len(readers) == 2
+    assert threading.get_ident() not in readers
+
+
+@pytest.fixture
+def registry_of_files(tmp_path: Path, registry: ModelRegistry, elf_draft: Draft) -> Path:
+    """A store with a version whose card is 8,000 bytes long."""
+    registry.publish(replace(elf_draft, files={"card.md": b"# Elves\n" * 1000}))
+    return tmp_path / "user"
+
+
+@pytest.mark.parametrize(("own", "served"), [(False, 404), (True, 200)])
+async def test_list_of_an_own_data_set_needs_a_setting(settings: Settings, own: bool, served: int) -> None:
+    link = f"/models/elves/wavenet/1/files/{NAMES}"
+    async with app_client(settings, own_lists=own) as client:
+        answer = await client.get(link)
+        assert answer.status_code == served
+        page = (await client.get("/models/elves/wavenet/1")).json()
+        assert (NAMES in page["files"]) == own
+        if not own:
+            assert NAMES not in error_of(answer, 404)["allowed"]
+    shipped = {"store": settings.shipped_store, "shipped_store": settings.store}
+    async with app_client(settings, **shipped) as client:
+        assert (await client.get(link)).status_code == 200
