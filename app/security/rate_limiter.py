@@ -4,15 +4,11 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import structlog
 
 from app.metrics import Metrics
 from models import ConfigError
-
-if TYPE_CHECKING:
-    pass
 
 WINDOW_SECONDS = 60.0
 # Clients beyond this number share one counter: a flood of addresses must not fill the memory.
@@ -144,7 +140,12 @@ class RedisWindowCounters:
                 "NAMEWAVE_LIMITS_STORE needs the package redis: pip install --require-hashes -r requirements/redis.txt"
             ) from None
         self.limit, self._errors = limit, (RedisError, OSError)
-        self._redis: Redis = Redis.from_url(address, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT)
+        wait = REDIS_TIMEOUT
+        try:
+            self._redis: Redis = Redis.from_url(address, socket_timeout=wait, socket_connect_timeout=wait)
+        except ValueError:
+            # Not the error's text: it may hold a password.
+            raise ConfigError("NAMEWAVE_LIMITS_STORE must be an address like redis://host:6379/0.") from None
         self._add = self._redis.register_script(ADD_SCRIPT)
 
     async def add(self, client: str, amount: int, correction: bool = False) -> WindowState:
