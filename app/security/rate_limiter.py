@@ -10,6 +10,13 @@ import structlog
 from app.metrics import Metrics
 from models import ConfigError
 
+try:
+    from redis.asyncio import Redis
+    from redis.exceptions import RedisError
+except ImportError:
+    # An extra of the installation.
+    Redis = RedisError = None  # type: ignore[assignment,misc]
+
 WINDOW_SECONDS = 60.0
 # Clients beyond this number share one counter: a flood of addresses must not fill the memory.
 MAX_CLIENTS = 100_000
@@ -132,14 +139,11 @@ class RedisWindowCounters:
     """
 
     def __init__(self, address: str, limit: int) -> None:
-        try:
-            from redis.asyncio import Redis
-            from redis.exceptions import RedisError
-        except ImportError:
+        if Redis is None:
             raise ConfigError(
                 "NAMEWAVE_LIMITS_STORE needs the package redis: pip install --require-hashes -r requirements/redis.txt"
-            ) from None
-        self.limit, self._errors = limit, (RedisError, OSError)
+            )
+        self.limit = limit
         wait = REDIS_TIMEOUT
         try:
             self._redis: Redis = Redis.from_url(address, socket_timeout=wait, socket_connect_timeout=wait)
@@ -153,7 +157,7 @@ class RedisWindowCounters:
         arguments = (WINDOW_SECONDS, self.limit, min(amount, self.limit), int(correction))
         try:
             fits, previous, current, left = await self._add(keys=[f"namewave:{client}"], args=arguments)
-        except self._errors as error:
+        except (RedisError, OSError) as error:
             raise StoreUnavailable(type(error).__name__) from error
         return WindowState(fits == 1, self.limit, previous, current, float(left))
 
