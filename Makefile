@@ -3,13 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TOOLS := .venv-tools
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SYSTEM_PACKAGES := chromium redis-server zstd
 # What make's own command line says goes before NAMEWAVE_HOST and NAMEWAVE_PORT. A HOST of the shell is another thing.
 given = $(if $(filter command,$(firstword $(origin $(1)))),NAMEWAVE_$(1)='$($(1))')
 
 .DEFAULT_GOAL := help
-.PHONY: help serve training lessons test reliability lint format release system-packages image sbom audit clean
+.PHONY: help serve training lessons test test-all reliability lint format release system-packages image sbom audit clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,8 +24,11 @@ training: .venv/train.stamp ## Set up what training needs: then .venv/bin/python
 lessons: .venv/train.stamp ## Run the closing command of every lesson and check its figures: some minutes
 	@$(BIN)/python -m training lessons
 
-test: .venv/dev.stamp lint ## Set up the rest, and run lint, types, import rules and all tests, some at the same time
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+test: .venv/dev.stamp lint ## Set up the rest, and run lint, types, import rules and the tests, some at the same time
+	$(PYTEST) -m "not slow"
+
+test-all: .venv/dev.stamp lint ## The same with the slow tests: some minutes more
+	$(PYTEST)
 
 reliability: .venv/dev.stamp ## Run the tests of what the service withstands (docs/reliability.md)
 	$(BIN)/python -m pytest tests/reliability

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 import torch
@@ -13,6 +14,9 @@ from models.manifest import DataRecord
 from models.networks import Network, build_model
 from models.publication import draft_generator
 
+# Tests pass on a slow, busy machine.
+hypothesis.settings.register_profile("any speed", deadline=None)
+hypothesis.settings.load_profile("any speed")
 SYLLABLES = ("ka", "lo", "mi", "ren", "tu", "sha", "vel", "or", "ne", "dri")
 CONFIGS = {
     "bigram": ModelConfig(architecture="bigram", block_size=1),

@@ -4,15 +4,18 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import structlog
 
 from app.metrics import Metrics
 from models import ConfigError
 
-if TYPE_CHECKING:
-    pass
+try:
+    from redis.asyncio import Redis
+    from redis.exceptions import RedisError
+except ImportError:
+    # An extra of the installation.
+    Redis = RedisError = None  # type: ignore[assignment,misc]
 
 WINDOW_SECONDS = 60.0
 # Clients beyond this number share one counter: a flood of addresses must not fill the memory.
@@ -136,15 +139,17 @@ class RedisWindowCounters:
     """
 
     def __init__(self, address: str, limit: int) -> None:
-        try:
-            from redis.asyncio import Redis
-            from redis.exceptions import RedisError
-        except ImportError:
+        if Redis is None:
             raise ConfigError(
                 "NAMEWAVE_LIMITS_STORE needs the package redis: pip install --require-hashes -r requirements/redis.txt"
-            ) from None
-        self.limit, self._errors = limit, (RedisError, OSError)
-        self._redis: Redis = Redis.from_url(address, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT)
+            )
+        self.limit = limit
+        wait = REDIS_TIMEOUT
+        try:
+            self._redis: Redis = Redis.from_url(address, socket_timeout=wait, socket_connect_timeout=wait)
+        except ValueError:
+            # Not the error's text: it may hold a password.
+            raise ConfigError("NAMEWAVE_LIMITS_STORE must be an address like redis://host:6379/0.") from None
         self._add = self._redis.register_script(ADD_SCRIPT)
 
     async def add(self, client: str, amount: int, correction: bool = False) -> WindowState:
@@ -152,7 +157,7 @@ class RedisWindowCounters:
         arguments = (WINDOW_SECONDS, self.limit, min(amount, self.limit), int(correction))
         try:
             fits, previous, current, left = await self._add(keys=[f"namewave:{client}"], args=arguments)
-        except self._errors as error:
+        except (RedisError, OSError) as error:
             raise StoreUnavailable(type(error).__name__) from error
         return WindowState(fits == 1, self.limit, previous, current, float(left))
 

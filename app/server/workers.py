@@ -174,9 +174,7 @@ class Supervisor(Multiprocess):
         structlog.get_logger().info("stopping")
         self.should_exit.set()
 
-    def handle_int(self) -> None:
-        """Shut down."""
-        self.handle_term()
+    handle_int = handle_term
 
     def handle_ttin(self) -> None:
         """Add a worker."""

@@ -174,7 +174,7 @@ REQUESTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(asked=REQUESTS)
 async def test_any_request_meets_its_constraints_or_is_422(
     both: AppClient, made_up_names: tuple[str, ...], asked: dict[str, Any]

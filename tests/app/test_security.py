@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import json
 import re
-import sys
 from ipaddress import ip_network
 from pathlib import Path
 from unittest.mock import Mock
@@ -17,6 +16,7 @@ from app.cli.main import main
 from app.main import create_app
 from app.names.generation import SCORED_CHARACTER_COST
 from app.routes.scoring import NAME_COST
+from app.security import rate_limiter
 from app.security.api_keys import ApiKeys
 from app.security.client_address import ClientIdentifier
 from app.security.rate_limiter import REQUEST_COST, RedisWindowCounters
@@ -288,8 +288,7 @@ def test_only_trusted_proxies_name_the_client(peer: str, forwarded: list[str], n
 
 
 def test_missing_redis_package_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("redis", "redis.asyncio"):
-        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(rate_limiter, "Redis", None)
     with pytest.raises(ConfigError, match=r"NAMEWAVE_LIMITS_STORE .*--require-hashes -r (requirements/redis\.txt)$"):
         RedisWindowCounters("redis://127.0.0.1:1/0", 100)
     assert (ROOT / "requirements/redis.txt").is_file()

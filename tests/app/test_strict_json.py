@@ -48,7 +48,7 @@ async def test_bad_body_is_a_client_error(client: AppClient, body: bytes) -> Non
     assert problem_of(response, response.status_code)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

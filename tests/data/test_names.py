@@ -47,7 +47,7 @@ def test_clean_list_drops_nothing(tmp_path: Path, end: str) -> None:
 
 
 @given(names=st.lists(NAMES, max_size=30))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_normalised_names_of_any_script_are_unchanged(tmp_path: Path, names: list[str]) -> None:
     loaded = load_names(written(tmp_path, "\n".join([*names, *HUNDRED])))
     assert loaded.names == tuple(dict.fromkeys([*names, *HUNDRED]))

@@ -71,7 +71,7 @@ def test_untrained_loss_is_ln_vocab_size_in_both_modes(config: ModelConfig, voca
         assert float(loss.detach()) == pytest.approx(math.log(vocab_size), abs=bound)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(SHAPES), st.lists(st.lists(st.integers(1, 19), min_size=1, max_size=20), min_size=2, max_size=6))
 def test_logits_over_windows_equal_those_over_whole_names(config: ModelConfig, names: list[list[int]]) -> None:
     network = build_model(config, 20, torch.Generator().manual_seed(2))
@@ -240,6 +240,7 @@ def shares(network: Network) -> Tensor:
     return torch.from_numpy(network.to_arrays()["embedding.weight"]).softmax(1)
 
 
+@pytest.mark.slow
 def test_gradient_descent_converges_to_the_counts() -> None:
     """The counted table with hardly any smoothing is the optimum: within 0.001 nats, and never below."""
     examples = Examples.of(NAMES, VOCABULARY)
@@ -247,6 +248,7 @@ def test_gradient_descent_converges_to_the_counts() -> None:
     assert best - 1e-6 <= mean_loss(descend(0.0, 4000, 5.0), examples) <= best + 0.001
 
 
+@pytest.mark.slow
 def test_l2_regularisation_acts_like_smoothing() -> None:
     """Some smoothed table is at most half as far away as the plain counts, and more L2 is nearer to even."""
     smoothings = [10 ** (i / 10) for i in range(-30, 21)]

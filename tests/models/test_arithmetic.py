@@ -270,7 +270,7 @@ def shares_of(logits: list[float], **options: Any) -> NDArray[np.int64]:
     return np.diff(boundaries_of(logits, **options), prepend=0)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(LOGITS, CUTS, st.integers(0, 33))
 @example([1.0, 1.0, 1.0, 1.0], (0, 1.0, 3, 1.0), 0)
 @example([0.0] * 29, (1, 5.0, 29, 0.01), 3)
@@ -311,7 +311,7 @@ def test_masked_end_token_does_not_count_for_top_k_or_top_p() -> None:
     assert shares_of([50.0, 0.0, 0.0, 0.0], first=1, top_p=0.6).tolist() == [0, ALL // 2, ALL // 2, 0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LOGITS, CUTS, st.integers(0, 40))
 def test_compiled_boundaries_equal_plain_python_without_padding(logits: list[float], cut: Cut, padding: int) -> None:
     plain = boundaries_of(logits, *cut, fill=fill_boundaries.py_func)

@@ -55,7 +55,7 @@ def reason_against(name: str | None, rules: Constraints, listed: frozenset[str],
     return "unique" if rules.unique and name in seen else None
 
 
-@settings(max_examples=110, deadline=None)
+@settings(max_examples=110)
 @given(ANY_OPTIONS, ANY_CONSTRAINTS, st.integers(1, 40), st.integers(0, 2**53 - 500), st.integers(1, 200))
 @example(SamplingOptions(), Constraints(12, novel=True), 40, 60, 60)
 @example(SamplingOptions(temperature=0.3), Constraints(12), 40, 0, 200)
@@ -91,7 +91,7 @@ def test_generate_equals_a_loop_over_single_candidates(
         assert not set(name) & set(options.excludes)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(ANY_OPTIONS, ANY_CONSTRAINTS, st.lists(st.integers(1, 9), min_size=1, max_size=5))
 @example(SamplingOptions(), Constraints(), [1, 7, 20, 22])
 def test_pages_join_without_gap_or_overlap(
@@ -156,7 +156,7 @@ def unsteady_clock(seed: int) -> Callable[[], float]:
     return itertools.accumulate(rng.choice([1e-5, 1e-2, 1.0], 10_000)).__next__
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 600),
     st.builds(
@@ -191,16 +191,16 @@ def test_stream_equals_generate(
 
 
 def test_ndjson_stream_has_one_object_a_line(generator: NameGenerator) -> None:
-    stream, lines = NameStream(generator, 50, seed=1), b""
+    stream, lines = NameStream(generator.prepare(), 50, seed=1), b""
     while not stream.finished:
-        lines += stream.piece(generator.writer(NDJSON, True))
+        lines += stream.next_lines(generator.writer(NDJSON, True))
     names = generator.generate(50, seed=1).names
     assert [json.loads(line) for line in lines.splitlines()] == [{"name": capitalize(name)} for name in names]
 
 
-def test_unsatisfiable_stream_is_refused_before_drawing(generator: NameGenerator) -> None:
+def test_unsatisfiable_options_are_refused_before_drawing(generator: NameGenerator) -> None:
     with pytest.raises(OptionError) as caught:
-        NameStream(generator, 1, seed=0, options=SamplingOptions(min_length=9), constraints=Constraints(max_length=8))
+        generator.prepare(SamplingOptions(min_length=9), Constraints(max_length=8))
     assert caught.value.field == "min_length"
 
 

@@ -33,7 +33,7 @@ def read(form: str, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(names=st.lists(ODD, min_size=1, max_size=6) | st.lists(ANY, max_size=4), title=st.booleans())
 def test_standard_library_reads_back_the_names(kernels: Kernels, form: str, names: list[str], title: bool) -> None:
     if form == "text":
@@ -44,7 +44,7 @@ def test_standard_library_reads_back_the_names(kernels: Kernels, form: str, name
     assert written == looked == len(names)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.none() | ODD, min_size=1, max_size=6),
     st.sampled_from([TEXT, CSV, NDJSON]),
@@ -116,7 +116,7 @@ def holds(keywords: Keywords, name: str | None) -> bool:
     return False
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(keywords=keyword_sets, names=names_of_odd)
 @example(Keywords(frozenset({"ab"}), frozenset(), frozenset({"a"})), ["a b", "ab", "b ab", "abb", "a-b a"])
 @example(Keywords(frozenset(), frozenset({"ab"}), frozenset({"sab"})), ["sab", "sab ab", "sab-ab", "ssab", "sa b"])

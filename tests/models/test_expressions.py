@@ -76,7 +76,7 @@ NUMBERS = st.sampled_from(["1", "2", "3", "0.5", ".25", "4.", "1e1", "2.5e-1", "
 FORMULAS = st.recursive(st.one_of(NUMBERS, st.sampled_from(["a", "b"])), joined, max_leaves=12)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(FORMULAS)
 @example("-3**2")
 @example("2**-1*3")
@@ -99,7 +99,7 @@ CHARACTERS = "0123456789.eE+-*/()=;ab_ \n^,<é漢\u0000\U0001f600\u0661"
 PIECES = st.sampled_from([*CHARACTERS, "**", "exp(", "log(", "tanh", "relu(", "1e308", "1e-308"])
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.one_of(st.text(max_size=230), st.lists(PIECES, max_size=120).map("".join)))
 @example("(" * 200)
 @example("-" * 200)

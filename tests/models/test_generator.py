@@ -74,14 +74,14 @@ def assert_distributed(drawn: np.ndarray, p: np.ndarray) -> None:
 )
 def test_frequencies_match_the_softmax(generator: NameGenerator, network: Network, options: SamplingOptions) -> None:
     P = len(options.prefix)
-    codes, _ = draw(generator, options, 11, 0, DRAWS, longest=P + 2)
+    codes, _ = draw(generator, options, 11, 0, DRAWS, longest=max(P + 2, options.min_length))
     assert_distributed(codes[:, P], expected_distribution(network, generator, options, options.prefix))
     common = np.bincount(codes[:, P])[1:].argmax() + 1
     second = expected_distribution(network, generator, options, options.prefix + generator.vocabulary.itos[common])
     assert_distributed(codes[codes[:, P] == common][:, P + 1], second)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.builds(
         SamplingOptions,
@@ -177,9 +177,10 @@ def test_names_that_look_alike_count_as_one(kernels: Kernels, listed: tuple[str,
     known = {looks[name] for name in listed}
     assert any(name != look for name, look in looks.items())
     for rules in (Constraints(novel=True), Constraints(), Constraints(novel=True, unique=False)):
-        stream, lines = NameStream(generator, 400, seed=1, constraints=rules, max_attempts=400), b""
+        stream = NameStream(generator.prepare(constraints=rules), 400, seed=1, max_attempts=400)
+        lines = b""
         while not stream.finished:
-            lines += stream.piece(generator.writer(TEXT, title=False))
+            lines += stream.next_lines(generator.writer(TEXT, title=False))
         expected, seen = [], set[str]()
         for name in drawn:
             if not (rules.novel and looks[name] in known) and not (rules.unique and looks[name] in seen):

@@ -86,7 +86,7 @@ def graphs(draw: st.DrawFn) -> list[list[int]]:
     return operands
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(graphs())
 def test_layout_has_no_overlaps(operands: list[list[int]]) -> None:
     """Operands are left of results; lines begin at boxes, end at circles and pass no box."""
@@ -125,7 +125,7 @@ def counted(columns: Sequence[Sequence[int]], right: Sequence[Sequence[int]]) ->
     return count
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(graphs())
 def test_sorting_adds_no_crossings_and_counts_them_right(operands: list[list[int]]) -> None:
     grid = arrange(operands)
@@ -150,7 +150,7 @@ def test_avoidable_crossings_are_removed() -> None:
 THINGS = st.tuples(st.integers(-40, 40), st.sampled_from([2, 5, 9]), st.sampled_from([1, 3]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(THINGS, min_size=1, max_size=7))
 def test_spacing_is_locally_optimal(things: list[tuple[int, int, int]]) -> None:
     targets, sizes, weights = (list(map(float, each)) for each in zip(*things, strict=True))

@@ -15,7 +15,7 @@ from models.networks.gated import GatedStack
 from models.networks.layers import GAINS, Dropout, Layer, LayerNorm, Sigmoid
 from models.networks.recurrent import LSTM, by_time
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 sizes = st.integers(1, 7)
 
 

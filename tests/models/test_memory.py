@@ -67,7 +67,7 @@ PIECES = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(PIECES, min_size=1, max_size=12), st.sampled_from([0, 0.002, 0.05, 0.3, 1, 8]))
 def test_memory_of_any_history_changes_no_draw(
     generator: NameGenerator, pieces: list[tuple[SamplingOptions, int, int, int]], mebibytes: float

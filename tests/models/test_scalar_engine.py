@@ -90,7 +90,7 @@ def largest_path(root: Value) -> float:
     return max(sizes.values())
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(LEAVES, STEPS)
 def test_gradients_of_random_programs_equal_torch(leaves: list[float], steps: list[Step]) -> None:
     """Within 1e-9 of the terms that a gradient is the sum of, since both engines round them."""
@@ -113,7 +113,7 @@ POSITIVE = st.lists(st.floats(0.4, 1.6), min_size=2, max_size=3)
 GENTLE = st.lists(st.tuples(st.sampled_from(SMOOTH), st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=12)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(POSITIVE, GENTLE)
 def test_gradients_equal_the_complex_step(leaves: list[float], steps: list[Step]) -> None:
     """Im f(x + ih) / h (Squire and Trapp 1998): it subtracts nothing, so its only error is of the order h^2 = 1e-60."""

@@ -15,7 +15,7 @@ from app import metrics
 from app.logs import set_up
 from app.main import create_app
 from app.settings import Settings
-from models import NameGenerator
+from models.inference import PreparedSampler
 from tests.harness.app_client import AppClient, app_client
 from tests.harness.clock import until
 from tests.harness.stores import ARCHITECTURE, DATASET
@@ -113,7 +113,7 @@ async def test_disconnect_ends_work_after_the_current_chunk(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, disconnected, noticed = create_app(settings), asyncio.Event(), threading.Event()
-    loop, real, chunks = asyncio.get_running_loop(), NameGenerator.draw, []
+    loop, real, chunks = asyncio.get_running_loop(), PreparedSampler.draw, []
     body = [{"type": "http.request", "body": json.dumps(WORST).encode(), "more_body": False}]
 
     async def receive() -> dict[str, Any]:
@@ -137,7 +137,7 @@ async def test_disconnect_ends_work_after_the_current_chunk(
                 until(noticed.is_set)
             return real(*arguments)
 
-        monkeypatch.setattr(NameGenerator, "draw", draw)
+        monkeypatch.setattr(PreparedSampler, "draw", draw)
         headers = [(b"content-type", b"application/json"), (b"accept", b"application/json")]
         scope = {"type": "http", "method": "POST", "path": "/generate", "headers": headers, "query_string": b""}
         await app({**scope, "state": dict(state)}, receive, send)  # type: ignore[arg-type]

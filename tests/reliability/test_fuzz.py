@@ -82,13 +82,13 @@ def test_answers_are_parsed_by_their_framing(data: bytes, answer: Answer | None)
     assert parse(data) == answer
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(data=BYTES)
 def test_request_decoder_reads_or_refuses_any_bytes(data: bytes) -> None:
     decode_request(data)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(data=BYTES)
 def test_manifest_parser_reads_or_refuses_any_bytes(data: bytes) -> None:
     read_manifest(data)

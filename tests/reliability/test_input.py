@@ -38,7 +38,7 @@ UNREADABLE = {
     "a repeated key inside": b'{"dataset":{"human":1,"human":1}}',
 }
 # All examples share the application, as clients do.
-property_test = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+property_test = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NOT_NUMBERS = ("NaN", "-NaN", "Infinity", "-Infinity", "1e999", "-1e999", '"NaN"', '"1"', "true", "null", "[1]", "{}")
 ODD = ("\ud800", "a\udfff", "\x00", "a\x00b", "\x1b[31m", "\r\n", "\u202e", "\u200b", "\ufeff", "\U0001f984", "\u0130")
 WRONG_TYPES = {

@@ -95,7 +95,7 @@ def test_gradient_equals_autograd_and_central_differences(N: Tensor, l2: float) 
         assert float(slope[i, j]) == pytest.approx((above - below) / 2e-5, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     counts=st.lists(st.integers(0, 50), min_size=16, max_size=16).filter(any),
     l2=st.sampled_from([0.0, 0.001, 0.1, 10.0, 1000.0]),

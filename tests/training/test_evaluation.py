@@ -119,7 +119,7 @@ def test_kneser_ney_equals_textbook_recursion(order: int, context: str) -> None:
         assert p == pytest.approx(textbook_probability(TINY, len(vocabulary), order, context, character), rel=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text("abcdef", min_size=1, max_size=8), min_size=1), st.integers(1, 7), st.text("abcdef"))
 def test_kneser_ney_is_a_distribution_in_any_context(names: list[str], order: int, context: str) -> None:
     p = KneserNey.fit(names, Vocabulary.of([*names, "abcdef"]), order).probabilities(context)

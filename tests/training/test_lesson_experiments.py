@@ -112,6 +112,7 @@ def test_context_experiment_trains_every_network_alike(corpus: Corpus) -> None:
     png_of(lambda: context_plot(reached, counting))
 
 
+@pytest.mark.slow
 def test_longer_context_beats_bigram(corpus: Corpus) -> None:
     """The names have syllables of two letters: four characters help, one does not."""
     config = TrainingConfig(model=SHAPE, batch_size=64, steps=200, eval_every=200, learning_rate=0.02, seed=1)
