@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TOOLS := .venv-tools
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' app/__init__.py)
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SYSTEM_PACKAGES := chromium redis-server zstd
@@ -52,7 +53,7 @@ system-packages: ## Install the Debian packages of the full test run
 	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES)
 
 image: ## Build the serving image
-	docker build -t namewave .
+	docker build -t namewave -t namewave:$(VERSION) .
 
 # Of an environment that has nothing but this: .venv may have been given what training and the tests need.
 sbom: .venv-sbom/stamp ## Write sbom.json (CycloneDX): what the serving environment holds

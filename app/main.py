@@ -10,6 +10,7 @@ import anyio.to_thread
 import structlog
 from fastapi import FastAPI
 
+from app import __version__
 from app.admission.controller import AdmissionController
 from app.dependencies import Service, State
 from app.logs import AccessLog, set_up
@@ -48,12 +49,12 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     Without `settings` they come from the environment; `entropy` returns seeds for requests that have none.
     """
     settings = settings or Settings()
-    counters = Metrics(health.VERSION)
+    counters = Metrics(__version__)
     counters.workers_expected.set(settings.workers)
     access_log = AccessLog(counters, CODES)
     app = FastAPI(
         title="Namewave",
-        version=health.VERSION,
+        version=__version__,
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
@@ -120,7 +121,7 @@ async def _lifespan(
 def _log_ready(registry: ModelRegistry, settings: Settings) -> None:
     """Log what is served and where; a warning where /health/ready is 503."""
     log = structlog.get_logger().bind(
-        version=health.VERSION,
+        version=__version__,
         address=service_url(settings),
         models=len(registry.versions()),
         datasets=registry.datasets(),

@@ -6,12 +6,23 @@ The examples of the fields make the examples of the OpenAPI document.
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
+from typing_extensions import TypeAliasType
 
-Dataset = Annotated[str | dict[str, float], Field(examples=["human"])]
-ModelVersion = Annotated[
-    str | dict[str, str],
-    Field(description="The concrete version, or those of a blend.", examples=["human/lstm@4"]),
-]
+# Named in the OpenAPI document, so that generated clients name them.
+Dataset = TypeAliasType(
+    "Dataset",
+    Annotated[
+        str | dict[str, float],
+        Field(description="The data set, or the shares of a blend.", examples=["human", {"human": 0.6, "animal": 0.4}]),
+    ],
+)
+ModelVersion = TypeAliasType(
+    "ModelVersion",
+    Annotated[
+        str | dict[str, str],
+        Field(description="The concrete version, or those of a blend.", examples=["human/lstm@4"]),
+    ],
+)
 Character = Annotated[str, Field(examples=["m"])]
 LogProb = Annotated[float, Field(examples=[-2.4])]
 Name = Annotated[str, Field(examples=["Marnabella"])]
@@ -34,12 +45,19 @@ class NameDetail(BaseModel):
     characters: list[CharacterDetail]
 
 
+Names = TypeAliasType(
+    "Names",
+    Annotated[
+        list[str] | list[NameDetail],
+        Field(description="The names; objects if `details` is true.", examples=[["Marnabella", "Marleya"]]),
+    ],
+)
+
+
 class GenerateAnswer(BaseModel):
     """New names, and all that is needed to draw the same ones again or to go on after them."""
 
-    dataset: str | dict[str, float] = Field(
-        description="The data set, or the shares of a blend.", examples=["human", {"human": 0.6, "animal": 0.4}]
-    )
+    dataset: Dataset
     model: ModelVersion
     seed: int = Field(examples=[1])
     offset: int
@@ -51,7 +69,7 @@ class GenerateAnswer(BaseModel):
     refused: dict[str, int] = Field(
         description="How many candidates each constraint refused.", examples=[{"max_length": 0, "safe": 0, "unique": 0}]
     )
-    names: list[str] | list[NameDetail] = Field(examples=[["Marnabella", "Marleya"]])
+    names: Names
 
 
 class Nearest(BaseModel):
@@ -182,7 +200,7 @@ class Info(BaseModel):
     """This service's version and limits."""
 
     name: str = "Namewave"
-    version: str = Field(examples=["0.1.0"])
+    version: str = Field(examples=["0.2.0"])
     limits: dict[str, int | float] = Field(examples=[{"max_count": 10_000, "max_body_bytes": 16_384}])
 
 

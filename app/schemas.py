@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from typing_extensions import TypeAliasType
 
 from models.autograd.expression import MAX_CHARACTERS
 from models.blends import MOST_MODELS
@@ -72,6 +73,13 @@ WORDS = re.compile(r"true|false")
 Weight = Annotated[float, Field(gt=0, le=1000)]
 Weights = Annotated[dict[Reference, Weight], Field(min_length=1, max_length=MOST_MODELS)]
 References = Annotated[dict[Reference, Reference], Field(min_length=1, max_length=MOST_MODELS)]
+# Named in the OpenAPI document, so that generated clients name them.
+DatasetSelection = TypeAliasType(
+    "DatasetSelection", Annotated[Reference | Weights, Field(examples=["animal", {"human": 0.6, "animal": 0.4}])]
+)
+ModelSelection = TypeAliasType(
+    "ModelSelection", Annotated[Reference | References, Field(examples=["wavenet", "human/lstm@4"])]
+)
 
 
 DATASET = (
@@ -90,10 +98,8 @@ class SourceQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    dataset: Reference | Weights | None = Field(
-        None, description=DATASET, examples=["animal", {"human": 0.6, "animal": 0.4}]
-    )
-    model: Reference | References | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@4"])
+    dataset: DatasetSelection | None = Field(None, description=DATASET)
+    model: ModelSelection | None = Field(None, description=MODEL)
 
 
 class GenerateQuery(SourceQuery):
@@ -141,7 +147,9 @@ class GenerateQuery(SourceQuery):
         None, description="Longest name: longer candidates are refused, not cut. Default: the list's longest name."
     )
     unique: bool = Field(
-        True, description=f"No repeats within this answer. Must be given as false for more than {MAX_COUNT:,} names."
+        True,
+        description="No repeats within this answer; another page of the same seed may repeat its names. "
+        f"Must be false for more than {MAX_COUNT:,} names.",
     )
     novel: bool = Field(False, description="No names that are in the model's list.")
     safe: bool = Field(

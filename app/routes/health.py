@@ -4,6 +4,7 @@ from operator import attrgetter
 
 from fastapi import APIRouter, Response
 
+from app import __version__
 from app.dependencies import ServiceDep
 from app.responses import Health, Info
 from app.routes.models import refused, stand_ins, without_paths
@@ -12,7 +13,6 @@ from app.web.errors import UNAVAILABLE
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
 
-VERSION = "0.1.0"
 router = APIRouter(tags=["service"], generate_unique_id_function=attrgetter("name"))
 
 
@@ -55,4 +55,4 @@ async def info(service: ServiceDep) -> Info:
         "max_score_bytes": service.settings.max_score_bytes,
         "max_scored_names": MAX_SCORED,
     }
-    return Info(version=VERSION, limits=limits)
+    return Info(version=__version__, limits=limits)

@@ -28,7 +28,8 @@ LINK_DESCRIPTION = """The same as POST with the fields in the query, so that a l
 Example: `/generate?dataset=animal&count=5&seed=7`
 
 With a seed the answer has an `ETag`, and is the same for ever where the model is named by number
-(`model=human/lstm@4`). Without a seed it is not to be cached. A `Link` header leads to the next page."""
+(`model=human/lstm@4`). Without a seed it is not to be cached. A `Link` header leads to the
+next page, which may repeat names of this one."""
 GENERATE_EXAMPLES = {
     "animals": {
         "summary": "Five animals, a little safer",
@@ -59,31 +60,30 @@ STREAM_HEADERS = {
     "Namewave-Seed": {"description": "Streams only: the stream of candidates.", "schema": {"type": "integer"}},
     "Namewave-Offset": {"description": "Streams only: the first candidate.", "schema": {"type": "integer"}},
 }
-GENERATE_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Names, in the form that Accept asks for: JSON, or a stream.",
-        "headers": STREAM_HEADERS,
-        "content": {
-            NDJSON: {
-                "schema": {"type": "string", "description": "An object a line, the last of which tells the end."},
-                "example": '{"name":"Marnabella"}\n{"name":"Marleya"}\n'
-                '{"end":{"complete":true,"attempts":2,"next_offset":2,"acceptance_rate":1.0,'
-                f'"refused":{json.dumps(NO_REJECTIONS, separators=(",", ":"))}}}}}\n',
+# The other forms of an answer of /generate: beside JSON, generated clients would return either text or an object.
+NAME_STREAM: dict[str, Any] = {
+    "description": "Names as a stream, where Accept prefers one of these forms: up to a million.",
+    "headers": STREAM_HEADERS,
+    "content": {
+        NDJSON: {
+            "schema": {"type": "string", "description": "A JSON object per line; the last one tells how it ended."},
+            "example": '{"name":"Marnabella"}\n{"name":"Marleya"}\n'
+            '{"end":{"complete":true,"attempts":2,"next_offset":2,"acceptance_rate":1.0,'
+            f'"refused":{json.dumps(NO_REJECTIONS, separators=(",", ":"))}}}}}\n',
+        },
+        TEXT: {"schema": {"type": "string", "description": "A name per line."}, "example": "Marnabella\nMarleya\n"},
+        CSV: {
+            "schema": {
+                "type": "string",
+                "description": "RFC 4180, with a header line. Names are never changed: "
+                "one of your own list that starts with = is a formula to a spreadsheet.",
             },
-            TEXT: {
-                "schema": {"type": "string", "description": "A name a line."},
-                "example": "Marnabella\nMarleya\n",
-            },
-            CSV: {
-                "schema": {
-                    "type": "string",
-                    "description": "RFC 4180, with a header line. A name is never changed: "
-                    "one of your own list's that starts with = is a formula to a spreadsheet.",
-                },
-                "example": "name\r\nMarnabella\r\nMarleya\r\n",
-            },
+            "example": "name\r\nMarnabella\r\nMarleya\r\n",
         },
     },
+}
+GENERATE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Names as JSON. The streams are described under components: NameStream."},
     **responses(400, 404, 406, 413, 415, 422, 503, 505),
 }
 # Arguments of the routes of /generate.
@@ -131,6 +131,8 @@ SECURITY_SCHEMES = {
 }
 
 
+# Bodies of requests.
+REQUESTS = ("GenerateRequest", "ScoreRequest", "GraphRequest")
 # FastAPI's own error, which this service never sends.
 FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
 
@@ -156,6 +158,11 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     schemas["Problem"] = problem
     for name in FASTAPI_ERRORS:
         schemas.pop(name, None)
+    for name in REQUESTS:
+        # Generated types would make a field with a default a required one.
+        for field in schemas[name]["properties"].values():
+            field.pop("default", None)
+    document["components"]["responses"] = {"NameStream": NAME_STREAM}
     document["components"]["securitySchemes"] = SECURITY_SCHEMES
     # The first one: none.
     document["security"] = [{}, {"bearer": []}, {"key": []}]

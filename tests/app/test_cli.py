@@ -14,6 +14,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from app import __version__
 from app.cli.main import main
 from app.server.server import listen
 from app.settings import Settings
@@ -172,7 +173,7 @@ def test_log_is_json_lines_from_start_to_stop(elf_store: Path, workers: int) -> 
     assert all(isinstance(line["process"], int) for line in logged)
     assert any(line["event"] == "request" and line["route"] == "/generate" for line in logged)
     ready = [line for line in logged if line["event"] == "ready"]
-    assert {(line["address"], line["version"]) for line in ready} == {(service.address, "0.1.0")}
+    assert {(line["address"], line["version"]) for line in ready} == {(service.address, __version__)}
     own = [line["event"] for line in logged if line["process"] == service.process.pid]
     if workers == 1:
         assert own[-1] == "stopping"

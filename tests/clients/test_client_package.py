@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import namewave_client
-from app.routes.health import VERSION
+from app import __version__
 from namewave_client import AsyncNameStream, AsyncNamewave, NameStream, Namewave, NamewaveError
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,8 @@ def test_sync_and_async_constructor_parameters_are_the_same() -> None:
 
 def test_distribution_metadata_matches_the_service() -> None:
     project = tomllib.loads((FOLDER / "pyproject.toml").read_text())["project"]
-    assert project["version"] == namewave_client.__version__ == VERSION
+    assert project["dynamic"] == ["version"]
+    assert namewave_client.__version__ == __version__
     assert [re.match(r"[a-z0-9-]+", need)[0] for need in project["dependencies"]] == ["httpx"]  # type: ignore[index]
     assert project["requires-python"] == ">=3.11"
     assert (FOLDER / "namewave_client/py.typed").exists()

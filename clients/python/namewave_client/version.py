@@ -1,3 +1,3 @@
 """The version of this client, which is that of the service it was made with. Nothing else."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
