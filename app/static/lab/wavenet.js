@@ -56,7 +56,7 @@ async function refresh() {
       if (error.name === "AbortError") return;
       throw error;
     }
-    page.wrong.textContent = error.fields.length ? `Allowed: ${error.fields[0].allowed}.` : error.message;
+    page.wrong.textContent = error.fields.length ? `Must be ${error.fields[0].allowed}.` : error.message;
     page.name.setAttribute("aria-invalid", "true");
     stale(true);
   }

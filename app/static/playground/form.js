@@ -105,7 +105,7 @@ export function fromLink(said) {
 export function check() {
   const count = control("count").value;
   if (!count || (Number(count) >= 1 && Number(count) <= MOST)) return true;
-  blame([{ field: "count", allowed: `1 to ${MOST} on this page` }]);
+  blame([{ field: "count", allowed: `between 1 and ${MOST} on this page` }]);
   return false;
 }
 
@@ -129,7 +129,7 @@ export function blame(fields) {
       left.push(`${field}: ${allowed}`);
       continue;
     }
-    place.textContent = `Allowed: ${inWords(allowed)}.${nearest?.length ? ` Nearest: ${nearest.join(", ")}.` : ""}`;
+    place.textContent = `Must be ${inWords(allowed)}.${nearest?.length ? ` Did you mean ${nearest.join(" or ")}?` : ""}`;
     control(field).setAttribute("aria-invalid", "true");
   }
   return left;

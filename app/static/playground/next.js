@@ -24,7 +24,7 @@ export async function refresh() {
     $("chances").replaceChildren(...characters.slice(0, SHOWN).map(row));
   } catch (error) {
     if (!(error instanceof Problem)) return;
-    $("watched-wrong").textContent = error.fields.length ? `Allowed: ${error.fields[0].allowed}.` : error.message;
+    $("watched-wrong").textContent = error.fields.length ? `Must be ${error.fields[0].allowed}.` : error.message;
     $("watched").setAttribute("aria-invalid", "true");
   }
 }

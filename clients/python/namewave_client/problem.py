@@ -14,10 +14,11 @@ class FieldProblem:
 
 @dataclass(frozen=True)
 class Problem:
-    """An error as the service tells it. `errors` names the fields that are wrong, where it is about fields."""
+    """An error as the service tells it: `code` is stable, `errors` are the wrong fields if it is about fields."""
 
     type: str
     title: str
     status: int
     detail: str
     errors: tuple[FieldProblem, ...] = ()
+    code: str = ""

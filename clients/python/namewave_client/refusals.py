@@ -20,7 +20,8 @@ def _problem(response: httpx.Response) -> Problem:
     try:
         record = Record(parsed(response.content))
         title, detail = record.text("title", _phrase(status)), record.text("detail", "")
-        return Problem(record.text("type", "about:blank"), title, status, detail, record.records("errors", _field))
+        errors, code = record.records("errors", _field), record.text("code", "")
+        return Problem(record.text("type", "about:blank"), title, status, detail, errors, code)
     except UnreadableAnswer:
         return Problem("about:blank", _phrase(status), status, "")
 
