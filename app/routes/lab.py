@@ -1,6 +1,5 @@
 """/lab/graph and /lab/wavenet: the numbers behind the lab page."""
 
-from dataclasses import asdict
 from operator import attrgetter
 from typing import Annotated
 
@@ -27,17 +26,14 @@ from app.web.errors import CLIENT_GONE, responses
 from app.web.negotiation import JSON
 from app.web.strict_json import StrictRoute
 from models import OptionError, UnknownCharacter, Version
-from models.autograd.engine import topological
 from models.autograd.expression import evaluate
-from models.autograd.layout import BOX_HEIGHT, BOX_WIDTH, RADIUS, REACH, lay_out
-from models.autograd.walk import backward_steps
+from models.autograd.graph_data import graph_data
 from models.checkpoint import WEIGHTS
 from models.inference.pair_tree import FAN, PairTree, pair_tree
 from models.inference.projection import project
 from models.spelling import fold
 
 router = APIRouter(tags=["lab"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
-BOX_SIZES = {"box_width": BOX_WIDTH, "box_height": BOX_HEIGHT, "radius": RADIUS, "reach": REACH}
 # The largest graph takes 20 ms, most of it for the layout; and its cost in characters that are sampled in that time.
 GRAPH_SECONDS, GRAPH_COST = 0.02, 2000
 # Bytes of weights that a thread reads, checks and multiplies with in a second, seconds of all else, and the cost.
@@ -74,34 +70,7 @@ async def graph(
 
 def graph_of(expression: str) -> GraphAnswer:
     """Return the graph of an expression. Raises `ExpressionError`."""
-    root = evaluate(expression)
-    order = topological(root)
-    ids = {value: i for i, value in enumerate(order)}
-    layout = lay_out([[ids[operand] for operand in value.operands] for value in order])
-    nodes = [
-        {
-            "id": ids[value],
-            "operands": [ids[operand] for operand in value.operands],
-            "x": x,
-            "y": y,
-            **{name: getattr(value, name) for name in ("label", "operation", "data", "grad")},
-        }
-        for value, (x, y) in zip(order, layout.places, strict=True)
-    ]
-    steps = [
-        {
-            "node": ids[step.value],
-            "additions": [
-                {"operand": ids[each.operand], "derivative": each.derivative, "gradient": each.gradient}
-                for each in step.additions
-            ],
-        }
-        for step in backward_steps(root)
-    ]
-    sizes = {"width": layout.width, "height": layout.height, **BOX_SIZES}
-    return GraphAnswer.model_validate(
-        {"nodes": nodes, "lines": [asdict(line) for line in layout.lines], "steps": steps, "sizes": sizes}
-    )
+    return GraphAnswer.model_validate(graph_data(evaluate(expression)))
 
 
 @router.get(

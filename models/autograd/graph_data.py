@@ -1,0 +1,41 @@
+"""A graph as plain data, as the lab's page draws it: values with gradients and places, and backward step by step."""
+
+from dataclasses import asdict
+from typing import Any
+
+from models.autograd.engine import Value, topological
+from models.autograd.layout import BOX_HEIGHT, BOX_WIDTH, RADIUS, REACH, lay_out
+from models.autograd.walk import backward_steps
+
+
+def graph_data(root: Value) -> dict[str, Any]:
+    """Return nodes, lines, steps and sizes of the graph that made `root`.
+
+    Nodes are known by their place in topological order; places and sizes are in pixels.
+    """
+    order = topological(root)
+    ids = {value: i for i, value in enumerate(order)}
+    layout = lay_out([[ids[operand] for operand in value.operands] for value in order])
+    nodes = [
+        {
+            "id": ids[value],
+            "operands": [ids[operand] for operand in value.operands],
+            "x": x,
+            "y": y,
+            **{name: getattr(value, name) for name in ("label", "operation", "data", "grad")},
+        }
+        for value, (x, y) in zip(order, layout.places, strict=True)
+    ]
+    steps = [
+        {
+            "node": ids[step.value],
+            "additions": [
+                {"operand": ids[each.operand], "derivative": each.derivative, "gradient": each.gradient}
+                for each in step.additions
+            ],
+        }
+        for step in backward_steps(root)
+    ]
+    sizes = {"width": layout.width, "height": layout.height, "box_width": BOX_WIDTH, "box_height": BOX_HEIGHT}
+    sizes |= {"radius": RADIUS, "reach": REACH}
+    return {"nodes": nodes, "lines": [asdict(line) for line in layout.lines], "steps": steps, "sizes": sizes}
