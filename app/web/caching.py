@@ -11,6 +11,8 @@ from models.inference import MAX_SEED
 
 CONCRETE = re.compile(r"([a-z0-9-]+/)?[a-z_]+@[0-9]+")
 YEAR = 31_536_000
+# Raise it when the default of a field changes: an ETag covers the fields that were set, so that new ones change no link.
+DEFAULTS = 1
 
 
 def link_fields(request: GenerateQuery, source: Source, others: str) -> dict[str, str]:
@@ -21,7 +23,7 @@ def link_fields(request: GenerateQuery, source: Source, others: str) -> dict[str
     """
     if request.seed is None:
         return {"Cache-Control": "no-store"}
-    text = f"{request.model_dump_json()} {source.digest} {others}"
+    text = f"{request.model_dump_json(exclude_unset=True)} {DEFAULTS} {source.digest} {others}"
     kept = f"public, max-age={YEAR}, immutable" if is_concrete(request, source) else "no-cache"
     return {"ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"', "Cache-Control": kept}
 

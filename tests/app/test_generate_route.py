@@ -12,10 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.names.jobs import GenerateJob
+from app.names.sources import SourceResolver
 from app.routes.generate import generate as generate_handler
 from app.routes.generate import generate_by_link
+from app.schemas import GenerateLink
 from app.settings import Settings
+from app.web.caching import link_fields
 from models import Constraints, Draft, Kernels, ModelRegistry, SamplingOptions, Vocabulary
+from models.blends import Source
 from models.publication import draft_generator
 from tests.conftest import CONFIGS, draft_of, untrained
 from tests.harness.app_client import AppClient, app_client, error_of
@@ -304,6 +308,32 @@ async def test_if_none_match_gives_304_without_a_body(both: AppClient) -> None:
 async def test_if_none_match_does_not_hide_errors(both: AppClient, wrong: dict[str, Any]) -> None:
     response = await both.get("/generate", params=LINK | wrong, headers={"if-none-match": "*"})
     assert response.status_code == 422
+
+
+async def test_new_field_changes_no_etag_of_old_links(both: AppClient) -> None:
+    class LaterLink(GenerateLink):
+        later: str = "a default"
+
+    source = both.service.sources.find("elves", "wavenet@1")
+    old, new = (model.model_validate(LINK) for model in (GenerateLink, LaterLink))
+    assert link_fields(old, source, "")["ETag"] == link_fields(new, source, "")["ETag"]
+    given = LaterLink.model_validate(LINK | {"later": "a default"})
+    assert link_fields(given, source, "")["ETag"] != link_fields(old, source, "")["ETag"]
+
+
+@pytest.mark.parametrize("dataset", ["elves", "elves:1,orcs:1"])
+async def test_link_finds_its_source_once(both: AppClient, monkeypatch: pytest.MonkeyPatch, dataset: str) -> None:
+    """So that its ETag and its body are of the same version."""
+    found: list[object] = []
+    find = SourceResolver.find
+
+    def counted(resolver: SourceResolver, *asked: Any) -> Source:
+        found.append(asked)
+        return find(resolver, *asked)
+
+    monkeypatch.setattr(SourceResolver, "find", counted)
+    answer = await both.get("/generate", params={"dataset": dataset, "seed": 1, "count": 2})
+    assert (answer.status_code, len(found)) == (200, 1)
 
 
 async def test_different_answers_have_different_etags(both: AppClient) -> None:
