@@ -11,7 +11,7 @@ from models.inference import MAX_SEED
 
 CONCRETE = re.compile(r"([a-z0-9-]+/)?[a-z_]+@[0-9]+")
 YEAR = 31_536_000
-# Raise it when the default of a field changes: an ETag covers the fields that were set, so that new ones change no link.
+# Raise it when a default changes: an ETag covers the fields that were set, so that new fields change no old link.
 DEFAULTS = 1
 
 
