@@ -44,8 +44,8 @@ class Service:
     metrics: Metrics
 
     @property
-    def answer_limits(self) -> str:
-        """What an answer depends on beside its request and model, for its ETag."""
+    def etag_settings(self) -> str:
+        """The settings that change an answer, as text for its ETag."""
         settings = self.settings
         return f"{settings.max_attempts} {settings.max_stream_attempts} {self.samplers.profanity.digest}"
 
@@ -85,8 +85,10 @@ def get_quota(request: Request) -> RequestQuota | None:
 
 
 def negotiated_media_type(request: Request) -> str:
-    """Return the media type that Accept prefers. Raises `HTTPException` 406 if it allows none of ours, and 505 for a
-    stream over HTTP/1.0, whose end could not be told from a cut.
+    """Return the media type that Accept prefers.
+
+    Raises `HTTPException`: 406 if Accept allows none of ours, 505 for a stream over HTTP/1.0, where a client cannot see
+    whether it is complete.
     """
     accepted = headers.get_all(request.scope, b"accept")
     media = negotiation.chosen(accepted) if accepted else JSON

@@ -112,10 +112,15 @@ async def _lifespan(
     _log_ready(registry, settings)
     async with (
         watch_event_loop(settings.watchdog),
-        watch_stores(registry, settings.refresh, partial(warm_up, registry, profanity)),
+        watch_stores(registry, settings.refresh, partial(_on_change, service, profanity)),
         sampled(access_log.metrics, registry, service.memory),
     ):
         yield {"service": service}
+
+
+def _on_change(service: Service, profanity: ProfanityFilter) -> None:
+    service.samplers.clear()
+    warm_up(service.registry, profanity)
 
 
 def _log_ready(registry: ModelRegistry, settings: Settings) -> None:

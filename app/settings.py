@@ -24,6 +24,11 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], *Listed]
 Origins = Annotated[tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/?#\s]+)$")], ...], *Listed]
 
 
+# A prefix, which must not look like an address of ours.
+OUR_PATHS = "datasets|docs|generate|health|info|lab|metrics|models|next|openapi.json|playground|redoc|score"
+ROOT_PATH = re.compile(rf"^(?!/(?:{OUR_PATHS})(?:/|$))(?:/[A-Za-z0-9._~-]+)*$")
+
+
 class Settings(BaseSettings):
     """The settings; each field is the variable NAMEWAVE_<FIELD>. An empty variable counts as unset."""
 
@@ -31,7 +36,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 for a free one.")
-    root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
+    root_path: Annotated[str, Field(pattern=ROOT_PATH)] = Field(
         "", description="Prefix at which a proxy shows the service, `/names`; the proxy may strip it or not."
     )
     store: Path = Field(Path(".namewave/artifacts"), description="Folder of your own versions; it need not exist.")

@@ -1,4 +1,4 @@
-"""What a request means: its seed, budget, sampling options and constraints, and the form of its names. No HTTP."""
+"""Interpret a request: its seed, attempt budget, options, constraints and spelling. No HTTP."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,9 +37,13 @@ class SamplerCache:
         self.profanity = profanity
         self._cached = lru_cache(MAX_SAMPLERS)(self._prepare)
 
+    def clear(self) -> None:
+        """Forget all samplers, and with them the versions that are gone."""
+        self._cached.cache_clear()
+
     def get(self, request: GenerateQuery, source: Source) -> PreparedSampler:
         """Return the sampler of a request. Raises `OptionError` and `UnknownCharacter`."""
-        # A blend's generator is of one request alone.
+        # Each request for a blend has a generator of its own.
         prepare = self._prepare if isinstance(source, Blend) else self._cached
         return prepare(source.generator, SAMPLER_FIELDS(request))
 

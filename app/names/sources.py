@@ -39,7 +39,7 @@ class SourceResolver:
             raise OptionError(
                 f"model names {', '.join(odd)}, which dataset does not mix.",
                 field="model",
-                allowed=f"a map with the keys {', '.join(shares)}",
+                allowed="a map whose keys are those of dataset",
             )
         versions = [self.registry.resolve(name, models.get(name)) for name in shares]
         return versions[0] if len(versions) == 1 else self.blender.blend(versions, tuple(shares.values()))

@@ -8,10 +8,11 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from app.dependencies import get_quota, get_service, negotiated_media_type, resolve_source
+from app.names.sources import is_blend
 from app.schemas import GenerateLink, GenerateRequest
 from app.streaming import NameStreamingResponse, run_until_disconnect
 from app.web import headers
-from app.web.caching import is_known, link_fields, next_link, without_caching
+from app.web.caching import is_known, cache_headers, next_link, without_caching
 from app.web.errors import CLIENT_GONE, NOT_MODIFIED
 from app.web.negotiation import JSON
 from app.web.openapi import GENERATE_DOCS, GENERATE_EXAMPLES, LINK_DOCS
@@ -61,10 +62,13 @@ async def generate_by_link(query: Annotated[GenerateLink, Query()]) -> None:
 async def _respond(request: GenerateRequest | GenerateLink, connection: Request) -> Response:
     """Return the answer, as JSON or as a stream."""
     service, media, quota = get_service(connection), negotiated_media_type(connection), get_quota(connection)
+    if quota is not None and is_blend(request.dataset):
+        # A blend may be made before its cost is known.
+        await quota.charge_once()
     source = await resolve_source(request, service)
     fields, is_link = {"Vary": "Accept"}, isinstance(request, GenerateLink)
     if is_link:
-        fields |= link_fields(request, source, f"{media} {service.answer_limits}")
+        fields |= cache_headers(request, source, f"{media} {service.etag_settings}", service.settings.keys is not None)
     execution = service.execute(request, source, media, quota)
     if "ETag" in fields and is_known(fields["ETag"], headers.get_all(connection.scope, b"if-none-match")):
         if quota is not None:

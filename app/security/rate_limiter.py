@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -11,18 +12,21 @@ from app.metrics import Metrics
 from models import ConfigError
 
 try:
-    from redis.asyncio import Redis
+    from redis.asyncio import BlockingConnectionPool, Redis
     from redis.exceptions import RedisError
 except ImportError:
     # An extra of the installation.
-    Redis = RedisError = None  # type: ignore[assignment,misc]
+    BlockingConnectionPool = Redis = RedisError = None  # type: ignore[assignment,misc]
 
+CONNECTION_ERRORS = (RedisError, OSError) if RedisError else ()
 WINDOW_SECONDS = 60.0
 # Clients beyond this number share one counter: a flood of addresses must not fill the memory.
 MAX_CLIENTS = 100_000
 OVERFLOW_CLIENT = "(others)"
 # Seconds: a client waits as long as we wait for Redis; after a failure Redis is left alone for a while.
 REDIS_TIMEOUT, REDIS_RETRY_DELAY = 0.25, 1.0
+# Connections of one process to Redis.
+MAX_CONNECTIONS = 32
 # Key of the ASGI scope that holds a request's `RequestQuota`.
 QUOTA_KEY = "namewave.quota"
 # Characters that every request costs, whatever becomes of it.
@@ -62,9 +66,10 @@ class StoreUnavailable(Exception):
 
 @dataclass(slots=True)
 class WindowState:
-    """A client's counters after an operation: `previous` of the window before, which fades; `current` of this one.
+    """A client's counters after a call of the limiter.
 
-    `fits`: whether the limit had room for the amount; `left`: the share of this window that is left, 0 to 1.
+    `fits`: whether the amount is within the limit; `previous` and `current`: characters of the last window and of this
+    one; `left`: the share of this window that is left, 0 to 1, by which `previous` is weighted; `shared`: in Redis.
     """
 
     fits: bool
@@ -72,6 +77,7 @@ class WindowState:
     previous: int
     current: int
     left: float
+    shared: bool = False
 
     @property
     def used(self) -> int:
@@ -146,10 +152,14 @@ class RedisWindowCounters:
         self.limit = limit
         wait = REDIS_TIMEOUT
         try:
-            self._redis: Redis = Redis.from_url(address, socket_timeout=wait, socket_connect_timeout=wait)
+            # More commands at a time than connections wait for one.
+            pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+                address, max_connections=MAX_CONNECTIONS, timeout=wait, socket_timeout=wait, socket_connect_timeout=wait
+            )
         except ValueError:
             # Not the error's text: it may hold a password.
             raise ConfigError("NAMEWAVE_LIMITS_STORE must be an address like redis://host:6379/0.") from None
+        self._redis: Redis = Redis(connection_pool=pool)
         self._add = self._redis.register_script(ADD_SCRIPT)
 
     async def add(self, client: str, amount: int, correction: bool = False) -> WindowState:
@@ -157,9 +167,9 @@ class RedisWindowCounters:
         arguments = (WINDOW_SECONDS, self.limit, min(amount, self.limit), int(correction))
         try:
             fits, previous, current, left = await self._add(keys=[f"namewave:{client}"], args=arguments)
-        except (RedisError, OSError) as error:
+        except CONNECTION_ERRORS as error:
             raise StoreUnavailable(type(error).__name__) from error
-        return WindowState(fits == 1, self.limit, previous, current, float(left))
+        return WindowState(fits == 1, self.limit, previous, current, float(left), True)
 
     async def disconnect(self) -> None:
         """Close idle connections: those to a server that went away are dead when it is back."""
@@ -184,22 +194,34 @@ class RateLimiter:
         self._retry_at = -math.inf
         self._failed = False
 
-    async def add(self, client: str, amount: int, correction: bool = False) -> WindowState:
-        """Take `amount` if it fits, or correct what was taken; see `SlidingWindowCounters.add`."""
+    async def add(self, client: str, amount: int) -> WindowState:
+        """Take `amount` if it fits."""
         if self.redis is not None and self._clock() >= self._retry_at:
             try:
-                state = await self.redis.add(client, amount, correction)
+                state = await self.redis.add(client, amount)
             except StoreUnavailable as error:
                 await self._on_failure(error, self.redis)
             else:
                 self._on_recovery()
                 return state
-        return self.local.add(client, amount, correction)
+        return self.local.add(client, amount)
+
+    async def correct(self, client: str, delta: int, taken: WindowState) -> WindowState:
+        """Add `delta` to what was taken, up to the limit, where it was taken; a negative one gives back."""
+        if self.redis is None or not taken.shared:
+            return self.local.add(client, delta, True)
+        try:
+            return await self.redis.add(client, delta, True)
+        except StoreUnavailable as error:
+            await self._on_failure(error, self.redis)
+        # Nothing is given back that was not taken here.
+        return self.local.add(client, max(0, delta), True)
 
     async def _on_failure(self, error: Exception, redis: RedisWindowCounters) -> None:
         self._retry_at = self._clock() + REDIS_RETRY_DELAY
         self._metrics.store_errors.inc()
-        await redis.disconnect()
+        with suppress(*CONNECTION_ERRORS):
+            await redis.disconnect()
         if not self._failed:
             self._failed = True
             # The error's kind, not its text: that may hold the address, and with it a password.
@@ -220,7 +242,7 @@ class RateLimitExceeded(Exception):
     """
 
     def __init__(self, seconds: int, characters: int, limit: int) -> None:
-        super().__init__(f"The limit is reached; again in {seconds} s.")
+        super().__init__(f"rate limit of {limit} characters a minute exceeded; retry after {seconds} s")
         self.seconds, self.characters, self.limit = seconds, characters, limit
 
 
@@ -237,40 +259,39 @@ class RequestQuota:
         # Of the last call; None before the first.
         self.state: WindowState | None = None
 
-    async def charge(self, characters: int) -> WindowState:
+    async def charge(self, characters: int) -> None:
         """Charge the client for `characters` characters. Raises `RateLimitExceeded`."""
-        self.state = state = await self._limiter.add(self.client, characters)
-        if not state.fits:
-            cost = min(characters, state.limit)
-            raise RateLimitExceeded(max(1, math.ceil(state.wait(cost))), cost, state.limit)
-        return state
+        self.state = await self._limiter.add(self.client, characters)
+        if not self.state.fits:
+            raise _exceeded(self.state, characters)
 
     async def charge_once(self) -> None:
-        """Charge the client for the request itself, unless that was done before. Raises `RateLimitExceeded`."""
+        """Charge the client for the request itself, unless it was charged before. Raises `RateLimitExceeded`."""
         if self.state is None:
             await self.charge(REQUEST_COST)
 
     async def reserve(self, characters: int) -> None:
-        """Take `REQUEST_COST` and an estimate of the characters that the request will use; see `settle`.
+        """Take an estimate of the characters that the request will use, and `REQUEST_COST` unless it was charged.
 
         A request larger than the whole limit is allowed if the client has used nothing else in this window. Raises
         `RateLimitExceeded`, which costs `REQUEST_COST`.
         """
-        try:
-            state = await self.charge(REQUEST_COST + characters)
-        except RateLimitExceeded:
-            self.state = await self._limiter.add(self.client, REQUEST_COST, True)
-            raise
+        cost = characters + (REQUEST_COST if self.state is None else 0)
+        state = await self._limiter.add(self.client, cost)
+        if not state.fits:
+            self.state = await self._limiter.correct(self.client, REQUEST_COST, state)
+            raise _exceeded(self.state, cost)
         # The whole limit is the most that can be taken.
-        self._reserved, self._reserved_at = min(characters, max(0, state.limit - REQUEST_COST)), self._clock()
+        self._reserved = characters - cost + min(cost, state.limit)
+        self.state, self._reserved_at = state, self._clock()
 
     async def settle(self, characters: int) -> None:
         """Replace the estimate by the characters that were used."""
         delta = characters - self._reserved
         # A refund after the window has passed would be a credit.
-        if delta > 0 or (delta and self._clock() - self._reserved_at < WINDOW_SECONDS):
+        if self.state and (delta > 0 or (delta and self._clock() - self._reserved_at < WINDOW_SECONDS)):
             self._reserved = characters
-            self.state = await self._limiter.add(self.client, delta, True)
+            self.state = await self._limiter.correct(self.client, delta, self.state)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11), or nothing before a charge.
@@ -282,3 +303,8 @@ class RequestQuota:
         policy = f'"characters";q={state.limit};w={WINDOW_SECONDS:.0f};qu="characters"'
         now = f'"characters";r={max(0, state.limit - state.used)};t={math.ceil(state.left * WINDOW_SECONDS)}'
         return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", now.encode())]
+
+
+def _exceeded(state: WindowState, characters: int) -> RateLimitExceeded:
+    cost = min(characters, state.limit)
+    return RateLimitExceeded(max(1, math.ceil(state.wait(cost))), cost, state.limit)

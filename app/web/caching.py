@@ -1,4 +1,7 @@
-"""HTTP caching of /generate: ETag, Cache-Control and the link to the next page. A seed and a version never change."""
+"""HTTP caching of /generate: ETag, Cache-Control and the link to the next page.
+
+The answer for a seed and a model version never changes.
+"""
 
 import hashlib
 import re
@@ -15,16 +18,16 @@ YEAR = 31_536_000
 DEFAULTS = 1
 
 
-def link_fields(request: GenerateQuery, source: Source, others: str) -> dict[str, str]:
+def cache_headers(request: GenerateQuery, source: Source, others: str, private: bool = False) -> dict[str, str]:
     """Return ETag and Cache-Control of the answer to a link. Without a seed it must not be kept.
 
     The strong ETag is a hash of everything that the answer's bytes depend on; `others`: what neither request nor source
-    knows. The answer is kept for ever, or with revalidation where an alias may move.
+    knows. The answer is kept for ever, or with revalidation where an alias may move; if `private`, by its client alone.
     """
     if request.seed is None:
         return {"Cache-Control": "no-store"}
     text = f"{request.model_dump_json(exclude_unset=True)} {DEFAULTS} {source.digest} {others}"
-    kept = f"public, max-age={YEAR}, immutable" if is_concrete(request, source) else "no-cache"
+    kept = f"{'private' if private else 'public'}, max-age={YEAR}, immutable" if is_concrete(request, source) else "no-cache"
     return {"ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"', "Cache-Control": kept}
 
 

@@ -30,7 +30,7 @@ MIN_COMPRESSED = 1024
 
 def compress(content: bytes) -> bytes:
     """Return gzip's form of a file, the same for the same content."""
-    return gzip.compress(content, mtime=0)
+    return gzip.compress(content, 6, mtime=0)
 
 
 async def file_response(

@@ -17,12 +17,12 @@ from app.streaming import TRUNCATED_BY
 from app.web import headers
 from app.web.errors import CLIENT_GONE, PREFLIGHT, problem, rate_limited, unauthorized
 
-# Probes need no key and have no limit: a load balancer has none, and must not be told to wait.
+# Probes need no key and have no rate limit: a load balancer has no key, and takes a 429 for a failed probe.
 PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
 # Pages and what they load need no key: a person types it into them.
 PAGES = frozenset({"/", "/lab", "/docs", "/redoc", "/openapi.json"})
 PAGE_FOLDERS = ("/playground/", "/lab/page/", "/docs/assets/")
-# Routes that reserve the cost of a request and of its work at once, after they have parsed it.
+# Paths whose route charges the quota itself: it reserves the estimated work, which it knows after parsing.
 SELF_CHARGING_PATHS = frozenset({"/generate"})
 # Response headers that pages of other origins may read.
 EXPOSED_HEADERS = ["ETag", "Link", "Namewave-Dataset", "Namewave-Model", "Namewave-Offset", "Namewave-Seed"]
@@ -125,6 +125,7 @@ class RequestMiddleware:
         try:
             body = None if too_large else await _read_body(receive, limit)
         except ConnectionError:
+            await _charge(scope)
             await Response(status_code=CLIENT_GONE)(scope, receive, send)
             return
         if body is None:
@@ -182,7 +183,7 @@ def _cors_refusal(scope: Scope, status: int) -> str | None:
 
 
 def _without_body(receive: Receive, send: Send) -> tuple[Receive, Send]:
-    """Return what ends an answer after its head."""
+    """Return `receive` and `send` for HEAD: they drop the body of the answer."""
     over = False
 
     async def send_head(message: Message) -> None:

@@ -14,7 +14,7 @@ export function askForKey(reason) {
 }
 
 function answered(reason) {
-  const input = h("input", { id: "key", type: "password", autocomplete: "off", spellcheck: "false", required: true });
+  const input = h("input", { id: "key", type: "password", pattern: "[!-~]+", autocomplete: "off", spellcheck: "false", required: true });
   const cancel = h("button", { type: "button" }, "Cancel");
   const form = h(
     "form",
