@@ -13,8 +13,7 @@ from models import ConfigError
 try:
     from redis.asyncio import Redis
     from redis.exceptions import RedisError
-except ImportError:
-    # An extra of the installation.
+except ImportError:  # An extra of the installation.
     Redis = RedisError = None  # type: ignore[assignment,misc]
 
 WINDOW_SECONDS = 60.0
@@ -140,9 +139,8 @@ class RedisWindowCounters:
 
     def __init__(self, address: str, limit: int) -> None:
         if Redis is None:
-            raise ConfigError(
-                "NAMEWAVE_LIMITS_STORE needs the package redis: pip install --require-hashes -r requirements/redis.txt"
-            )
+            install = "pip install --require-hashes -r requirements/redis.txt"
+            raise ConfigError(f"NAMEWAVE_LIMITS_STORE needs the package redis: {install}")
         self.limit = limit
         wait = REDIS_TIMEOUT
         try:
@@ -226,7 +224,7 @@ class RateLimitExceeded(Exception):
 
 class RequestQuota:
     """What one request takes from its client's limit: `REQUEST_COST` and an estimate of its work, which is corrected
-    after it. Each call asks the limiter once.
+    after it. Each call asks the limiter once; `state` is what it said last.
     """
 
     __slots__ = ("_clock", "_limiter", "_reserved", "_reserved_at", "client", "state")
@@ -234,7 +232,6 @@ class RequestQuota:
     def __init__(self, limiter: RateLimiter, client: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._limiter, self.client, self._clock = limiter, client, clock
         self._reserved, self._reserved_at = 0, 0.0
-        # Of the last call; None before the first.
         self.state: WindowState | None = None
 
     async def charge(self, characters: int) -> WindowState:
