@@ -16,6 +16,7 @@ from app.dependencies import Service, State
 from app.logs import AccessLog, set_up
 from app.metrics import Metrics, sampled
 from app.names.generation import SamplerCache
+from app.names.profanity import ProfanityFilter
 from app.names.scoring import Scorer
 from app.names.sources import SourceResolver
 from app.routes import generate, health, lab, metrics, models, pages, scoring

@@ -12,7 +12,7 @@ from app.names.sources import is_blend
 from app.schemas import GenerateLink, GenerateRequest
 from app.streaming import NameStreamingResponse, run_until_disconnect
 from app.web import headers
-from app.web.caching import is_known, cache_headers, next_link, without_caching
+from app.web.caching import cache_headers, is_known, next_link, without_caching
 from app.web.errors import CLIENT_GONE, NOT_MODIFIED
 from app.web.negotiation import JSON
 from app.web.openapi import GENERATE_DOCS, GENERATE_EXAMPLES, LINK_DOCS

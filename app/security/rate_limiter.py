@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -14,11 +14,11 @@ from models import ConfigError
 try:
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.exceptions import RedisError
-except ImportError:
-    # An extra of the installation.
-    BlockingConnectionPool = Redis = RedisError = None  # type: ignore[assignment,misc]
+except ImportError:  # An extra of the installation.
+    BlockingConnectionPool = Redis = None  # type: ignore[assignment,misc]
+    RedisError = OSError  # type: ignore[assignment,misc]
 
-CONNECTION_ERRORS = (RedisError, OSError) if RedisError else ()
+CONNECTION_ERRORS = (RedisError, OSError)
 WINDOW_SECONDS = 60.0
 # Clients beyond this number share one counter: a flood of addresses must not fill the memory.
 MAX_CLIENTS = 100_000
@@ -77,7 +77,7 @@ class WindowState:
     previous: int
     current: int
     left: float
-    shared: bool = False
+    shared: bool = field(default=False, compare=False)
 
     @property
     def used(self) -> int:
@@ -146,9 +146,8 @@ class RedisWindowCounters:
 
     def __init__(self, address: str, limit: int) -> None:
         if Redis is None:
-            raise ConfigError(
-                "NAMEWAVE_LIMITS_STORE needs the package redis: pip install --require-hashes -r requirements/redis.txt"
-            )
+            install = "pip install --require-hashes -r requirements/redis.txt"
+            raise ConfigError(f"NAMEWAVE_LIMITS_STORE needs the package redis: {install}")
         self.limit = limit
         wait = REDIS_TIMEOUT
         try:
@@ -247,8 +246,10 @@ class RateLimitExceeded(Exception):
 
 
 class RequestQuota:
-    """What one request takes from its client's limit: `REQUEST_COST` and an estimate of its work, which is corrected
-    after it. Each call asks the limiter once.
+    """The charge of one request to its client's limit.
+
+    `reserve` takes `REQUEST_COST` and an estimate of the work, and `settle` corrects the estimate afterwards: two calls
+    of the limiter. `state` is that of the last call, None before the first.
     """
 
     __slots__ = ("_clock", "_limiter", "_reserved", "_reserved_at", "client", "state")
@@ -256,7 +257,6 @@ class RequestQuota:
     def __init__(self, limiter: RateLimiter, client: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._limiter, self.client, self._clock = limiter, client, clock
         self._reserved, self._reserved_at = 0, 0.0
-        # Of the last call; None before the first.
         self.state: WindowState | None = None
 
     async def charge(self, characters: int) -> None:

@@ -27,7 +27,11 @@ def cache_headers(request: GenerateQuery, source: Source, others: str, private: 
     if request.seed is None:
         return {"Cache-Control": "no-store"}
     text = f"{request.model_dump_json(exclude_unset=True)} {DEFAULTS} {source.digest} {others}"
-    kept = f"{'private' if private else 'public'}, max-age={YEAR}, immutable" if is_concrete(request, source) else "no-cache"
+    kept = (
+        f"{'private' if private else 'public'}, max-age={YEAR}, immutable"
+        if is_concrete(request, source)
+        else "no-cache"
+    )
     return {"ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"', "Cache-Control": kept}
 
 

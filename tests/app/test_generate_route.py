@@ -17,7 +17,7 @@ from app.routes.generate import generate as generate_handler
 from app.routes.generate import generate_by_link
 from app.schemas import GenerateLink
 from app.settings import Settings
-from app.web.caching import link_fields
+from app.web.caching import cache_headers
 from models import Constraints, Draft, Kernels, ModelRegistry, SamplingOptions, Vocabulary
 from models.blends import Source
 from models.publication import draft_generator
@@ -316,9 +316,9 @@ async def test_new_field_changes_no_etag_of_old_links(both: AppClient) -> None:
 
     source = both.service.sources.find("elves", "wavenet@1")
     old, new = (model.model_validate(LINK) for model in (GenerateLink, LaterLink))
-    assert link_fields(old, source, "")["ETag"] == link_fields(new, source, "")["ETag"]
+    assert cache_headers(old, source, "")["ETag"] == cache_headers(new, source, "")["ETag"]
     given = LaterLink.model_validate(LINK | {"later": "a default"})
-    assert link_fields(given, source, "")["ETag"] != link_fields(old, source, "")["ETag"]
+    assert cache_headers(given, source, "")["ETag"] != cache_headers(old, source, "")["ETag"]
 
 
 @pytest.mark.parametrize("dataset", ["elves", "elves:1,orcs:1"])

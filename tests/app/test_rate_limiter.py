@@ -17,8 +17,10 @@ from app.security.rate_limiter import (
     WINDOW_SECONDS,
     RateLimiter,
     RateLimitExceeded,
+    RedisWindowCounters,
     RequestQuota,
     SlidingWindowCounters,
+    StoreUnavailable,
     WindowState,
 )
 from tests.harness.clock import Clock
@@ -113,14 +115,15 @@ def test_correction_refunds_or_charges_up_to_the_limit() -> None:
 
 def test_quota_asks_the_limiter_twice_and_pays_what_was_used() -> None:
     calls: list[tuple[int, bool]] = []
-    counters = SlidingWindowCounters(10_000, Clock())
 
-    async def add(client: str, amount: int, correction: bool = False) -> WindowState:
-        calls.append((amount, correction))
-        return counters.add(client, amount, correction)
+    class RecordedCounters(SlidingWindowCounters):
+        def add(self, client: str, amount: int, correction: bool = False) -> WindowState:
+            calls.append((amount, correction))
+            return super().add(client, amount, correction)
 
     async def spend() -> RequestQuota:
-        quota = RequestQuota(cast(RateLimiter, SimpleNamespace(add=add)), "a", Clock())
+        limiter = RateLimiter(RecordedCounters(10_000, Clock()), None, Metrics("0"))
+        quota = RequestQuota(limiter, "a", Clock())
         await quota.reserve(1000)
         await quota.settle(300)
         return quota
@@ -155,3 +158,57 @@ def test_refused_reservation_costs_the_request_alone() -> None:
 
     asyncio.run(spend())
     assert counters.add("a", 0).used == 500 + REQUEST_COST
+
+
+def test_request_fits_after_its_retry_after_and_not_before() -> None:
+    """Also one that needs the whole limit, and pays for each refusal."""
+    clock = Clock(30.0)
+    limiter = RateLimiter(SlidingWindowCounters(1000, clock), None, Metrics("0"))
+
+    async def reserve(characters: int) -> int:
+        try:
+            await RequestQuota(limiter, "a", clock).reserve(characters)
+        except RateLimitExceeded as error:
+            return error.seconds
+        return 0
+
+    async def spend(characters: int) -> None:
+        assert await reserve(0) == 0
+        clock.now += 60
+        wait = await reserve(characters)
+        assert wait > 0
+        clock.now += wait
+        assert await reserve(characters) == 0
+
+    for characters in (950, 5000):
+        asyncio.run(spend(characters))
+        clock.now += 300
+
+
+def test_correction_goes_where_the_characters_were_taken() -> None:
+    class Redis:
+        """Counters that answer once, and then are away."""
+
+        limit, calls = 1000, 0
+
+        async def add(self, client: str, amount: int, correction: bool = False) -> WindowState:
+            self.calls += 1
+            if self.calls > 1:
+                raise StoreUnavailable
+            return WindowState(True, 1000, 0, amount, 1.0, shared=True)
+
+        async def disconnect(self) -> None:
+            raise OSError
+
+    local = SlidingWindowCounters(1000, Clock())
+    local.add("a", 500)
+    limiter = RateLimiter(local, cast(RedisWindowCounters, Redis()), Metrics("0"), Clock())
+
+    async def spend() -> None:
+        quota = RequestQuota(limiter, "a", Clock())
+        await quota.reserve(800)
+        await quota.settle(100)
+
+    asyncio.run(spend())
+    # No refund for what Redis counted.
+    assert local.add("a", 0).used == 500
