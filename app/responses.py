@@ -82,7 +82,7 @@ class Nearest(BaseModel):
 
 
 class ScoredName(BaseModel):
-    """What a model makes of a name. All numbers are at temperature 1 and count the end; logarithms are natural."""
+    """The score of a name at temperature 1, with the end counted; logarithms are natural."""
 
     name: str = Field(description="In lower case, as the model sees it.", examples=["marnabella"])
     log_prob: float | None = Field(description="Null where the model does not know a character.", examples=[-17.31])
@@ -175,8 +175,8 @@ Refused = Annotated[dict[str, str], Field(examples=[{}])]
 StandIns = Annotated[
     list[str],
     Field(
-        description="One line for each alias that means another version than it was given, because that one is refused "
-        "or gone, and for each store that cannot be read.",
+        description="One line for each alias that falls back to another version, because its own is refused or gone, "
+        "and for each store that cannot be read.",
         examples=[["human default: human/lstm@3 serves instead of human/lstm@4, which is refused."]],
     ),
 ]

@@ -66,7 +66,7 @@ SYNONYMS = {
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Piece = Annotated[str, Field(max_length=MAX_NAME_LENGTH)]
 Reference = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
-# How numbers are written in a link. pydantic alone would take "1_0", " 5", "5.0" and "yes", too.
+# Numbers and booleans in a link: pydantic alone also accepts "1_0", " 5", "5.0" and "yes".
 WHOLE = re.compile(r"-?[0-9]{1,16}")
 DECIMAL = re.compile(r"-?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,3})?")
 WORDS = re.compile(r"true|false")
@@ -83,8 +83,8 @@ ModelSelection = TypeAliasType(
 
 
 DATASET = (
-    "Which data set's models. Default: `human`. A blend of up to four mixes what their models expect at each character "
-    "(their geometric mean, weighted): a map with weights as JSON, `human:0.6,animal:0.4` in a link."
+    "The data set of the model. Default: `human`. A blend of up to four takes the weighted geometric mean of their "
+    "models' probabilities at each character: a map with weights as JSON, `human:0.6,animal:0.4` in a link."
 )
 MODEL = (
     "`architecture` (its latest), `architecture@version`, `architecture@alias`, or the full form of an answer, "
@@ -94,7 +94,7 @@ MODEL = (
 
 
 class SourceQuery(BaseModel):
-    """What to draw from. Unknown fields are refused."""
+    """The data set and the model to sample from. Unknown fields are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -117,7 +117,7 @@ class GenerateQuery(SourceQuery):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="Draw each character from the fewest ones whose share reaches p only. Default: off."
     )
-    seed: Seed | None = Field(None, description="The stream of candidates. Default: random, and told in the answer.")
+    seed: Seed | None = Field(None, description="The seed of the candidates. Default: random; the answer has it.")
     offset: Seed = Field(
         0,
         description="The first candidate of the stream; `next_offset` of a page goes on after it. "

@@ -80,7 +80,7 @@ class AdmissionController:
 
     def add(self, seconds: float) -> None:
         """Add seconds of work to the backlog; a negative number takes them away."""
-        # What rounding leaves is nothing.
+        # A rounding error counts as no work.
         self._pending = self._pending + seconds if self._pending + seconds > 1e-6 else 0.0
 
     def check_queue_timeout(self, arrival: float) -> None:

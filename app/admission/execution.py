@@ -11,8 +11,10 @@ from app.web.negotiation import JSON
 
 
 class Execution:
-    """A context manager around one job. Entering it raises `RateLimitExceeded`; `run` and `next_chunk` raise
-    `Overloaded`. `deadline`: seconds, after which the job is stopped.
+    """Run one job within its quota, admission and deadline; a context manager.
+
+    Entering it raises `RateLimitExceeded`; `run`, `run_inline` and `next_chunk` raise `Overloaded`. After `deadline`
+    seconds the job is stopped.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Execution:
         chunk = await self._admitted.run(job.next_chunk)
         names, attempts = stream.names - names, stream.attempts - attempts
         self._cost_model.update(job.request, job.source, names, attempts, self._admitted.last)
-        # Of a stream the seconds of sampling count, because its client may read slowly.
+        # The deadline of a stream counts seconds of sampling alone, because its client may read slowly.
         seconds = self._admission.clock() - self._start if job.media == JSON else self._admitted.used
         if not (job.finished or job.stopped) and seconds > self._deadline:
             self.metrics.cut.inc()

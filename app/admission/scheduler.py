@@ -1,4 +1,4 @@
-"""What runs next: chunks of work for threads, and small work on the event loop. No clock and no threads of its own."""
+"""Schedule chunks of work for threads, and small work on the event loop. It has no clock and no threads of its own."""
 
 import asyncio
 from collections import deque

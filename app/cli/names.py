@@ -182,5 +182,5 @@ def _query(kind: type[Query], options: dict[str, Any]) -> Query:
         wrong = {str(item["loc"][0]): item["input"] for item in error.errors(include_url=False)}
         for name, given in wrong.items():
             shown = name if name == "names" else f"--{name.replace('_', '-')}"
-            click.echo(f"Error: {shown} is {given!r}; allowed: {ALLOWED[name]}.", err=True)
+            click.echo(f"Error: {shown} is {given!r}; it must be {ALLOWED[name]}.", err=True)
         raise click.exceptions.Exit(USAGE_ERROR) from None

@@ -91,7 +91,7 @@ class SamplingJob:
 
     @property
     def shows_its_end(self) -> bool:
-        """Whether a reader can tell a stream that fell short from a whole one, or it did not fall short."""
+        """Whether the stream is complete, or its last record says that it is not."""
         return self.media == NDJSON or self.stream.complete
 
     def stop(self) -> None:

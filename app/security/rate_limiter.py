@@ -5,20 +5,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 
 import structlog
 
 from app.metrics import Metrics
 from models import ConfigError
 
-try:
-    from redis.asyncio import BlockingConnectionPool, Redis
-    from redis.exceptions import RedisError
-except ImportError:  # An extra of the installation.
-    BlockingConnectionPool = Redis = None  # type: ignore[assignment,misc]
-    RedisError = OSError  # type: ignore[assignment,misc]
-
-CONNECTION_ERRORS = (RedisError, OSError)
 WINDOW_SECONDS = 60.0
 # Clients beyond this number share one counter: a flood of addresses must not fill the memory.
 MAX_CLIENTS = 100_000
@@ -145,34 +138,36 @@ class RedisWindowCounters:
     """
 
     def __init__(self, address: str, limit: int) -> None:
-        if Redis is None:
+        try:
+            # An extra, which takes its time to import.
+            redis, errors = import_module("redis.asyncio"), import_module("redis.exceptions")
+        except ImportError:
             install = "pip install --require-hashes -r requirements/redis.txt"
-            raise ConfigError(f"NAMEWAVE_LIMITS_STORE needs the package redis: {install}")
-        self.limit = limit
-        wait = REDIS_TIMEOUT
+            raise ConfigError(f"NAMEWAVE_LIMITS_STORE needs the package redis: {install}") from None
+        self.limit, self._errors, wait = limit, (errors.RedisError, OSError), REDIS_TIMEOUT
         try:
             # More commands at a time than connections wait for one.
-            pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+            self._pool = redis.BlockingConnectionPool.from_url(
                 address, max_connections=MAX_CONNECTIONS, timeout=wait, socket_timeout=wait, socket_connect_timeout=wait
             )
         except ValueError:
             # Not the error's text: it may hold a password.
             raise ConfigError("NAMEWAVE_LIMITS_STORE must be an address like redis://host:6379/0.") from None
-        self._redis: Redis = Redis(connection_pool=pool)
-        self._add = self._redis.register_script(ADD_SCRIPT)
+        self._add = redis.Redis(connection_pool=self._pool).register_script(ADD_SCRIPT)
 
     async def add(self, client: str, amount: int, correction: bool = False) -> WindowState:
         """Do what `SlidingWindowCounters.add` does, in one round trip. Raises `StoreUnavailable`."""
         arguments = (WINDOW_SECONDS, self.limit, min(amount, self.limit), int(correction))
         try:
             fits, previous, current, left = await self._add(keys=[f"namewave:{client}"], args=arguments)
-        except CONNECTION_ERRORS as error:
+        except self._errors as error:
             raise StoreUnavailable(type(error).__name__) from error
         return WindowState(fits == 1, self.limit, previous, current, float(left), True)
 
     async def disconnect(self) -> None:
         """Close idle connections: those to a server that went away are dead when it is back."""
-        await self._redis.connection_pool.disconnect(inuse_connections=False)
+        with suppress(*self._errors):
+            await self._pool.disconnect(inuse_connections=False)
 
 
 class RateLimiter:
@@ -219,8 +214,7 @@ class RateLimiter:
     async def _on_failure(self, error: Exception, redis: RedisWindowCounters) -> None:
         self._retry_at = self._clock() + REDIS_RETRY_DELAY
         self._metrics.store_errors.inc()
-        with suppress(*CONNECTION_ERRORS):
-            await redis.disconnect()
+        await redis.disconnect()
         if not self._failed:
             self._failed = True
             # The error's kind, not its text: that may hold the address, and with it a password.

@@ -1,4 +1,4 @@
-"""Turn exceptions into problem documents (RFC 9457). Status codes live here alone; no answer repeats its input."""
+"""Turn exceptions into problem documents (RFC 9457): this module alone maps errors to status codes."""
 
 import difflib
 import re
@@ -30,8 +30,8 @@ from models.errors import (
     UnknownReference,
 )
 
-# An unknown field whose name is shown, and what stands for any other: no answer repeats a stranger's bytes.
-HARMLESS_NAME = re.compile(r"[A-Za-z0-9_]{1,32}")
+# An error repeats the name of an unknown field only if it matches; `UNKNOWN_FIELD` replaces any other name.
+ECHOED_FIELD = re.compile(r"[A-Za-z0-9_]{1,32}")
 UNKNOWN_FIELD = "(unknown field)"
 ONE_OF = "one of "
 # People try temperature 0 to get the likeliest name.
@@ -44,7 +44,7 @@ class FieldProblem(BaseModel):
     field: str = Field(examples=["temperature"])
     allowed: str = Field(description="What the field must be.", examples=["a number between 0.05 and 5"])
     nearest: list[str] = Field(default=[], examples=[["wavenet"]])
-    position: int | None = Field(None, description="Of a text: which character is wrong, counted from 1.", ge=1)
+    position: int | None = Field(None, description="The wrong character of a text, counted from 1.", ge=1)
 
 
 class UnknownField(FieldProblem):
@@ -66,7 +66,7 @@ def wrong_fields(items: Iterable[dict[str, Any]], route: object) -> list[FieldPr
         elif unknown is None:
             # There may be thousands of unknown fields; one is shown, and its nearest name is looked up once.
             unknown, known = str(item["loc"][-1]), _fields_of(route)
-            shown = unknown if HARMLESS_NAME.fullmatch(unknown) else UNKNOWN_FIELD
+            shown = unknown if ECHOED_FIELD.fullmatch(unknown) else UNKNOWN_FIELD
             nearest = _nearest(unknown[:32], known)
             found[shown] = UnknownField(field=shown, allowed=f"{ONE_OF}{', '.join(known)}", nearest=nearest)
     return list(found.values())
@@ -144,7 +144,7 @@ DETAILS = {
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The address or the headers are too large, or there are too many.",
     HTTPStatus.REQUEST_TIMEOUT: "The request did not arrive in time.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body must be plain JSON, with the header Content-Type: application/json.",
-    HTTPStatus.BAD_REQUEST: "The body must be valid JSON, without repeated keys and deep nesting.",
+    HTTPStatus.BAD_REQUEST: "The body must be valid JSON, without repeated keys or deep nesting.",
     HTTPStatus.UNAUTHORIZED: "This service needs an API key, in the header Authorization: Bearer or X-API-Key.",
     HTTPStatus.TOO_MANY_REQUESTS: "You have reached the rate limit. Try again after the seconds in Retry-After.",
     HTTPStatus.SERVICE_UNAVAILABLE: "This model is not available at the moment; /health/ready has details.",

@@ -13,23 +13,23 @@ from models.inference import REASONS
 
 GENERATE_DESCRIPTION = """Draw names from a model.
 
-Candidate *i* of a seed is a promise: it depends on the model's version, the sampling options, the seed and *i* alone. A
-request with a seed and a concrete version gives the same names on any machine, and a page that starts at `next_offset`
-goes on without gap or overlap.
+Candidate *i* depends only on the model version, the sampling options, the seed and *i*. A request with a seed and a
+concrete version gives the same names on any machine, and a page that starts at `next_offset` goes on without gap or
+overlap.
 
 `prefix`, `min_length` and `excludes` condition what is drawn. All other constraints refuse candidates, one after the
 other in the order of `refused`, and never change one; where the budget of attempts runs out, `complete` is false.
 
 `Accept` chooses the form. As `application/x-ndjson`, `text/plain` or `text/csv` up to a million names come as a stream.
-NDJSON ends with a record of how it ended; a text or CSV stream that fell short closes the connection without its last
-chunk, which clients report as an error."""
+The last NDJSON record says whether the stream is complete; an incomplete text or CSV stream closes the connection
+without its last chunk, which clients report as an error."""
 LINK_DESCRIPTION = """The same as POST with the fields in the query, so that a link can be shared.
 
 Example: `/generate?dataset=animal&count=5&seed=7`
 
 With a seed the answer has an `ETag`, and is the same for ever where the model is named by number
-(`model=human/lstm@4`). Without a seed it is not to be cached. A `Link` header leads to the
-next page, which may repeat names of this one."""
+(`model=human/lstm@4`). Without a seed it is not to be cached. A `Link` header leads to the next
+page, which may repeat names of this one."""
 GENERATE_EXAMPLES = {
     "animals": {
         "summary": "Five animals, a little safer",

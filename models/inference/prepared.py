@@ -1,4 +1,4 @@
-"""Options and constraints, checked and encoded for one model: what calls share that differ in seed, index and number.
+"""Check and encode options and constraints for one model, once for all seeds, offsets and counts.
 
 Candidates are drawn here and never changed; `stream` selects names among them.
 """

@@ -87,7 +87,7 @@ class NameStream:
         return [str(texts[i]) for i in passing]
 
     def next_lines(self, write: Writer[Lines], memory: PrefixMemory | None = None) -> Lines:
-        """Draw a chunk, and return what `write` makes of the candidates that pass."""
+        """Draw a chunk, and return what `write` makes of it. Rejected candidates have negative lengths."""
         start, wanted, n = self._clock(), self.count - self.names, self.size
         codes, lengths = self._draw(n, memory)
         if self._sieve.reads:

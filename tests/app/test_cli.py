@@ -50,10 +50,13 @@ def test_generate_prints_the_same_names_in_each_process(elf_store: Path) -> None
     ("arguments", "words"),
     [
         (["generate", "--dataset", "elfs"], ["elfs", "elves"]),
-        (["generate", "--dataset", "elves", "--temperature", "9"], ["--temperature", "9", "0.05 to 5"]),
-        (["generate", "--dataset", "elves", "--count", "0"], ["--count", "0", "1 to 10000"]),
-        (["generate", "--dataset", "elves", "--count", "20000"], ["unique", "20000", "false where count is above"]),
-        (["generate", "--dataset", "elves", "--count", "20000", "--json"], ["count", "20000", "1 to 10000 as JSON"]),
+        (["generate", "--dataset", "elves", "--temperature", "9"], ["--temperature", "9", "between 0.05 and 5"]),
+        (["generate", "--dataset", "elves", "--count", "0"], ["--count", "0", "between 1 and 10000"]),
+        (["generate", "--dataset", "elves", "--count", "20000"], ["unique", "20000", "false if count is above"]),
+        (
+            ["generate", "--dataset", "elves", "--count", "20000", "--json"],
+            ["count", "20000", "between 1 and 10000 in JSON"],
+        ),
         (["generate", "--dataset", "elves", "--format", "csv", "--details"], ["details", "text/csv"]),
         (["generate", "--dataset", "elves", "--seed", "-1"], ["--seed", "-1", "2^53-1"]),
         (["generate", "--dataset", "elves", "--prefix", "þ"], ["þ"]),

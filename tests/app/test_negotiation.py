@@ -79,9 +79,20 @@ async def test_openapi_has_an_example_of_each_media_type(client: AppClient) -> N
     document = (await client.get("/openapi.json")).json()
     for method in ("get", "post"):
         content = document["paths"]["/generate"][method]["responses"]["200"]["content"]
-        assert set(content) == {JSON, NDJSON, TEXT, CSV}
-        assert all(form["example"] for form in content.values())
+        assert set(content) == {JSON}
+        assert content[JSON]["example"]
         assert content[JSON]["schema"] == {"$ref": "#/components/schemas/GenerateAnswer"}
+    streams = document["components"]["responses"]["NameStream"]["content"]
+    assert set(streams) == {NDJSON, TEXT, CSV}
+    assert all(form["example"] for form in streams.values())
+
+
+async def test_openapi_requires_no_field_with_a_default(client: AppClient) -> None:
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    request = schemas["GenerateRequest"]
+    assert "required" not in request
+    assert not [name for name, field in request["properties"].items() if "default" in field]
+    assert {"DatasetSelection", "ModelSelection", "Dataset", "ModelVersion", "Names"} <= set(schemas)
 
 
 def test_openapi_document_is_checked_in() -> None:

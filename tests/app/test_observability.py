@@ -169,7 +169,7 @@ async def test_refusals_are_counted_by_reason(client: httpx.AsyncClient) -> None
     await client.post("/generate", json={"dataset": "elves"})
     found = await scrape(client)
     reasons = by_label(found, "namewave_requests_refused_total", "reason")
-    assert reasons == {"invalid": 1, "not_found": 1, "unreadable": 1}
+    assert reasons == {"invalid_field": 1, "not_found": 1, "unreadable_request": 1}
     assert found["namewave_requests_total", (("route", "/generate"), ("status", "200"))] == 1
 
 

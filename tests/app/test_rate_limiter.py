@@ -198,7 +198,7 @@ def test_correction_goes_where_the_characters_were_taken() -> None:
             return WindowState(True, 1000, 0, amount, 1.0, shared=True)
 
         async def disconnect(self) -> None:
-            raise OSError
+            """It has no connection."""
 
     local = SlidingWindowCounters(1000, Clock())
     local.add("a", 500)

@@ -98,10 +98,10 @@ async def test_store_changes_are_served_without_a_restart(stores: Path, kernels:
     ("link", "status"),
     [
         ("/generate?dataset=elves&model=wavenet@2", 200),
-        ("/models/elves/wavenet/latest/files/names.txt", 200),
+        ("/models/elves/wavenet/latest/files/model.safetensors", 200),
         ("/models/elves/wavenet/latest", 200),
         ("/models/elves/wavenet/2", 404),
-        ("/models/elves/wavenet/2/files/names.txt", 404),
+        ("/models/elves/wavenet/2/files/model.safetensors", 404),
     ],
 )
 async def test_removal_before_a_refresh_leaves_loaded_models(

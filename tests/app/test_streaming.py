@@ -88,9 +88,9 @@ async def test_ndjson_and_json_with_spent_budget_are_incomplete(client: AppClien
 @pytest.mark.parametrize(
     ("accept", "fields", "field", "words"),
     [
-        (JSON, {"count": 10_001, "unique": False}, "count", ["10000 as JSON", "1000000 as a stream"]),
-        (NDJSON, {"count": 1_000_001, "unique": False}, "count", ["10000 as JSON", "1000000 as a stream"]),
-        (TEXT, {"count": 10_001}, "unique", ["false where count is above 10000"]),
+        (JSON, {"count": 10_001, "unique": False}, "count", ["10000 in JSON", "1000000 in a stream"]),
+        (NDJSON, {"count": 1_000_001, "unique": False}, "count", ["10000 in JSON", "1000000 in a stream"]),
+        (TEXT, {"count": 10_001}, "unique", ["false if count is above 10000"]),
         (CSV, {"details": True}, "details", ["text/csv"]),
         (TEXT, {"details": True}, "details", ["text/plain"]),
         (CSV, {"sort": "likelihood"}, "sort", ["drawn in a stream"]),

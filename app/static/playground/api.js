@@ -23,10 +23,10 @@ async function request(path, options = {}) {
 async function ask(path, options) {
   const answer = await request(path, options);
   if (answer.ok) return answer.json();
-  const told = await answer.json().catch(() => ({}));
-  if (answer.status === 401 && (await askForKey(told.detail))) return ask(path, options);
+  const body = await answer.json().catch(() => ({}));
+  if (answer.status === 401 && (await askForKey(body.detail))) return ask(path, options);
   const wait = Number(answer.headers.get("retry-after")) || null;
-  throw new Problem(answer.status, told.detail ?? `The service answered ${answer.status}.`, told.errors ?? [], wait);
+  throw new Problem(answer.status, body.detail ?? `The service answered ${answer.status}.`, body.errors ?? [], wait);
 }
 
 export const get = (path, query = {}, signal) => {
