@@ -62,7 +62,7 @@ def test_documentation_authorises_with_a_key(open_page: OpenPage) -> None:
     page.get_by_role("button", name="Apply given OAuth2 credentials").or_(
         page.get_by_role("button", name="Apply credentials")
     ).last.click()
-    button(page, "Close").click()
+    button(page, "Close").last.click()
     page.get_by_text("/datasets", exact=True).click()
     button(page, "Try it out").click()
     button(page, "Execute").click()

@@ -24,7 +24,7 @@ async function ask(path, options) {
   const answer = await request(path, options);
   if (answer.ok) return answer.json();
   const body = await answer.json().catch(() => ({}));
-  if (answer.status === 401 && (await askForKey(body.detail))) return ask(path, options);
+  if (answer.status === 401 && (await askForKey())) return ask(path, options);
   const wait = Number(answer.headers.get("retry-after")) || null;
   throw new Problem(answer.status, body.detail ?? `The service answered ${answer.status}.`, body.errors ?? [], wait);
 }

@@ -7,13 +7,14 @@ let asking = null;
 
 export const storedKey = () => sessionStorage.getItem(STORED) ?? "";
 
-/** Ask for a key and say why; return whether there is one now. Requests that fail together share one dialog. */
-export function askForKey(reason) {
-  asking ??= answered(reason).finally(() => (asking = null));
+/** Ask for a key; return whether there is a new one. Requests that fail together share one dialog. */
+export function askForKey() {
+  asking ??= answered().finally(() => (asking = null));
   return asking;
 }
 
-function answered(reason) {
+function answered() {
+  const reason = storedKey() ? "This API key is not valid." : "This service needs an API key.";
   const input = h("input", { id: "key", type: "password", pattern: "[!-~]+", autocomplete: "off", spellcheck: "false", required: true });
   const cancel = h("button", { type: "button" }, "Cancel");
   const form = h(
@@ -23,7 +24,7 @@ function answered(reason) {
     h("p", {}, reason),
     h("label", { for: "key" }, "Your key, kept until this tab is closed"),
     input,
-    h("div", { class: "pair" }, h("button", { class: "primary" }, "Use this key"), cancel),
+    h("div", { class: "buttons" }, h("button", { class: "primary" }, "Use this key"), cancel),
   );
   const dialog = h("dialog", { "aria-labelledby": "key-title" }, form);
   document.body.append(dialog);
