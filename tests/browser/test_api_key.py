@@ -44,7 +44,7 @@ def test_pages_ask_for_a_key_once(open_page: OpenPage) -> None:
     assert picture.evaluate("picture => picture.naturalWidth") > 100
     page.get_by_role("link", name="Lab", exact=True).click()
     page.get_by_role("link", name="Graph").click()
-    expect(page.locator("svg").first).to_be_visible()
+    expect(page.get_by_role("region", name="The graph")).to_be_visible()
     expect(dialog).to_have_count(0)
 
 

@@ -218,7 +218,7 @@ def test_drawing_with_an_invalid_field_focuses_it_on_a_phone(open_page: OpenPage
     shown_names(page)
     field = page.get_by_label("How many")
     field.fill("0")
-    expect(page.locator("#o-count-wrong")).to_contain_text("1 to 200")
+    expect(page.locator("#o-count-wrong")).to_contain_text("between 1 and 200")
     page.get_by_label("Contains").focus()
     draw_button(page).click()
     expect(field).to_be_focused()

@@ -65,7 +65,7 @@ def test_pages_work_behind_a_prefix(browser: Browser, address: str) -> None:
     page.get_by_role("link", name="Lab", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.goto(f"{address}/lab#/graph")
-    expect(page.locator("svg").first).to_be_visible()
+    expect(page.get_by_role("region", name="The graph")).to_be_visible()
     page.get_by_role("link", name="Playground", exact=True).click()
     assert len(shown_names(page)) == 12
     page.goto(f"{address}/docs")
@@ -74,6 +74,6 @@ def test_pages_work_behind_a_prefix(browser: Browser, address: str) -> None:
     page.get_by_role("button", name="Execute").first.click()
     expect(page.get_by_text("next_offset").first).to_be_visible()
     page.goto(f"{address}/redoc")
-    expect(page.get_by_role("heading", name="Invent names", exact=True).first).to_be_visible()
+    expect(page.get_by_role("heading", name="Invent names").first).to_be_visible()
     assert failed == []
     page.context.close()

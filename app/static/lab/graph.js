@@ -147,7 +147,7 @@ function right(page) {
 /** Say what is wrong, and mark the character: the service counts characters, not halves of them. */
 function wrong(page, problem, expression) {
   const position = problem.fields[0]?.position;
-  page.wrong.textContent = problem.message.replace(/^expression: (.)/, (_, first) => first.toUpperCase());
+  page.wrong.textContent = problem.message.replace(/^expression, (.)/, (_, first) => first.toUpperCase());
   page.field.setAttribute("aria-invalid", "true");
   page.panel.classList.add("graph-stale");
   page.count.textContent = "Of the expression before";
