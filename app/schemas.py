@@ -154,7 +154,7 @@ class GenerateQuery(SourceQuery):
     novel: bool = Field(False, description="No names that are in the model's list.")
     safe: bool = Field(
         True,
-        description="No names that are or contain offensive words; the README says which words and which names pass.",
+        description="No names that are or contain offensive words; docs/profanity.md says which.",
     )
     case: Literal["lower", "title"] = Field("title", description="Capital letters, put on last.")
     sort: Literal["drawn", "likelihood"] = Field(

@@ -125,6 +125,15 @@ class Settings(BaseSettings):
 
 
 ENV_PREFIX = "NAMEWAVE_"
+CONFIGURATION = """# Configuration
+
+Environment variables of the service, or lines under `environment:` in the compose file. An empty variable counts as
+unset. A variable that begins with `NAMEWAVE_` and is no setting gets a warning at the start. `python -m app settings`
+prints this page.
+
+| variable | meaning | default |
+|---|---|---|
+"""
 # Variables of training and of the tests.
 OTHER_VARIABLES = ("NAMEWAVE_RUNS", "NAMEWAVE_NO_SKIP", "NAMEWAVE_SCREENSHOTS", "NAMEWAVE_SHARED")
 # What settings allow where their JSON schema does not say it.
@@ -136,6 +145,22 @@ ALLOWED = {
 TYPE_NAMES = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
 # Least similarity of a suggested name.
 SIMILARITY = 0.6
+
+
+def configuration_page() -> str:
+    """Return docs/configuration.md: every setting, its meaning and its default."""
+    rows = [
+        f"| `{ENV_PREFIX}{name.upper()}` | {field.description} | {_shown_default(field.default)} |\n"
+        for name, field in Settings.model_fields.items()
+    ]
+    return CONFIGURATION + "".join(rows)
+
+
+def _shown_default(default: object) -> str:
+    if default == SHIPPED:
+        return "`models/artifacts` of the package"
+    text = str(default).lower() if isinstance(default, bool) else str(default)
+    return "none" if default in (None, (), "") else f"`{text}`"
 
 
 def load_settings(**overrides: Any) -> Settings:

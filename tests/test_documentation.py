@@ -1,6 +1,4 @@
-"""The README keeps up: every setting and target that it names is there, every one that is there is named, its samples
-are real.
-"""
+"""README and docs keep up with settings, fields, files and make targets, and their samples are real."""
 
 import json
 import re
@@ -11,21 +9,40 @@ from pathlib import Path
 import pytest
 
 from app.schemas import ALLOWED
-from app.settings import Settings
+from app.settings import Settings, configuration_page
 from tests.harness.app_client import app_client
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
+README, API, MODELS = ((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/api.md", "docs/models.md"))
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 
-def test_readme_lists_every_setting_with_its_description() -> None:
-    named = re.findall(r"^\| `NAMEWAVE_([A-Z_]+)` \| (.+?) \|", README, re.MULTILINE)
-    expected = [(name.upper(), field.description) for name, field in Settings.model_fields.items()]
-    assert named == expected
+def test_readme_is_short() -> None:
+    assert 500 <= len(README.split()) <= 900
+    assert README.count("```") <= 2 * 6
+    assert len(re.findall(r"!\[", README)) == 1
 
 
-def test_readme_lists_every_request_field() -> None:
-    table = README.split("| field | meaning | default |")[1].split("\n\n")[0]
+def test_configuration_page_is_that_of_the_settings() -> None:
+    """`python -m app settings > docs/configuration.md` writes it."""
+    assert (ROOT / "docs/configuration.md").read_text("utf-8") == configuration_page()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_of_the_project(page: Path) -> None:
+    links = LINK.findall(page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_architecture_page_names_files_that_exist() -> None:
+    named = set(re.findall(r"`([a-z_]+/[a-z_/]+(?:\.py)?)`", (ROOT / "docs/architecture.md").read_text("utf-8")))
+    assert len(named) > 30
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_api_page_lists_every_request_field() -> None:
+    table = API.split("| field | meaning | default |")[1].split("\n\n")[0]
     named = set(re.findall(r"`([a-z_]+)`", "\n".join(line.split("|")[1] for line in table.splitlines() if "|" in line)))
     assert named - {"---"} == set(ALLOWED)
 
@@ -38,8 +55,8 @@ def test_documented_make_targets_exist() -> None:
     assert [target for target in named if target not in help_text] == []
 
 
-def test_readme_cli_sample_is_real() -> None:
-    found = re.search(r"\$ \.venv/bin/python (-m app generate .+)\n((?:.+\n)+?)```", README)
+def test_cli_sample_is_real() -> None:
+    found = re.search(r"\$ \.venv/bin/python (-m app generate .+)\n((?:.+\n)+?)```", API)
     assert found is not None
     store = {"NAMEWAVE_STORE": "/nonexistent/store", "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
     command = [sys.executable, *found[1].split()]
@@ -48,17 +65,17 @@ def test_readme_cli_sample_is_real() -> None:
 
 
 @pytest.mark.anyio
-async def test_readme_stream_sample_is_real() -> None:
-    found = re.search(r"\$ curl -H 'accept: (\S+)' 'localhost:8000(/generate\S+)'\n((?:.+\n)+?)```", README)
+async def test_stream_sample_is_real() -> None:
+    found = re.search(r"\$ curl -H 'accept: (\S+)' 'localhost:8000(/generate\S+)'\n((?:.+\n)+?)```", API)
     assert found is not None
     async with app_client(Settings(store=Path("/nonexistent/store"))) as client:
         answer = await client.get(found[2], headers={"accept": found[1]})
     assert answer.text == found[3]
 
 
-def test_readme_models_table_equals_the_manifests() -> None:
+def test_models_table_equals_the_manifests() -> None:
     rows = re.findall(
-        r"^\| `(\w+)/(\w+)@(\d+)` \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", README, re.MULTILINE
+        r"^\| `(\w+)/(\w+)@(\d+)` \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", MODELS, re.MULTILINE
     )
     assert len(rows) == 12
     for dataset, architecture, version, parameters, *losses in rows:

@@ -1,4 +1,4 @@
-"""`python -m app`: serve, generate, score, next, models, key, openapi, compile. Errors are single lines."""
+"""`python -m app`: serve, generate, score, next, models, key, openapi, settings, compile. Errors are single lines."""
 
 import errno
 import json
@@ -17,7 +17,7 @@ from app.main import create_app
 from app.security.api_keys import generate_key, key_line
 from app.server.server import Server, listen, service_url, uvicorn_config
 from app.server.workers import run_workers
-from app.settings import load_settings
+from app.settings import configuration_page, load_settings
 from app.startup import build_app, check_settings, open_registry, warn_of_unknown_variables
 from models import ModelError
 from models.checkpoint import MANIFEST
@@ -57,7 +57,7 @@ def main() -> None:
 def serve(host: str | None, port: int | None, root_path: str | None) -> None:
     """Serve names over HTTP.
 
-    Every setting is an environment variable NAMEWAVE_...: README.md lists them under "Settings".
+    Every setting is an environment variable NAMEWAVE_...: `python -m app settings` lists them.
     """
     settings = load_settings(host=host, port=port, root_path=root_path)
     set_up(settings)
@@ -168,6 +168,12 @@ def key(name: str) -> None:
 def openapi() -> None:
     """Print the OpenAPI document, as docs/openapi.json holds it."""
     click.echo(json.dumps(create_app(load_settings()).openapi(), indent=1, ensure_ascii=False))
+
+
+@main.command()
+def settings() -> None:
+    """List all settings, as docs/configuration.md does."""
+    click.echo(configuration_page(), nl=False)
 
 
 @main.command()
