@@ -15,6 +15,7 @@ from tests.harness.app_client import app_client
 ROOT = Path(__file__).parents[1]
 README, API, MODELS = ((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/api.md", "docs/models.md"))
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
+RECIPES = re.findall(r"^\| an? [a-z ]+ \| `([a-z_.A-Z]+)` \| (.+) \|$", PAGES[1].read_text("utf-8"), re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 
@@ -45,6 +46,18 @@ def test_api_page_lists_every_request_field() -> None:
     table = API.split("| field | meaning | default |")[1].split("\n\n")[0]
     named = set(re.findall(r"`([a-z_]+)`", "\n".join(line.split("|")[1] for line in table.splitlines() if "|" in line)))
     assert named - {"---"} == set(ALLOWED)
+
+
+@pytest.mark.parametrize(("word", "row"), RECIPES)
+def test_recipe_lists_every_file_that_knows_the_word(word: str, row: str) -> None:
+    files = [path for folder in ("app", "models", "training", "data", "clients") for path in (ROOT / folder).rglob("*")]
+    sources = [
+        path for path in files if path.suffix in (".py", ".toml", ".js", ".html") and "artifacts" not in path.parts
+    ]
+    found = {str(path.relative_to(ROOT)) for path in sources if re.search(rf"\b{word}\b", path.read_text("utf-8"))}
+    listed, _, later = row.partition(";")
+    assert set(re.findall(r"`([^`]+)`", listed)) == found
+    assert [name for name in re.findall(r"`([^`]+)`", later) if not (ROOT / name).exists()] == []
 
 
 def test_documented_make_targets_exist() -> None:
