@@ -11,7 +11,7 @@ from models.store import Key, Stamp, Store
 
 
 @dataclass(frozen=True)
-class Glance:
+class StoreFingerprint:
     """A store as cheaply as it can be seen: two glances are equal where nothing was published, removed or moved.
 
     `manifests`: the versions with their manifests' stamps; `aliases`: the alias file itself, none without one, because
@@ -23,7 +23,7 @@ class Glance:
     troubles: tuple[str, str]
 
     @classmethod
-    def of(cls, store: Store) -> "Glance":
+    def of(cls, store: Store) -> "StoreFingerprint":
         """Look at `store`: some ten microseconds for each architecture."""
         manifests, aliases, unread, unlisted = None, None, "", ""
         # The aliases first: what they point to was there before them.
@@ -42,7 +42,7 @@ class Glance:
 class Contents:
     """What counts of a store, and in `troubles` what of it is not as it should be."""
 
-    glance: Glance | None = None
+    fingerprint: StoreFingerprint | None = None
     manifests: Mapping[Key, Stamp] = field(default_factory=dict)
     aliases: Aliases = field(default_factory=Aliases)
     troubles: tuple[str, ...] = ()
@@ -50,17 +50,17 @@ class Contents:
     @classmethod
     def of(cls, store: Store, before: "Contents") -> "Contents":
         """Read `store`; what cannot be read counts as it was `before`."""
-        glance = Glance.of(store)
-        manifests, aliases, troubles = glance.manifests, before.aliases, []
+        fingerprint = StoreFingerprint.of(store)
+        manifests, aliases, troubles = fingerprint.manifests, before.aliases, []
         if manifests is None:
             manifests = before.manifests
-            earlier = "what was read of it before counts" if before.glance else "it counts as empty"
-            troubles.append(f"{glance.troubles[1]} Until then {earlier}.")
+            earlier = "what was read of it before counts" if before.fingerprint else "it counts as empty"
+            troubles.append(f"{fingerprint.troubles[1]} Until then {earlier}.")
         try:
-            if glance.troubles[0]:
-                raise StoreError(glance.troubles[0])
-            aliases = store.parse(glance.aliases)
+            if fingerprint.troubles[0]:
+                raise StoreError(fingerprint.troubles[0])
+            aliases = store.parse(fingerprint.aliases)
         except StoreError as error:
-            earlier = "the aliases that were read before count" if before.glance else "the other aliases count"
+            earlier = "the aliases that were read before count" if before.fingerprint else "the other aliases count"
             troubles.append(f"{error} Until then {earlier}.")
-        return cls(glance, manifests, aliases, tuple(troubles))
+        return cls(fingerprint, manifests, aliases, tuple(troubles))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from models.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason
 from models.checkpoint import NAMES, load_checkpoint
-from models.contents import Contents, Glance
+from models.contents import Contents, StoreFingerprint
 from models.errors import CheckpointError, ModelError, OptionError
 from models.inference import Kernels, ModelPredictor, NameGenerator, freeze
 from models.manifest import Manifest
@@ -73,7 +73,9 @@ class ModelRegistry:
 
     def changed(self) -> bool:
         """Tell whether `refresh` would find anything new: far less than a millisecond for some dozens of versions."""
-        seen = any(c.glance != Glance.of(store) for store, c in zip(self.stores, self._contents, strict=True))
+        seen = any(
+            c.fingerprint != StoreFingerprint.of(store) for store, c in zip(self.stores, self._contents, strict=True)
+        )
         return seen or any(stamps(folder) != read for folder, read in self._verified.rejected.values())
 
     def refresh(self) -> None:

@@ -56,6 +56,48 @@ def test_checks_see_all_packages() -> None:
     assert {dotted(path).split(".")[0] for path in SOURCES} == set(HOMES)
 
 
+PRIVATE_WORDS = set(
+    [
+        "KeyDoor",
+        "LimitDoor",
+        "CountDoor",
+        "Gate",
+        "Wicket",
+        "Purse",
+        "Allowance",
+        "Ledger",
+        "Tally",
+        "Turns",
+        "InPlace",
+        "Rest",
+        "Pace",
+        "Sieve",
+        "Decency",
+        "Explainer",
+        "NameBatch",
+        "NameLines",
+        "Written",
+        "HeldFlow",
+        "PackingTransport",
+        "Unchunked",
+        "StrangersLines",
+        "Patience",
+        "Hall",
+        "Contest",
+        "Patient",
+        "Teaching",
+        "Lap",
+        "Meeting",
+        "Station",
+        "Harvest",
+        "Glance",
+        "unless_gone",
+        "is_plain",
+        "surprise",
+    ]
+)
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_source_file_has_docstring_name_size_and_no_inner_import(path: Path) -> None:
     module = tree(path)
@@ -70,6 +112,18 @@ def test_source_file_has_docstring_name_size_and_no_inner_import(path: Path) -> 
 def test_data_imports_models_spelling_only() -> None:
     foreign = {name for path in (ROOT / "data").rglob("*.py") for name in imported(path) if not name.startswith("data")}
     assert foreign == {"models.spelling"}
+
+
+def test_private_words_are_gone() -> None:
+    identifiers = {
+        name
+        for path in [*SOURCES, *TESTS]
+        for node in ast.walk(tree(path))
+        for name in (getattr(node, "id", ""), getattr(node, "name", ""), getattr(node, "attr", ""))
+        if isinstance(name, str)
+    }
+    assert len(identifiers) > 1000
+    assert identifiers & PRIVATE_WORDS == set()
 
 
 def test_imports_have_no_cycle() -> None:

@@ -20,7 +20,7 @@ from training.backprop_steps import (
     cross_entropy_steps,
 )
 from training.dataset import Windows
-from training.loss import surprise
+from training.loss import cross_entropy
 
 # What rounding may do to a sum of some hundred products: relative, and absolute where the sum is next to nothing.
 TOLERANCES = {torch.float64: (1e-9, 1e-13), torch.float32: (1e-4, 1e-6)}
@@ -49,7 +49,7 @@ def check(network: Network, batch: Windows) -> list[Row]:
     outputs = forward(network.layers, batch.X)
     *_, logits = outputs.values()
     parameters = named_parameters(network)
-    loss = surprise(logits, batch.targets).mean()
+    loss = cross_entropy(logits, batch.targets).mean()
     found = torch.autograd.grad(loss, [*outputs.values(), *parameters.values()])
     network.load_state_dict(kept)  # running statistics moved
     values = {name: output.detach() for name, output in outputs.items()}

@@ -15,7 +15,7 @@ from rich.text import Text
 from training.backprop import cross_entropy_backward
 from training.backprop_check import Row, check
 from training.backprop_plot import backprop_plot
-from training.backprop_race import HandTrainer, Lap, race, start
+from training.backprop_race import HandTrainer, StepPair, race, start
 from training.config import TrainingConfig, load_config
 from training.corpus import Corpus
 from training.dataset import Windows
@@ -67,13 +67,13 @@ def command(dataset: str, data: Path | None, architecture: str, precision: str, 
     rows = check(by_hand.network, batch)
     console.print(_table(rows, precision))
     _refuse_wrong(rows)
-    laps = _race(console, by_hand, by_autograd)
-    console.print(_laps(laps))
-    for line in _words(rows, laps, by_hand, by_autograd):
+    steps_compared = _race(console, by_hand, by_autograd)
+    console.print(_step_table(steps_compared))
+    for line in _words(rows, steps_compared, by_hand, by_autograd):
         console.print(Text(line), soft_wrap=True)
     if out is not None:
         symbols = [symbol_of(character) for character in corpus.vocabulary.itos]
-        picture = backprop_plot(_pulls(by_hand, batch), batch.targets.tolist(), symbols, laps)
+        picture = backprop_plot(_pulls(by_hand, batch), batch.targets.tolist(), symbols, steps_compared)
         write_output(out.parent, {out.name: picture}, "--out")
         console.print(Text(f"Written: {out}"), soft_wrap=True)
     _refuse_apart(by_hand, by_autograd, AGREEMENT[dtype])
@@ -126,8 +126,8 @@ def _refuse_wrong(rows: Sequence[Row]) -> None:
         )
 
 
-def _race(console: Console, by_hand: HandTrainer, by_autograd: Trainer) -> list[Lap]:
-    laps: list[Lap] = []
+def _race(console: Console, by_hand: HandTrainer, by_autograd: Trainer) -> list[StepPair]:
+    steps_compared: list[StepPair] = []
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
 
         def show(step: Step) -> None:
@@ -135,24 +135,26 @@ def _race(console: Console, by_hand: HandTrainer, by_autograd: Trainer) -> list[
                 raise Interrupted(f"Stopped after step {step.step:,} of {step.total:,}; nothing was written.")
             progress.show(step)
 
-        laps.extend(race(by_hand, by_autograd, show))
-    return laps
+        steps_compared.extend(race(by_hand, by_autograd, show))
+    return steps_compared
 
 
-def _laps(laps: Sequence[Lap]) -> Table:
+def _step_table(steps_compared: Sequence[StepPair]) -> Table:
     """Return the table of both trainings, a row wherever the dev loss was measured."""
     table = Table(title="Two trainings, same start, same batches: dev loss", title_justify="left")
     for head in ("step", "by hand", "by autograd", "losses apart", "weights apart at most"):
         table.add_column(head, justify="right")
-    for lap in laps:
-        one, other = lap.by_hand.dev_loss, lap.by_autograd.dev_loss
+    for pair in steps_compared:
+        one, other = pair.by_hand.dev_loss, pair.by_autograd.dev_loss
         if one is not None and other is not None:
             losses = (f"{one:.6f}", f"{other:.6f}", _small(abs(one - other)))
-            table.add_row(f"{lap.by_hand.step:,}", *losses, _small(lap.apart))
+            table.add_row(f"{pair.by_hand.step:,}", *losses, _small(pair.apart))
     return table
 
 
-def _words(rows: Sequence[Row], laps: Sequence[Lap], by_hand: Trainer, by_autograd: Trainer) -> list[str]:
+def _words(
+    rows: Sequence[Row], steps_compared: Sequence[StepPair], by_hand: Trainer, by_autograd: Trainer
+) -> list[str]:
     exact = sum(row.exact for row in rows)
     close = sum(row.close for row in rows)
     return [
@@ -160,7 +162,7 @@ def _words(rows: Sequence[Row], laps: Sequence[Lap], by_hand: Trainer, by_autogr
         f"gradients that agree: {close}",
         f"gradients that are the same to the bit: {exact}",
         f"largest difference of a gradient: {_small(max(row.apart for row in rows))}",
-        f"largest difference of a weight after {len(laps):,} steps: {_small(laps[-1].apart)}",
+        f"largest difference of a weight after {len(steps_compared):,} steps: {_small(steps_compared[-1].apart)}",
         f"dev loss by hand: {by_hand.best_loss:.4f}",
         f"dev loss by autograd: {by_autograd.best_loss:.4f}",
         f"difference of the dev losses: {_small(abs(by_hand.best_loss - by_autograd.best_loss))}",

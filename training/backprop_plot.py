@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from training.backprop_race import Lap
+from training.backprop_race import StepPair
 from training.history import smoothed
 from training.plots import DEV, FAINT, INK, TRAIN
 
@@ -23,30 +23,34 @@ COLUMNS = 40
 NOTHING = 1e-18
 
 
-def backprop_plot(dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str], laps: Sequence[Lap]) -> bytes:
+def backprop_plot(
+    dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str], steps_compared: Sequence[StepPair]
+) -> bytes:
     """Return the figure of `backprop_figure` as a PNG. The same numbers give the same file. Raises `ValueError`."""
     buffer = io.BytesIO()
-    figure = backprop_figure(dlogits, targets, symbols, laps)
+    figure = backprop_figure(dlogits, targets, symbols, steps_compared)
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
-def backprop_figure(dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str], laps: Sequence[Lap]) -> Figure:
+def backprop_figure(
+    dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str], steps_compared: Sequence[StepPair]
+) -> Figure:
     """Return dlogits (B, V) times B as pulls and pushes, both losses, and how far the weights came apart.
 
-    Raises `ValueError` without a lap.
+    Raises `ValueError` without a pair.
     """
-    if not laps:
+    if not steps_compared:
         raise ValueError("A race without a step has no picture.")
     figure = Figure(figsize=(12, 6.2), dpi=110, layout="constrained", facecolor="#ffffff")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1), hspace=0.08, wspace=0.06)
     pulls = figure.add_subplot(grid[:, 0])
     _pulls(pulls, dlogits * len(dlogits), targets, symbols)
-    after = f"After {len(laps):,} {'step' if len(laps) == 1 else 'steps'}"
+    after = f"After {len(steps_compared):,} {'step' if len(steps_compared) == 1 else 'steps'}"
     pulls.set_title(f"{after}: each row pulls one character up, pushes the rest", loc="left", color=INK, fontsize=12)
-    _losses(figure.add_subplot(grid[0, 1]), laps)
-    _apart(figure.add_subplot(grid[1, 1]), laps)
+    _losses(figure.add_subplot(grid[0, 1]), steps_compared)
+    _apart(figure.add_subplot(grid[1, 1]), steps_compared)
     return figure
 
 
@@ -65,10 +69,10 @@ def _pulls(axes: Axes, dlogits: Tensor, targets: Sequence[int], symbols: Sequenc
         side.set_color(FAINT)
 
 
-def _losses(axes: Axes, laps: Sequence[Lap]) -> None:
+def _losses(axes: Axes, steps_compared: Sequence[StepPair]) -> None:
     for label, width, colour, losses in (
-        ("by hand", 6, "#a3c8e8", [lap.by_hand.loss for lap in laps]),
-        ("by autograd", 1.4, TRAIN, [lap.by_autograd.loss for lap in laps]),
+        ("by hand", 6, "#a3c8e8", [pair.by_hand.loss for pair in steps_compared]),
+        ("by autograd", 1.4, TRAIN, [pair.by_autograd.loss for pair in steps_compared]),
     ):
         axes.plot(*smoothed(losses), color=colour, linewidth=width, label=label, solid_capstyle="round")
     axes.set_ylabel("nats per character", color=INK)
@@ -77,9 +81,9 @@ def _losses(axes: Axes, laps: Sequence[Lap]) -> None:
     _dress(axes)
 
 
-def _apart(axes: Axes, laps: Sequence[Lap]) -> None:
-    steps = [lap.by_hand.step for lap in laps]
-    axes.semilogy(steps, [max(lap.apart, NOTHING) for lap in laps], color=DEV, linewidth=1.2)
+def _apart(axes: Axes, steps_compared: Sequence[StepPair]) -> None:
+    steps = [pair.by_hand.step for pair in steps_compared]
+    axes.semilogy(steps, [max(pair.apart, NOTHING) for pair in steps_compared], color=DEV, linewidth=1.2)
     axes.set_xlabel("step", color=INK)
     axes.set_ylabel("largest difference", color=INK)
     axes.set_title("How far rounding drives their weights apart", loc="left", color=INK, fontsize=12)

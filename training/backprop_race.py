@@ -15,7 +15,7 @@ from training.backprop_check import named_parameters
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Batch, Examples, Windows
-from training.loss import surprise
+from training.loss import cross_entropy
 from training.trainer import Step, Trainer
 
 Kind = TypeVar("Kind", bound=Trainer)
@@ -34,7 +34,7 @@ class HandTrainer(Trainer):
         outputs = forward(self.network.layers, batch.X)
         *_, logits = outputs.values()
         gradients = backward(self.network.layers, batch.X, outputs, batch.targets).parameters
-        loss = surprise(logits, batch.targets).mean()
+        loss = cross_entropy(logits, batch.targets).mean()
         return loss, [gradients[name] + self._pull(p) for name, p in named_parameters(self.network).items()]
 
     def _pull(self, parameter: Tensor) -> Tensor | float:
@@ -43,7 +43,7 @@ class HandTrainer(Trainer):
 
 
 @dataclass(frozen=True)
-class Lap:
+class StepPair:
     """One step of both. `apart`: the largest difference between a weight of the one and the same of the other."""
 
     by_hand: Step
@@ -71,10 +71,10 @@ def set_precision(network: Network, dtype: torch.dtype) -> None:
             setattr(layer, key, array.detach().to(dtype).requires_grad_(array.requires_grad))
 
 
-def race(by_hand: Trainer, by_autograd: Trainer, show: Callable[[Step], None]) -> Iterator[Lap]:
+def race(by_hand: Trainer, by_autograd: Trainer, show: Callable[[Step], None]) -> Iterator[StepPair]:
     """Train both to the end, a step of the one and a step of the other. Raises `TrainingError` as `Trainer.fit`."""
     for one, other in zip(by_hand.fit(), by_autograd.fit(), strict=True):
         pairs = zip(by_hand.parameters, by_autograd.parameters, strict=True)
         apart = max(float((mine - theirs).detach().abs().max()) for mine, theirs in pairs)
         show(one)
-        yield Lap(one, other, apart)
+        yield StepPair(one, other, apart)

@@ -16,7 +16,7 @@ from models.networks import count_bigrams
 from training.bigram import one_hot_loss
 from training.bigram_curves import strength_plot
 from training.bigram_plot import Board, bigram_plot, board_of, words
-from training.bigram_twice import PENALTIES, SMOOTHINGS, Losses, Meeting, Twice, compare
+from training.bigram_twice import PENALTIES, SMOOTHINGS, FitComparison, Losses, Twice, compare
 from training.corpus import Corpus
 from training.dataset import Examples
 from training.device import choose_device
@@ -86,7 +86,7 @@ def _meetings(twice: Twice) -> Table:
     heads = ("train:\ncounted", "\ndescended", "dev:\ncounted", "\ndescended", "apart\nat most")
     for head in ("\nsmoothing", *heads, "\nsteps"):
         table.add_column(head, justify="right")
-    for one in twice.meetings:
+    for one in twice.fits:
         losses = (one.counted.train, one.descended.train, one.counted.dev, one.descended.dev)
         table.add_row(f"{one.smoothing:g}", *map(_loss, losses), f"{one.apart:.1e}", f"{one.steps:,}")
     return table
@@ -113,8 +113,8 @@ def _rows(strengths: tuple[float, ...], losses: tuple[Losses, ...]) -> list[tupl
 
 
 def _words(twice: Twice, corpus: Corpus) -> list[str]:
-    bare = twice.meetings[0]
-    usual = next(one for one in twice.meetings if one.smoothing == USUAL)
+    bare = twice.fits[0]
+    usual = next(one for one in twice.fits if one.smoothing == USUAL)
     rows = Examples.of(corpus.split.dev, corpus.vocabulary).rows
     row_by_row = one_hot_loss(twice.W, rows.ids, rows.targets)
     return [
@@ -128,7 +128,7 @@ def _words(twice: Twice, corpus: Corpus) -> list[str]:
     ]
 
 
-def _warning(bare: Meeting) -> list[str]:
+def _warning(bare: FitComparison) -> list[str]:
     lines = []
     if not math.isfinite(bare.counted.dev):
         lines.append(

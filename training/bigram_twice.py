@@ -29,7 +29,7 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class Meeting:
+class FitComparison:
     """One smoothing, by counting and by descending the loss on the same smoothed counts. `apart`: the largest
     difference of a probability; `steps`: how many were made.
     """
@@ -47,7 +47,7 @@ class Twice:
     (V, V): the weights without either.
     """
 
-    meetings: tuple[Meeting, ...]
+    fits: tuple[FitComparison, ...]
     smoothed: tuple[Losses, ...]
     penalised: tuple[Losses, ...]
     W: Tensor
@@ -74,19 +74,19 @@ def compare(train: Tensor, dev: Tensor, steps: int, tell: Told) -> Twice:
     def costs(log_probs: Tensor) -> Losses:
         return Losses(loss_of(log_probs, train), loss_of(log_probs, dev))
 
-    def meet(smoothing: float) -> tuple[Meeting, Tensor]:
+    def meet(smoothing: float) -> tuple[FitComparison, Tensor]:
         counted = log_probabilities(train, smoothing)
         W, made = walk(train + smoothing, 0.0)
         found = W.log_softmax(1)
         apart = float((counted.exp() - found.exp()).abs().max())
-        return Meeting(smoothing, costs(counted), costs(found), apart, made), W
+        return FitComparison(smoothing, costs(counted), costs(found), apart, made), W
 
-    meetings = [meet(smoothing) for smoothing in MEETINGS]
+    fits = [meet(smoothing) for smoothing in MEETINGS]
     penalised = [costs(walk(train, l2)[0].log_softmax(1)) for l2 in PENALTIES[1:]]
     return Twice(
-        meetings=tuple(meeting for meeting, _ in meetings),
+        fits=tuple(fit for fit, _ in fits),
         smoothed=tuple(costs(log_probabilities(train, smoothing)) for smoothing in SMOOTHINGS),
         # No penalty is no smoothing, and that walk was made already.
-        penalised=(meetings[0][0].descended, *penalised),
-        W=meetings[0][1],
+        penalised=(fits[0][0].descended, *penalised),
+        W=fits[0][1],
     )

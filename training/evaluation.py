@@ -9,7 +9,7 @@ from data import Split
 from models import Vocabulary
 from models.networks import Network
 from training.dataset import Examples, Predictor
-from training.loss import surprise
+from training.loss import cross_entropy
 
 # Names at a time: some ten thousand rows, a few MB of activations.
 CHUNK = 1024
@@ -29,7 +29,7 @@ def _chunks(network: Predictor, examples: Examples, device: torch.device | str) 
     for first in range(0, len(examples), CHUNK):
         which = torch.arange(first, min(first + CHUNK, len(examples)))
         batch = examples.names_at(which, device)
-        losses = surprise(batch.logits(network), batch.targets).cpu().double()
+        losses = cross_entropy(batch.logits(network), batch.targets).cpu().double()
         owner = torch.arange(len(which)).repeat_interleave(examples.lengths[which])
         yield torch.zeros(len(which), dtype=torch.float64).index_add_(0, owner, losses)
 

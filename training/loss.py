@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def surprise(logits: Tensor, targets: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the cross-entropy of each row in nats: logits (N, V) -> (N,).
 
     `targets` are characters (N,) int64, and then it is -log softmax(logits)[target]; or probabilities (N, V), as a

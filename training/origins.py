@@ -10,7 +10,7 @@ from training.distillation import enough
 from training.errors import TrainingError
 from training.published import network_of
 from training.resume import RunState
-from training.run import Job, Teaching
+from training.run import Distillation, Job
 from training.transfer import Start
 
 
@@ -24,7 +24,7 @@ def with_origins(
         begun, config = start_from(start, registry, job.config)
         job, state = replace(job, start=begun, config=config), replace(state, config=config)
     if teachers:
-        job = replace(job, teaching=taught_by(teachers, registry, job.corpus, kernels))
+        job = replace(job, distillation=taught_by(teachers, registry, job.corpus, kernels))
     return job, replace(state, origin=job.origin())
 
 
@@ -45,7 +45,7 @@ def start_from(reference: str, registry: ModelRegistry, config: TrainingConfig) 
     return start, config.model_copy(update={"model": model})
 
 
-def taught_by(references: Sequence[str], registry: ModelRegistry, corpus: Corpus, kernels: Kernels) -> Teaching:
+def taught_by(references: Sequence[str], registry: ModelRegistry, corpus: Corpus, kernels: Kernels) -> Distillation:
     """Return the versions as teachers. Raises `TrainingError` where one learned from another list or another split: it
     would have seen names that the student is judged by.
     """
@@ -59,7 +59,7 @@ def taught_by(references: Sequence[str], registry: ModelRegistry, corpus: Corpus
             )
     names = tuple(version.reference for version in versions)
     networks = tuple(network_of(version) for version in versions)
-    return Teaching(names, networks, kernels, enough(len(corpus.names)))
+    return Distillation(names, networks, kernels, enough(len(corpus.names)))
 
 
 def seen(start: Start, corpus: Corpus) -> int:

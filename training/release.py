@@ -21,7 +21,7 @@ from training.evaluation import name_losses
 from training.inside.diagnose import STEPS, inside
 from training.kneser_ney import ORDER, KneserNey
 from training.progress import Clock
-from training.run import Job, Outcome, Teaching
+from training.run import Distillation, Job, Outcome
 from training.transfer import Start
 
 # Simplest first, each with the one that it must beat.
@@ -47,7 +47,7 @@ Runner = Callable[[Job], Outcome]
 
 
 @dataclass(frozen=True)
-class Contest:
+class Comparison:
     """One preset's outcomes on one data set, one for each split seed; the first is the one to ship."""
 
     preset: str
@@ -59,8 +59,8 @@ class Contest:
 
 
 @dataclass(frozen=True)
-class Hall:
-    """Where contests are held: what runs a job, who is told, on what device, and with which kernels teachers invent."""
+class ReleaseContext:
+    """Context of a release: what runs a job, the log, the device, and the kernels with which teachers invent names."""
 
     run: Runner
     say: Callable[[str], None]
@@ -72,79 +72,85 @@ class Hall:
     imagined: int | None = None
 
 
-def release_all(registry: ModelRegistry, hall: Hall) -> list[Manifest]:
+def release_all(registry: ModelRegistry, context: ReleaseContext) -> list[Manifest]:
     """Train and publish everything that ships; the student of each data set becomes its default, with the reason."""
     manifests = []
     for dataset in SPLIT_SEEDS:
-        contests = _hold_all(dataset, hall)
-        cards = {preset: _compare(contests, preset) for preset in contests}
+        comparisons = _train_all(dataset, context)
+        cards = {preset: _compare(comparisons, preset) for preset in comparisons}
         published = {}
-        for preset, contest in contests.items():
-            outcome = contest.outcomes[0]
-            seen = inside(outcome, hall.looked_at, lambda step: None)
-            draft = finish(outcome, hall.kernels, cards[preset], hall.samples, seen).draft
+        for preset, comparison in comparisons.items():
+            outcome = comparison.outcomes[0]
+            seen = inside(outcome, context.looked_at, lambda step: None)
+            draft = finish(outcome, context.kernels, cards[preset], context.samples, seen).draft
             manifests.append(registry.publish(draft))
             published[preset] = manifests[-1].reference
-            hall.say(f"published {manifests[-1].reference}")
+            context.say(f"published {manifests[-1].reference}")
         student, large = (registry.resolve(None, published[preset]) for preset in (STUDENT, LARGE))
         target = published[STUDENT].partition("/")[2]
-        registry.alias(dataset, "default", target, _reason(contests, student, large, hall.clock))
+        registry.alias(dataset, "default", target, _reason(comparisons, student, large, context.clock))
     return manifests
 
 
-def _hold_all(dataset: str, hall: Hall) -> dict[str, Contest]:
-    contests: dict[str, Contest] = {}
-    start = _start(dataset, hall)
+def _train_all(dataset: str, context: ReleaseContext) -> dict[str, Comparison]:
+    comparisons: dict[str, Comparison] = {}
+    start = _start(dataset, context)
     for preset in PRESETS:
         outcomes = []
         for i, seed in enumerate(SPLIT_SEEDS[dataset]):
             config = load_config(preset, dataset, {"split_seed": seed})
-            teaching = _teaching(dataset, contests, i, hall) if preset == STUDENT else None
+            distillation = _distillation(dataset, comparisons, i, context) if preset == STUDENT else None
             begun = start if STARTED.get(dataset) == preset else None
-            outcomes.append(hall.run(Job(shipped_corpus(dataset, seed), config, preset, hall.device, teaching, begun)))
+            outcomes.append(
+                context.run(Job(shipped_corpus(dataset, seed), config, preset, context.device, distillation, begun))
+            )
             losses = "  ".join(f"{part} {loss:.4f}" for part, loss in outcomes[-1].losses.items())
-            hall.say(f"{dataset} {preset}, split seed {seed}: {losses}")
-        contests[preset] = Contest(preset, outcomes)
-    return contests
+            context.say(f"{dataset} {preset}, split seed {seed}: {losses}")
+        comparisons[preset] = Comparison(preset, outcomes)
+    return comparisons
 
 
-def _start(dataset: str, hall: Hall) -> Start | None:
+def _start(dataset: str, context: ReleaseContext) -> Start | None:
     """Return a network that learned from words like the data set's, where it needs one."""
     preset = STARTED.get(dataset)
     if preset is None:
         return None
     corpus = relatives_corpus(SPLIT_SEEDS[dataset][0])
-    outcome = hall.run(Job(corpus, load_config(preset, corpus.dataset, {}), preset, hall.device))
-    hall.say(f"{corpus.dataset} {preset}: dev {outcome.losses['dev']:.4f}")
+    outcome = context.run(Job(corpus, load_config(preset, corpus.dataset, {}), preset, context.device))
+    context.say(f"{corpus.dataset} {preset}: dev {outcome.losses['dev']:.4f}")
     corpus = outcome.job.corpus
     return Start(f"an {preset} of {corpus.title.lower()}", outcome.network, corpus.vocabulary, frozenset(corpus.names))
 
 
-def _teaching(dataset: str, contests: dict[str, Contest], i: int, hall: Hall) -> Teaching:
-    teachers = [contests[preset].outcomes[i].network for preset in TEACHERS[dataset]]
+def _distillation(dataset: str, comparisons: dict[str, Comparison], i: int, context: ReleaseContext) -> Distillation:
+    teachers = [comparisons[preset].outcomes[i].network for preset in TEACHERS[dataset]]
     names = tuple(f"the {dataset}/{preset} beside it" for preset in TEACHERS[dataset])
-    teaching = Teaching(names, tuple(teachers), hall.kernels)
-    return teaching if hall.imagined is None else Teaching(names, tuple(teachers), hall.kernels, hall.imagined)
+    distillation = Distillation(names, tuple(teachers), context.kernels)
+    return (
+        distillation
+        if context.imagined is None
+        else Distillation(names, tuple(teachers), context.kernels, context.imagined)
+    )
 
 
-def _compare(contests: dict[str, Contest], preset: str) -> list[str]:
+def _compare(comparisons: dict[str, Comparison], preset: str) -> list[str]:
     """Return the card's lines. Raises `TrainingError` where the simpler model does as well."""
-    contest, lines = contests[preset], []
-    n = len(contest.outcomes)
+    comparison, lines = comparisons[preset], []
+    n = len(comparison.outcomes)
     over = f"{n} split seeds" if n > 1 else "the dev names"
     if n > 1:
-        dev, test = (statistics.fmean(contest.losses(part)) for part in ("dev", "test"))
+        dev, test = (statistics.fmean(comparison.losses(part)) for part in ("dev", "test"))
         lines.append(
             f"Over {n} split seeds, this one's first, the mean loss is {dev:.4f} on dev and {test:.4f} on test."
         )
     if (simpler := PRESETS[preset]) is not None:
-        gap = gap_between(contest, contests[simpler])
+        gap = gap_between(comparison, comparisons[simpler])
         if gap.mean <= 0:
             raise TrainingError(
                 f"The release stops: {preset} does not beat {simpler} on dev, gap {gap}. Tune the presets."
             )
         lines.append(f"On dev it is better than `{simpler}` by {gap}, compared pair by pair over {over}.")
-    counts = gap_to_counts(contest)
+    counts = gap_to_counts(comparison)
     side = "better" if counts.mean > 0 else "worse"
     return [
         *lines,
@@ -153,23 +159,23 @@ def _compare(contests: dict[str, Contest], preset: str) -> list[str]:
     ]
 
 
-def gap_between(contest: Contest, other: Contest) -> Gap:
+def gap_between(comparison: Comparison, other: Comparison) -> Gap:
     """Return the gap on dev: over the split seeds where there are several, else over the dev names."""
-    if len(contest.outcomes) > 1:
-        return paired_gap(contest.losses("dev"), other.losses("dev"))
-    dev = _dev(contest.outcomes[0].job.corpus)
-    mine, theirs = (name_losses(c.outcomes[0].network, dev) for c in (contest, other))
+    if len(comparison.outcomes) > 1:
+        return paired_gap(comparison.losses("dev"), other.losses("dev"))
+    dev = _dev(comparison.outcomes[0].job.corpus)
+    mine, theirs = (name_losses(c.outcomes[0].network, dev) for c in (comparison, other))
     return names_gap(mine, theirs, dev.lengths)
 
 
-def gap_to_counts(contest: Contest) -> Gap:
+def gap_to_counts(comparison: Comparison) -> Gap:
     """Return the gap on dev to Kneser-Ney counts of the same train names, in the same way."""
-    counted = [_counted(outcome.job.corpus) for outcome in contest.outcomes]
-    devs = [_dev(outcome.job.corpus) for outcome in contest.outcomes]
+    counted = [_counted(outcome.job.corpus) for outcome in comparison.outcomes]
+    devs = [_dev(outcome.job.corpus) for outcome in comparison.outcomes]
     if len(counted) > 1:
         theirs = [float(losses.sum() / dev.lengths.sum()) for losses, dev in zip(counted, devs, strict=True)]
-        return paired_gap(contest.losses("dev"), theirs)
-    return names_gap(name_losses(contest.outcomes[0].network, devs[0]), counted[0], devs[0].lengths)
+        return paired_gap(comparison.losses("dev"), theirs)
+    return names_gap(name_losses(comparison.outcomes[0].network, devs[0]), counted[0], devs[0].lengths)
 
 
 def _counted(corpus: Corpus) -> torch.Tensor:
@@ -180,9 +186,9 @@ def _dev(corpus: Corpus) -> Examples:
     return Examples.of(corpus.split.dev, corpus.vocabulary)
 
 
-def _reason(contests: dict[str, Contest], student: Version, large: Version, clock: Clock) -> str:
+def _reason(comparisons: dict[str, Comparison], student: Version, large: Version, clock: Clock) -> str:
     """Return why the student is the default: how well both do, over all splits, and how soon, measured here and now."""
-    loss, above = (statistics.fmean(contests[preset].losses("dev")) for preset in (STUDENT, LARGE))
+    loss, above = (statistics.fmean(comparisons[preset].losses("dev")) for preset in (STUDENT, LARGE))
     soon, late = (milliseconds(version.generator, clock) for version in (student, large))
     return (
         f"dev {loss:.4f} with {student.manifest.parameters:,} parameters and twenty names in {soon:.1f} ms; the large "

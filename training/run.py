@@ -30,7 +30,7 @@ SAVE_EVERY = 60.0
 
 
 @dataclass(frozen=True)
-class Teaching:
+class Distillation:
     """Who teaches, by name and as networks in evaluation mode, and how many names each of them invents for it."""
 
     names: tuple[str, ...]
@@ -41,7 +41,7 @@ class Teaching:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be trained, on what, and where; from fresh weights or those of a `start`; with a `teaching`, on what
+    """What to train, on which list, and where: from fresh weights or those of a `start`; with a `distillation`, on what
     its teachers say instead of the list.
     """
 
@@ -49,13 +49,13 @@ class Job:
     config: TrainingConfig
     preset: str
     device: torch.device
-    teaching: Teaching | None = None
+    distillation: Distillation | None = None
     start: Start | None = None
 
     def origin(self) -> dict[str, str]:
         """Return where the run got its knowledge from, beside the list, as a manifest keeps it."""
         start = {"start": self.start.name} if self.start else {}
-        return start | ({"teachers": ", ".join(self.teaching.names)} if self.teaching else {})
+        return start | ({"teachers": ", ".join(self.distillation.names)} if self.distillation else {})
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def run(job: Job, watch: Watch) -> Outcome:
         return _count(job, watch)
     # First of all: a state of another run is refused before teachers speak for minutes.
     saved = watch.state.load() if watch.state is not None and watch.resume else None
-    batches = None if job.teaching is None else _taught(job, job.teaching, watch)
+    batches = None if job.distillation is None else _taught(job, job.distillation, watch)
     trainer = new_trainer(job.config, job.corpus, job.device, job.start, batches)
     network = trainer.network
     if saved is not None:
@@ -102,17 +102,17 @@ def run(job: Job, watch: Watch) -> Outcome:
     return Outcome(job, network, losses, trainer.history, trainer.best_step, seconds)
 
 
-def _taught(job: Job, teaching: Teaching, watch: Watch) -> Batches:
+def _taught(job: Job, distillation: Distillation, watch: Watch) -> Batches:
     """Return batches of the list and of as many names as the teachers invent, with what they say about each. Raises
     `Interrupted` after a stop request.
     """
     corpus, seed = job.corpus, job.config.seed
     longest = max(map(len, corpus.names))
     names = list(corpus.split.train)
-    for i, teacher in enumerate(teaching.networks):
-        watch.say(f"{teaching.names[i]} invents {teaching.imagined:,} names")
-        stream = seed * len(teaching.networks) + i
-        names += imagined(teacher, corpus.vocabulary, longest, teaching.kernels, teaching.imagined, stream)
+    for i, teacher in enumerate(distillation.networks):
+        watch.say(f"{distillation.names[i]} invents {distillation.imagined:,} names")
+        stream = seed * len(distillation.networks) + i
+        names += imagined(teacher, corpus.vocabulary, longest, distillation.kernels, distillation.imagined, stream)
     watch.say(f"the teachers say what they think of {len(names):,} names")
 
     def told(done: int, total: int) -> None:
@@ -120,7 +120,7 @@ def _taught(job: Job, teaching: Teaching, watch: Watch) -> Batches:
         if watch.is_stopped():
             raise Interrupted("Stopped before the first step; nothing was kept.")
 
-    labelled = lessons(names, corpus.vocabulary, Ensemble(teaching.networks), told)
+    labelled = lessons(names, corpus.vocabulary, Ensemble(distillation.networks), told)
     generator = torch.Generator().manual_seed(seed)
     return TaughtBatches(labelled, job.config.batch_size, generator, job.device)
 

@@ -22,7 +22,7 @@ from training.origins import seen, strangers, with_origins
 from training.places import open_registry, run_folder
 from training.progress import progress_on
 from training.publish import publish
-from training.release import Hall, release_all
+from training.release import ReleaseContext, release_all
 from training.report import show_losses, show_names, show_publication
 from training.resume import RunState
 from training.run import Job, Outcome, Watch, run
@@ -103,8 +103,8 @@ def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None
             lines.append(f"Note: it has seen {known:,} of the dev and test names; their losses will flatter.")
         if warning := strangers(job.start, job.corpus):
             click.echo(warning, err=True)
-    if job.teaching is not None:
-        lines.append(f"taught by {', '.join(job.teaching.names)}")
+    if job.distillation is not None:
+        lines.append(f"taught by {', '.join(job.distillation.names)}")
     left = state.step()
     if left is not None and not resume:
         lines.append(
@@ -155,7 +155,7 @@ def release(device: str, threads: int, store: Path, kernels: Path | None) -> Non
     registry = open_registry(store, ready)
     release_all(
         registry,
-        Hall(
+        ReleaseContext(
             lambda job: _run(job, console),
             lambda line: console.print(Text(line), soft_wrap=True),
             choose_device(device, threads),

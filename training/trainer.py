@@ -16,7 +16,7 @@ from training.dataset import Batch, Batches, Examples, NameBatches, WindowBatche
 from training.errors import TrainingError
 from training.evaluation import mean_loss
 from training.history import History
-from training.loss import surprise
+from training.loss import cross_entropy
 from training.optim import clip, make_optimizer
 from training.schedules import SCHEDULES
 
@@ -99,7 +99,7 @@ class Trainer:
 
     def gradients_of(self, batch: Batch) -> tuple[Tensor, Sequence[Tensor]]:
         """Return the loss of `batch` and the gradient of each parameter, penalty included: here by autograd."""
-        loss = surprise(batch.logits(self.network), batch.targets).mean()
+        loss = cross_entropy(batch.logits(self.network), batch.targets).mean()
         return loss, torch.autograd.grad(loss + self._penalty(), self.parameters)
 
     def _divergence(self) -> str:

@@ -117,7 +117,7 @@ def _shortest(prefix: str, ending: str) -> int:
     return most
 
 
-class Sieve:
+class ConstraintFilter:
     """The constraints of one answer, at work: what was seen, and how many candidates each reason refused. `loose`:
     names may look like others (see `Vocabulary.loose`), and then are those; `known` has them as `twin` spells them.
     """
@@ -142,7 +142,7 @@ class Sieve:
         if self._unsafe is not None:
             lengths[self._unsafe.mark(codes, lengths)] = UNSAFE
 
-    def sift(self, texts: Sequence[str | None], wanted: int) -> tuple[Sequence[int], int]:
+    def select(self, texts: Sequence[str | None], wanted: int) -> tuple[Sequence[int], int]:
         """Return which of `texts` pass, at most `wanted`, and how many were looked at: up to the last that was wanted,
         or all. None is one that was refused before.
         """

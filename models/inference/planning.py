@@ -81,7 +81,7 @@ class Tabulators(Protocol):
 
 
 class _Planner:
-    """Turns the stages of a frozen model into a plan's, one by one."""
+    """Turn the stages of a frozen model into a plan's, one by one."""
 
     def __init__(self, model: FrozenModel, kernels: Tabulators) -> None:
         self.model, self.kernels, self.draft = model, kernels, _Draft()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from models.inference.constraints import UNFIT, Sieve
+from models.inference.constraints import UNFIT, ConstraintFilter
 from models.inference.memory import MAX_CHUNK, PrefixMemory
 from models.inference.prepared import Codes, PreparedSampler, check_range
 
@@ -43,7 +43,7 @@ class NameStream:
         check_range("offset", offset)
         self.sampler, self.count, self.seed, self.offset = sampler, count, seed, offset
         self._budget = 50 * count + 1000 if max_attempts is None else max_attempts
-        self._sieve = Sieve(sampler.constraints, sampler.known, sampler.vocabulary.loose)
+        self._filter = ConstraintFilter(sampler.constraints, sampler.known, sampler.vocabulary.loose)
         self._chunk, self._max_chunk, self._clock = min(first_chunk, max_chunk), max_chunk, clock
         # Characters: all that were drawn, ends and rejected candidates included.
         self.names = self.attempts = self.characters = 0
@@ -66,7 +66,7 @@ class NameStream:
     @property
     def refused(self) -> dict[str, int]:
         """How many candidates each constraint rejected so far."""
-        return self._sieve.refused
+        return self._filter.refused
 
     @property
     def size(self) -> int:
@@ -81,7 +81,7 @@ class NameStream:
         start, wanted, n = self._clock(), self.count - self.names, self.size
         codes, lengths = self._draw(n, memory)
         texts = self.sampler.texts(codes, lengths)
-        passing, looked = self._sieve.sift(texts, wanted)
+        passing, looked = self._filter.select(texts, wanted)
         self._count(lengths[:looked], len(passing))
         self._set_chunk(n, start)
         return [str(texts[i]) for i in passing]
@@ -90,8 +90,8 @@ class NameStream:
         """Draw a chunk, and return what `write` makes of it. Rejected candidates have negative lengths."""
         start, wanted, n = self._clock(), self.count - self.names, self.size
         codes, lengths = self._draw(n, memory)
-        if self._sieve.reads:
-            passing, looked = self._sieve.sift(self.sampler.texts(codes, lengths), wanted)
+        if self._filter.reads:
+            passing, looked = self._filter.select(self.sampler.texts(codes, lengths), wanted)
             unfit = lengths[:looked] >= 0
             unfit[passing] = False
             lengths[:looked][unfit] = UNFIT
@@ -104,14 +104,14 @@ class NameStream:
         codes, lengths = self.sampler.draw(self.seed, self.next_offset, n, memory)
         # Codes are 0 beyond a name, and each candidate has an end.
         self.characters += int((codes != 0).sum()) + n
-        self._sieve.mark(codes, lengths)
+        self._filter.mark(codes, lengths)
         return codes, lengths
 
     def _count(self, lengths: Codes, names: int) -> None:
         self.names += names
         self.attempts += len(lengths)
         if names < len(lengths):
-            self._sieve.count(lengths)
+            self._filter.count(lengths)
 
     def _set_chunk(self, n: int, start: float) -> None:
         """Let the next chunk take `CHUNK_SECONDS`, but draw at most four times as many candidates as this one."""

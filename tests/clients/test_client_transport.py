@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from namewave_client import Retries, errors
-from namewave_client.name_lines import LONGEST_LINE, NameLines, name_of
+from namewave_client.name_lines import LONGEST_LINE, LineParser, name_of
 from namewave_client.retries import retry_after
 
 NOW = 1_800_000_000.0
@@ -294,7 +294,7 @@ def test_invalid_line_of_a_stream_is_unreadable(over: Factory, content: bytes) -
 def test_names_do_not_depend_on_piece_boundaries() -> None:
     whole = TWO + END
     for cut in range(len(whole) + 1):
-        lines = NameLines(name_of)
+        lines = LineParser(name_of)
         lines.feed(whole[:cut])
         lines.feed(whole[cut:])
         assert list(lines.waiting) == NAMES
@@ -302,7 +302,7 @@ def test_names_do_not_depend_on_piece_boundaries() -> None:
 
 
 def test_endless_line_is_refused() -> None:
-    lines = NameLines(name_of)
+    lines = LineParser(name_of)
     for _ in range(4):
         lines.feed(b"x" * (LONGEST_LINE // 4))
     with pytest.raises(errors.UnreadableAnswer, match="longer"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models import NameGenerator, OptionError, SamplingOptions
 from models.inference import AS_DRAWN, NDJSON, REASONS, TEXT, Constraints, NameStream, PrefixMemory
-from models.inference.constraints import Sieve
+from models.inference.constraints import ConstraintFilter
 from models.inference.memory import MAX_CHUNK
 from models.inference.stream import CHUNK_SECONDS, FIRST_CHUNK, MIN_CHUNK
 from models.spelling import capitalize
@@ -116,23 +116,23 @@ def test_pages_join_without_gap_or_overlap(
 def test_patterns_know_only_question_marks_and_stars(pattern: str, name: str) -> None:
     names = [name, name + "[!a]"]
     for written in (pattern, pattern + "[!a]", f"*{pattern}[a-k]*"):
-        passing, _ = Sieve(Constraints(pattern=written, unique=False), frozenset()).sift(names, 2)
+        passing, _ = ConstraintFilter(Constraints(pattern=written, unique=False), frozenset()).select(names, 2)
         assert list(passing) == [k for k, text in enumerate(names) if not written or fits(written, text)]
 
 
 def test_whole_pieces_are_checked_for_repeats_and_listed_names() -> None:
-    sieve = Sieve(Constraints(novel=True), frozenset({"listed"}))
-    assert list(sieve.sift(["a", "b", "a"], 3)[0]) == [0, 1]
-    assert list(sieve.sift(["c", "b"], 2)[0]) == [0]
-    assert list(sieve.sift(["d", "listed"], 2)[0]) == [0]
+    constraint_filter = ConstraintFilter(Constraints(novel=True), frozenset({"listed"}))
+    assert list(constraint_filter.select(["a", "b", "a"], 3)[0]) == [0, 1]
+    assert list(constraint_filter.select(["c", "b"], 2)[0]) == [0]
+    assert list(constraint_filter.select(["d", "listed"], 2)[0]) == [0]
 
 
 def test_pattern_of_many_stars_does_not_backtrack() -> None:
     """With backtracking, the worst pattern would never end; the library's expression for it does not match either."""
     worst = "*a" * 30 + "b"
-    sieve = Sieve(Constraints(pattern=worst, unique=False), frozenset())
-    assert sieve.sift(["a" * 64] * 1000, 1)[0] == []
-    assert sieve.refused["pattern"] == 1000
+    constraint_filter = ConstraintFilter(Constraints(pattern=worst, unique=False), frozenset())
+    assert constraint_filter.select(["a" * 64] * 1000, 1)[0] == []
+    assert constraint_filter.refused["pattern"] == 1000
     assert not re.compile(fnmatch.translate(worst)).fullmatch("a" * 64)
 
 

@@ -19,7 +19,7 @@ from training import backprop
 from training.backprop import backward, batch_norm_backward, cross_entropy_backward, forward, layer_backward
 from training.backprop_check import check, named_parameters, rows
 from training.backprop_plot import backprop_figure, backprop_plot
-from training.backprop_race import HandTrainer, Lap, race, set_precision, start
+from training.backprop_race import HandTrainer, StepPair, race, set_precision, start
 from training.backprop_steps import (
     batch_norm_long_backward,
     batch_norm_steps,
@@ -203,7 +203,7 @@ def trainers(corpus: Corpus) -> Trainers:
 
 
 @pytest.fixture
-def laps(trainers: Trainers) -> Iterator[Lap]:
+def steps_compared(trainers: Trainers) -> Iterator[StepPair]:
     """The steps of both trainers, made on demand."""
     return race(*trainers, lambda step: None)
 
@@ -287,12 +287,12 @@ def test_rows_reject_missing_and_surplus_gradients() -> None:
 def test_training_by_hand_equals_training_by_autograd(trainers: Trainers) -> None:
     by_hand, by_autograd = trainers
     first = [parameter.detach().clone() for parameter in by_hand.parameters]
-    laps = list(race(by_hand, by_autograd, lambda step: None))
-    assert len(laps) == 40
-    assert all(lap.by_hand.loss == pytest.approx(lap.by_autograd.loss, abs=1e-12) for lap in laps)
-    assert laps[-1].apart < 1e-12
+    steps_compared = list(race(by_hand, by_autograd, lambda step: None))
+    assert len(steps_compared) == 40
+    assert all(pair.by_hand.loss == pytest.approx(pair.by_autograd.loss, abs=1e-12) for pair in steps_compared)
+    assert steps_compared[-1].apart < 1e-12
     assert by_hand.best_loss == pytest.approx(by_autograd.best_loss, abs=1e-12)
-    assert laps[-1].by_hand.loss < laps[0].by_hand.loss - 0.1
+    assert steps_compared[-1].by_hand.loss < steps_compared[0].by_hand.loss - 0.1
     assert all(not torch.equal(p, before) for p, before in zip(by_hand.parameters, first, strict=True))
 
 
@@ -305,9 +305,9 @@ def test_training_by_hand_never_calls_autograd(trainers: Trainers, monkeypatch: 
         next(by_autograd.fit())
 
 
-def test_wrong_rule_makes_weights_diverge(laps: Iterator[Lap], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_rule_makes_weights_diverge(steps_compared: Iterator[StepPair], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backprop, "tanh_backward", tanh_slope_of_input)
-    assert next(laps).apart > 1e-6
+    assert next(steps_compared).apart > 1e-6
 
 
 def test_batches_of_whole_names_are_rejected(trainers: Trainers, corpus: Corpus, generator: torch.Generator) -> None:
@@ -317,15 +317,15 @@ def test_batches_of_whole_names_are_rejected(trainers: Trainers, corpus: Corpus,
 
 
 @pytest.mark.parametrize("size", [5, 300])
-def test_plot_is_reproducible_for_any_alphabet_size(size: int, laps: Iterator[Lap]) -> None:
-    made = list(laps)
+def test_plot_is_reproducible_for_any_alphabet_size(size: int, steps_compared: Iterator[StepPair]) -> None:
+    made = list(steps_compared)
     symbols = [chr(0x100 + i) for i in range(size)]
     dlogits = torch.linspace(-1, 1, 40 * size, dtype=torch.float64).view(40, size)
     png_of(lambda: backprop_plot(dlogits, [1] * 40, symbols, made))
 
 
-def test_plot_title_shows_number_of_steps_which_is_not_zero(laps: Iterator[Lap]) -> None:
-    made, batch = list(laps), (torch.zeros(4, 3, dtype=torch.float64), [1] * 4, [".", "a", "b"])
+def test_plot_title_shows_number_of_steps_which_is_not_zero(steps_compared: Iterator[StepPair]) -> None:
+    made, batch = list(steps_compared), (torch.zeros(4, 3, dtype=torch.float64), [1] * 4, [".", "a", "b"])
     figures = [backprop_figure(*batch, shown) for shown in (made, made[:1], made * 50)]
     titles = [figure.axes[0].get_title(loc="left").partition(":")[0] for figure in figures]
     assert titles == ["After 40 steps", "After 1 step", "After 2,000 steps"]

@@ -150,14 +150,14 @@ def test_comparison_covers_both_ways_and_all_strengths(ten_names: NamesAndVocabu
     train, dev = counts_of(names[:8], vocabulary), counts_of(names[8:], vocabulary)
     progress: list[tuple[int, int]] = []
     twice = compare(train, dev, 2000, lambda done, total: progress.append((done, total)))
-    assert [one.smoothing for one in twice.meetings] == list(MEETINGS)
-    for one in twice.meetings:
+    assert [one.smoothing for one in twice.fits] == list(MEETINGS)
+    for one in twice.fits:
         closed = log_probabilities(train, one.smoothing)
         assert (one.counted.train, one.counted.dev) == (loss_of(closed, train), loss_of(closed, dev))
         assert one.descended.train == pytest.approx(one.counted.train, abs=2e-3)
         assert one.apart < 2e-2
     assert len(twice.smoothed) == len(SMOOTHINGS) == len(PENALTIES) == len(twice.penalised)
-    assert twice.penalised[0] == twice.meetings[0].descended
+    assert twice.penalised[0] == twice.fits[0].descended
     for losses in (twice.smoothed, twice.penalised):
         trains = [one.train for one in losses]
         assert trains == sorted(trains)

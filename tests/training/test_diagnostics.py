@@ -15,7 +15,7 @@ from training.corpus import Corpus
 from training.dataset import Examples, Rows
 from training.errors import TrainingError
 from training.evaluation import mean_loss
-from training.inside.diagnose import Patient, bad_title, diagnose, patient_of, write
+from training.inside.diagnose import DiagnosedModel, bad_title, diagnose, patient_of, write
 from training.inside.diagnostics import (
     Course,
     first_batch,
@@ -29,7 +29,7 @@ from training.inside.diagnostics import (
 )
 from training.inside.explanations import EXPLANATIONS
 from training.inside.pictures import loss_limits
-from training.loss import surprise
+from training.loss import cross_entropy
 
 CONFIGS = {
     "mlp": ModelConfig(architecture="mlp", block_size=3, n_embd=4, n_hidden=8, n_layers=2),
@@ -85,7 +85,7 @@ def test_gradient_spread_equals_finite_differences(fresh: Fresh, rows: Rows) -> 
     weight, bias = (array.detach().double() for array in network.layers.layers["output"].arrays().values())
 
     def loss(h: torch.Tensor) -> torch.Tensor:
-        return surprise(h @ weight + bias, rows.targets).mean()
+        return cross_entropy(h @ weight + bias, rows.targets).mean()
 
     h, eps = outputs["activation1"].requires_grad_(), 1e-5
     exact = torch.autograd.grad(loss(h), h)[0]
@@ -186,7 +186,7 @@ def test_only_networks_with_batchnorm_are_said_to_lose_it(fresh: Fresh) -> None:
 
 def test_page_names_most_saturated_gate_of_the_bad_start(fresh: Fresh, corpus: Corpus) -> None:
     config = TrainingConfig(model=CONFIGS["lstm"], batch_size=32)
-    page = diagnose(Patient("elves/lstm@1", config, corpus, fresh("lstm")), 8, lambda step: None)
+    page = diagnose(DiagnosedModel("elves/lstm@1", config, corpus, fresh("lstm")), 8, lambda step: None)
     rows = [line.split(" | ") for line in page["README.md"].decode().splitlines() if line.startswith("| a bad")]
     assert rows[0][0] == "| a bad start: weights x 6, the last x 60"
     assert rows[0][3].startswith(("lstm0.", "lstm1."))
@@ -196,7 +196,7 @@ def test_page_names_most_saturated_gate_of_the_bad_start(fresh: Fresh, corpus: C
 @pytest.mark.parametrize("name", list(CONFIGS))
 def test_every_architecture_has_small_explained_pictures(name: str, corpus: Corpus) -> None:
     config = TrainingConfig(model=CONFIGS[name], batch_size=32)
-    files = diagnose(Patient(f"preset {name}", config, corpus), 8, lambda step: None)
+    files = diagnose(DiagnosedModel(f"preset {name}", config, corpus), 8, lambda step: None)
     shown = {"activations.png", "gradients.png"} if name != "bigram" else set()
     assert files.keys() == {"weights.png", "updates.png", "losses.png", "embedding.png", "README.md"} | shown
     page = files.pop("README.md").decode()
@@ -207,12 +207,12 @@ def test_every_architecture_has_small_explained_pictures(name: str, corpus: Corp
 
 
 def test_version_is_diagnosed_with_its_own_weights(elves: ModelRegistry, elf_draft: Draft, corpus: Corpus) -> None:
-    patient = patient_of("elves/wavenet", "human", elves)
-    assert patient.network is not None
-    dev = Examples.of(patient.corpus.split.dev, patient.corpus.vocabulary)
+    diagnosed = patient_of("elves/wavenet", "human", elves)
+    assert diagnosed.network is not None
+    dev = Examples.of(diagnosed.corpus.split.dev, diagnosed.corpus.vocabulary)
     original = build_model(elf_draft.config, len(corpus.vocabulary), torch.Generator())
     original.load_arrays(elf_draft.arrays)
-    assert mean_loss(patient.network, dev) == pytest.approx(mean_loss(original, dev))
+    assert mean_loss(diagnosed.network, dev) == pytest.approx(mean_loss(original, dev))
 
 
 def test_unknown_patient_is_an_error(registry: ModelRegistry) -> None:

@@ -22,7 +22,7 @@ from training.distances import length_distance, pair_divergence, shared_beginnin
 from training.errors import TrainingError
 from training.evaluation import mean_loss, name_losses
 from training.kneser_ney import KneserNey
-from training.loss import surprise
+from training.loss import cross_entropy
 from training.quality import Prefix, draw, likelihood, measure
 from training.quality_table import quality_lines
 
@@ -42,7 +42,7 @@ def test_surprise_equals_torch_cross_entropy(targets: torch.Tensor) -> None:
     logits = torch.randn(50, 9, generator=torch.Generator().manual_seed(0)) * 5
     logits[3, 4] = 200.0
     expected = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
-    torch.testing.assert_close(surprise(logits, targets), expected)
+    torch.testing.assert_close(cross_entropy(logits, targets), expected)
 
 
 @pytest.mark.parametrize("config", [MLP, WAVENET], ids=["mlp", "wavenet"])

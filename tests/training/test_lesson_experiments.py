@@ -24,10 +24,10 @@ from training.lessons.context_command import figures as context_figures
 from training.lessons.context_plot import context_plot
 from training.lessons.notebook import Comparison, notebook_name, random_words
 from training.lessons.notebook_command import lines
-from training.lessons.shapes import stations, views_apart
+from training.lessons.shapes import layer_shapes, views_apart
 from training.lessons.starts import STARTS, begin_as, even_guess, saturated_share, try_starts
 from training.lessons.starts_plot import starts_plot
-from training.lessons.temperatures import SHOWN, TEMPERATURES, character_log_prob, expect, harvest
+from training.lessons.temperatures import SHOWN, TEMPERATURES, character_log_prob, expect, sample_at
 from training.lessons.temperatures_command import figures as temperature_figures
 from training.lessons.temperatures_plot import temperatures_plot
 from training.trainer import Step
@@ -44,7 +44,7 @@ def generator(any_generator: GeneratorAndNetwork) -> NameGenerator:
 
 def test_tree_halves_positions_and_doubles_channels() -> None:
     network = build_model(CONFIGS["wavenet"], 27, torch.Generator())
-    shapes = {station.name: station.shape for station in stations(network, torch.zeros(5, 8, dtype=torch.int64))}
+    shapes = {layer.name: layer.shape for layer in layer_shapes(network, torch.zeros(5, 8, dtype=torch.int64))}
     assert shapes["embedding"] == (5, 8, 6)
     assert (shapes["join0"], shapes["join1"], shapes["join2"]) == ((5, 4, 12), (5, 2, 40), (5, 40))
     assert shapes["output"] == (5, 27)
@@ -54,8 +54,8 @@ def test_tree_halves_positions_and_doubles_channels() -> None:
 def test_shapes_count_every_parameter_once(name: str) -> None:
     """An MLP has V C + T C H + 2 H + H V + V parameters."""
     network = build_model(CONFIGS[name], 27, torch.Generator())
-    found = stations(network, torch.zeros(4, CONFIGS[name].block_size, dtype=torch.int64))
-    assert sum(station.learned for station in found) == network.parameter_count
+    found = layer_shapes(network, torch.zeros(4, CONFIGS[name].block_size, dtype=torch.int64))
+    assert sum(layer.learned for layer in found) == network.parameter_count
     if name == "mlp":
         assert network.parameter_count == 27 * 5 + 3 * 5 * 16 + 2 * 16 + 16 * 27 + 27
 
@@ -241,15 +241,15 @@ def test_entropy_equals_closed_form_and_grows_with_temperature(generator: NameGe
 
 
 def test_harvest_counts_new_and_repeated_names(generator: NameGenerator) -> None:
-    one = harvest(generator, 0.25, 300)
-    assert one == harvest(generator, 0.25, 300)
+    one = sample_at(generator, 0.25, 300)
+    assert one == sample_at(generator, 0.25, 300)
     known = NameGenerator(generator.predictor, [*generator.names, *one.first], generator.longest, generator.kernels)
-    counted = harvest(known, 0.25, 300)
+    counted = sample_at(known, 0.25, 300)
     assert counted.new <= one.new
     assert (counted.repeated, counted.log_prob) == (one.repeated, one.log_prob)
     nothing = NameGenerator(generator.predictor, [], generator.longest, generator.kernels)
-    assert harvest(nothing, 0.25, 300).new == 1
-    assert harvest(nothing, 0.25, 300).repeated > harvest(nothing, 2.0, 300).repeated
+    assert sample_at(nothing, 0.25, 300).new == 1
+    assert sample_at(nothing, 0.25, 300).repeated > sample_at(nothing, 2.0, 300).repeated
 
 
 def test_log_probability_is_mean_over_characters(generator: NameGenerator) -> None:
@@ -261,9 +261,9 @@ def test_log_probability_is_mean_over_characters(generator: NameGenerator) -> No
 
 def test_temperatures_have_figures_and_a_reproducible_plot(generator: NameGenerator) -> None:
     expectations = [expect(generator, "ka", t) for t in SHOWN]
-    harvests = [harvest(generator, t, 50) for t in TEMPERATURES]
-    found = temperature_figures("ka", expectations, harvests)
+    samples = [sample_at(generator, t, 50) for t in TEMPERATURES]
+    found = temperature_figures("ka", expectations, samples)
     assert len(found) == 3 * len(SHOWN)
     assert found['entropy after "ka" at temperature 2'] == expectations[2].entropy
-    assert found["share of new names at temperature 2"] == harvests[-1].new
-    png_of(lambda: temperatures_plot("ka", expectations, harvests))
+    assert found["share of new names at temperature 2"] == samples[-1].new
+    png_of(lambda: temperatures_plot("ka", expectations, samples))

@@ -12,7 +12,7 @@ from training.config import load_config
 from training.corpus import Corpus
 from training.errors import TrainingError
 from training.kneser_ney import KneserNey
-from training.release import PRESETS, Contest, Hall, gap_to_counts, release_all
+from training.release import PRESETS, Comparison, ReleaseContext, gap_to_counts, release_all
 from training.run import Job, Outcome, Watch, run
 
 LSTM = ModelConfig(architecture="lstm", block_size=64, n_embd=4, n_hidden=32)
@@ -37,15 +37,17 @@ def run_small(job: Job, smoothing: float) -> Outcome:
     return run(small, Watch(lambda step: None, lambda: False, lambda: 0.0))
 
 
-def hall(kernels: Kernels, smoothing: float, say: Callable[[str], None]) -> Hall:
+def context(kernels: Kernels, smoothing: float, say: Callable[[str], None]) -> ReleaseContext:
     """A release of small models."""
-    return Hall(lambda job: run_small(job, smoothing), say, CPU, kernels, samples=200, looked_at=10, imagined=300)
+    return ReleaseContext(
+        lambda job: run_small(job, smoothing), say, CPU, kernels, samples=200, looked_at=10, imagined=300
+    )
 
 
 @pytest.mark.slow
 def test_release_publishes_every_model_with_its_comparison(registry: ModelRegistry, kernels: Kernels) -> None:
     lines: list[str] = []
-    manifests = release_all(registry, hall(kernels, 1000.0, lines.append))
+    manifests = release_all(registry, context(kernels, 1000.0, lines.append))
     models = ["bigram@1", "mlp@1", "wavenet@1", "gated_wavenet@1", "lstm@1", "lstm@2"]
     assert [m.reference for m in manifests] == [f"{d}/{model}" for d in ("human", "animal") for model in models]
     assert all("updates.png" in m.files for m in manifests)
@@ -69,7 +71,7 @@ def test_release_publishes_every_model_with_its_comparison(registry: ModelRegist
 
 def test_model_worse_than_simpler_one_stops_release(registry: ModelRegistry, kernels: Kernels) -> None:
     with pytest.raises(TrainingError, match="mlp does not beat bigram"):
-        release_all(registry, hall(kernels, 0.1, print))
+        release_all(registry, context(kernels, 0.1, print))
     assert registry.datasets() == []
 
 
@@ -83,4 +85,6 @@ def test_gap_to_counts_is_kneser_ney_loss_minus_model_loss(corpus: Corpus) -> No
     dev = corpus.split.dev
     counts = float(KneserNey.fit(corpus.split.train, corpus.vocabulary).name_losses(dev).sum())
     counts /= sum(len(name) + 1 for name in dev)
-    assert gap_to_counts(Contest("wavenet", [outcome])).mean == pytest.approx(counts - outcome.losses["dev"], abs=1e-9)
+    assert gap_to_counts(Comparison("wavenet", [outcome])).mean == pytest.approx(
+        counts - outcome.losses["dev"], abs=1e-9
+    )

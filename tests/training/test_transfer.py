@@ -19,7 +19,7 @@ from training.ensemble import Ensemble
 from training.errors import Interrupted, TrainingError
 from training.evaluation import mean_loss, name_losses
 from training.origins import seen, start_from, strangers, taught_by
-from training.run import Job, Teaching, Watch, run
+from training.run import Distillation, Job, Watch, run
 from training.trainer import Trainer
 from training.transfer import Start, begin
 
@@ -197,7 +197,7 @@ def test_labelling_reports_progress_and_can_be_stopped(corpus: Corpus, kernels: 
     network = lstm_of(corpus.vocabulary, 1)
     network.eval()
     config = TrainingConfig(model=LSTM, batch_size=16, steps=1)
-    job = Job(corpus, config, "tiny", CPU, Teaching(("it",), (network,), kernels, 2000))
+    job = Job(corpus, config, "tiny", CPU, Distillation(("it",), (network,), kernels, 2000))
     progress: list[tuple[str, int, int]] = []
 
     def watch(is_stopped: Callable[[], bool]) -> Watch:

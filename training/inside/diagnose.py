@@ -48,7 +48,7 @@ Show = Callable[[Step], None]
 
 
 @dataclass(frozen=True)
-class Patient:
+class DiagnosedModel:
     """What is looked at: a name, hyperparameters, names to look with, and trained weights where there are some."""
 
     name: str
@@ -57,11 +57,11 @@ class Patient:
     network: Network | None = None
 
 
-def patient_of(reference: str, dataset: str, registry: ModelRegistry) -> Patient:
+def patient_of(reference: str, dataset: str, registry: ModelRegistry) -> DiagnosedModel:
     """Return the preset or the published version that `reference` means. Raises `TrainingError`, `ModelError`."""
     if reference in preset_names():
         config = load_config(reference, dataset, {})
-        return Patient(f"preset {reference}", config, shipped_corpus(dataset, config.split_seed))
+        return DiagnosedModel(f"preset {reference}", config, shipped_corpus(dataset, config.split_seed))
     if reference not in registry.datasets() and "/" not in reference:
         raise TrainingError(
             f"{reference!r} is neither a preset nor a version; allowed: {', '.join(preset_names())}, or a version as "
@@ -80,20 +80,22 @@ def patient_of(reference: str, dataset: str, registry: ModelRegistry) -> Patient
         manifest.data.sha256,
         manifest.data.split_seed,
     )
-    return Patient(version.reference, config, corpus, network_of(version))
+    return DiagnosedModel(version.reference, config, corpus, network_of(version))
 
 
-def diagnose(patient: Patient, steps: int, show: Show) -> dict[str, bytes]:
+def diagnose(diagnosed: DiagnosedModel, steps: int, show: Show) -> dict[str, bytes]:
     """Return every picture and the page README.md, by file name. Trains two short runs of `steps` steps."""
     shots: dict[str, Snapshot] = {}
     courses: dict[str, Course] = {}
-    learned = patient.network
-    corpus = patient.corpus
+    learned = diagnosed.network
+    corpus = diagnosed.corpus
     train, dev = (Examples.of(names, corpus.vocabulary) for names in (corpus.split.train, corpus.split.dev))
-    config = patient.config.model_copy(update={"method": "gradient", "steps": steps, "eval_every": max(1, steps // 10)})
+    config = diagnosed.config.model_copy(
+        update={"method": "gradient", "steps": steps, "eval_every": max(1, steps // 10)}
+    )
     batch = first_batch(train, config.batch_size, config.seed)
     if learned is not None:
-        shots[f"{patient.name}, trained"] = snapshot(learned, batch)
+        shots[f"{diagnosed.name}, trained"] = snapshot(learned, batch)
     for is_bad in (False, True):
         generator = torch.Generator().manual_seed(config.seed)
         network = build_model(config.model, len(corpus.vocabulary), generator)
@@ -105,7 +107,7 @@ def diagnose(patient: Patient, steps: int, show: Show) -> dict[str, bytes]:
         # Of a preset, the map is that of the good run, which comes first.
         learned = learned or network
     files = drawn(shots, courses, learned or network, corpus.vocabulary.itos)
-    return {**files, "README.md": _page(patient, steps, shots, courses, files).encode()}
+    return {**files, "README.md": _page(diagnosed, steps, shots, courses, files).encode()}
 
 
 def bad_title(network: Network) -> str:
@@ -118,7 +120,7 @@ def inside(outcome: Outcome, steps: int, show: Show) -> dict[str, bytes]:
     """Return the pictures of a finished run for its version, by file name."""
     job = outcome.job
     name = f"{job.corpus.dataset}/{job.config.model.architecture}"
-    files = diagnose(Patient(name, job.config, job.corpus, outcome.network), steps, show)
+    files = diagnose(DiagnosedModel(name, job.config, job.corpus, outcome.network), steps, show)
     del files["README.md"]
     return files
 
@@ -158,15 +160,15 @@ def write(files: Mapping[str, bytes], folder: Path, registry: ModelRegistry) -> 
 
 
 def _page(
-    patient: Patient,
+    diagnosed: DiagnosedModel,
     steps: int,
     shots: Mapping[str, Snapshot],
     courses: Mapping[str, Course],
     files: Mapping[str, bytes],
 ) -> str:
-    lines = [f"# {patient.name}, seen from inside", ""]
+    lines = [f"# {diagnosed.name}, seen from inside", ""]
     lines.append(
-        f"One batch of {patient.config.batch_size} names, and two runs of {steps} steps: one from a good start, one "
+        f"One batch of {diagnosed.config.batch_size} names, and two runs of {steps} steps: one from a good start, one "
         f"from a bad one, whose weights are {SPOILT:g} times too large, those of the last matrix {SPOILT * SURE:g} "
         "times. A BatchNorm, where there is one, does nothing there, as it would hide the damage."
     )
@@ -202,10 +204,10 @@ def command(reference: str, output: Path, dataset: str, steps: int, store: Path,
     """
     console, registry = Console(), open_registry(store, prepare(kernels))
     refuse_stores(output, registry)
-    patient = patient_of(reference, dataset, registry)
+    diagnosed = patient_of(reference, dataset, registry)
     prepare_output(output)
     choose_device("cpu")
     with progress_on(console, time.monotonic) as progress:
-        files = diagnose(patient, steps, progress.show)
+        files = diagnose(diagnosed, steps, progress.show)
     write(files, output, registry)
-    console.print(Text(f"{len(files) - 1} pictures of {patient.name} and a page about them: {output / 'README.md'}"))
+    console.print(Text(f"{len(files) - 1} pictures of {diagnosed.name} and a page about them: {output / 'README.md'}"))

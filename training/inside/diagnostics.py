@@ -13,7 +13,7 @@ from models.networks import BatchNorm1d, Network
 from models.networks.gated import GatedStack
 from models.networks.layers import Layer
 from training.dataset import Examples, Rows
-from training.loss import surprise
+from training.loss import cross_entropy
 from training.trainer import Step, Trainer
 
 # Layers that bend: their last name begins with one of these.
@@ -72,7 +72,7 @@ def snapshot(network: Network, rows: Rows) -> Snapshot:
 
     kept = {name: array.clone() for name, array in network.state_dict().items()}
     network.train()
-    loss = surprise(network.names(rows.ids, rows.positions, see), rows.targets).mean()
+    loss = cross_entropy(network.names(rows.ids, rows.positions, see), rows.targets).mean()
     matrices = named_matrices(network)
     inputs = [*matrices.values(), *seen.values()]
     gradients = torch.autograd.grad(loss, inputs, allow_unused=True)

@@ -23,7 +23,7 @@ NAMES = 32
 
 
 @dataclass(frozen=True)
-class Station:
+class LayerShape:
     """A layer on the way: the shape of what comes out of it, and how many numbers it learns."""
 
     name: str
@@ -31,7 +31,7 @@ class Station:
     learned: int
 
 
-def stations(network: Network, X: Tensor) -> list[Station]:
+def layer_shapes(network: Network, X: Tensor) -> list[LayerShape]:
     """Return the way of contexts X (B, block_size) through the network. Raises `TrainingError` for an lstm, whose
     layers read whole names.
     """
@@ -43,7 +43,7 @@ def stations(network: Network, X: Tensor) -> list[Station]:
     way, x = [], X
     for name, layer in network.layers.layers.items():
         x = layer(x)
-        way.append(Station(name, tuple(x.shape), sum(array.numel() for array in layer.parameters())))
+        way.append(LayerShape(name, tuple(x.shape), sum(array.numel() for array in layer.parameters())))
     return way
 
 
@@ -68,12 +68,12 @@ def command(preset: str) -> None:
     examples = Examples.of(corpus.split.dev[:NAMES], corpus.vocabulary)
     X = examples.windows(config.model.block_size).X
     with torch.no_grad():
-        way = stations(network, X)
+        way = layer_shapes(network, X)
     console, table = Console(), Table("layer", "what comes out")
     table.add_column("parameters", justify="right")
     table.add_row("X", _words(tuple(X.shape)), "")
-    for station in way:
-        table.add_row(station.name, _words(station.shape), f"{station.learned:,}" if station.learned else "")
+    for layer in way:
+        table.add_row(layer.name, _words(layer.shape), f"{layer.learned:,}" if layer.learned else "")
     console.print(table)
     console.print(figure_line("parameters", network.parameter_count, "d"), highlight=False)
     console.print(

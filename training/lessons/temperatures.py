@@ -30,7 +30,7 @@ class Expectation:
 
 
 @dataclass(frozen=True)
-class Harvest:
+class TemperatureSample:
     """Names drawn at a temperature. `new`: share that the list does not hold; `repeated`: share that came before;
     `log_prob`: of a character of theirs, on average, at temperature 1; `too_long`: share of candidates that were
     refused for being longer than any name of the list.
@@ -50,11 +50,11 @@ def expect(generator: NameGenerator, prefix: str, temperature: float) -> Expecta
     return Expectation(temperature, {one.character: one.probability for one in following})
 
 
-def harvest(generator: NameGenerator, temperature: float, count: int) -> Harvest:
+def sample_at(generator: NameGenerator, temperature: float, count: int) -> TemperatureSample:
     """Draw `count` names of seed 0, repeats and all, and say what they are like."""
     batch = generator.generate(count, seed=SEED, options=SamplingOptions(temperature=temperature), constraints=AS_DRAWN)
     names = batch.names
-    return Harvest(
+    return TemperatureSample(
         temperature=temperature,
         new=fmean(name not in generator.names for name in names),
         repeated=1 - len(set(names)) / len(names),

@@ -6,20 +6,20 @@ from matplotlib.axes import Axes
 
 from training.inside.pictures import COLOURS
 from training.lessons.sheet import dress, new_sheet, png, tell
-from training.lessons.temperatures import Expectation, Harvest
+from training.lessons.temperatures import Expectation, TemperatureSample
 from training.plots import DEV, INK, TRAIN
 
 # Bars side by side for each character, and how much room they leave.
 ROOM = 0.8
 
 
-def temperatures_plot(prefix: str, expectations: Sequence[Expectation], harvests: Sequence[Harvest]) -> bytes:
+def temperatures_plot(prefix: str, expectations: Sequence[Expectation], samples: Sequence[TemperatureSample]) -> bytes:
     """Return a PNG: above the next characters after `prefix`, below what becomes of names."""
     figure = new_sheet(9.0, 6.4)
     grid = figure.add_gridspec(2, 2)
     _draw_next(figure.add_subplot(grid[0, :]), prefix, expectations)
-    _draw_shares(figure.add_subplot(grid[1, 0]), harvests)
-    _draw_log_probs(figure.add_subplot(grid[1, 1]), harvests)
+    _draw_shares(figure.add_subplot(grid[1, 0]), samples)
+    _draw_log_probs(figure.add_subplot(grid[1, 1]), samples)
     return png(figure)
 
 
@@ -37,12 +37,12 @@ def _draw_next(axes: Axes, prefix: str, expectations: Sequence[Expectation]) -> 
     tell(axes, "upper right")
 
 
-def _draw_shares(axes: Axes, harvests: Sequence[Harvest]) -> None:
-    temperatures = [one.temperature for one in harvests]
+def _draw_shares(axes: Axes, samples: Sequence[TemperatureSample]) -> None:
+    temperatures = [one.temperature for one in samples]
     lines = (
-        ("not in the list", TRAIN, [one.new for one in harvests]),
-        ("drawn before", DEV, [one.repeated for one in harvests]),
-        ("too long", INK, [one.too_long for one in harvests]),
+        ("not in the list", TRAIN, [one.new for one in samples]),
+        ("drawn before", DEV, [one.repeated for one in samples]),
+        ("too long", INK, [one.too_long for one in samples]),
     )
     for label, colour, shares in lines:
         axes.plot(temperatures, shares, "o-", color=colour, linewidth=1.5, markersize=4, label=label)
@@ -52,7 +52,7 @@ def _draw_shares(axes: Axes, harvests: Sequence[Harvest]) -> None:
     tell(axes)
 
 
-def _draw_log_probs(axes: Axes, harvests: Sequence[Harvest]) -> None:
-    temperatures, log_probs = [one.temperature for one in harvests], [one.log_prob for one in harvests]
+def _draw_log_probs(axes: Axes, samples: Sequence[TemperatureSample]) -> None:
+    temperatures, log_probs = [one.temperature for one in samples], [one.log_prob for one in samples]
     axes.plot(temperatures, log_probs, "o-", color=TRAIN, linewidth=1.5, markersize=4)
     dress(axes, "How likely the model finds its own names", "temperature", "log-probability of a character")

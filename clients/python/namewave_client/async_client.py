@@ -15,7 +15,7 @@ from namewave_client import calls
 from namewave_client.async_name_stream import AsyncNameStream
 from namewave_client.calls import Call
 from namewave_client.catalogue import Dataset, Health, Info, ModelPage, Models
-from namewave_client.name_lines import NameLines, name_of
+from namewave_client.name_lines import LineParser, name_of
 from namewave_client.names import Batch, NameDetail, NextCharacters, Scores
 from namewave_client.options import DrawOptions, GenerateOptions, NextOptions, SourceOptions
 from namewave_client.retries import USUAL, Retries
@@ -86,8 +86,8 @@ class AsyncNamewave:
         """
         call = calls.stream(**self._session.seeded({**options, "details": details}))
         if details:
-            return AsyncNameStream(lambda: self._response(call, stream=True), NameLines(NameDetail.read))
-        return AsyncNameStream(lambda: self._response(call, stream=True), NameLines(name_of))
+            return AsyncNameStream(lambda: self._response(call, stream=True), LineParser(NameDetail.read))
+        return AsyncNameStream(lambda: self._response(call, stream=True), LineParser(name_of))
 
     async def pages(self, **options: Unpack[GenerateOptions]) -> AsyncIterator[Batch]:
         """Yield page after page of `count` names, each where the one before it ended, all of one seed and model.

@@ -6,7 +6,7 @@ from typing import Generic, Self
 
 import httpx
 
-from namewave_client.name_lines import Item, NameLines, StreamEnd, StreamHead
+from namewave_client.name_lines import Item, LineParser, StreamEnd, StreamHead
 
 
 class AsyncNameStream(Generic[Item]):
@@ -17,7 +17,7 @@ class AsyncNameStream(Generic[Item]):
     the service stops.
     """
 
-    def __init__(self, opened: Callable[[], Awaitable[httpx.Response]], lines: NameLines[Item]) -> None:
+    def __init__(self, opened: Callable[[], Awaitable[httpx.Response]], lines: LineParser[Item]) -> None:
         self._opened, self._lines = opened, lines
         self._response: httpx.Response | None = None
         self._pieces: AsyncIterator[bytes] | None = None

@@ -60,7 +60,7 @@ def generate(**options: Unpack[GenerateOptions]) -> Call[Batch]:
 
 
 def stream(**options: Unpack[GenerateOptions]) -> Call[None]:
-    """Ask for names as a stream; `NameLines` reads it."""
+    """Ask for names as a stream; `LineParser` reads it."""
     return Call("POST", "/generate", lambda content: None, generate_fields(**options), accept=NDJSON)
 
 

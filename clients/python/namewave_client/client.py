@@ -13,7 +13,7 @@ import httpx
 from namewave_client import calls
 from namewave_client.calls import Call
 from namewave_client.catalogue import Dataset, Health, Info, ModelPage, Models
-from namewave_client.name_lines import NameLines, name_of
+from namewave_client.name_lines import LineParser, name_of
 from namewave_client.name_stream import NameStream
 from namewave_client.names import Batch, NameDetail, NextCharacters, Scores
 from namewave_client.options import DrawOptions, GenerateOptions, NextOptions, SourceOptions
@@ -85,8 +85,8 @@ class Namewave:
         """
         call = calls.stream(**self._session.seeded({**options, "details": details}))
         if details:
-            return NameStream(lambda: self._response(call, stream=True), NameLines(NameDetail.read))
-        return NameStream(lambda: self._response(call, stream=True), NameLines(name_of))
+            return NameStream(lambda: self._response(call, stream=True), LineParser(NameDetail.read))
+        return NameStream(lambda: self._response(call, stream=True), LineParser(name_of))
 
     def pages(self, **options: Unpack[GenerateOptions]) -> Iterator[Batch]:
         """Yield page after page of `count` names, each where the one before it ended, all of one seed and model.

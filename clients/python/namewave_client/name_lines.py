@@ -56,7 +56,7 @@ class StreamEnd:
         )
 
 
-class NameLines(Generic[Item]):
+class LineParser(Generic[Item]):
     """The lines of one stream. Holds the names of one piece at most."""
 
     def __init__(self, read: Callable[[Record], Item]) -> None:

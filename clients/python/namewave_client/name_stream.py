@@ -6,7 +6,7 @@ from typing import Generic, Self
 
 import httpx
 
-from namewave_client.name_lines import Item, NameLines, StreamEnd, StreamHead
+from namewave_client.name_lines import Item, LineParser, StreamEnd, StreamHead
 
 
 class NameStream(Generic[Item]):
@@ -17,7 +17,7 @@ class NameStream(Generic[Item]):
     service stops.
     """
 
-    def __init__(self, opened: Callable[[], httpx.Response], lines: NameLines[Item]) -> None:
+    def __init__(self, opened: Callable[[], httpx.Response], lines: LineParser[Item]) -> None:
         self._opened, self._lines = opened, lines
         self._response: httpx.Response | None = None
         self._pieces: Iterator[bytes] | None = None
