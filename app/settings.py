@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.errors import ConfigError
-from models.registry import SHIPPED
+from models.store.registry import SHIPPED
 
 
 def _split(given: object) -> object:

@@ -18,7 +18,7 @@ from app.security.rate_limiter import RedisWindowCounters
 from app.settings import Settings, unknown_variables
 from app.web.telemetry import telemetry_config
 from models import Kernels, ModelError, ModelRegistry, prepare
-from models.pins import Pins
+from models.store.pins import Pins
 
 # The processor share of a container, in microseconds of each period (Linux, cgroup v2).
 CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")

@@ -10,7 +10,7 @@ import anyio.to_thread
 import structlog
 
 from models import ModelRegistry, Snapshot
-from models.snapshot import alias_name
+from models.store.snapshot import alias_name
 
 
 @asynccontextmanager

@@ -24,8 +24,8 @@ from benchmarks.measures.processes import NotMeasuredError
 from benchmarks.measures.rivals import RIVALS, Rival
 from benchmarks.measures.tables import MISSING, show
 from benchmarks.results import Result, commit, console, here, keep, kept, now, path_of
-from models.registry import SHIPPED
-from models.store import Store
+from models.store.files import Store
+from models.store.registry import SHIPPED
 
 BENCHMARK, SEED, CORE = "serving", 1, 0
 GROUPS = ("http", "models", "start", "size", "stream", "workers")

@@ -15,10 +15,10 @@ from models.errors import (
 )
 from models.inference import Batch, Constraints, Kernels, NameGenerator, SamplingOptions, Score, prepare
 from models.manifest import Manifest
-from models.publication import Draft
-from models.registry import ModelRegistry
-from models.snapshot import Snapshot
-from models.version import Version
+from models.store.publishing import Draft
+from models.store.registry import ModelRegistry
+from models.store.snapshot import Snapshot
+from models.store.version import Version
 from models.vocabulary import Vocabulary
 
 __all__ = [

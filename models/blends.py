@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from models.errors import OptionError
 from models.inference import BlendPredictor, Kernels, NameGenerator
-from models.version import Version
+from models.store.version import Version
 
 # Shares are whole numbers of millionths, so that those of an answer give the same names again.
 MILLION = 10**6

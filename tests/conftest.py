@@ -12,7 +12,7 @@ import torch
 from models import Draft, Kernels, ModelConfig, ModelRegistry, NameGenerator, Vocabulary, prepare
 from models.manifest import DataRecord
 from models.networks import Network, build_model
-from models.publication import draft_generator
+from models.store.publishing import draft_generator
 
 # Tests pass on a slow, busy machine.
 hypothesis.settings.register_profile("any speed", deadline=None)

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from models import Kernels, ModelRegistry
-from models.checkpoint import load_checkpoint
 from models.networks import build_model
-from models.registry import SHIPPED
+from models.store.checkpoint import load_checkpoint
+from models.store.registry import SHIPPED
 from training.kneser_ney import KneserNey
 from training.published import split_of
 

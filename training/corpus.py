@@ -7,8 +7,8 @@ from pathlib import Path
 
 from data import CATALOG, RELATIVES, DataSet, NameListError, Split, find, load_names, split_names
 from models import Vocabulary
-from models.aliases import REASONS
 from models.manifest import DataRecord
+from models.store.aliases import REASONS
 
 _DATASET = re.compile(r"[a-z][a-z0-9-]{0,31}")
 

@@ -14,7 +14,7 @@ from models import Draft, Kernels, Vocabulary
 from models.inference import AS_DRAWN
 from models.manifest import DataRecord
 from models.networks import Network
-from models.publication import draft_generator
+from models.store.publishing import draft_generator
 from training.dataset import Batch, Examples, NameBatches, Rows
 from training.ensemble import Ensemble
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import Draft, Kernels, NameGenerator
-from models.publication import draft_generator
+from models.store.publishing import draft_generator
 from training.card import Card, write_card
 from training.dataset import Examples
 from training.evaluation import name_losses

@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from models.atomic import replace_file
-from models.store import ALIASES
+from models.store.atomic_files import replace_file
+from models.store.files import ALIASES
 from training.errors import TrainingError
 
 

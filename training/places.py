@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from models import Kernels, ModelRegistry
-from models.registry import SHIPPED
+from models.store.registry import SHIPPED
 
 RUNS = Path(".namewave/runs")
 

@@ -4,8 +4,8 @@ import torch
 
 from data import Split, split_names
 from models import Version
-from models.checkpoint import NAMES, load_checkpoint
 from models.networks import Network, build_model
+from models.store.checkpoint import NAMES, load_checkpoint
 from training.evaluation import split_losses
 
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from models.atomic import replace_file
+from models.store.atomic_files import replace_file
 from training.config import TrainingConfig
 from training.errors import TrainingError
 

@@ -28,10 +28,10 @@ from app.web.strict_json import StrictRoute
 from models import OptionError, UnknownCharacter, Version
 from models.autograd.expression import evaluate
 from models.autograd.graph_data import graph_data
-from models.checkpoint import WEIGHTS
 from models.inference.pair_tree import FAN, PairTree, pair_tree
 from models.inference.projection import project
 from models.spelling import fold
+from models.store.checkpoint import WEIGHTS
 
 router = APIRouter(tags=["lab"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
 # The largest graph takes 20 ms, most of it for the layout; and its cost in characters that are sampled in that time.

@@ -17,7 +17,7 @@ from pathlib import Path
 from app import schemas
 from app.web import strict_json
 from models import config, manifest, vocabulary
-from models.registry import SHIPPED
+from models.store.registry import SHIPPED
 from tests.harness.fuzzing import decode_request, read_manifest
 from tests.harness.raw_requests import BODIES, JSON_TOKENS
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_checkpoint
 from models.networks import build_model
-from models.registry import SHIPPED
+from models.store.checkpoint import load_checkpoint
+from models.store.registry import SHIPPED
 from models.vocabulary import END, Vocabulary
 
 # What every torch server serves: the newest tree WaveNet 24/128 of the human names.

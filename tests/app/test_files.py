@@ -10,7 +10,7 @@ import pytest
 
 from app.settings import Settings
 from models import Draft, ModelRegistry, Version
-from models.checkpoint import NAMES
+from models.store.checkpoint import NAMES
 from tests.harness.app_client import AppClient, app_client, error_of
 
 pytestmark = pytest.mark.anyio

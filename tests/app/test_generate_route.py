@@ -20,7 +20,7 @@ from app.settings import Settings
 from app.web.caching import cache_headers
 from models import Constraints, Draft, Kernels, ModelRegistry, SamplingOptions, Vocabulary
 from models.blends import Source
-from models.publication import draft_generator
+from models.store.publishing import draft_generator
 from tests.conftest import CONFIGS, draft_of, untrained
 from tests.harness.app_client import AppClient, app_client, error_of
 

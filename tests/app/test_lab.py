@@ -15,10 +15,10 @@ from models import Draft
 from models.autograd.engine import topological
 from models.autograd.expression import evaluate
 from models.autograd.walk import backward_steps
-from models.checkpoint import load_checkpoint
 from models.config import ARCHITECTURES
 from models.networks import Network, build_model
-from models.registry import SHIPPED
+from models.store.checkpoint import load_checkpoint
+from models.store.registry import SHIPPED
 from tests.harness.app_client import AppClient, app_client, error_of, problem_of
 from tests.harness.clock import Clock
 

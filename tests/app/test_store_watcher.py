@@ -23,7 +23,7 @@ from app.cli.main import main
 from app.settings import Settings
 from app.store_watcher import refresh, watch_stores
 from models import Draft, Kernels
-from models.store import Key, Store
+from models.store.files import Key, Store
 from tests.app.running import TIMEOUT
 from tests.harness.app_client import app_client
 from tests.harness.clock import async_until, until

@@ -15,9 +15,9 @@ from benchmarks.measures.streaming import count_lines
 from benchmarks.measures.wrk import parse, write_script
 from benchmarks.reliability_measures.soak import MISTAKES, request, slope
 from benchmarks.servers.leaky import LEAK, Leak, leaky
-from models.checkpoint import load_checkpoint
-from models.registry import SHIPPED
-from models.store import Key, Store
+from models.store.checkpoint import load_checkpoint
+from models.store.files import Key, Store
+from models.store.registry import SHIPPED
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nAnna\nBob\n\r\n6\r\nCelia\n\r\n0\r\n\r\n"
 NEWEST = {(key.dataset, key.architecture): key for key in sorted(Store(SHIPPED).present())}

@@ -19,7 +19,7 @@ from typing import Any, Self
 from unittest.mock import patch
 
 from models import Kernels, ModelError, ModelRegistry
-from models.store import Store
+from models.store.files import Store
 from tests.harness.stores import ARCHITECTURE, DATASET, MODEL, View, leftovers, open_registry, small_draft, view
 
 OPERATIONS: tuple[tuple[Any, tuple[str, ...]], ...] = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from models import CheckpointError, Kernels
-from models.checkpoint import MANIFEST, NAMES, WEIGHTS, load_checkpoint
+from models.store.checkpoint import MANIFEST, NAMES, WEIGHTS, load_checkpoint
 from tests.harness.stores import ARCHITECTURE, DATASET, MODEL, open_registry, version_folder
 
 FILES = (WEIGHTS, NAMES, MANIFEST)

@@ -24,10 +24,10 @@ from hypothesis.stateful import (
 )
 
 from models import CheckpointError, Kernels, ModelError, ModelRegistry, NameGenerator, OptionError, prepare
-from models.checkpoint import MANIFEST, NAMES, WEIGHTS
 from models.inference import AS_DRAWN
-from models.publication import draft_generator
-from models.store import Store
+from models.store.checkpoint import MANIFEST, NAMES, WEIGHTS
+from models.store.files import Store
+from models.store.publishing import draft_generator
 from tests.harness.crashes import FAULTS, Died, Faults
 from tests.harness.stores import ARCHITECTURE, DATASET, MODEL, open_registry, small_draft, version_folder
 

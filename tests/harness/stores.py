@@ -8,7 +8,7 @@ import numpy as np
 
 from models import Draft, Kernels, ModelConfig, ModelRegistry, Vocabulary
 from models.manifest import DataRecord
-from models.store import Key, Store
+from models.store.files import Key, Store
 
 SYLLABLES = ("ka", "lo", "mi", "ren", "tu", "sha")
 DATASET, ARCHITECTURE = "elves", "bigram"

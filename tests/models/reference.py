@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models import Constraints, Kernels, ModelConfig, NameGenerator, SamplingOptions, Vocabulary
 from models.inference import PrefixMemory, arithmetic, distribution
 from models.inference.memory import PrefixTree, TreeKey
-from models.publication import draft_generator
+from models.store.publishing import draft_generator
 from tests.conftest import draft_of, untrained
 
 Drawn = tuple[NDArray[np.int32], NDArray[np.int32]]

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from models import ModelRegistry
-from models.aliases import Aliases
-from models.store import Key, Store
+from models.store.aliases import Aliases
+from models.store.files import Key, Store
 
 
 def reopened(registry: ModelRegistry) -> ModelRegistry:

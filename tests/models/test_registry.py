@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from models import CheckpointError, Draft, Kernels, ModelRegistry, OptionError, StoreError, UnknownReference
-from models.checkpoint import load_checkpoint
 from models.config import ModelConfig
 from models.inference import AS_DRAWN
 from models.manifest import DataRecord, Manifest
-from models.store import Store
+from models.store.checkpoint import load_checkpoint
+from models.store.files import Store
 from tests.models.store_edits import flip_bit, reopened, version_folder
 
 

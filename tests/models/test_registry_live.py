@@ -11,8 +11,8 @@ from unittest.mock import Mock
 import pytest
 
 from models import CheckpointError, Draft, Kernels, ModelRegistry, OptionError, StoreError, UnknownReference
-from models.checkpoint import load_checkpoint
-from models.store import Store
+from models.store.checkpoint import load_checkpoint
+from models.store.files import Store
 from tests.conftest import CONFIGS, untrained
 from tests.models.store_edits import damage, reopened, version_folder, write_aliases
 
@@ -40,7 +40,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         numbers.append(place.name)
         return load_checkpoint(place, **options)
 
-    monkeypatch.setattr("models.registry.load_checkpoint", recorded)
+    monkeypatch.setattr("models.store.registry.load_checkpoint", recorded)
     return numbers
 
 
@@ -86,7 +86,7 @@ def test_version_is_retried_after_a_transient_error(published: ModelRegistry) ->
         raise CheckpointError("cannot be read") from OSError(24, "Too many open files")
 
     with pytest.MonkeyPatch.context() as broken:
-        broken.setattr("models.registry.load_checkpoint", exhausted)
+        broken.setattr("models.store.registry.load_checkpoint", exhausted)
         live = reopened(published)
         assert list(live.refused) == ["elves/wavenet@1"]
     assert live.changed()
@@ -103,7 +103,7 @@ def test_unexpected_load_error_refuses_one_version_only(
             raise ZeroDivisionError("never seen before")
         return load_checkpoint(place, **options)
 
-    monkeypatch.setattr("models.registry.load_checkpoint", breaks)
+    monkeypatch.setattr("models.store.registry.load_checkpoint", breaks)
     live = reopened(twice_published)
     assert "never seen before" in live.refused["elves/wavenet@1"]
     assert [version.reference for version in live.versions()] == ["elves/wavenet@2"]

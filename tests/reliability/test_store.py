@@ -11,8 +11,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from app.cli.main import main
 from models import Kernels, ModelRegistry, StoreError
-from models.pins import Pins
-from models.store import Store
+from models.store.files import Store
+from models.store.pins import Pins
 from tests.harness.crashes import ACTIONS, FAULTS, each_failure
 from tests.harness.damage import FILES, flip_bits, foreign_versions, refuse_foreign_versions, truncate
 from tests.harness.service import run_python

@@ -12,7 +12,7 @@ from starlette.types import Message
 
 from app.main import create_app
 from app.settings import Settings
-from models.registry import SHIPPED
+from models.store.registry import SHIPPED
 
 DOTS = ("..", ".", "...", "..;", ".%2e", "%2e%2e", "%252e%252e", "%c0%ae%c0%ae", "..%00", "..%0a", "%2e%2e%2f", "..\\")
 DOTS = (*DOTS, "..%5c", "%uff0e%uff0e", "/", "//", "~", "", " ", "%20", "file:", "C:", "\\\\x")

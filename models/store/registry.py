@@ -11,18 +11,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from models.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason
-from models.checkpoint import NAMES, load_checkpoint
-from models.contents import Contents, StoreFingerprint
 from models.errors import CheckpointError, ModelError, OptionError
 from models.inference import Kernels, ModelPredictor, NameGenerator, freeze
 from models.manifest import Manifest
-from models.pins import Pins
-from models.publication import Draft, draft_of, golden_names, publish
-from models.removal import remove
-from models.snapshot import Snapshot
-from models.store import Key, Stamp, Store, stamps
-from models.version import Version
+from models.store.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason
+from models.store.checkpoint import NAMES, load_checkpoint
+from models.store.contents import Contents, StoreFingerprint
+from models.store.files import Key, Stamp, Store, stamps
+from models.store.pins import Pins
+from models.store.publishing import Draft, draft_of, golden_names, publish, remove
+from models.store.snapshot import Snapshot
+from models.store.version import Version
 
 SHIPPED = Path(__file__).parent / "artifacts"
 # These pass: a version that could not be read for one of them is tried again.
@@ -227,7 +226,7 @@ class ModelRegistry:
         return version
 
     def remove(self, reference: str, reason: str) -> str:
-        """Remove a version from the last store and return its reference. See `removal.remove`.
+        """Remove a version from the last store and return its reference. See `publishing.remove`.
 
         `reference` is "dataset/architecture@number": no alias, which may mean another version tomorrow. Raises
         `UnknownReference`, `OptionError`, `StoreError`.

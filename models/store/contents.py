@@ -5,9 +5,9 @@ before. Verifying versions is the registry's job.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from models.aliases import Aliases
 from models.errors import StoreError
-from models.store import Key, Stamp, Store
+from models.store.aliases import Aliases
+from models.store.files import Key, Stamp, Store
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from models.aliases import Aliases, dump_aliases, parse_aliases
-from models.atomic import replace_file, sync_folder
-from models.checkpoint import MANIFEST
 from models.errors import StoreError
+from models.store.aliases import Aliases, dump_aliases, parse_aliases
+from models.store.atomic_files import replace_file, sync_folder
+from models.store.checkpoint import MANIFEST
 
 ALIASES, LOCK, TEMPORARY = "aliases.json", ".lock", ".tmp-"
 # Inode, size in bytes, time of the last change in nanoseconds: another file, or another state of it, has another stamp.

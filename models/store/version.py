@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load
 
-from models.checkpoint import MANIFEST, NAMES, WEIGHTS, read_verified
 from models.errors import CheckpointError
 from models.inference import NameGenerator
 from models.manifest import Manifest
-from models.references import unknown
+from models.store.checkpoint import MANIFEST, NAMES, WEIGHTS, read_verified
+from models.store.references import unknown
 
 
 @dataclass(frozen=True)

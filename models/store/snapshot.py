@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from models.aliases import DEFAULT, LATEST, STABLE, Aliases, DatasetAliases, Reason, merged
 from models.errors import CheckpointError, ModelError, OptionError
-from models.references import halves, unknown
-from models.store import Key
-from models.version import Version
+from models.store.aliases import DEFAULT, LATEST, STABLE, Aliases, DatasetAliases, Reason, merged
+from models.store.files import Key
+from models.store.references import halves, unknown
+from models.store.version import Version
 
 DEFAULT_DATASET = "human"
 # Data set, architecture (nothing for `default`), alias.

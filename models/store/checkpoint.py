@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from models.atomic import sync_folder, write_file
 from models.errors import CheckpointError
 from models.manifest import SAMPLING, FileRecord, Manifest, sha256
-from models.pins import Pins
+from models.store.atomic_files import sync_folder, write_file
+from models.store.pins import Pins
 
 WEIGHTS, NAMES, MANIFEST = "model.safetensors", "names.txt", "manifest.json"
 # No model of this project comes near: larger files are refused before they are read.

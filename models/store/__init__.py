@@ -1,0 +1,1 @@
+"""Versions on disk: found, verified, published, named, removed. Two stores are read together."""
