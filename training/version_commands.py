@@ -8,7 +8,7 @@ from rich.console import Console
 
 from models import SamplingOptions, Version, prepare
 from models.inference import Constraints
-from models.inference.sampler import MAX_SEED
+from models.kernel.sample import MAX_SEED
 from models.spelling import capitalize
 from training.device import choose_device
 from training.options import kernels_option, processor_options, store_option

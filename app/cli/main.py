@@ -21,7 +21,7 @@ from app.settings import configuration_page, load_settings
 from app.startup import build_app, check_settings, open_registry, warn_of_unknown_variables
 from models import ModelError
 from models.inference import compile_every_level
-from models.inference.compiler import default_folder
+from models.inference.jit import default_folder
 from models.store.checkpoint import MANIFEST
 from models.store.pins import pin_lines
 

@@ -23,9 +23,9 @@ from app.web.negotiation import CSV, JSON, NDJSON, TEXT
 from models import inference
 from models.blends import Source
 from models.inference import NameStream, PrefixMemory
-from models.inference.memory import MAX_CHUNK
 from models.inference.prepared import Codes
 from models.inference.stream import FIRST_CHUNK
+from models.kernel.prefix_cache import MAX_CHUNK
 from models.spelling import capitalize_all
 
 # Candidates of a chunk whose names are scored: a job that is stopped must not leave many names to score.

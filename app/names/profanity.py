@@ -18,8 +18,7 @@ import numpy as np
 
 from app.settings import Settings
 from models.errors import ConfigError
-from models.inference.automaton import Automaton, find
-from models.inference.keywords import LONGEST, Keywords, fold
+from models.inference.keyword_filter import LONGEST, Automaton, Keywords, find, fold
 from models.spelling import normalize
 from models.vocabulary import Vocabulary
 

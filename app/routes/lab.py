@@ -28,8 +28,7 @@ from app.web.strict_json import StrictRoute
 from models import OptionError, UnknownCharacter, Version
 from models.autograd.expression import evaluate
 from models.autograd.graph_data import graph_data
-from models.inference.pair_tree import FAN, PairTree, pair_tree
-from models.inference.projection import project
+from models.inference.pair_tree import FAN, PairTree, pair_tree, project
 from models.spelling import fold
 from models.store.checkpoint import WEIGHTS
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.inference import plan as columns
-from models.inference.compiler import Kernels
-from models.inference.frozen import Floats
-from models.inference.mixing import CODES, LOGITS_AT, MIX, SIZE
-from models.inference.plan import Ints, Plan
+from models.inference.jit import Kernels
 from models.inference.predictor import Predictor
-from models.inference.product import RUN
+from models.kernel import plan as columns
+from models.kernel.freeze import Floats
+from models.kernel.matmul import RUN
+from models.kernel.mixture import CODES, LOGITS_AT, MIX, SIZE
+from models.kernel.plan import Ints, Plan
 from models.vocabulary import END, Vocabulary
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import OptionError, UnknownCharacter
-from models.inference.sampler import TOO_LONG, SamplingOptions
+from models.kernel.sample import TOO_LONG, SamplingOptions
 from models.spelling import fold, twin
 from models.vocabulary import Vocabulary
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.inference.compiler import Kernels
 from models.inference.constraints import Constraints
-from models.inference.frozen import Floats
+from models.inference.jit import Kernels
 from models.inference.lines import Form, LineWriter
-from models.inference.memory import PrefixMemory
 from models.inference.predictor import Predictor
 from models.inference.prepared import PreparedSampler, encode_prefix
-from models.inference.sampler import SamplingOptions
 from models.inference.scores import NextCharacter, Score, next_characters, score
 from models.inference.stream import NameStream
+from models.kernel.freeze import Floats
+from models.kernel.prefix_cache import PrefixMemory
+from models.kernel.sample import SamplingOptions
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import normalize, twin
 

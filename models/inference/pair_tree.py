@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import ModelConfig
-from models.inference.frozen import NORM_ARRAYS, NORM_EPS
+from models.kernel.freeze import NORM_ARRAYS, NORM_EPS
 from models.vocabulary import END
 
 Numbers = NDArray[np.float64]
@@ -56,3 +56,38 @@ def _normed(x: Numbers, arrays: Mapping[str, np.ndarray], norm: str) -> Numbers:
 
 def _activated(x: Numbers, activation: str) -> Numbers:
     return np.tanh(x) if activation == "tanh" else np.maximum(x, 0.0)
+
+
+AXES = 2
+TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class Projection:
+    """`points` (V, 2): the directions of an embedding's rows on their first two principal components. `explained` (2,):
+    the share of their variance that each of them holds. `nearest` (V,): the row at the smallest angle to each.
+    """
+
+    points: NDArray[np.float64]
+    explained: NDArray[np.float64]
+    nearest: NDArray[np.int64]
+
+
+def project(embedding: NDArray[np.floating]) -> Projection:
+    """Return the projection of `embedding` (V, C), V at least 2 (Pearson 1901, by singular values).
+
+    Rows are scaled to length 1 first: under weight decay their lengths tell how rare a character is, and little else.
+    The number that is largest in size on each axis is positive, so that the picture is the same on every machine.
+    """
+    rows = embedding.astype(np.float64)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), TINY)
+    centred = rows - rows.mean(0)
+    _, spreads, axes = np.linalg.svd(centred, full_matrices=False)
+    points = np.zeros((len(rows), AXES))
+    points[:, : len(axes)] = centred @ axes[:AXES].T
+    points *= np.where(points[np.abs(points).argmax(0), range(AXES)] < 0, -1.0, 1.0)
+    variance = np.zeros(AXES)
+    variance[: len(spreads)] = spreads[:AXES] ** 2
+    cosines = rows @ rows.T
+    np.fill_diagonal(cosines, -np.inf)
+    return Projection(points, variance / max(float((spreads**2).sum()), TINY), cosines.argmax(1))

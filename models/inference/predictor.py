@@ -6,10 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
-from models.inference.compiler import Kernels
-from models.inference.frozen import Floats, FrozenModel
-from models.inference.plan import Ints, Plan
-from models.inference.planning import make_plan
+from models.inference.jit import Kernels
+from models.kernel.compile_plan import make_plan
+from models.kernel.freeze import Floats, FrozenModel
+from models.kernel.plan import Ints, Plan
 from models.vocabulary import END, Vocabulary
 
 

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import OptionError, UnknownCharacter
-from models.inference.compiler import Kernels
 from models.inference.constraints import Constraints
-from models.inference.frozen import Floats
-from models.inference.memory import PrefixMemory, TreeKey
+from models.inference.jit import Kernels
 from models.inference.predictor import Predictor
-from models.inference.sampler import MAX_SEED, SamplingOptions
+from models.kernel.freeze import Floats
+from models.kernel.prefix_cache import PrefixMemory, TreeKey
+from models.kernel.sample import MAX_SEED, SamplingOptions
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 

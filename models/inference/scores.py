@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UnknownCharacter
-from models.inference.frozen import Floats
-from models.inference.mixing import NEVER
 from models.inference.predictor import Predictor, opened
+from models.kernel.freeze import Floats
+from models.kernel.mixture import NEVER
 from models.spelling import fold
 from models.vocabulary import END
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from models.inference.constraints import UNFIT, ConstraintFilter
-from models.inference.memory import MAX_CHUNK, PrefixMemory
 from models.inference.prepared import Codes, PreparedSampler, check_range
+from models.kernel.prefix_cache import MAX_CHUNK, PrefixMemory
 
 # Seconds of a chunk: long beside the hop to a thread (0.1 ms), short beside the 100 ms in which work for a client that
 # left must end.

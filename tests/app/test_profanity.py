@@ -24,8 +24,7 @@ from app.settings import Settings
 from data.catalog import CATALOG
 from data.names import load_names
 from models import Kernels, Vocabulary
-from models.inference.automaton import Automaton
-from models.inference.keywords import Keywords, fold
+from models.inference.keyword_filter import Automaton, Keywords, fold
 
 # All refused names among 29,611 of people and 3,323 of animals.
 REFUSED = {

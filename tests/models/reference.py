@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import Constraints, Kernels, ModelConfig, NameGenerator, SamplingOptions, Vocabulary
-from models.inference import PrefixMemory, arithmetic, distribution
-from models.inference.memory import PrefixTree, TreeKey
+from models.inference import PrefixMemory
+from models.kernel import arithmetic, distribution
+from models.kernel.prefix_cache import PrefixTree, TreeKey
 from models.store.publishing import draft_generator
 from tests.conftest import draft_of, untrained
 

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from models import ConfigError, ModelConfig, Vocabulary
 from models.config import ARCHITECTURES
-from models.inference.pair_tree import pair_tree
-from models.inference.projection import project
+from models.inference.pair_tree import pair_tree, project
 from models.networks import BatchNorm1d, Linear, Network, bigram_by_counting, build_model, count_bigrams
 from training.config import load_config, preset_names
 from training.dataset import Examples

@@ -13,10 +13,9 @@ from scipy.special import expit
 from scipy.stats import chisquare
 
 from models import Kernels
-from models.inference import arithmetic
-from models.inference.distribution import fill_boundaries
-from models.inference.product import RUN, in_runs, multiply
-from models.inference.tile import LANES, tile
+from models.kernel import arithmetic
+from models.kernel.distribution import fill_boundaries
+from models.kernel.matmul import LANES, RUN, in_runs, multiply, tile
 from tests.models.reference import expected_shares
 
 Words = NDArray[np.uint64]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models import Kernels, NameGenerator, OptionError, SamplingOptions, UnknownCharacter
 from models.blends import LEAST_SHARE, shares_of
 from models.inference import BlendPredictor, PrefixMemory
-from models.inference.mixing import UNKNOWN
+from models.kernel.mixture import UNKNOWN
 from tests.conftest import CONFIGS
 from tests.models.reference import assert_same, draw, reference_boundaries, reference_draw, untrained_generator
 

@@ -12,7 +12,8 @@ import pytest
 
 from models import ModelRegistry, StoreError, prepare
 from models.blends import Blender
-from models.inference import AS_DRAWN, compiler, forward
+from models.inference import AS_DRAWN, jit
+from models.kernel import reference
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -65,7 +66,7 @@ def test_processes_at_every_level_draw_the_same_names(published: ModelRegistry, 
     golden = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(GOLDEN.glob("*.txt"))]
     assert len(golden) == 2
     expected = [digest(published), *golden]
-    for level in compiler.levels():
+    for level in jit.levels():
         for cached in ("False", "True"):
             arguments = (str(tmp_path / "kernels"), level, str(published.stores[-1].root))
             assert printed(PROGRAM + GOLDEN_PROGRAM, *arguments) == [level, cached, "True", *expected]
@@ -116,6 +117,6 @@ def test_unknown_processor_level_is_refused(tmp_path: Path) -> None:
 
 
 def test_cache_folder_name_depends_on_kernel_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = compiler._fingerprint()
-    monkeypatch.setitem(compiler._KERNELS, "logits", (forward.logits, "void()"))
-    assert compiler._fingerprint() != before
+    before = jit._fingerprint()
+    monkeypatch.setitem(jit._KERNELS, "logits", (reference.logits, "void()"))
+    assert jit._fingerprint() != before

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from models import NameGenerator, OptionError, SamplingOptions
 from models.inference import AS_DRAWN, NDJSON, REASONS, TEXT, Constraints, NameStream, PrefixMemory
 from models.inference.constraints import ConstraintFilter
-from models.inference.memory import MAX_CHUNK
 from models.inference.stream import CHUNK_SECONDS, FIRST_CHUNK, MIN_CHUNK
+from models.kernel.prefix_cache import MAX_CHUNK
 from models.spelling import capitalize
 
 LETTERS = "adehiklmnorstuv"

@@ -12,8 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models import Kernels, Vocabulary
-from models.inference.automaton import Automaton, find
-from models.inference.keywords import LONGEST, OTHER, Keywords, build, fold
+from models.inference.keyword_filter import LONGEST, OTHER, Automaton, Keywords, build, find, fold
 from models.inference.lines import CSV, NDJSON, TEXT, Form, LineWriter, write_lines
 from models.spelling import capitalize
 from tests.models.reference import coded

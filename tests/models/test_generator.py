@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from models import Kernels, ModelConfig, NameGenerator, OptionError, SamplingOptions, UnknownCharacter
-from models.inference import AS_DRAWN, TEXT, Constraints, NameStream, sampler
+from models.inference import AS_DRAWN, TEXT, Constraints, NameStream
+from models.kernel import sample
 from models.networks import Network
 from models.spelling import capitalize, normalize
 from models.vocabulary import Vocabulary
@@ -97,7 +98,7 @@ def test_frequencies_match_the_softmax(generator: NameGenerator, network: Networ
 def test_compiled_kernel_equals_plain_python(
     generator: NameGenerator, options: SamplingOptions, seed: int, offset: int
 ) -> None:
-    kernels = replace(generator.kernels, sample=sampler.sample)
+    kernels = replace(generator.kernels, sample=sample.sample)
     plain = NameGenerator(generator.predictor, generator.names, generator.longest, kernels)
     compiled, interpreted = (
         each.prepare(options, Constraints(max_length=12)).candidates(seed, offset, 5) for each in (generator, plain)

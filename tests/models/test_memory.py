@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 
 from models import NameGenerator, SamplingOptions
 from models.inference import ModelPredictor, PrefixMemory
-from models.inference.memory import PrefixTree, TreeKey
-from models.inference.pages import FEW, LINE, MANY, Form, arrays_of
-from models.inference.plan import Plan
+from models.kernel.plan import Plan
+from models.kernel.prefix_cache import FEW, LINE, MANY, Form, PrefixTree, TreeKey, arrays_of
 from tests.models.reference import Drawn, assert_same, draw, joined, lent
 
 MEBIBYTE = 2**20
@@ -171,7 +170,7 @@ def test_failed_allocation_releases_the_tree_and_its_size(
     before = memory.size
     for k in range(3):
         with monkeypatch.context() as broken:
-            broken.setattr("models.inference.memory.arrays_of", Mock(side_effect=MemoryError))
+            broken.setattr("models.kernel.prefix_cache.arrays_of", Mock(side_effect=MemoryError))
             with pytest.raises(MemoryError):
                 draw(generator, SamplingOptions(), 1, 0, 2_000 + k, memory)
         assert memory.size == 0
@@ -280,14 +279,14 @@ def test_system_without_large_pages_still_gives_arrays(monkeypatch: pytest.Monke
         def madvise(self, *_: int) -> None:
             raise OSError(errno.EINVAL, "Invalid argument")
 
-    monkeypatch.setattr("models.inference.pages.mmap.mmap", WithoutLargePages)
+    monkeypatch.setattr("models.kernel.prefix_cache.mmap.mmap", WithoutLargePages)
     [array] = arrays_of(LARGE)
     assert array.shape == (MANY,)
 
 
 def test_exhausted_memory_raises_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
     exhausted = Mock(side_effect=OSError(errno.ENOMEM, "Cannot allocate memory"))
-    monkeypatch.setattr("models.inference.pages.mmap.mmap", exhausted)
+    monkeypatch.setattr("models.kernel.prefix_cache.mmap.mmap", exhausted)
     with pytest.raises(MemoryError, match="Cannot allocate"):
         arrays_of(LARGE)
 

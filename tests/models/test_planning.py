@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from models import Kernels, ModelConfig, ModelRegistry, NameGenerator, SamplingOptions
 from models.inference import ModelPredictor, PrefixMemory
-from models.inference.planning import make_plan
+from models.kernel.compile_plan import make_plan
 from tests.models.reference import draw, lent, reference_boundaries, untrained_generator
 
 SMALL, LARGE = "abcdefghijklmnopqrstuvwxyz", "".join(map(chr, range(0x4E00, 0x4E00 + 90)))

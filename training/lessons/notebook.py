@@ -12,9 +12,9 @@ import torch
 
 from models import NameGenerator, Vocabulary
 from models.inference import AS_DRAWN
-from models.inference.arithmetic import philox
-from models.inference.distribution import BITS
 from models.inference.predictor import opened
+from models.kernel.arithmetic import philox
+from models.kernel.distribution import BITS
 from models.networks import Network
 
 Clock = Callable[[], float]

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.frozen import Floats
-from models.inference.product import RUN
+from models.kernel.freeze import Floats
+from models.kernel.matmul import RUN
 
 # Columns of `Plan.stages`: each writes N_OUT numbers from TARGET on: a bias (none where BIAS is -1), what stands from
 # ADDED on (nothing where it is -1), and its terms, which end where the next stage's begin. Then comes ACTIVATION; a

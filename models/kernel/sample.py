@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.errors import OptionError
-from models.inference.arithmetic import philox
-from models.inference.distribution import BITS
-from models.inference.evaluation import (
+from models.kernel.arithmetic import kernel, philox
+from models.kernel.distribution import BITS
+from models.kernel.evaluate import (
     COMPUTED,
     EASY,
     NOTHING,
@@ -27,7 +27,6 @@ from models.inference.evaluation import (
     evaluate,
     scratch_space,
 )
-from models.inference.kernel import kernel
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 

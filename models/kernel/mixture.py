@@ -10,9 +10,8 @@ import math
 
 import numpy as np
 
-from models.inference.arithmetic import exp, log
-from models.inference.frozen import CELL
-from models.inference.kernel import kernel
+from models.kernel.arithmetic import exp, kernel, log
+from models.kernel.freeze import CELL
 
 # The activation of a stage that mixes: it comes after those of `frozen`.
 MIX = CELL + 1

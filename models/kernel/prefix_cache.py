@@ -3,18 +3,33 @@
 Nothing here changes any result: a tree only saves computing again.
 """
 
+import math
+import mmap
 import threading
 from collections import OrderedDict
-from typing import NamedTuple
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.evaluation import COMPUTED, EASY, ROOM, ROOT, STAYING
-from models.inference.pages import arrays_of
-from models.inference.plan import Plan
-from models.inference.sampler import SamplingOptions
+from models.kernel.evaluate import COMPUTED, EASY, ROOM, ROOT, STAYING
+from models.kernel.plan import Plan
+from models.kernel.sample import SamplingOptions
 
+# The C library keeps what large arrays gave back, in pieces: a process whose trees grow and go would come to hold many
+# times what its trees have (man 3 mallopt, M_MMAP_THRESHOLD). So trees ask the system for pages.
+# Below so many bytes in all the C library is the better place: a page is 4 KiB, and to ask the system takes time.
+FEW = 2**18
+# From so many on, pages of 2 MiB are asked for, as numpy does: drawing jumps about in all of it.
+MANY = 2**22
+# Python's default is memory that is shared with forked processes, and that has no large pages; Windows knows neither.
+PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+# Each array begins on a line of the processor's caches.
+LINE = 64
+
+Form = tuple[tuple[int, ...], type[np.generic]]
 MEBIBYTE = 2**20
 # Candidates of the largest chunk of a stream.
 MAX_CHUNK = 2048
@@ -242,3 +257,27 @@ class PrefixMemory:
                 self._held -= other.size
                 others -= other.size
         return others
+
+
+def arrays_of(forms: Sequence[Form]) -> list[np.ndarray[Any, Any]]:
+    """Return an array for each shape and type, without any order in what is in them; their memory goes back to the
+    system with the last of them. Raises `MemoryError` where there is no more.
+    """
+    sizes = [math.prod(shape) * np.dtype(kind).itemsize for shape, kind in forms]
+    starts = [0]
+    for size in sizes:
+        starts.append(starts[-1] + -(-size // LINE) * LINE)
+    if starts[-1] < FEW:
+        return [np.empty(shape, kind) for shape, kind in forms]
+    try:
+        pages = mmap.mmap(-1, starts[-1], **PRIVATE)
+    except OSError as error:
+        raise MemoryError(f"{starts[-1]} bytes: {error.strerror}") from error
+    if starts[-1] >= MANY and hasattr(mmap, "MADV_HUGEPAGE"):
+        # A wish: some kernels have none.
+        with suppress(OSError):
+            pages.madvise(mmap.MADV_HUGEPAGE)
+    return [
+        np.frombuffer(pages, kind, math.prod(shape), start).reshape(shape)
+        for (shape, kind), start in zip(forms, starts, strict=False)
+    ]

@@ -7,8 +7,8 @@ and the products, oldest first, are added up. So a product may come from a table
 
 import numpy as np
 
-from models.inference.arithmetic import sigmoid, tanh
-from models.inference.frozen import (
+from models.kernel.arithmetic import kernel, sigmoid, tanh
+from models.kernel.freeze import (
     ACTIVATION,
     ADDED,
     BIAS_AT,
@@ -25,7 +25,6 @@ from models.inference.frozen import (
     TARGET,
     WEIGHT_AT,
 )
-from models.inference.kernel import kernel
 
 _ZERO = np.float32(0)
 

@@ -23,21 +23,8 @@ import numba
 from llvmlite import binding
 
 from models.errors import StoreError
-from models.inference import (
-    arithmetic,
-    automaton,
-    distribution,
-    evaluation,
-    forward,
-    frozen,
-    kernel,
-    lines,
-    mixing,
-    plan,
-    product,
-    sampler,
-    tile,
-)
+from models.inference import keyword_filter, lines
+from models.kernel import arithmetic, distribution, evaluate, freeze, matmul, mixture, plan, reference, sample
 
 GENERIC, MODERN = "generic", "x86-64-v3"
 # What the level x86-64-v3 promises beyond SSE (System V ABI), in LLVM's names.
@@ -48,39 +35,25 @@ _TREE = "int32[:,::1], int32[:,::1], float32[:,::1], int32[::1], int64[::1], flo
 _OPTIONS = "int64[::1], float32[::1], int64[::1], float32, int64, float32, int64, int64, uint64, uint64"
 # Each kernel: the plain function, and the types that it is compiled for.
 _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
-    "sample": (sampler.sample, f"void({_PLAN}, {_TREE}, int64, int64, {_OPTIONS}, int32[:,::1], int32[::1])"),
-    "logits": (forward.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),
-    "columns": (forward.columns, f"void({_FROZEN}, int64[:,::1], float32[:,::1])"),
+    "sample": (sample.sample, f"void({_PLAN}, {_TREE}, int64, int64, {_OPTIONS}, int32[:,::1], int32[::1])"),
+    "logits": (reference.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),
+    "columns": (reference.columns, f"void({_FROZEN}, int64[:,::1], float32[:,::1])"),
     "mixed": (
-        mixing.mixed,
+        mixture.mixed,
         "void(float32[:,::1], int64[:,::1], float32[::1], int64[::1], float32[:,::1])",
     ),
-    "products": (product.products, "void(float32[:,::1], int64, int64, float32[::1], float32[:,::1])"),
+    "products": (matmul.products, "void(float32[:,::1], int64, int64, float32[::1], float32[:,::1])"),
     "write_lines": (
         lines.write_lines,
         "UniTuple(int64, 3)(int32[:,::1], int32[::1], uint8[:,:,::1], int64[:,::1], int8[::1], int8[::1], uint8[:,::1],"
         " int64[::1], boolean, int64, uint8[::1])",
     ),
     "find": (
-        automaton.find,
+        keyword_filter.find,
         "void(int32[:,::1], int32[::1], int32[:,::1], int64[::1], int32[:,::1], uint64[:,::1], boolean[::1])",
     ),
 }
-_SOURCES = (
-    arithmetic,
-    automaton,
-    distribution,
-    evaluation,
-    forward,
-    frozen,
-    kernel,
-    lines,
-    mixing,
-    plan,
-    product,
-    sampler,
-    tile,
-)
+_SOURCES = (arithmetic, distribution, evaluate, freeze, keyword_filter, lines, matmul, mixture, plan, reference, sample)
 
 
 @dataclass(frozen=True)
@@ -139,10 +112,7 @@ def compile_every_level(folder: Path) -> tuple[str, ...]:
     """
     if not _can_write(folder):
         raise StoreError(f"Compiled code cannot be kept in {folder}: it is not writable.", field="folder")
-    code = (
-        "import sys, pathlib; from models.inference import compiler; "
-        "compiler.prepare(pathlib.Path(sys.argv[1]), sys.argv[2])"
-    )
+    code = "import sys, pathlib; from models.inference import jit; jit.prepare(pathlib.Path(sys.argv[1]), sys.argv[2])"
     for level in levels():
         subprocess.run([sys.executable, "-c", code, str(folder), level], check=True)
     return levels()

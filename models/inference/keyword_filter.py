@@ -1,12 +1,12 @@
-"""Words as an automaton: which of them end at each letter of a text, for any alphabet. Built here, walked in
-`automaton`; what the words mean is their owner's affair.
+"""Which names hold a keyword: words as an automaton, for any alphabet, walked over drawn codes. No word is known here.
 
-Aho and Corasick, "Efficient string matching: an aid to bibliographic search", Communications of the ACM 18 (1975),
-with the failure links worked into the table, so that each letter is one step.
+Aho and Corasick, "Efficient string matching: an aid to bibliographic search", Communications of the ACM 18 (1975), with
+the failure links worked into the table, so that each letter is one step. `find` is a plain Python function that `jit`
+turns into machine code; run as it is, it is its own slow oracle.
 """
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.spelling import is_break
+from models.vocabulary import END, Vocabulary
 
+_ONE, _NONE = np.uint64(1), np.uint64(0)
+_WHOLE, _INSIDE, _EXCEPTED = range(3)
 # The masks are 64 bits wide, and the last bit stands for "longer than any word".
 LONGEST = 63
 # Letters by number: a place between words, and any letter that no word has.
@@ -120,3 +123,62 @@ def _link(arcs: list[list[_Arc]], ends: list[tuple[int, int, int]], letters: int
         table[children] = table[suffix[children]]
         masks[children] |= masks[suffix[children]]
     return table, masks
+
+
+def find(codes, lengths, letters, sizes, table, masks, out):  # type: ignore[no-untyped-def]
+    """Set `out` (n,) bool where a name holds a keyword.
+
+    codes (n, T) and lengths (n,): the sampler's; a negative length holds none. letters (V, W), sizes (V,): the letters
+    of each character. table, masks: see `Machine`.
+
+    Three rows of bits, one for each letter so far and the last letter lowest: `starts`, where a word of the name
+    starts; `word`, the letters of the word under way; `name`, those of all. A mask that meets one of them is a keyword
+    that starts where it must.
+    """
+    for c in range(len(lengths)):
+        state, starts, word, name, inside, found = 0, _NONE, _NONE, _NONE, False, False
+        # One place more than there are characters, for the end token ends the last word.
+        for t in range(lengths[c] + 1):
+            code = codes[c, t] if t < lengths[c] else END
+            for k in range(sizes[code]):
+                letter = letters[code, k]
+                if letter != GAP:
+                    state = table[state, letter]
+                    starts = (starts << _ONE) | (_ONE if word == _NONE else _NONE)
+                    word = (word << _ONE) | _ONE
+                    name = (name << _ONE) | _ONE
+                    ending = masks[state, _INSIDE]
+                    if ending != _NONE:
+                        inside = inside or (ending & word) != _NONE
+                        found = found or (ending & starts & ~word) != _NONE
+                elif word != _NONE:
+                    # The highest bit of a row alone: a keyword that is all of it.
+                    excepted = masks[state, _EXCEPTED] & (word ^ (word >> _ONE))
+                    found = found or (inside and excepted == _NONE)
+                    found = found or (masks[state, _WHOLE] & starts & ~excepted) != _NONE
+                    word, inside = _NONE, False
+        out[c] = found and (masks[state, _EXCEPTED] & (name ^ (name >> _ONE))) == _NONE
+
+
+class Automaton:
+    """The keywords over one vocabulary. Safe to share between threads: nothing in it changes.
+
+    `kernel` is `find`, compiled or plain. `nbytes`: what its tables take.
+    """
+
+    def __init__(self, keywords: Keywords, vocabulary: Vocabulary, kernel: Callable[..., None]) -> None:
+        # The end token ends a word.
+        folded = [" ", *map(fold, vocabulary.characters)]
+        machine = build(keywords.spelled_in("".join(folded).replace(" ", "")))
+        self._sizes = np.array([len(text) for text in folded], np.int64)
+        self._letters = np.full((len(folded), max(1, int(self._sizes.max()))), GAP, np.int32)
+        for row, text in zip(self._letters, folded, strict=True):
+            row[: len(text)] = [GAP if c == " " else machine.numbers.get(c, OTHER) for c in text]
+        self._table, self._masks, self._kernel = machine.table, machine.masks, kernel
+        self.nbytes = sum(a.nbytes for a in (self._letters, self._sizes, self._table, self._masks))
+
+    def mark(self, codes: NDArray[np.int32], lengths: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return which of the names (n,) hold a keyword; codes (n, T), lengths (n,), a refused candidate holds none."""
+        out = np.empty(len(lengths), np.bool_)
+        self._kernel(codes, lengths, self._letters, self._sizes, self._table, self._masks, out)
+        return out

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.distribution import fill_boundaries
-from models.inference.forward import activate, carry
-from models.inference.frozen import CELL, Floats
-from models.inference.kernel import kernel
-from models.inference.mixing import CODES, MIX, NEVER, SIZE, mix
-from models.inference.plan import (
+from models.kernel.arithmetic import kernel
+from models.kernel.distribution import fill_boundaries
+from models.kernel.freeze import CELL, Floats
+from models.kernel.matmul import RUN, multiply
+from models.kernel.mixture import CODES, MIX, NEVER, SIZE, mix
+from models.kernel.plan import (
     ACTIVATION,
     ADDED,
     ALPHABET,
@@ -40,7 +40,7 @@ from models.inference.plan import (
     Ints,
     N,
 )
-from models.inference.product import RUN, multiply
+from models.kernel.reference import activate, carry
 
 # So many positions are computed together: their numbers stay in the processor's second cache beside a layer's weights.
 BLOCK = 64

@@ -10,9 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
-from models.inference import frozen
-from models.inference.frozen import CELL, GATE, LINEAR, Floats, FrozenModel
-from models.inference.plan import (
+from models.kernel import freeze
+from models.kernel.freeze import CELL, GATE, LINEAR, Floats, FrozenModel
+from models.kernel.matmul import RUN, in_runs
+from models.kernel.plan import (
     ACTIVATION,
     ADDED,
     ALPHABET,
@@ -35,7 +36,6 @@ from models.inference.plan import (
     N,
     Plan,
 )
-from models.inference.product import RUN, in_runs
 
 # Tables by one, two and three characters have at most so many rows; larger alphabets get tables by fewer characters.
 MOST_ROWS = {1: 10**9, 2: 4096, 3: 32_768}
@@ -87,7 +87,7 @@ class _Planner:
         self.model, self.kernels, self.draft = model, kernels, _Draft()
         fan, self.V, C = model.table.shape
         self.limit = max(order for order, rows in MOST_ROWS.items() if self.V**order <= rows)
-        ends = model.stages[:, frozen.TARGET] + model.stages[:, frozen.N_OUT]
+        ends = model.stages[:, freeze.TARGET] + model.stages[:, freeze.N_OUT]
         # How many characters each number of a row depends on, as it stands before the next stage.
         self.seen = np.full(max([C, *ends.tolist()]), EVER)
         self.seen[:C] = fan
@@ -131,17 +131,17 @@ class _Planner:
         )
 
     def _place(self, stage: Ints) -> tuple[int, int, int, int]:
-        columns = (frozen.SOURCE, frozen.N_IN, frozen.TARGET, frozen.N_OUT)
+        columns = (freeze.SOURCE, freeze.N_IN, freeze.TARGET, freeze.N_OUT)
         source, n_in, target, n_out = (int(stage[c]) for c in columns)
         return source, n_in, target, n_out
 
     def _dependence(self, stage: Ints) -> int:
         source, n_in, _, n_out = self._place(stage)
-        oldest = (stage[frozen.FAN] - 1) * stage[frozen.DILATION]
+        oldest = (stage[freeze.FAN] - 1) * stage[freeze.DILATION]
         seen = int(self.seen[source : source + n_in].max()) + int(oldest)
-        if stage[frozen.ADDED] >= 0:
-            seen = max(seen, int(self.seen[stage[frozen.ADDED] : stage[frozen.ADDED] + n_out].max()))
-        return EVER if stage[frozen.LAG] else min(seen, EVER)
+        if stage[freeze.ADDED] >= 0:
+            seen = max(seen, int(self.seen[stage[freeze.ADDED] : stage[freeze.ADDED] + n_out].max()))
+        return EVER if stage[freeze.LAG] else min(seen, EVER)
 
     def _table(self, order: int, n: int, fill: Callable[[Floats, Floats], None]) -> Floats:
         """Return (V^order, n): what `fill` makes of the numbers of a row after each run of `order` characters, where
@@ -169,9 +169,9 @@ class _Planner:
         for stage in stages:
             source, n_in, target, n_out = self._place(stage)
             fresh = np.zeros_like(read)
-            if stage[frozen.ADDED] >= 0:
-                fresh[stage[frozen.ADDED] : stage[frozen.ADDED] + n_out] = True
-            if stage[frozen.LAG] or written[source : source + n_in].any():
+            if stage[freeze.ADDED] >= 0:
+                fresh[stage[freeze.ADDED] : stage[freeze.ADDED] + n_out] = True
+            if stage[freeze.LAG] or written[source : source + n_in].any():
                 fresh[source : source + n_in] = True
             read |= fresh & ~written
             written[target : target + n_out] = True
@@ -195,7 +195,7 @@ class _Planner:
 
     def _add(self, stage: Ints, padded: bool = False) -> None:
         source, n_in, target, n_out = self._place(stage)
-        fan, dilation, lag, at = (int(stage[c]) for c in (frozen.FAN, frozen.DILATION, frozen.LAG, frozen.WEIGHT_AT))
+        fan, dilation, lag, at = (int(stage[c]) for c in (freeze.FAN, freeze.DILATION, freeze.LAG, freeze.WEIGHT_AT))
         order = 0 if lag else self._order(source, n_in)
         for place in range(fan):
             back = lag + (fan - 1 - place) * dilation
@@ -206,10 +206,10 @@ class _Planner:
                 self.draft.term(order, back, self.draft.put(found if padded else found[:, :n_out]))
             else:
                 self.draft.term(0, back, self.draft.put(in_runs(weight)), source, n_in, lag)
-        bias = self.model.weights[stage[frozen.BIAS_AT] : stage[frozen.BIAS_AT] + n_out]
+        bias = self.model.weights[stage[freeze.BIAS_AT] : stage[freeze.BIAS_AT] + n_out]
         bias = _padded(bias[None])[0] if padded else bias
         self.draft.stage(
-            target, len(bias), self.draft.put(bias), int(stage[frozen.ADDED]), int(stage[frozen.ACTIVATION])
+            target, len(bias), self.draft.put(bias), int(stage[freeze.ADDED]), int(stage[freeze.ACTIVATION])
         )
 
     def _products(self, order: int, source: int, weight: Floats) -> Floats:

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from models.inference.arithmetic import exp
-from models.inference.kernel import kernel
+from models.kernel.arithmetic import exp, kernel
 
 # Random words are cut to so many bits, so that boundaries fit a signed 32-bit integer, 2^30 included.
 BITS = 30

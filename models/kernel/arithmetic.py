@@ -4,9 +4,11 @@ Only IEEE single-precision +, -, *, / and integer operations in a fixed order, s
 whatever the width of the vector unit. numba neither reorders nor fuses them as long as fastmath stays off.
 """
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any
 
-from models.inference.kernel import kernel
+import numpy as np
+from numba import njit
 
 _LOG2E = np.float32(1.4426950408889634)
 # ln 2 in two parts: the first has so few bits that its product with a small whole number is exact (Cody & Waite 1980).
@@ -25,6 +27,14 @@ _MANTISSA_BITS, _EXPONENT_BIAS = np.int32(23), np.int32(127)
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _LOW32, _BITS32 = np.uint64(0xFFFFFFFF), np.uint64(32)
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Return `function` as a part of kernels. Its Python form stays as `py_func`.
+
+    numba's own error model raises on division by zero, which keeps loops with a division from being vectorised.
+    """
+    return njit(nogil=True, error_model="numpy")(function)
 
 
 @kernel
