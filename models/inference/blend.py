@@ -1,4 +1,4 @@
-"""Several models as one: their plans side by side, and a last stage that mixes what they say (`mixing`). No files, no
+"""Several models as one: their plans side by side, and a last stage that mixes what they say (`mixture`). No files, no
 names.
 
 Nothing is computed anew: each model's tables and products stay as they are, and each counts characters in its own
@@ -93,7 +93,7 @@ class BlendPredictor:
         return alphabets
 
     def logits(self, ids: Ints, shares: Floats) -> Floats:
-        """Return the mixed log-probabilities (T, V), not renormalised, after each of `ids` (T,); `mixing.NEVER` for
+        """Return the mixed log-probabilities (T, V), not renormalised, after each of `ids` (T,); `mixture.NEVER` for
         what none of the models knows that are left.
         """
         found = [p.logits(np.maximum(own[ids], 0), shares) for p, own in zip(self._predictors, self._own, strict=True)]

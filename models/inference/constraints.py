@@ -1,5 +1,5 @@
 """Which of the drawn candidates become names. They are only refused here, in the order of their indices, and never
-changed; what conditions a distribution is `sampler`'s.
+changed; what conditions a distribution is `sample`'s.
 """
 
 import fnmatch
@@ -25,7 +25,7 @@ ANY, RUN = "?", "*"
 
 
 class Marker(Protocol):
-    """Finds candidates that must not be told (see `automaton`)."""
+    """Finds candidates that must not be told (see `keyword_filter`)."""
 
     def mark(self, codes: Codes, lengths: Codes) -> NDArray[np.bool_]:
         """Return which of the candidates (n, T), of so many characters each, are such; negative lengths never are."""

@@ -1,4 +1,4 @@
-"""From plain functions (`sampler`, `lines`, `automaton`) to machine code: which processor level, kept in which folder.
+"""From plain functions (`sample`, `lines`, `keyword_filter`) to machine code: which processor level, kept in which folder.
 No mathematics.
 
 numba writes compiled code to a cache folder and refuses to import cached functions where none is writable; code for

@@ -1,7 +1,7 @@
 """From drawn codes to lines of bytes, in one of three forms: plain text, CSV, NDJSON. No text object is made for a
 name, and nothing is drawn here.
 
-`write_lines` is a plain Python function that `compiler` turns into machine code; run as it is, it is its own slow
+`write_lines` is a plain Python function that `jit` turns into machine code; run as it is, it is its own slow
 oracle. What it must know of characters (their bytes, whether a word starts after them) comes in tables.
 """
 

@@ -69,7 +69,7 @@ class _Draft:
 
 
 class Tabulators(Protocol):
-    """The kernels that fill tables: `forward.columns` and `product.products`, compiled."""
+    """The kernels that fill tables: `reference.columns` and `matmul.products`, compiled."""
 
     @property
     def columns(self) -> Callable[..., None]:

@@ -68,7 +68,7 @@ class Program(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """A tree's arrays (see `memory`), `used` among them."""
+    """A tree's arrays (see `prefix_cache`), `used` among them."""
 
     boundaries: Codes
     children: Codes
@@ -188,7 +188,7 @@ def _fill_source(row, stages, terms, weights, alphabets, state, codes, here, m, 
 def _add_shared(program, tree, way, scratch, m, owners, begin, n, t, V, target, n_out):  # type: ignore[no-untyped-def]
     """Add term m to all rows, multiplying only what is not remembered and each older position once.
 
-    slot[node] is the row of `product`, and counts only where nodes[slot[node]] is that node: it need not be cleared.
+    slot[node] is the row of the product, and counts only where nodes[slot[node]] is that node: it need not be cleared.
     """
     stages, terms, weights, alphabets = program.stages, program.terms, program.weights, program.alphabets
     state, slot, codes, path = tree.state, tree.slot, way.codes, way.path

@@ -13,7 +13,7 @@ import numpy as np
 from models.kernel.arithmetic import exp, kernel, log
 from models.kernel.freeze import CELL
 
-# The activation of a stage that mixes: it comes after those of `frozen`.
+# The activation of a stage that mixes: it comes after those of `freeze`.
 MIX = CELL + 1
 UNKNOWN = 1e-4
 # A logit so low that its outcome is never drawn, whatever the temperature, and finite, so that all arithmetic is.

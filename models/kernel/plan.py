@@ -1,4 +1,4 @@
-"""What the sampling kernel works from: stages, each a sum of terms, and one long row of numbers. `planning` makes them.
+"""What the sampling kernel works from: stages, each a sum of terms, and one long row of numbers. `compile_plan` makes them.
 
 A term is either a row of a table, found by the last characters, or a product of numbers that earlier stages wrote, here
 or at an older position, with a matrix.
@@ -39,7 +39,7 @@ class Plan:
     """`stages` (S, 8), `terms` (M, 11), `keep` (K, 3), and all biases, weights and tables end to end in `weights`.
 
     The first `vocab_size` of the last stage's outputs are the logits, the others are unused. `alphabets`: of a blend's
-    models (see `mixing`); no rows in a model alone.
+    models (see `mixture`); no rows in a model alone.
     """
 
     stages: Ints

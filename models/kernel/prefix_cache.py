@@ -89,7 +89,7 @@ class PrefixTree:
     """Nodes of one plan under one set of options: N boundaries and children (N, V), states (N, S), and for every kind
     of product that is remembered some that were computed, `shared`, with the nodes or characters that they are of.
 
-    The first `room` nodes stay; behind them is room for those that only pass (see `sampler.sample`). `size`: bytes in
+    The first `room` nodes stay; behind them is room for those that only pass (see `sample.sample`). `size`: bytes in
     all.
     """
 

@@ -2,7 +2,7 @@
 
 Each product of a layer is summed alone, from zero, in the order of its inputs; then bias, what stands there already,
 and the products, oldest first, are added up. So a product may come from a table or be shared by many names
-(`evaluation`), and every number stays the same to the bit.
+(`evaluate`), and every number stays the same to the bit.
 """
 
 import numpy as np

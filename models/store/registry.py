@@ -167,7 +167,7 @@ class ModelRegistry:
         return self.now.reasons()
 
     def publish(self, draft: Draft) -> Manifest:
-        """Publish `draft` into the last store and read the stores again. See `publication.publish`."""
+        """Publish `draft` into the last store and read the stores again. See `publishing.publish`."""
         manifest = publish(draft, self.stores, self.kernels, datetime.now(UTC))
         self.refresh()
         return manifest
