@@ -1,4 +1,4 @@
-"""What the sampling kernel works from: stages, each a sum of terms, and one long row of numbers. `compile_plan` makes them.
+"""The plan of the sampling kernel: stages, each a sum of terms, and one long row of numbers. See `compile_plan`.
 
 A term is either a row of a table, found by the last characters, or a product of numbers that earlier stages wrote, here
 or at an older position, with a matrix.

@@ -2,8 +2,8 @@
 
 Candidate i depends on the weights, the options, the seed and i alone. It has its own random stream; what it shares
 with others are the distributions after common prefixes, whose bits are the same whoever computes them. They hang in a
-tree of prefixes, of which the first nodes are remembered from call to call (`prefix_cache`) and the others last as long as a
-candidate looks back at them. All candidates go down the tree a character at a time, so that new nodes are computed in
+tree of prefixes. Its first nodes stay from call to call (`prefix_cache`), the others as long as a candidate looks back at
+them. All candidates go down the tree a character at a time, so that new nodes are computed in
 batches and the processor waits for many of them at once.
 """
 
@@ -153,8 +153,8 @@ def sample(  # type: ignore[no-untyped-def]
     A candidate still without end token at `max_length` characters gets the length TOO_LONG. Codes beyond a name's
     length are 0. `prefix`: indices of the characters each name starts with, at most max_length of them. `shares`: of a
     blend's models; `excluded`: indices of characters that are masked. `boundaries` and the arrays up to `used` are a
-    tree's (see `prefix_cache`) with room for n x ring passing nodes: a node lasts until the characters' positions have gone
-    once around the ring. `width` is the plan's.
+    tree's (see `prefix_cache`) with room for n x ring passing nodes: a node lasts until the characters' positions have
+    gone once around the ring. `width` is the plan's.
     """
     n, P = codes.shape[0], len(prefix)
     path, words = np.empty((n, ring), np.int32), np.empty((n, 4), np.int32)
