@@ -1,4 +1,11 @@
-"""Machine code of plain functions (`sample`, `lines`, `keyword_filter`): for which processor, kept in which folder."""
+"""Machine code of plain functions (`sample`, `lines`, `keyword_filter`): for which processor, kept in which folder.
+No mathematics.
+
+numba writes compiled code to a cache folder and refuses to import cached functions where none is writable; code for
+another kind of processor is worthless to it. So there are two fixed levels, and `prepare` chooses level and folder
+before anything is compiled: the folder asked for, else a private temporary copy of it, else none (then every start
+compiles, which takes seconds).
+"""
 
 import atexit
 import hashlib
