@@ -17,8 +17,7 @@ from models.networks import Network, bigram_by_counting, build_model
 from training.config import TrainingConfig, load_config
 from training.dataset import Batches, Examples
 from training.device import choose_device
-from training.distillation import IMAGINED, TaughtBatches, imagined, lessons
-from training.ensemble import Ensemble
+from training.distillation import IMAGINED, Ensemble, TaughtBatches, imagined, lessons
 from training.errors import TrainingError
 from training.evaluation import name_losses
 from training.kneser_ney import KneserNey

@@ -18,8 +18,8 @@ from app.cli.main import main as app_main
 from app.settings import Settings
 from tests.harness.app_client import app_client
 from training.cli import main as training_main
-from training.figures import found_figures
-from training.lessons.pages import CHECK, FOLDER, Command, Lesson, read_lessons
+from training.lessons.check import CHECK, FOLDER, Command, Lesson, read_lessons
+from training.report import found_figures
 
 PAGES = sorted(FOLDER.glob("*.md"))
 LESSONS = read_lessons(FOLDER)

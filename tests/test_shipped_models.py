@@ -11,7 +11,7 @@ from models.networks import build_model
 from models.store.checkpoint import load_checkpoint
 from models.store.registry import SHIPPED
 from training.kneser_ney import KneserNey
-from training.published import split_of
+from training.publishing import split_of
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
-"""The command line of the training room: every error is a line that says what to do. The commands themselves are named
-in `lazy` and imported on use.
-"""
+"""The command line of training: commands that are imported when they are called, and errors as plain lines."""
 
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import click
@@ -9,7 +11,100 @@ import click
 from data import NameListError
 from models import ModelError
 from training.errors import Interrupted, TrainingError
-from training.lazy import LazyGroup
+
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """Where a command lives, "module:attribute", and the first sentence of its help."""
+
+    place: str
+    help: str
+
+    def load(self) -> click.Command:
+        """Import the command."""
+        module, _, attribute = self.place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
+    {
+        "autograd-demo": LazyCommand(
+            "training.lessons.autograd_demo:command",
+            "Let a perceptron of scalar values part two moons, and draw its border.",
+        ),
+        "backprop-check": LazyCommand(
+            "training.lessons.backprop_check:command", "Compare the backward pass written by hand with autograd's."
+        ),
+        "bigram-picture": LazyCommand(
+            "training.lessons.bigram:command",
+            "Draw how often each character follows each other, and find the same table by gradient descent.",
+        ),
+        "context": LazyCommand(
+            "training.lessons.context:command", "Compare a tree with a flat network of the same size."
+        ),
+        "diagnose": LazyCommand(
+            "training.inside.diagnose:command", "Draw what goes on inside a network, beside a bad start."
+        ),
+        "evaluate": LazyCommand(
+            "training.version_commands:evaluate", "Compute the losses of a published version anew."
+        ),
+        "find-lr": LazyCommand(
+            "training.search.lr_finder:find_lr", "Find a good learning rate: one batch at each of many rates."
+        ),
+        "lessons": LazyCommand("training.lessons.check:command", "Run the check of every lesson in docs/lessons."),
+        "list": LazyCommand(
+            "training.version_commands:list_versions", "List every published version with its aliases and its dev loss."
+        ),
+        "notebook": LazyCommand(
+            "training.lessons.notebook:command", "Sample as a notebook does, and as the service does."
+        ),
+        "release": LazyCommand("training.train_command:release", "Train and publish everything that ships."),
+        "sample": LazyCommand("training.version_commands:sample", "Print names of a published version, one a line."),
+        "shapes": LazyCommand("training.lessons.shapes:command", "Show what shape a batch has after each layer."),
+        "starts": LazyCommand(
+            "training.lessons.starts:command",
+            "Compare five ways to begin: weights large or small, with BatchNorm or without.",
+        ),
+        "sweep": LazyCommand("training.search.sweep:sweep", "Try many hyperparameters and keep the best as a preset."),
+        "temperatures": LazyCommand(
+            "training.lessons.temperatures:command", "Show what the temperature does to names."
+        ),
+        "train": LazyCommand("training.train_command:train", "Train on a list of names and publish a version."),
+    }
+)
+
+
+class LazyGroup(click.Group):
+    """A group that knows some commands by their place only; its help imports none of those."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand] = COMMANDS, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted({*super().list_commands(ctx), *self.lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now if it is a lazy one."""
+        return self.lazy[cmd_name].load() if cmd_name in self.lazy else super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands; a lazy one's line is known beforehand."""
+        names = self.list_commands(ctx)
+        limit = formatter.width - 6 - max(map(len, names), default=0)
+        lines = [(name, self._line(ctx, name, limit)) for name in names]
+        if lines:
+            with formatter.section("Commands"):
+                formatter.write_dl(lines)
+
+    def _line(self, ctx: click.Context, name: str, limit: int) -> str:
+        if name in self.lazy:
+            return self.lazy[name].help
+        command = super().get_command(ctx, name)
+        return command.get_short_help_str(limit) if command and not command.hidden else ""
+
 
 INTERRUPTED = 130
 

@@ -1,8 +1,4 @@
-"""One small network learns what several know (Hinton et al. 2015): names that they invent, labelled with their mean
-probabilities. A list of names is short; what its models can say about names that nobody listed is without end.
-
-Names and labels are made here; the learning is the ordinary `Trainer`'s.
-"""
+"""Distillation: teachers label names, an ensemble speaks for several, and a student learns from the soft targets."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +12,31 @@ from models.manifest import DataRecord
 from models.networks import Network
 from models.store.publishing import draft_generator
 from training.dataset import Batch, Examples, NameBatches, Rows
-from training.ensemble import Ensemble
+
+
+class Ensemble:
+    """Predicts with the arithmetic mean of its members' probabilities, in evaluation mode always."""
+
+    def __init__(self, members: Sequence[Network]) -> None:
+        self.members = list(members)
+
+    def names(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """Return the logarithm of the mean probabilities (N, V), which are logits too, for whole names end to end."""
+        self.eval()
+        with torch.no_grad():
+            logs = torch.stack([torch.log_softmax(member.names(ids, positions), dim=1) for member in self.members])
+            return torch.logsumexp(logs, dim=0) - torch.tensor(float(len(self.members))).log()
+
+    def eval(self) -> None:
+        """Put every member into evaluation mode."""
+        for member in self.members:
+            member.eval()
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers all members learned."""
+        return sum(member.parameter_count for member in self.members)
+
 
 # Names labelled at a time.
 CHUNK = 1024

@@ -1,4 +1,4 @@
-"""How well a network predicts names: exact losses in evaluation mode. No sampling, no printing."""
+"""The loss of names, in nats per character, and of the parts of a split."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,7 +9,19 @@ from data import Split
 from models import Vocabulary
 from models.networks import Network
 from training.dataset import Examples, Predictor
-from training.loss import cross_entropy
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross-entropy of each row in nats: logits (N, V) -> (N,).
+
+    `targets` are characters (N,) int64, and then it is -log softmax(logits)[target]; or probabilities (N, V), as a
+    teacher gives them.
+    """
+    log_probs = torch.log_softmax(logits, dim=1)
+    if targets.dtype.is_floating_point:
+        return -(targets * log_probs).sum(1)
+    return -log_probs.gather(1, targets[:, None])[:, 0]
+
 
 # Names at a time: some ten thousand rows, a few MB of activations.
 CHUNK = 1024

@@ -1,14 +1,36 @@
-"""Optimizers on lists of plain tensors: the two rules that turn gradients into steps. Learning rates over time live in
-`schedules`.
-"""
+"""Optimizers and learning-rate schedules from scratch."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from training.config import TrainingConfig
+
+WARM_UP = 0.1
+FLOOR = 1e-3
+
+
+def constant(progress: float) -> float:
+    """Return 1, always."""
+    return 1.0
+
+
+def step_decay(progress: float) -> float:
+    """Return 1 in the first half and 0.1 in the second, as in the lectures."""
+    return 1.0 if progress < 0.5 else 0.1
+
+
+def one_cycle(progress: float) -> float:
+    """Rise straight to 1 in the first tenth, then fall along a cosine (Smith & Topin 2018, without the momentum)."""
+    if progress < WARM_UP:
+        return max(progress / WARM_UP, FLOOR)
+    return max((1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2, FLOOR)
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "step": step_decay, "one-cycle": one_cycle}
 
 
 class Optimizer(Protocol):

@@ -1,4 +1,4 @@
-"""Options of the command line that are made from the hyperparameters' own definitions, and those that are shared."""
+"""Options that several commands share: hyperparameters, the list, the store, the processor."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel
 
+from data import CATALOG
 from models import ModelConfig
-from training.config import TrainingConfig
-from training.constraints import allowed, option
+from training.config import TrainingConfig, allowed, option
+from training.corpus import Corpus, own_corpus, shipped_corpus
 from training.device import DEVICES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -94,3 +95,47 @@ def kernels_option(command: Command) -> Command:
         envvar="NAMEWAVE_KERNELS",
         help="Folder that keeps the compiled sampler (default: the user's cache).",
     )(command)
+
+
+def list_options(command: Command) -> Command:
+    """Add --dataset, --data and --name."""
+    options = [
+        click.option("--dataset", type=click.Choice(list(CATALOG)), help="A list that ships (default: human)."),
+        click.option("--data", type=click.Path(path_type=Path), help="A list of your own: UTF-8, one name a line."),
+        click.option("--name", help="What your own list is called: a-z, 0-9 and -."),
+    ]
+    for decorate in reversed(options):
+        command = decorate(command)
+    return command
+
+
+def dataset_name(dataset: str | None, data: Path | None, name: str | None) -> str:
+    """Return what the data set is called. Raises `click.UsageError` where the three options contradict."""
+    if (data is None) != (name is None):
+        raise click.UsageError("--data and --name belong together: --data my_list.txt --name elves.")
+    if data is not None and dataset is not None:
+        raise click.UsageError("--dataset is a list that ships, --data one of your own; give one of them.")
+    return name or dataset or "human"
+
+
+def read_corpus(called: str, data: Path | None, split_seed: int) -> Corpus:
+    """Return the list at `data` under the name `called`, or the one that ships. Raises `NameListError`."""
+    return shipped_corpus(called, split_seed) if data is None else own_corpus(data, called, split_seed)
+
+
+def one_list_options(command: Command) -> Command:
+    """Add --dataset and --data, for commands that publish nothing and so need no name."""
+    options = [
+        click.option(
+            "--dataset", type=click.Choice(list(CATALOG)), default="human", show_default=True, help="A list that ships."
+        ),
+        click.option("--data", type=click.Path(path_type=Path), help="A list of your own instead, one name a line."),
+    ]
+    for decorate in reversed(options):
+        command = decorate(command)
+    return command
+
+
+def one_list(dataset: str, data: Path | None, split_seed: int) -> Corpus:
+    """Return the list at `data`, or else the one that ships as `dataset`. Raises `NameListError`."""
+    return shipped_corpus(dataset, split_seed) if data is None else own_corpus(data, "own", split_seed)

@@ -8,7 +8,7 @@ from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.distillation import enough
 from training.errors import TrainingError
-from training.published import network_of
+from training.publishing import network_of
 from training.resume import RunState
 from training.run import Distillation, Job
 from training.transfer import Start

@@ -1,13 +1,14 @@
-"""The picture of a run: losses over steps. Figures are made without pyplot, which keeps global state."""
+"""Pictures: the sheet they are drawn on, and the loss over steps."""
 
 import io
 import math
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.history import History, smoothed
+from training.trainer import History, smoothed
 
 TRAIN, DEV, FAINT, INK = "#4477aa", "#cc3311", "#d5d5d5", "#333333"
 # Every tick that may be labelled on the logarithmic axis of losses, in nats.
@@ -65,3 +66,34 @@ def _dress(axes: Axes, title: str, low: float, high: float) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+
+
+def new_sheet(width: float, height: float) -> Figure:
+    """Return an empty figure, inches wide and high, whose axes find their room themselves."""
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def dress(axes: Axes, title: str, x: str, y: str) -> None:
+    """Give `axes` their words and the house's quiet looks."""
+    axes.set_title(title, loc="left", color=INK, fontsize=10.5)
+    axes.set_xlabel(x, color=INK, fontsize=9)
+    axes.set_ylabel(y, color=INK, fontsize=9)
+    axes.grid(axis="y", color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, labelsize=8.5)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def tell(axes: Axes, loc: Literal["best", "upper right"] = "best") -> None:
+    """Add the legend."""
+    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc=loc)
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as a PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

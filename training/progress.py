@@ -1,17 +1,47 @@
-"""How far a run is, for whoever waits: a bar on a terminal, a line every few seconds elsewhere.
+"""Progress of what takes long, on a terminal or line by line, and stop requests by Ctrl-C."""
 
-Nothing is decided here. The clock is an argument: a function that returns seconds.
-"""
-
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import timedelta
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from training.errors import Interrupted
 from training.trainer import Step
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Within the block, the function it gives tells whether a stop was asked for. A second request ends at once.
+
+    Outside the main thread no signal can be caught; then nothing is ever asked for.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(number, signal.default_int_handler)
+
+    try:
+        for number in _SIGNALS:
+            signal.signal(number, note)
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 Clock = Callable[[], float]
 
@@ -134,3 +164,27 @@ def progress_on(console: Console, clock: Clock) -> Bar | Lines:
 
 def _clock_time(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
+
+
+class Relay:
+    """Takes the steps of `runs` runs of equal length, and shows each as a step of the whole."""
+
+    def __init__(self, show: Callable[[Step], None], is_stopped: Callable[[], bool], runs: int) -> None:
+        self._show, self._is_stopped, self._runs = show, is_stopped, runs
+        self._before = 0
+
+    def __call__(self, step: Step) -> None:
+        """Show one step. Raises `Interrupted` after a stop request, unless it was the last step of all."""
+        done, whole = self._before + step.step, self._runs * step.total
+        self._show(replace(step, step=done, total=whole))
+        if step.step == step.total:
+            self._before = done
+        if self._is_stopped() and done < whole:
+            raise Interrupted(f"Stopped after step {done:,} of {whole:,}; nothing was written.")
+
+
+@contextmanager
+def relay_on(console: Console, runs: int) -> Iterator[Relay]:
+    """Within the block, steps are shown on `console`, and Ctrl-C is a polite request."""
+    with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
+        yield Relay(progress.show, is_stopped, runs)

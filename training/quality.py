@@ -1,12 +1,11 @@
-"""How good a model's names are, measured on many of them, each figure beside what real names score.
-
-Lists and losses go in, figures and table rows come out; only `draw` asks a model for names. After Polykovskiy et al.
-2020 (MOSES), who judge a generator beside its own training set. Nothing is trained, no file is read.
-"""
+"""How good drawn names are: measured beside real ones, as a table of the card."""
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, takewhile
 from statistics import fmean
 
 import numpy as np
@@ -15,7 +14,65 @@ from numpy.typing import NDArray
 from models import NameGenerator, SamplingOptions
 from models.inference import AS_DRAWN
 from training.comparison import Gap
-from training.distances import length_distance, pair_divergence, shared_beginnings
+
+# Stands before and after each name among its pairs. No character is empty, so nothing in a name equals it.
+EDGE = ""
+
+
+def length_distance(a: Iterable[str], b: Iterable[str]) -> float:
+    """Return the total variation distance of the distributions of length: 0 (the same) to 1 (nothing in common).
+
+    Half the sum of |P - Q|. Raises `ValueError` where a list is empty.
+    """
+    P, Q = _distributions(map(len, a), map(len, b))
+    return float(np.abs(P - Q).sum() / 2)
+
+
+def pair_divergence(a: Iterable[str], b: Iterable[str]) -> float:
+    """Return the Jensen-Shannon divergence (Lin 1991) of the distributions of pairs of neighbours, in bits: 0 to 1.
+
+    A name's start and end count as neighbours. Raises `ValueError` where a list is empty.
+    """
+    P, Q = _distributions(_pairs(a), _pairs(b))
+    M = (P + Q) / 2
+    return (_relative_entropy(P, M) + _relative_entropy(Q, M)) / 2
+
+
+def shared_beginnings(names: Iterable[str], known: Iterable[str]) -> list[int]:
+    """Return of each name how many first characters it shares with the known name that shares most: (names,).
+
+    In order of spelling that one stands next to where the name would, before it or after it.
+    """
+    order = sorted(set(known))
+    return [max((_shared(name, other) for other in _neighbours(name, order)), default=0) for name in names]
+
+
+def _neighbours(name: str, order: Sequence[str]) -> Sequence[str]:
+    at = bisect_left(order, name)
+    return order[max(at - 1, 0) : at + 1]
+
+
+def _shared(a: str, b: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
+
+
+def _pairs(names: Iterable[str]) -> Iterable[tuple[str, str]]:
+    return (pair for name in names for pair in pairwise([EDGE, *name, EDGE]))
+
+
+def _distributions(a: Iterable[Hashable], b: Iterable[Hashable]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    A, B = Counter(a), Counter(b)
+    if not (A and B):
+        raise ValueError("An empty list has no distribution.")
+    keys = list(dict.fromkeys([*A, *B]))
+    P, Q = (np.array([counts[key] for key in keys], np.float64) for counts in (A, B))
+    return P / P.sum(), Q / Q.sum()
+
+
+def _relative_entropy(P: NDArray[np.float64], M: NDArray[np.float64]) -> float:
+    seen = P > 0
+    return float((P[seen] * np.log2(P[seen] / M[seen])).sum())
+
 
 COUNT, SEED = 20_000, 0
 MOST_BLOCKS = 10
@@ -189,3 +246,70 @@ def draw(generator: NameGenerator, count: int = COUNT, seed: int = SEED) -> list
     Names longer than the list's longest are not among them, as the service gives none.
     """
     return generator.generate(count, seed=seed, options=SamplingOptions(), constraints=AS_DRAWN).names
+
+
+HEADING = "## How good the names are"
+NONE = "–"
+Cell = Callable[[Figures], str]
+# Rows that are read beside the dev names, which the model never saw.
+BY_DEV: tuple[tuple[str, Cell], ...] = (
+    ("new to the train names", lambda f: f"{f.new:.1%}"),
+    ("shared beginning, mean", lambda f: _prefix_row(f, lambda p: f"{p.mean:.2f} characters, {p.share:.1%}")),
+    ("shared beginning, greatest", lambda f: _prefix_row(f, lambda p: f"{p.longest} characters, {p.greatest:.1%}")),
+)
+WORDS = (
+    "**Came before**: share of names that the same sample held already. It grows with the sample.",
+    "**Distance of lengths**: half the sum of the differences of the shares of each length, to the dev names; 0 to 1.",
+    "**Divergence of pairs**: Jensen-Shannon divergence of pairs of neighbouring characters, start and end included, "
+    "to the dev names; 0 to 1 bit. Real names have a distance too, by chance: it is the best one can ask for. Both "
+    "distances fall as a sample grows, so each is to be read beside the same number of real train names. The last two "
+    "columns are means over several such samples.",
+    "**New**: share that the train names do not hold; **in no part of the list**: nor the dev and test names. Real "
+    "here are the dev names. A model that repeats its list has little new; one that knows nothing has only new names.",
+    "**Shared beginning**: how many first characters a new name has in common with the train name nearest to it, and "
+    "which share of the name that is. Much above the real names' figure would mean copies with another ending.",
+    "**Log-probability**: natural logarithm of the chance of a name or of one of its characters (end of name "
+    "included), by this model; real are the dev names. Close together is good: drawn names much likelier than real "
+    "ones tell of a model too sure of itself, less likely ones of a model too loose.",
+    "**By heart?** What dev names cost more than train names. Anything that learns has a gap; a large one beside other "
+    "models of the same list says that the list was learned by heart.",
+)
+
+
+def quality_lines(quality: Quality, likelihood: Likelihood | None = None) -> list[str]:
+    """Return the section as lines of Markdown: a table, and in plain words what each row means."""
+    short = f"{quality.drawn_blocks.count:,}"
+    head = ("", f"drawn ({quality.drawn.count:,})", f"real ({quality.train.count:,})", f"drawn ({short})")
+    table = [(*head, f"real ({short})"), ("---",) * 5, *_rows(quality), *(_likely(likelihood) if likelihood else [])]
+    intro = (
+        "Drawn at temperature 1, repeats and all, beside real names. Where real names are fewer than drawn ones, only "
+        "the last two columns compare."
+    )
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    return [HEADING, "", intro, "", *lines, "", *(f"- {words}" for words in WORDS)]
+
+
+def _rows(quality: Quality) -> list[tuple[str, ...]]:
+    drawn, train, dev = quality.drawn, quality.train, quality.dev
+    sized = (drawn, train, quality.drawn_blocks, quality.train_blocks)
+    return [
+        ("came before in the sample", *(f"{f.repeated:.2%}" for f in sized)),
+        ("distance of lengths", *(f"{f.lengths:.4f}" for f in sized)),
+        ("divergence of pairs, bits", *(f"{f.pairs:.4f}" for f in sized)),
+        ("longest name, characters", str(drawn.longest), str(train.longest), "", ""),
+        *((what, cell(drawn), cell(dev), "", "") for what, cell in BY_DEV),
+        ("in no part of the list", f"{drawn.unlisted:.1%}", "", "", ""),
+    ]
+
+
+def _likely(likelihood: Likelihood) -> list[tuple[str, ...]]:
+    rows = [
+        ("log-probability of a name", f"{likelihood.drawn_name:.2f}", f"{likelihood.dev_name:.2f}"),
+        ("log-probability of a character", f"{likelihood.drawn_character:.3f}", f"{-likelihood.dev:.3f}"),
+        ("by heart? dev loss less train loss", f"{likelihood.gap}", f"{likelihood.dev:.4f} - {likelihood.train:.4f}"),
+    ]
+    return [(*row, "", "") for row in rows]
+
+
+def _prefix_row(figures: Figures, text: Callable[[Prefix], str]) -> str:
+    return text(figures.prefix) if figures.prefix else NONE

@@ -1,7 +1,9 @@
-"""What a person reads at the end of a command: tables and names on a console. Nothing is computed here but layout."""
+"""What commands print: losses, names, figures that lessons promise, characters that can be seen."""
 
+import re
 from collections.abc import Mapping, Sequence
 
+from matplotlib.font_manager import findfont, get_font
 from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
@@ -9,7 +11,38 @@ from rich.text import Text
 
 from models import Manifest, ModelRegistry, Version
 from models.spelling import capitalize
-from training.figures import show_figures
+
+SPACE = "␣"
+FONT = "DejaVu Sans"
+
+
+def symbol_of(character: str) -> str:
+    """Return the character, a sign for a blank, or its Unicode number where the pictures' font does not have it."""
+    if character.isspace():
+        return SPACE
+    is_known = get_font(findfont(FONT)).get_char_index(ord(character)) > 0
+    return character if is_known else f"{ord(character):04X}"
+
+
+# A label, a colon, a number and nothing else; a loss that is no number is one to find, too.
+_LINE = re.compile(r"(?P<label>\S.*): (?P<value>[-+]?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|inf|nan))\s*", re.IGNORECASE)
+
+
+def figure_line(label: str, value: float, form: str = ".4f") -> str:
+    """Return a figure as a line; `form` as in Python's format strings."""
+    return f"{label}: {value:{form}}"
+
+
+def show_figures(console: Console, figures: Mapping[str, float], form: str = ".4f") -> None:
+    """Print each figure on a line of its own, never wrapped."""
+    for label, value in figures.items():
+        console.print(Text(figure_line(label, value, form)), soft_wrap=True)
+
+
+def found_figures(output: str) -> dict[str, float]:
+    """Return the figures in what a command printed, by label; the last of one label counts."""
+    matches = (_LINE.fullmatch(line) for line in output.splitlines())
+    return {match["label"]: float(match["value"]) for match in matches if match}
 
 
 def show_losses(console: Console, losses: Mapping[str, float]) -> None:

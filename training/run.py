@@ -14,15 +14,12 @@ from models.networks import Network, bigram_by_counting
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Batches
-from training.distillation import IMAGINED, TaughtBatches, imagined, lessons
-from training.ensemble import Ensemble
+from training.distillation import IMAGINED, Ensemble, TaughtBatches, imagined, lessons
 from training.errors import Interrupted, TrainingError
 from training.evaluation import split_losses
-from training.history import History
-from training.new_trainer import new_trainer
 from training.progress import Clock
 from training.resume import RunState, Saved
-from training.trainer import Step, Trainer
+from training.trainer import History, Step, Trainer, new_trainer
 from training.transfer import Start
 
 # Seconds between two states kept during a run: what a power cut can cost.

@@ -13,15 +13,20 @@ from rich.text import Text
 from models import prepare
 from training.config import TrainingConfig, load_config
 from training.device import choose_device
-from training.draft import finish
 from training.inside.diagnose import STEPS, inside
-from training.interruption import stop_requests
-from training.list_options import dataset_name, list_options, read_corpus
-from training.options import hyperparameter_options, kernels_option, processor_options, store_option
+from training.options import (
+    dataset_name,
+    hyperparameter_options,
+    kernels_option,
+    list_options,
+    processor_options,
+    read_corpus,
+    store_option,
+)
 from training.origins import seen, strangers, with_origins
-from training.places import open_registry, run_folder
-from training.progress import progress_on
-from training.publish import publish
+from training.paths import open_registry, run_folder
+from training.progress import progress_on, stop_requests
+from training.publishing import finish, publish
 from training.release import ReleaseContext, release_all
 from training.report import show_losses, show_names, show_publication
 from training.resume import RunState

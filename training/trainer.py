@@ -1,24 +1,48 @@
-"""The loop that learns: it yields after every step, so that whoever drives it decides what to show and when to stop.
-
-No printing, no files, no clock. Its whole state can be taken after any step and put back to the bit.
-"""
+"""The training loop, which yields its steps, the history of its losses, and a trainer at its first step."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from models.networks import Network
+from models.networks import Network, build_model
 from training.config import TrainingConfig
+from training.corpus import Corpus
 from training.dataset import Batch, Batches, Examples, NameBatches, WindowBatches
 from training.errors import TrainingError
-from training.evaluation import mean_loss
-from training.history import History
-from training.loss import cross_entropy
-from training.optim import clip, make_optimizer
-from training.schedules import SCHEDULES
+from training.evaluation import cross_entropy, mean_loss
+from training.optim import SCHEDULES, clip, make_optimizer
+from training.transfer import Start, begin
+
+
+@dataclass
+class History:
+    """`losses[i]`: the training loss of step i + 1's batch; `dev`: (step, dev loss) wherever it was measured."""
+
+    losses: list[float] = field(default_factory=list)
+    dev: list[tuple[int, float]] = field(default_factory=list)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return everything as float64 tensors."""
+        dev = torch.tensor(self.dev, dtype=torch.float64).view(-1, 2)
+        return {"losses": torch.tensor(self.losses, dtype=torch.float64), "dev": dev}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where `state` was taken."""
+        self.losses = state["losses"].tolist()
+        self.dev = [(int(step), loss) for step, loss in state["dev"].tolist()]
+
+
+def smoothed(losses: Sequence[float], points: int = 200) -> tuple[list[float], list[float]]:
+    """Return at most `points` steps and losses: means over neighbouring steps, and where their middles lie."""
+    width = max(1, -(-len(losses) // points))
+    starts = range(0, len(losses), width)
+    groups = [losses[start : start + width] for start in starts]
+    return [start + (len(g) + 1) / 2 for start, g in zip(starts, groups, strict=True)], [
+        sum(g) / len(g) for g in groups
+    ]
 
 
 @dataclass(frozen=True)
@@ -172,3 +196,23 @@ def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _part(state: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     return {name.removeprefix(f"{part}/"): tensor for name, tensor in state.items() if name.startswith(f"{part}/")}
+
+
+def new_trainer(
+    config: TrainingConfig,
+    corpus: Corpus,
+    device: torch.device,
+    start: Start | None = None,
+    batches: Batches | None = None,
+) -> Trainer:
+    """Return a trainer over the train and dev names of `corpus`.
+
+    Weights and batches are those of the config's seed, unless there is a `start` or there are `batches`.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    network = build_model(config.model, len(corpus.vocabulary), generator)
+    if start is not None:
+        begin(network, corpus.vocabulary, start)
+    network.to(device)
+    train, dev = (Examples.of(names, corpus.vocabulary) for names in (corpus.split.train, corpus.split.dev))
+    return Trainer(network, config, train, dev, generator, device, batches)

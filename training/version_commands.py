@@ -13,8 +13,8 @@ from models.spelling import capitalize
 from training.device import choose_device
 from training.options import kernels_option, processor_options, store_option
 from training.origins import find
-from training.places import open_registry
-from training.published import published_losses
+from training.paths import open_registry
+from training.publishing import published_losses
 from training.report import show_losses_beside, show_versions
 
 

@@ -2,8 +2,8 @@
 
 Candidate i depends on the weights, the options, the seed and i alone. It has its own random stream; what it shares
 with others are the distributions after common prefixes, whose bits are the same whoever computes them. They hang in a
-tree of prefixes. Its first nodes stay from call to call (`prefix_cache`), the others as long as a candidate looks back at
-them. All candidates go down the tree a character at a time, so that new nodes are computed in
+tree of prefixes. Its first nodes stay from call to call (`prefix_cache`), the others as long as a candidate looks back
+at them. All candidates go down the tree a character at a time, so that new nodes are computed in
 batches and the processor waits for many of them at once.
 """
 

@@ -18,8 +18,7 @@ from models.networks import Network
 from training.cli import main
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.new_trainer import new_trainer
-from training.trainer import Step, Trainer
+from training.trainer import Step, Trainer, new_trainer
 
 ROOT = Path(__file__).parents[2]
 NAMES_TXT = ROOT.parent / "shared/bench/names.txt"

@@ -16,9 +16,7 @@ from matplotlib.image import imread
 from models.autograd.engine import Value
 from models.autograd.nn import MLP
 from tests.training.conftest import PNG, run_cli
-from training.scalar.border import border_plot, scores_at
-from training.scalar.classifier import DECAY, examine, learn, margin_loss
-from training.scalar.moons import moons
+from training.lessons.autograd_demo import DECAY, border_plot, examine, learn, margin_loss, moons, scores_at
 
 FILES = ("border.png", "neuron.dot", "neuron.svg")
 

@@ -16,19 +16,32 @@ from models.networks import Network, build_model
 from models.networks import layers as nn
 from tests.training.conftest import PNG, figure_in, invoke, png_of, run_cli
 from training import backprop
-from training.backprop import backward, batch_norm_backward, cross_entropy_backward, forward, layer_backward
-from training.backprop_check import check, named_parameters, rows
-from training.backprop_plot import backprop_figure, backprop_plot
-from training.backprop_race import HandTrainer, StepPair, race, set_precision, start
-from training.backprop_steps import (
-    batch_norm_long_backward,
-    batch_norm_steps,
-    cross_entropy_long_backward,
-    cross_entropy_steps,
-)
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Batch, Examples, NameBatches
+from training.lessons.backprop import (
+    backward,
+    batch_norm_backward,
+    batch_norm_long_backward,
+    batch_norm_steps,
+    cross_entropy_backward,
+    cross_entropy_long_backward,
+    cross_entropy_steps,
+    forward,
+    layer_backward,
+)
+from training.lessons.backprop_check import (
+    HandTrainer,
+    StepPair,
+    backprop_figure,
+    backprop_plot,
+    check,
+    named_parameters,
+    race,
+    rows,
+    set_precision,
+    start,
+)
 from training.trainer import Trainer
 
 Trainers = tuple[HandTrainer, Trainer]
@@ -357,7 +370,7 @@ def test_wrong_gradient_ends_command_before_training(list_file: Path, monkeypatc
     result = invoke("backprop-check", "--data", list_file, "--steps", "5")
     assert result.exit_code == 1
     assert "norm0 (outputs of layers)" in result.stderr
-    assert "training/backprop.py" in result.stderr
+    assert "training/lessons/backprop.py" in result.stderr
     assert "dev loss" not in result.output
 
 

@@ -22,11 +22,23 @@ from models import Vocabulary
 from models.networks import bigram_by_counting, count_bigrams
 from tests.training.conftest import PNG, NamesAndVocabulary, figure_in, invoke, png_of, run_cli
 from training.bigram import descend, gradient, log_probabilities, loss_of, one_hot_loss
-from training.bigram_plot import SHADES, bigram_figure, bigram_plot, board_of, contrast, palette, readable_on, words
-from training.bigram_twice import MEETINGS, PENALTIES, SMOOTHINGS, compare
 from training.dataset import Examples
 from training.evaluation import mean_loss
-from training.glyphs import symbol_of
+from training.lessons.bigram import (
+    MEETINGS,
+    PENALTIES,
+    SHADES,
+    SMOOTHINGS,
+    bigram_figure,
+    bigram_plot,
+    board_of,
+    compare,
+    contrast,
+    palette,
+    readable_on,
+    words,
+)
+from training.report import symbol_of
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from tests.training.conftest import png_of
 from training.card import Card, write_card
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.history import History, smoothed
 from training.inside.explanations import EXPLANATIONS
 from training.invention import Invention
 from training.plots import loss_plot
+from training.trainer import History, smoothed
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.training.conftest import ROOT, interrupt, invoke, run_cli
-from training.lazy import COMMANDS, LazyCommand, LazyGroup
+from training.cli import COMMANDS, LazyCommand, LazyGroup
 
 SMALL = ["--n-embd", "3", "--n-hidden", "8", "--block-size", "4", "--steps", "10", "--batch-size", "32"]
 

@@ -9,7 +9,7 @@ from data import CATALOG
 from models.networks import build_model
 from training.config import load_config, preset_names
 from training.errors import TrainingError
-from training.output import write_output
+from training.paths import write_output
 from training.search.sweep_plan import read_plan
 
 # Presets that are not called after their architecture.

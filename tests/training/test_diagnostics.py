@@ -14,7 +14,7 @@ from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Examples, Rows
 from training.errors import TrainingError
-from training.evaluation import mean_loss
+from training.evaluation import cross_entropy, mean_loss
 from training.inside.diagnose import DiagnosedModel, bad_title, diagnose, patient_of, write
 from training.inside.diagnostics import (
     Course,
@@ -29,7 +29,6 @@ from training.inside.diagnostics import (
 )
 from training.inside.explanations import EXPLANATIONS
 from training.inside.pictures import loss_limits
-from training.loss import cross_entropy
 
 CONFIGS = {
     "mlp": ModelConfig(architecture="mlp", block_size=3, n_embd=4, n_hidden=8, n_layers=2),

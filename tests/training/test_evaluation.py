@@ -18,13 +18,19 @@ from models.networks import build_model
 from tests.training.conftest import NAMES_TXT, GeneratorAndNetwork, NamesAndVocabulary
 from training.comparison import names_gap, paired_gap
 from training.dataset import Examples
-from training.distances import length_distance, pair_divergence, shared_beginnings
 from training.errors import TrainingError
-from training.evaluation import mean_loss, name_losses
+from training.evaluation import cross_entropy, mean_loss, name_losses
 from training.kneser_ney import KneserNey
-from training.loss import cross_entropy
-from training.quality import Prefix, draw, likelihood, measure
-from training.quality_table import quality_lines
+from training.quality import (
+    Prefix,
+    draw,
+    length_distance,
+    likelihood,
+    measure,
+    pair_divergence,
+    quality_lines,
+    shared_beginnings,
+)
 
 MLP = ModelConfig(architecture="mlp", block_size=3, n_embd=4, n_hidden=10)
 WAVENET = ModelConfig(architecture="wavenet", block_size=8, n_embd=4, n_hidden=10)

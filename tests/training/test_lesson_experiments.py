@@ -18,18 +18,13 @@ from training.corpus import Corpus
 from training.dataset import Examples
 from training.inside.diagnostics import first_batch, snapshot
 from training.lessons import context, notebook
-from training.lessons.context import FLAT, TREE, flat_width, parameters_of, sights
-from training.lessons.context_command import counted_loss
-from training.lessons.context_command import figures as context_figures
-from training.lessons.context_plot import context_plot
-from training.lessons.notebook import Comparison, notebook_name, random_words
-from training.lessons.notebook_command import lines
+from training.lessons.context import FLAT, TREE, context_plot, counted_loss, flat_width, parameters_of, sights
+from training.lessons.context import figures as context_figures
+from training.lessons.notebook import Comparison, lines, notebook_name, random_words
 from training.lessons.shapes import layer_shapes, views_apart
-from training.lessons.starts import STARTS, begin_as, even_guess, saturated_share, try_starts
-from training.lessons.starts_plot import starts_plot
-from training.lessons.temperatures import SHOWN, TEMPERATURES, character_log_prob, expect, sample_at
-from training.lessons.temperatures_command import figures as temperature_figures
-from training.lessons.temperatures_plot import temperatures_plot
+from training.lessons.starts import STARTS, begin_as, even_guess, saturated_share, starts_plot, try_starts
+from training.lessons.temperatures import SHOWN, TEMPERATURES, character_log_prob, expect, sample_at, temperatures_plot
+from training.lessons.temperatures import figures as temperature_figures
 from training.trainer import Step
 
 SHAPE = ModelConfig(architecture="wavenet", block_size=8, n_embd=24, n_hidden=128)

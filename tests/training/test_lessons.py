@@ -16,10 +16,9 @@ from safetensors.numpy import load_file
 from tests.training.conftest import ROOT, invoke
 from training.corpus import shipped_corpus
 from training.errors import Interrupted, TrainingError
-from training.figures import figure_line, found_figures
 from training.lessons import child
-from training.lessons.child import Ended, environment, run_command
-from training.lessons.pages import FOLDER, Figure, read_lesson, read_lessons
+from training.lessons.check import FOLDER, Ended, Figure, environment, read_lesson, read_lessons, run_command
+from training.report import figure_line, found_figures
 
 PAGE = """# The bigram
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.conftest import PNG, png_of, run_cli
-from training.search.lr_plot import range_plot
-from training.search.lr_range import BLOWN_UP, MEMORY, Point, exponential_rates, range_test, suggest
+from training.search.lr_finder import BLOWN_UP, MEMORY, Point, exponential_rates, range_plot, range_test, suggest
 
 
 def test_rates_form_a_geometric_sequence() -> None:

@@ -8,8 +8,7 @@ from rich.console import Console
 
 from tests.training.conftest import steps_of
 from training.errors import Interrupted
-from training.lessons.relay import Relay
-from training.progress import Bar, Lines, progress_on
+from training.progress import Bar, Lines, Relay, progress_on
 from training.trainer import Step
 
 

@@ -17,13 +17,10 @@ from tests.training.conftest import PNG, MakeTrainer, interrupt, invoke, png_of,
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.errors import Interrupted, TrainingError
-from training.new_trainer import new_trainer
-from training.search.study import STARTUP_TRIALS, Row, open_study
-from training.search.sweep_plan import read_plan, sweep_names
-from training.search.sweep_plot import sweep_plot
-from training.search.sweep_ranges import Choices, Range, parse_ranges
-from training.search.sweep_report import best_row, best_toml, ranked_rows, show_results
-from training.search.sweep_trial import Surroundings, run_trial
+from training.search.study import STARTUP_TRIALS, Row, Surroundings, open_study, run_trial
+from training.search.sweep_plan import Choices, Range, parse_ranges, read_plan, sweep_names
+from training.search.sweep_report import best_row, best_toml, ranked_rows, show_results, sweep_plot
+from training.trainer import new_trainer
 
 HEAD = """
 batch_size = 32

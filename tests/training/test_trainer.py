@@ -17,11 +17,10 @@ from training.corpus import Corpus
 from training.dataset import Examples, NameBatches, WindowBatches
 from training.errors import Interrupted, TrainingError
 from training.evaluation import mean_loss
-from training.optim import SGD, AdamW, clip
+from training.optim import SCHEDULES, SGD, AdamW, clip, one_cycle, step_decay
 from training.origins import with_origins
 from training.resume import RunState, Saved
 from training.run import Job, Outcome, Watch, run
-from training.schedules import SCHEDULES, one_cycle, step_decay
 from training.trainer import Step, Trainer
 
 LIST = "cd" * 32

@@ -14,8 +14,7 @@ from tests.training.conftest import BIGRAM, run_cli
 from training.config import TrainingConfig, load_config
 from training.corpus import Corpus
 from training.dataset import Examples
-from training.distillation import TaughtBatches, TaughtRows, enough, imagined, lessons
-from training.ensemble import Ensemble
+from training.distillation import Ensemble, TaughtBatches, TaughtRows, enough, imagined, lessons
 from training.errors import Interrupted, TrainingError
 from training.evaluation import mean_loss, name_losses
 from training.origins import seen, start_from, strangers, taught_by

@@ -35,10 +35,9 @@ from training.inside.diagnostics import (
 from training.inside.explanations import EXPLANATIONS
 from training.options import kernels_option, store_option
 from training.origins import find
-from training.output import prepare_output, write_output
-from training.places import open_registry
+from training.paths import open_registry, prepare_output, write_output
 from training.progress import progress_on
-from training.published import network_of, split_of
+from training.publishing import network_of, split_of
 from training.run import Outcome
 from training.trainer import Step, Trainer
 

@@ -13,7 +13,7 @@ from models.networks import BatchNorm1d, Network
 from models.networks.gated import GatedStack
 from models.networks.layers import Layer
 from training.dataset import Examples, Rows
-from training.loss import cross_entropy
+from training.evaluation import cross_entropy
 from training.trainer import Step, Trainer
 
 # Layers that bend: their last name begins with one of these.

@@ -11,9 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from training.history import smoothed
 from training.inside.diagnostics import Course, Snapshot, Spread, plane
 from training.plots import DEV, FAINT, INK, TICKS, TRAIN
+from training.trainer import smoothed
 
 VOWELS = frozenset("aeiouyáàâäãåéèêëíìîïóòôöõøúùûüæœ")
 # Colours that stay apart for most kinds of colour blindness (Paul Tol's bright and muted schemes, and two greys).

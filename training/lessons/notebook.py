@@ -1,21 +1,32 @@
-"""The sampling loop of a notebook, in torch, one character at a time, drawing by the service's own random words: so
-that it must come to the service's own names. The comparison's numbers are computed here; `notebook_command` prints
-them.
-"""
+"""The lesson on serving: sampling as a notebook does, and as the service does. Numbers and command."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import Path
 
+import click
 import numpy as np
 import torch
+from rich.console import Console
+from rich.text import Text
 
-from models import NameGenerator, Vocabulary
-from models.inference import AS_DRAWN
+from models import NameGenerator, Vocabulary, prepare
+from models.inference import AS_DRAWN, MAX_SEED
 from models.inference.predictor import opened
 from models.kernel.arithmetic import philox
 from models.kernel.distribution import BITS
 from models.networks import Network
+from models.spelling import capitalize
+from training.device import choose_device
+from training.errors import Interrupted
+from training.options import kernels_option, store_option
+from training.origins import find
+from training.paths import open_registry
+from training.progress import progress_on, stop_requests
+from training.publishing import network_of
+from training.report import figure_line
 
 Clock = Callable[[], float]
 # Candidates of the service that are drawn once before it is timed, as a service that runs has done.
@@ -96,3 +107,61 @@ def logits_apart(network: Network, generator: NameGenerator, names: Sequence[str
         theirs = network.names(torch.from_numpy(ids), torch.arange(len(ids))).numpy()
         worst = max(worst, float(np.abs(theirs - generator.predictor.logits(ids, generator.shares)).max()))
     return worst
+
+
+SHOWN = 5
+
+
+@click.command("notebook")
+@click.argument("reference")
+@click.option(
+    "--steps",
+    "--count",
+    "count",
+    type=click.IntRange(1, 100_000),
+    default=500,
+    show_default=True,
+    help="Candidates to draw.",
+)
+@click.option("--seed", type=click.IntRange(0, MAX_SEED - 1), default=7, show_default=True, help="Of the candidates.")
+@store_option
+@kernels_option
+def command(reference: str, count: int, seed: int, store: Path, kernels: Path | None) -> None:
+    """Sample as a notebook does, and as the service does.
+
+    REFERENCE is human, human/wavenet or human/wavenet@2.
+    """
+    version = find(reference, open_registry(store, prepare(kernels)))
+    choose_device("cpu")
+    console = Console()
+    with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
+
+        def told(done: int, total: int) -> None:
+            if is_stopped():
+                raise Interrupted(f"Stopped after {done:,} of {total:,} candidates.")
+            progress.count("the notebook's candidates", done, total)
+
+        comparison = compare(network_of(version), version.generator, count, seed, time.perf_counter, told)
+    for line in lines(comparison):
+        console.print(Text(line), soft_wrap=True)
+
+
+def lines(comparison: Comparison) -> list[str]:
+    """Return what the command prints."""
+    return [
+        f"the notebook says: {_names(comparison.notebook)}",
+        f"the service says: {_names(comparison.service)}",
+        f"the notebook draws {_rate(len(comparison.notebook), comparison.notebook_seconds)} names a second",
+        f"the service draws {_rate(len(comparison.service), comparison.service_seconds)} names a second",
+        figure_line("names", len(comparison.notebook), "d"),
+        figure_line("names that differ", comparison.different, "d"),
+        figure_line("logits apart by at most", comparison.apart, ".1e"),
+    ]
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(capitalize(name) for name in names[:SHOWN])
+
+
+def _rate(count: int, seconds: float) -> str:
+    return f"{count / max(seconds, 1e-9):,.0f}"

@@ -15,7 +15,7 @@ from training.config import load_config
 from training.corpus import shipped_corpus
 from training.dataset import Examples
 from training.errors import TrainingError
-from training.figures import figure_line
+from training.report import figure_line
 
 DATASET = "human"
 # Names whose positions are looked at.

@@ -1,19 +1,29 @@
-"""The same network from different beginnings: what its first guess costs, how many of its outputs are stuck, how well
-it has learned after a short run. Numbers only; `starts_plot` draws them, `starts_command` prints them.
-"""
+"""The lesson on initialisation: five ways to begin. Numbers, picture and command."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import click
 import torch
+from matplotlib.axes import Axes
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from models.networks import BatchNorm1d, Network, build_model
-from training.config import TrainingConfig
-from training.corpus import Corpus
+from training.config import TrainingConfig, load_config
+from training.corpus import Corpus, shipped_corpus
 from training.dataset import Examples
+from training.device import choose_device
 from training.inside.diagnostics import SATURATED, Snapshot, Unnormalised, first_batch, named_matrices, snapshot
-from training.trainer import Step, Trainer
+from training.inside.pictures import COLOURS
+from training.paths import prepare_picture, write_output
+from training.plots import INK, TICKS, dress, new_sheet, png, tell
+from training.progress import relay_on
+from training.report import show_figures
+from training.trainer import Step, Trainer, smoothed
 
 # Names that are looked at before the first step.
 LOOKED_AT = 256
@@ -96,3 +106,92 @@ def even_guess(vocab_size: int) -> float:
 def saturated_share(spread: float) -> float:
     """Return how much of a normal distribution with this standard deviation a tanh saturates: P(|tanh z| > 0.97)."""
     return math.erfc(math.atanh(SATURATED) / (spread * math.sqrt(2)))
+
+
+# Starts that differ in one thing only may lie upon each other: the one below is drawn broader.
+WIDTHS = (4.5, 1.5, 1.5, 4.5, 1.5)
+
+
+def starts_plot(results: Sequence[Result], even: float) -> bytes:
+    """Return a PNG. `even`: the loss of an even guess, in nats."""
+    figure = new_sheet(9.6, 4.2)
+    left, right = figure.subplots(1, 2)
+    _draw_saturation(left, results)
+    _draw_losses(right, results, even)
+    return png(figure)
+
+
+def _draw_saturation(axes: Axes, results: Sequence[Result]) -> None:
+    for colour, width, result in zip(COLOURS, WIDTHS, results, strict=False):
+        shares = [a.share or 0 for a in result.shot.activations]
+        layers = range(1, len(shares) + 1)
+        axes.plot(layers, shares, "-", color=colour, linewidth=width, label=result.start.name)
+        axes.set_xticks(layers)
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    dress(axes, "Saturated outputs before the first step", "hidden layer", "share beyond 0.97")
+    tell(axes)
+
+
+def _draw_losses(axes: Axes, results: Sequence[Result], even: float) -> None:
+    drawn = [smoothed(result.losses, points=50) for result in results]
+    for colour, (steps, losses) in zip(COLOURS, drawn, strict=False):
+        axes.plot(steps, losses, color=colour, linewidth=1.4)
+    axes.axhline(even, color=INK, linewidth=0.9, linestyle="--")
+    axes.annotate(
+        "an even guess", (1, even), (2, 4), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right",
+        color=INK, fontsize=8.5,
+    )  # fmt: skip
+    axes.set_yscale("log")
+    low, high = min(min(losses) for _, losses in drawn), max(max(losses) for _, losses in drawn)
+    shown = [tick for tick in TICKS if low <= tick <= high]
+    axes.set_yticks(shown, [f"{tick:g}" for tick in shown])
+    axes.set_yticks([], minor=True)
+    dress(axes, "Losses of the batches", "step", "nats per character")
+
+
+PRESET, DATASET = "mlp-deep", "human"
+
+
+@click.command("starts")
+@click.option("--out", type=click.Path(path_type=Path), help="A picture, as starts.png.")
+@click.option("--layers", type=click.IntRange(1, 16), default=4, show_default=True, help="Hidden layers.")
+@click.option("--steps", type=click.IntRange(1, 100_000), default=400, show_default=True, help="Of each run.")
+def command(out: Path | None, layers: int, steps: int) -> None:
+    """Compare five ways to begin: weights large or small, with BatchNorm or without."""
+    config = load_config(PRESET, DATASET, {"n_layers": layers, "steps": steps, "eval_every": steps})
+    corpus = shipped_corpus(DATASET, config.split_seed)
+    if out is not None:
+        prepare_picture(out)
+    choose_device("cpu")
+    console = Console()
+    with relay_on(console, len(STARTS)) as show:
+        results = try_starts(config, corpus, show)
+    even = even_guess(len(corpus.vocabulary))
+    console.print(_table(results))
+    show_figures(console, figures(results, even))
+    if out is not None:
+        write_output(out.parent, {out.name: starts_plot(results, even)}, "--out")
+        console.print(Text(f"Written: {out}"), soft_wrap=True)
+
+
+def _table(results: list[Result]) -> Table:
+    table = Table()
+    table.add_column("start", no_wrap=True)
+    for head in ("first loss", "spread, last layer", "saturated, at most", "dev loss"):
+        table.add_column(head, justify="right")
+    for result in results:
+        spread = f"{result.shot.activations[-1].std:.2f}"
+        table.add_row(
+            result.start.name, f"{result.shot.loss:.4f}", spread, f"{result.saturated:.0%}", f"{result.dev:.4f}"
+        )
+    return table
+
+
+def figures(results: list[Result], even: float) -> dict[str, float]:
+    """Return what the lesson promises."""
+    found = {"an even guess": even, "saturated share of a unit normal": saturated_share(1.0)}
+    for result in results:
+        name = result.start.name
+        found |= {f"first loss, {name}": result.shot.loss, f"dev loss, {name}": result.dev}
+    return found

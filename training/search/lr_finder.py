@@ -1,13 +1,16 @@
-"""`python -m training find-lr`: tries learning rates from tiny to far too large on the first steps of a run, and says
-which one to use. The arithmetic is `lr_range`, the picture `lr_plot`; nothing is published.
-"""
+"""The learning-rate range test: one batch at each of many rates, a picture and a suggestion."""
 
+import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import click
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,15 +18,127 @@ from rich.text import Text
 from training.config import load_config
 from training.device import choose_device
 from training.errors import Interrupted, TrainingError
-from training.interruption import stop_requests
-from training.list_options import dataset_name, list_options, read_corpus
-from training.new_trainer import new_trainer
-from training.options import processor_options
-from training.output import csv_bytes, prepare_output, write_output
-from training.progress import progress_on
-from training.search.lr_plot import range_plot
-from training.search.lr_range import MIN_POINTS, Point, Suggestion, exponential_rates, range_test, suggest
-from training.trainer import Step, Trainer
+from training.options import dataset_name, list_options, processor_options, read_corpus
+from training.paths import csv_bytes, prepare_output, write_output
+from training.plots import DEV, FAINT, INK, TRAIN
+from training.progress import progress_on, stop_requests
+from training.trainer import Step, Trainer, new_trainer
+
+# Share of the past in the running mean of the loss: it looks back over about ten batches.
+MEMORY = 0.9
+# The test is over where the loss is this many times the best one.
+BLOWN_UP = 4.0
+# A slope is taken over this many points to each side: one batch's noise is larger than one step's progress.
+REACH = 6
+MIN_POINTS = 2 * REACH + 1
+
+
+class Point(NamedTuple):
+    """One step: its learning rate, the running mean of the loss after it, and its own batch's loss."""
+
+    rate: float
+    loss: float
+    batch_loss: float
+
+
+class Suggestion(NamedTuple):
+    """Two readings of the curve: the rate where the loss falls fastest, and a tenth of the rate of the lowest loss."""
+
+    steepest: float
+    tenth_of_lowest: float
+
+
+def exponential_rates(low: float, high: float, steps: int) -> list[float]:
+    """Return `steps` rates from `low` to `high`, each the same factor above the one before: low (high/low)^(i/(n-1)).
+
+    Raises `ValueError` unless 0 < low < high and there are two steps or more.
+    """
+    if not (0 < low < high < math.inf and steps >= 2):
+        raise ValueError(f"no rates lead from {low} to {high} in {steps} steps")
+    ratio = math.log(high / low)
+    return [low * math.exp(ratio * i / (steps - 1)) for i in range(steps)]
+
+
+def range_test(learn: Callable[[float], float], rates: Sequence[float]) -> list[Point]:
+    """Make a step at each rate and return the points; stop at a loss that is not finite or 4 times the best one.
+
+    `learn` makes one step at a rate and returns its batch's loss. The running mean is corrected for its start at zero
+    (Kingma & Ba 2015, section 3). The point that ends the test is left out if its loss is not finite.
+    """
+    points: list[Point] = []
+    mean, best = 0.0, math.inf
+    for i, rate in enumerate(rates, start=1):
+        batch_loss = learn(rate)
+        if not math.isfinite(batch_loss):
+            break
+        mean = MEMORY * mean + (1 - MEMORY) * batch_loss
+        loss = mean / (1 - MEMORY**i)
+        points.append(Point(rate, loss, batch_loss))
+        if loss > BLOWN_UP * best:
+            break
+        best = min(best, loss)
+    return points
+
+
+def suggest(points: Sequence[Point]) -> Suggestion:
+    """Return what the curve up to its lowest point suggests. Raises `ValueError` for a curve too short to read.
+
+    The slope is that of the running mean over the logarithm of the rate, by central differences.
+    """
+    lowest = min(range(len(points)), key=lambda i: points[i].loss, default=0)
+    middles = range(REACH, min(lowest, len(points) - 1 - REACH) + 1)
+    if not middles:
+        raise ValueError("the loss never fell for long enough")
+    steepest = min(middles, key=lambda i: _slope(points[i - REACH], points[i + REACH]))
+    return Suggestion(points[steepest].rate, points[lowest].rate / 10)
+
+
+def _slope(before: Point, after: Point) -> float:
+    return (after.loss - before.loss) / math.log(after.rate / before.rate)
+
+
+# Losses above the first one times this are cut off: they would squeeze the valley that matters.
+ROOM_ABOVE = 1.25
+
+
+def range_plot(points: Sequence[Point], suggestion: Suggestion, title: str) -> bytes:
+    """Return a PNG of the loss over the learning rate, both suggestions marked. The same points give the same file."""
+    figure = Figure(figsize=(7.2, 4.2), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    rates = [point.rate for point in points]
+    axes.plot(rates, [point.batch_loss for point in points], ".", color=FAINT, markersize=4, label="one batch")
+    axes.plot(rates, [point.loss for point in points], color=TRAIN, linewidth=1.6, label="running mean")
+    _mark(axes, points, suggestion.tenth_of_lowest, "a tenth of the lowest loss's rate", "s", INK)
+    _mark(axes, points, suggestion.steepest, "suggested, falls fastest", "o", DEV)
+    _dress(axes, points, title)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _mark(axes: Axes, points: Sequence[Point], rate: float, words: str, marker: str, color: str) -> None:
+    nearest = min(points, key=lambda point: abs(point.rate - rate))
+    label = f"{words}: {rate:.2g}"
+    axes.plot([nearest.rate], [nearest.loss], marker, color=color, markersize=8, fillstyle="none", label=label)
+    axes.axvline(nearest.rate, color=color, linewidth=0.8, linestyle=":")
+
+
+def _dress(axes: Axes, points: Sequence[Point], title: str) -> None:
+    losses = [point.loss for point in points]
+    low, top = min(losses), min(max(losses), ROOM_ABOVE * losses[0])
+    margin = 0.06 * (top - low)
+    axes.set_ylim(low - margin, top + margin)
+    axes.set_xscale("log")
+    axes.set_title(title, loc="left", color=INK)
+    axes.set_xlabel("learning rate", color=INK)
+    axes.set_ylabel("nats per character", color=INK)
+    axes.grid(axis="y", color=FAINT, linewidth=0.6)
+    axes.tick_params(colors=INK, labelsize=9)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+
 
 Rate = click.FloatRange(0, 1000, min_open=True)
 # Rows of the printed table.

@@ -1,9 +1,7 @@
-"""A sweep's memory: the study of Optuna in an SQLite file, so that a stopped sweep goes on where it was.
+"""An Optuna study that can be continued, and one of its trials."""
 
-Optuna is known to this file alone. What a trial is worth is decided elsewhere; here it is asked for, noted, listed.
-"""
-
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +14,10 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from training.errors import TrainingError
-from training.folder_lock import alone_in
-from training.output import prepare_output
-from training.search.sweep_ranges import Choices, Range, Ranges, Value, is_whole
+from training.errors import Interrupted, TrainingError
+from training.paths import alone_in, prepare_output
+from training.search.sweep_plan import Choices, Range, Ranges, Value, is_whole
+from training.trainer import Step, Trainer
 
 FILE = "study.db"
 NAME = "namewave"
@@ -154,3 +152,49 @@ def _row(number: int, trial: FrozenTrial) -> Row:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
+
+
+# A trial's dev losses are compared with those of others that are as far, in thousandths of their steps.
+WHOLE = 1000
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The world around a trial: who is shown each step, who may stop the sweep, who calls a trial hopeless.
+
+    `is_hopeless(place, dev_loss)`: `place` is how far the trial is, in thousandths of its steps.
+    """
+
+    show: Callable[[Step], None]
+    is_stopped: Callable[[], bool]
+    is_hopeless: Callable[[int, float], bool]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a trial ended; `dev_loss`: its lowest, in nats, None where it failed; `note`: why it failed."""
+
+    verdict: Verdict
+    dev_loss: float | None
+    note: str = ""
+
+
+def run_trial(trainer: Trainer, world: Surroundings) -> Result:
+    """Train and return what came of it. Raises `Interrupted` after a stop request."""
+    try:
+        for step in trainer.fit():
+            world.show(step)
+            if world.is_stopped():
+                raise Interrupted(f"Stopped after step {step.step:,} of {step.total:,}.")
+            if step.dev_loss is None:
+                continue
+            if not math.isfinite(step.dev_loss):
+                return Result("failed", None, f"The dev loss is {step.dev_loss} after step {step.step:,}.")
+            place = WHOLE * step.step // step.total
+            if world.is_hopeless(place, step.dev_loss) and not trainer.is_over:
+                return Result("pruned", trainer.best_loss)
+    except Interrupted:
+        raise
+    except TrainingError as error:
+        return Result("failed", None, str(error))
+    return Result("complete", trainer.best_loss)

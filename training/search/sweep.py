@@ -16,17 +16,13 @@ from rich.text import Text
 from training.corpus import Corpus
 from training.device import choose_device
 from training.errors import Interrupted, TrainingError
-from training.interruption import stop_requests
-from training.list_options import dataset_name, list_options, read_corpus
-from training.new_trainer import new_trainer
-from training.options import processor_options
-from training.output import write_output
-from training.progress import progress_on
-from training.search.study import Row, Study, open_study
+from training.options import dataset_name, list_options, processor_options, read_corpus
+from training.paths import write_output
+from training.progress import progress_on, stop_requests
+from training.search.study import Result, Row, Study, Surroundings, open_study, run_trial
 from training.search.sweep_plan import SweepPlan, read_plan
-from training.search.sweep_plot import sweep_plot
-from training.search.sweep_report import best_row, best_toml, results_csv, short, show_results
-from training.search.sweep_trial import Result, Surroundings, run_trial
+from training.search.sweep_report import best_row, best_toml, results_csv, short, show_results, sweep_plot
+from training.trainer import new_trainer
 
 FOLDER = Path(".namewave/sweeps")
 

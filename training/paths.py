@@ -1,14 +1,33 @@
-"""Files that a command leaves in a folder of the user's: whole or not at all, tables as CSV. Stores are not here."""
+"""Folders of stores and runs, and files that a command writes."""
 
 import csv
+import fcntl
 import io
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from models import Kernels, ModelRegistry
 from models.store.atomic_files import replace_file
 from models.store.files import ALIASES
+from models.store.registry import SHIPPED
 from training.errors import TrainingError
+
+LOCK = ".lock"
+
+
+@contextmanager
+def alone_in(folder: Path, work: str) -> Iterator[None]:
+    """Hold the lock of `folder`, which is there, or raise `TrainingError` at once where another `work` holds it."""
+    with (folder / LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(
+                f"Another {work} is at work in {folder}. Wait until it ends, or give another --output."
+            ) from None
+        yield
 
 
 def prepare_picture(path: Path, option: str = "--out") -> None:
@@ -60,3 +79,24 @@ def csv_bytes(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     writer.writerow(head)
     writer.writerows(rows)
     return buffer.getvalue().encode()
+
+
+RUNS = Path(".namewave/runs")
+
+
+def open_registry(store: Path, kernels: Kernels) -> ModelRegistry:
+    """Return the shipped store and `store` read together, or the shipped one alone where they are the same folder."""
+    if is_shipped(store):
+        return ModelRegistry.open(kernels)
+    return ModelRegistry.open(kernels, user=store)
+
+
+def is_shipped(store: Path) -> bool:
+    """Whether `store` is the project's own."""
+    return store.resolve() == SHIPPED.resolve()
+
+
+def run_folder(runs: Path | None, store: Path, dataset: str, preset: str) -> Path:
+    """Return where the state of a run lies: in `runs`, or else beside the user's store, never inside a store."""
+    beside = RUNS if is_shipped(store) else store.parent / RUNS.name
+    return (runs or beside) / f"{dataset}-{preset}"

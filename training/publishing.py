@@ -1,21 +1,66 @@
-"""From a finished run to what is published: sample names, plot, card and the draft of a version. Writes no file."""
+"""From a finished run to a published version: its draft with card and pictures, and the network of a published one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from models import Draft, Kernels, NameGenerator
+from data import Split, split_names
+from models import Draft, Kernels, ModelError, NameGenerator, Version
+from models.networks import Network, build_model
+from models.store.checkpoint import NAMES, load_checkpoint
 from models.store.publishing import draft_generator
 from training.card import Card, write_card
 from training.dataset import Examples
-from training.evaluation import name_losses
+from training.errors import TrainingError
+from training.evaluation import name_losses, split_losses
 from training.invention import Invention, inventions
+from training.paths import open_registry
 from training.plots import loss_plot
-from training.quality import draw, likelihood, measure
-from training.quality_table import quality_lines
+from training.quality import draw, likelihood, measure, quality_lines
+from training.resume import RunState
 from training.run import Outcome
+
+
+def publish(draft: Draft, store: Path, kernels: Kernels, state: RunState) -> Version:
+    """Publish `draft` into `store`, then remove `state`. Raises `TrainingError` where that fails; the state is kept."""
+    try:
+        registry = open_registry(store, kernels)
+        version = registry.resolve(None, registry.publish(draft).reference)
+    except ModelError as error:
+        lead = str(error).rstrip(".")
+        raise TrainingError(
+            f"{lead}. Nothing was published; mend that, then give the same command with --resume: the training is kept."
+        ) from error
+    state.remove()
+    return version
+
+
+def network_of(version: Version) -> Network:
+    """Return the version's network, in evaluation mode. Raises `CheckpointError` where its files were altered."""
+    checkpoint = load_checkpoint(version.folder)
+    manifest = checkpoint.manifest
+    network = build_model(manifest.config, len(manifest.alphabet), torch.Generator())
+    network.load_arrays(checkpoint.arrays)
+    network.eval()
+    return network
+
+
+def split_of(version: Version) -> Split:
+    """Return the split that the version was trained with, from its names and its split seed."""
+    names = version.file(NAMES).decode().splitlines()
+    return split_names(names, version.manifest.data.split_seed)
+
+
+def published_losses(version: Version, device: torch.device | str = "cpu") -> dict[str, float]:
+    """Return the losses on train, dev and test, in nats per character."""
+    network = network_of(version)
+    network.to(device)
+    return split_losses(network, split_of(version), version.manifest.alphabet, device)
+
 
 # Names that the quality is measured on.
 SAMPLES = 2000

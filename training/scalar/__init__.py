@@ -1,1 +1,0 @@
-"""The scalar engine at work: a small classifier, learnt number by number, and its pictures. This face is empty."""
