@@ -390,7 +390,7 @@ def backprop_figure(
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1), hspace=0.08, wspace=0.06)
     pulls = figure.add_subplot(grid[:, 0])
-    _pulls(pulls, dlogits * len(dlogits), targets, symbols)
+    _draw_pulls(pulls, dlogits * len(dlogits), targets, symbols)
     after = f"After {len(steps_compared):,} {'step' if len(steps_compared) == 1 else 'steps'}"
     pulls.set_title(f"{after}: each row pulls one character up, pushes the rest", loc="left", color=INK, fontsize=12)
     _losses(figure.add_subplot(grid[0, 1]), steps_compared)
@@ -398,7 +398,7 @@ def backprop_figure(
     return figure
 
 
-def _pulls(axes: Axes, dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str]) -> None:
+def _draw_pulls(axes: Axes, dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str]) -> None:
     shown = dlogits[:ROWS]
     image = axes.imshow(shown.numpy(), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     columns = COLUMNS // max(map(len, symbols))

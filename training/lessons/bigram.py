@@ -236,11 +236,6 @@ def _warning(bare: FitComparison) -> list[str]:
     return lines
 
 
-def _drawn(board: Board) -> list[str]:
-    """Return what the picture leaves out, if it does."""
-    return words(board).splitlines()[1:]
-
-
 def _loss(loss: float) -> str:
     return f"{loss:.4f}" if math.isfinite(loss) else "infinite"
 
@@ -253,7 +248,7 @@ LINE, WORDS = 0.27, 9.2
 PAPER, GHOST = "#ffffff", "#b8b8b8"
 SHADES = ["#edf4fb", "#a3c8e8", "#3f86c4", "#0b3c6f"]
 # How many shades there are, and steps from each to its ink: 256 colours are the most that a palette holds.
-LEVELS, STEPS = 32, 5
+LEVELS, PALETTE_STEPS = 32, 5
 INKS = ("#03060a", "#ffffff")
 # The end token's sign in a list that has full stops of its own.
 OTHER_END = "∎"
@@ -302,9 +297,9 @@ def palette() -> Image.Image:
     pairs = [(shade, to_rgba(readable_on(shade))) for shade in (colours(i) for i in range(LEVELS))]
     pairs += [(to_rgba(PAPER), to_rgba(ink)) for ink in (INK, GHOST)]
     blends = [
-        round(255 * ((1 - step / STEPS) * one + step / STEPS * other))
+        round(255 * ((1 - step / PALETTE_STEPS) * one + step / PALETTE_STEPS * other))
         for face, ink in pairs
-        for step in range(STEPS + 1)
+        for step in range(PALETTE_STEPS + 1)
         for one, other in zip(face[:3], ink[:3], strict=True)
     ]
     image = Image.new("P", (1, 1))
@@ -440,3 +435,8 @@ def _curve(axes: Axes, title: str, strengths: Sequence[float], losses: Sequence[
     axes.tick_params(colors=INK, labelsize=9)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+
+
+def _drawn(board: Board) -> list[str]:
+    """Return what the picture leaves out, if it does."""
+    return words(board).splitlines()[1:]
