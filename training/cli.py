@@ -47,20 +47,21 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "training.inside.diagnose:command", "Draw what goes on inside a network, beside a bad start."
         ),
         "evaluate": LazyCommand(
-            "training.version_commands:evaluate", "Compute the losses of a published version anew."
+            "training.commands.versions:evaluate", "Compute the losses of a published version anew."
         ),
         "find-lr": LazyCommand(
             "training.search.lr_finder:find_lr", "Find a good learning rate: one batch at each of many rates."
         ),
         "lessons": LazyCommand("training.lessons.check:command", "Run the check of every lesson in docs/lessons."),
         "list": LazyCommand(
-            "training.version_commands:list_versions", "List every published version with its aliases and its dev loss."
+            "training.commands.versions:list_versions",
+            "List every published version with its aliases and its dev loss.",
         ),
         "notebook": LazyCommand(
             "training.lessons.notebook:command", "Sample as a notebook does, and as the service does."
         ),
-        "release": LazyCommand("training.train_command:release", "Train and publish everything that ships."),
-        "sample": LazyCommand("training.version_commands:sample", "Print names of a published version, one a line."),
+        "release": LazyCommand("training.commands.release:release", "Train and publish everything that ships."),
+        "sample": LazyCommand("training.commands.versions:sample", "Print names of a published version, one a line."),
         "shapes": LazyCommand("training.lessons.shapes:command", "Show what shape a batch has after each layer."),
         "starts": LazyCommand(
             "training.lessons.starts:command",
@@ -70,7 +71,7 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
         "temperatures": LazyCommand(
             "training.lessons.temperatures:command", "Show what the temperature does to names."
         ),
-        "train": LazyCommand("training.train_command:train", "Train on a list of names and publish a version."),
+        "train": LazyCommand("training.commands.train:train", "Train on a list of names and publish a version."),
     }
 )
 

@@ -9,8 +9,8 @@ from training.corpus import Corpus
 from training.distillation import enough
 from training.errors import TrainingError
 from training.publishing import network_of
-from training.resume import RunState
 from training.run import Distillation, Job
+from training.run_state import RunState
 from training.transfer import Start
 
 

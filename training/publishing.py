@@ -13,16 +13,16 @@ from models import Draft, Kernels, ModelError, NameGenerator, Version
 from models.networks import Network, build_model
 from models.store.checkpoint import NAMES, load_checkpoint
 from models.store.publishing import draft_generator
-from training.card import Card, write_card
 from training.dataset import Examples
 from training.errors import TrainingError
 from training.evaluation import name_losses, split_losses
 from training.invention import Invention, inventions
+from training.model_card import Card, write_card
 from training.paths import open_registry
 from training.plots import loss_plot
 from training.quality import draw, likelihood, measure, quality_lines
-from training.resume import RunState
 from training.run import Outcome
+from training.run_state import RunState
 
 
 def publish(draft: Draft, store: Path, kernels: Kernels, state: RunState) -> Version:

@@ -18,7 +18,7 @@ from training.distillation import IMAGINED, Ensemble, TaughtBatches, imagined, l
 from training.errors import Interrupted, TrainingError
 from training.evaluation import split_losses
 from training.progress import Clock
-from training.resume import RunState, Saved
+from training.run_state import RunState, Saved
 from training.trainer import History, Step, Trainer, new_trainer
 from training.transfer import Start
 

@@ -21,7 +21,6 @@ from torch import Tensor
 from models import Vocabulary
 from models.networks import bigram_by_counting, count_bigrams
 from tests.training.conftest import PNG, NamesAndVocabulary, figure_in, invoke, png_of, run_cli
-from training.bigram import descend, gradient, log_probabilities, loss_of, one_hot_loss
 from training.dataset import Examples
 from training.evaluation import mean_loss
 from training.lessons.bigram import (
@@ -38,6 +37,7 @@ from training.lessons.bigram import (
     readable_on,
     words,
 )
+from training.lessons.bigram_fits import descend, gradient, log_probabilities, loss_of, one_hot_loss
 from training.report import symbol_of
 
 

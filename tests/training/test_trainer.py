@@ -19,8 +19,8 @@ from training.errors import Interrupted, TrainingError
 from training.evaluation import mean_loss
 from training.optim import SCHEDULES, SGD, AdamW, clip, one_cycle, step_decay
 from training.origins import with_origins
-from training.resume import RunState, Saved
 from training.run import Job, Outcome, Watch, run
+from training.run_state import RunState, Saved
 from training.trainer import Step, Trainer
 
 LIST = "cd" * 32

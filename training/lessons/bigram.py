@@ -24,11 +24,11 @@ from torch import Tensor
 from models import Vocabulary
 from models.networks import count_bigrams
 from models.vocabulary import END, END_SYMBOL
-from training.bigram import descend, log_probabilities, loss_of, one_hot_loss
 from training.corpus import Corpus
 from training.dataset import Examples
 from training.device import choose_device
 from training.errors import Interrupted
+from training.lessons.bigram_fits import descend, log_probabilities, loss_of, one_hot_loss
 from training.options import one_list, one_list_options
 from training.paths import prepare_picture, write_output
 from training.plots import DEV, FAINT, INK, TRAIN

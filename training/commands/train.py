@@ -1,6 +1,4 @@
-"""`python -m training train` and `release`: options in, a run that is watched, a version out. What a run is, is told
-in `run`.
-"""
+"""`python -m training train`: options in, a run that is watched, a version out."""
 
 import time
 from pathlib import Path
@@ -27,10 +25,9 @@ from training.origins import seen, strangers, with_origins
 from training.paths import open_registry, run_folder
 from training.progress import progress_on, stop_requests
 from training.publishing import finish, publish
-from training.release import ReleaseContext, release_all
 from training.report import show_losses, show_names, show_publication
-from training.resume import RunState
 from training.run import Job, Outcome, Watch, run
+from training.run_state import RunState
 
 
 @click.command()
@@ -69,7 +66,7 @@ def train(
     if start is not None or teachers:
         job, state = with_origins(job, state, start, teachers, open_registry(store, ready), ready)
     _announce(console, job, state, resume)
-    outcome = _run(job, console, state, resume)
+    outcome = run_job(job, console, state, resume)
     seen_inside = _look_inside(outcome, console) if diagnostics else None
     finished = finish(outcome, ready, pictures=seen_inside)
     show_losses(console, outcome.losses)
@@ -127,7 +124,8 @@ def _shape(config: TrainingConfig) -> str:
     return f"{model.architecture}, block_size {model.block_size}, n_embd {model.n_embd}, n_hidden {model.n_hidden}"
 
 
-def _run(job: Job, console: Console, state: RunState | None = None, resume: bool = False) -> Outcome:
+def run_job(job: Job, console: Console, state: RunState | None = None, resume: bool = False) -> Outcome:
+    """Run a job with progress on the console. Raises `Interrupted` after Ctrl-C."""
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
         watch = Watch(
             show=progress.show,
@@ -145,25 +143,3 @@ def _look_inside(outcome: Outcome, console: Console) -> dict[str, bytes]:
     console.print("Two short runs for the pictures:")
     with progress_on(console, time.monotonic) as progress:
         return inside(outcome, STEPS, progress.show)
-
-
-@click.command()
-@processor_options
-@store_option
-@kernels_option
-def release(device: str, threads: int, store: Path, kernels: Path | None) -> None:
-    """Train and publish everything that ships.
-
-    The project itself does so with --store models/artifacts.
-    """
-    console, ready = Console(), prepare(kernels)
-    registry = open_registry(store, ready)
-    release_all(
-        registry,
-        ReleaseContext(
-            lambda job: _run(job, console),
-            lambda line: console.print(Text(line), soft_wrap=True),
-            choose_device(device, threads),
-            ready,
-        ),
-    )
