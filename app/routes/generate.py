@@ -20,9 +20,7 @@ from app.web.strict_json import parse_body, parse_query
 
 
 class GenerateRoute(APIRoute):
-    """Parses and answers requests itself. FastAPI documents the handlers below, and never runs them: solving their
-    dependencies and validating their answers costs more than sampling some names.
-    """
+    """Answers requests itself: FastAPI, which documents the handlers below, would take longer than some names."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
