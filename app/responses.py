@@ -55,7 +55,7 @@ Names = TypeAliasType(
 
 
 class GenerateAnswer(BaseModel):
-    """New names, and all that is needed to draw the same ones again or to go on after them."""
+    """New names, and what is needed to draw the same ones again or the next page."""
 
     dataset: Dataset
     model: ModelVersion
@@ -67,7 +67,8 @@ class GenerateAnswer(BaseModel):
     attempts: int = Field(description="How many candidates were drawn.", examples=[2])
     acceptance_rate: float = Field(description="The share of them that became names.", examples=[1.0])
     refused: dict[str, int] = Field(
-        description="How many candidates each constraint refused.", examples=[{"max_length": 0, "safe": 0, "unique": 0}]
+        description="How many candidates each constraint rejected.",
+        examples=[{"max_length": 0, "safe": 0, "unique": 0}],
     )
     names: Names
 
@@ -96,7 +97,7 @@ class ScoredName(BaseModel):
 
 
 class ScoreAnswer(BaseModel):
-    """What a model makes of names, in their order."""
+    """The scores of names, in their order."""
 
     dataset: Dataset
     model: ModelVersion
@@ -205,7 +206,7 @@ class Info(BaseModel):
 
 
 class Health(BaseModel):
-    """How the service is."""
+    """The state of the service."""
 
     status: Literal["ok", "unavailable"]
     problems: list[str] = []

@@ -103,7 +103,7 @@ class SourceQuery(BaseModel):
 
 
 class GenerateQuery(SourceQuery):
-    """The fields of /generate, however they come."""
+    """The fields of /generate."""
 
     count: Annotated[int, Field(ge=1, le=MAX_STREAMED)] = Field(
         10, description=f"How many names: at most {MAX_COUNT:,} as JSON, {MAX_STREAMED:,} as a stream (see Accept)."
@@ -120,31 +120,29 @@ class GenerateQuery(SourceQuery):
     seed: Seed | None = Field(None, description="The seed of the candidates. Default: random; the answer has it.")
     offset: Seed = Field(
         0,
-        description="The first candidate of the stream; `next_offset` of a page goes on after it. "
-        "The stream ends with candidate 2^53-1.",
+        description="The first candidate; the `next_offset` of a page continues after it. The last one is 2^53-1.",
     )
-    prefix: Piece = Field(
-        "", description="What each name starts with, by conditioning: the rest is drawn given the prefix."
-    )
-    ends_with: Piece = Field("", description="What each name ends with: other candidates are refused.")
-    contains: Piece = Field("", description="What each name has in it: other candidates are refused.")
+    prefix: Piece = Field("", description="The start of each name: the rest is drawn given this prefix.")
+    ends_with: Piece = Field("", description="The end of each name: other candidates are rejected.")
+    contains: Piece = Field("", description="A part of each name: other candidates are rejected.")
     pattern: Piece = Field(
         "",
-        description="What each name looks like: letters as they are, ? for any one character, * for any run of them. "
-        "Other candidates are refused.",
+        description="The form of each name: letters as they are, ? for one character, * for any run. "
+        "Other candidates are rejected.",
         examples=["?a*a"],
     )
     excludes: Annotated[str, Field(max_length=MAX_TEXT)] = Field(
         "",
-        description="Characters that no name has, by conditioning: at every step each has probability 0, and the "
-        "others theirs divided by what is left.",
+        description="Characters that no name has: at every step each has probability 0, and the others are divided "
+        "by what is left.",
         examples=["qxz"],
     )
     min_length: Annotated[int, Field(ge=1, le=MAX_NAME_LENGTH)] = Field(
-        1, description="Shortest name, prefix included: below it the end is masked and the rest renormalised."
+        1, description="Shortest name, prefix included: below it the end has probability 0."
     )
     max_length: Annotated[int, Field(ge=1, le=MAX_NAME_LENGTH)] | None = Field(
-        None, description="Longest name: longer candidates are refused, not cut. Default: the list's longest name."
+        None,
+        description="Longest name: longer candidates are rejected, not cut. Default: the longest name of the list.",
     )
     unique: bool = Field(
         True,
@@ -156,12 +154,14 @@ class GenerateQuery(SourceQuery):
         True,
         description="No names that are or contain offensive words; docs/profanity.md says which.",
     )
-    case: Literal["lower", "title"] = Field("title", description="Capital letters, put on last.")
+    case: Literal["lower", "title"] = Field(
+        "title", description="Spelling: capitals at the start of words, or lower case."
+    )
     sort: Literal["drawn", "likelihood"] = Field(
         "drawn",
-        description="The order of the names: as they were drawn, or the likeliest (at temperature 1) first.",
+        description="The order of the names: as drawn, or the likeliest at temperature 1 first.",
     )
-    details: bool = Field(False, description="Tell of each name how likely it is, character by character.")
+    details: bool = Field(False, description="Add how likely each name is, character by character.")
     max_attempts: Annotated[int, Field(ge=1, le=MAX_SEED)] | None = Field(
         None, description="How many candidates may be drawn. Default: 50 x count + 1,000."
     )
@@ -202,7 +202,7 @@ class GenerateRequest(GenerateQuery):
 
 
 class ScoreRequest(SourceQuery):
-    """Names to be judged, from a JSON body."""
+    """Names to score, from a JSON body."""
 
     model_config = ConfigDict(strict=True)
 
@@ -217,7 +217,7 @@ class NextQuery(SourceQuery):
 
     dataset: Reference | None = Field(None, description=DATASET, examples=["animal", "human:0.6,animal:0.4"])
     model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@4"])
-    prefix: Piece = Field("", description="What stands before.", examples=["mar"])
+    prefix: Piece = Field("", description="The characters before.", examples=["mar"])
     temperature: Annotated[float, Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)] = Field(
         1.0, description="Below 1 safer, above 1 wilder."
     )

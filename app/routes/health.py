@@ -16,16 +16,16 @@ from models.manifest import MAX_NAME_LENGTH
 router = APIRouter(tags=["service"], generate_unique_id_function=attrgetter("name"))
 
 
-@router.get("/health/live", summary="Is the process alive?")
+@router.get("/health/live", summary="Liveness")
 async def live() -> Health:
-    """Answer as long as the process does."""
+    """Answer 200 while the process runs."""
     return Health(status="ok")
 
 
-@router.get("/health/ready", summary="Can names be had?", responses={503: {"model": Health}})
+@router.get("/health/ready", summary="Readiness", responses={503: {"model": Health}})
 async def ready(service: ServiceDep, response: Response) -> Health:
-    """Answer 200 while every data set's default is a verified version that is served, its own or one that stands in,
-    else 503 with what is wrong.
+    """Answer 200 if every data set has a default version that is served, its own or a fallback, otherwise 503 with the
+    problems.
     """
     registry, now = service.registry, service.registry.now
     problems = [without_paths(registry, line) for line in now.problems()]
@@ -41,7 +41,7 @@ async def ready(service: ServiceDep, response: Response) -> Health:
 
 @router.get("/info", summary="Version and limits")
 async def info(service: ServiceDep) -> Info:
-    """Tell this service's version and what it allows."""
+    """Return the version of the service and its limits."""
     limits = {
         "max_count": MAX_COUNT,
         "max_streamed_count": MAX_STREAMED,

@@ -43,7 +43,7 @@ DECIMALS = 6
 
 @router.post(
     "/lab/graph",
-    summary="Show how a number was made",
+    summary="Evaluate an expression graph",
     response_model=GraphAnswer,
     responses=responses(400, 413, 415, 422, 503),
 )
@@ -52,8 +52,8 @@ async def graph(
 ) -> Response:
     """Compute an expression, and the derivative of its last statement by each value in it, by backpropagation.
 
-    The answer is the graph: every value with its gradient and its place in a drawing, and backward through it step by
-    step. An expression that cannot be read or computed is 422; the error tells the `position` of the character.
+    The answer is the graph: every value with its gradient and its place in a drawing, and the backward pass step by
+    step. An expression that cannot be read or computed is 422; the error has the `position` of the character.
     """
     if quota := get_quota(connection):
         await quota.charge(GRAPH_COST)
@@ -74,13 +74,13 @@ def graph_of(expression: str) -> GraphAnswer:
 
 @router.get(
     "/lab/wavenet",
-    summary="How a wavenet sees a name",
+    summary="Activations of a WaveNet for a name",
     response_model=WavenetAnswer,
     responses=responses(404, 422, 503),
 )
 async def see_wavenet(query: Annotated[WavenetQuery, Query()], service: ServiceDep, connection: Request) -> Response:
-    """Tell what every node of a wavenet's tree of pairs puts out for a name, what it expects next at temperature 1, and
-    where its embedding puts the characters.
+    """Return the output of every node of a WaveNet's tree for a name, the probabilities of the next character at
+    temperature 1, and the embedding of the characters in two dimensions.
 
     Example: `/lab/wavenet?model=human/wavenet@3&name=mar`
     """

@@ -18,7 +18,7 @@ EXAMPLE = (
 
 @router.get(
     "/metrics",
-    summary="Numbers for Prometheus",
+    summary="Prometheus metrics",
     response_class=Response,
     responses={
         200: {
@@ -28,9 +28,9 @@ EXAMPLE = (
     },
 )
 async def metrics(service: ServiceDep, request: Request) -> Response:
-    """Tell requests, latency, names, characters, refusals, models, streams, memory and the event loop's lag.
+    """Return requests, latency, names, characters, errors, models, streams, memory and the lag of the event loop.
 
-    They are those of all worker processes together, whichever answers.
+    The numbers are those of all worker processes together.
     """
     accept = ",".join(headers.get_all(request.scope, b"accept"))
     text, media = await anyio.to_thread.run_sync(service.metrics.exposition, accept)

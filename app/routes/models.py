@@ -37,16 +37,16 @@ Number = Annotated[str, Path(max_length=100, description="Version or alias", exa
 File = Annotated[str, Path(max_length=100, description="A file that the version lists", examples=["card.md"])]
 
 
-@router.get("/datasets", summary="Data sets")
+@router.get("/datasets", summary="List data sets")
 async def datasets(service: ServiceDep) -> list[DatasetSummary]:
     """List the data sets that have models, each with its default."""
     now = service.registry.now
     return [_dataset(now, name) for name in now.datasets()]
 
 
-@router.get("/models", summary="Models")
+@router.get("/models", summary="List models")
 async def models(service: ServiceDep) -> Models:
-    """List all versions with their losses, the aliases and why they were moved, and what was refused and why."""
+    """List all versions with their losses, the aliases and why they moved, and the refused versions with reasons."""
     now = service.registry.now
     return Models(
         models=[_summary(version) for version in now.versions()],
@@ -57,9 +57,11 @@ async def models(service: ServiceDep) -> Models:
     )
 
 
-@router.get("/models/{dataset}/{architecture}/{version}", summary="One version", responses=responses(404, 422, 503))
+@router.get(
+    "/models/{dataset}/{architecture}/{version}", summary="Describe a version", responses=responses(404, 422, 503)
+)
 async def model(dataset: Dataset, architecture: Architecture, version: Number, service: ServiceDep) -> ModelPage:
-    """Give everything a version tells of itself: card, losses, hyperparameters, data, files."""
+    """Return everything about a version: card, losses, hyperparameters, data, files."""
     found = service.registry.resolve(dataset, f"{architecture}@{version}")
     card = b""
     if CARD in found.manifest.files:
@@ -80,14 +82,14 @@ async def model(dataset: Dataset, architecture: Architecture, version: Number, s
 
 @router.get(
     "/models/{dataset}/{architecture}/{version}/files/{name}",
-    summary="A file of a version",
+    summary="Download a file of a version",
     response_class=Response,
     responses={**responses(404, 422, 503), **UNCHANGED, 200: {"content": FILE_CONTENT}},
 )
 async def file(
     dataset: Dataset, architecture: Architecture, version: Number, name: File, service: ServiceDep, request: Request
 ) -> Response:
-    """Give one of the files that the version's manifest lists: card, plot, weights, names.
+    """Return one of the files that the version's manifest lists: card, picture, weights, names.
 
     The training list of your own data set, names.txt, is served only where the setting NAMEWAVE_OWN_LISTS is true.
     """

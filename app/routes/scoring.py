@@ -29,15 +29,15 @@ EXAMPLES = {
 
 
 @router.post(
-    "/score", summary="Judge names", response_model=ScoreAnswer, responses=responses(400, 404, 413, 415, 422, 503)
+    "/score", summary="Score names", response_model=ScoreAnswer, responses=responses(400, 404, 413, 415, 422, 503)
 )
 async def score(
     request: Annotated[ScoreRequest, Body(openapi_examples=EXAMPLES)], service: ServiceDep, connection: Request
 ) -> Response:
-    """Tell how likely a model finds names, character by character, and which name of its list is nearest.
+    """Return how likely each name is under a model, character by character, and the nearest name of its list.
 
-    The log-probabilities of a name's characters and its end add up to its `log_prob`. Where a name has a character that
-    the model does not know, `log_prob` is null and `reason` says so.
+    The log-probabilities of a name's characters and its end add up to its `log_prob`. If the model does not know a
+    character, `log_prob` is null and `reason` says so.
     """
     source = await resolve_source(request, service)
     if quota := get_quota(connection):
@@ -70,9 +70,9 @@ def _scores_json(scorer: Scorer, request: ScoreRequest, source: Source) -> bytes
     return to_json(scorer.score(request, source).scores)[1:-1]
 
 
-@router.get("/next", summary="What comes next?", responses=responses(404, 422, 503))
+@router.get("/next", summary="Next characters", responses=responses(404, 422, 503))
 async def next_characters(query: Annotated[NextQuery, Query()], service: ServiceDep) -> NextAnswer:
-    """Tell the probability of each character that may follow a prefix, and of the end, at a temperature.
+    """Return the probability of each character that may follow a prefix, and of the end, at a temperature.
 
     Example: `/next?prefix=mar&temperature=0.8`
     """

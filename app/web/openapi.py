@@ -17,19 +17,18 @@ Candidate *i* depends only on the model version, the sampling options, the seed 
 concrete version gives the same names on any machine, and a page that starts at `next_offset` goes on without gap or
 overlap.
 
-`prefix`, `min_length` and `excludes` condition what is drawn. All other constraints refuse candidates, one after the
-other in the order of `refused`, and never change one; where the budget of attempts runs out, `complete` is false.
+`prefix`, `min_length` and `excludes` change the distribution. All other constraints reject candidates, in the order of
+`refused`, and never change one; if the budget of attempts runs out, `complete` is false.
 
 `Accept` chooses the form. As `application/x-ndjson`, `text/plain` or `text/csv` up to a million names come as a stream.
 The last NDJSON record says whether the stream is complete; an incomplete text or CSV stream closes the connection
 without its last chunk, which clients report as an error."""
-LINK_DESCRIPTION = """The same as POST with the fields in the query, so that a link can be shared.
+LINK_DESCRIPTION = """The same as POST with the fields in the query, for links that can be shared.
 
 Example: `/generate?dataset=animal&count=5&seed=7`
 
-With a seed the answer has an `ETag`, and is the same for ever where the model is named by number
-(`model=human/lstm@4`). Without a seed it is not to be cached. A `Link` header leads to the next
-page, which may repeat names of this one."""
+With a seed the answer has an `ETag`. If the model is named by number as well (`model=human/lstm@4`), it never changes.
+Without a seed it must not be cached. A `Link` header leads to the next page, which may repeat names of this one."""
 GENERATE_EXAMPLES = {
     "animals": {
         "summary": "Five animals, a little safer",
@@ -94,7 +93,7 @@ GENERATE_DOCS: dict[str, Any] = {
     "responses": GENERATE_RESPONSES,
 }
 LINK_DOCS = GENERATE_DOCS | {
-    "summary": "Invent names, by a link",
+    "summary": "Invent names by a link",
     "description": LINK_DESCRIPTION,
     "responses": GENERATE_RESPONSES | UNCHANGED,
 }
@@ -192,8 +191,8 @@ def _complete_responses(found: dict[str, Any], schemas: dict[str, Any]) -> None:
         problem = unavailable["content"][PROBLEM]
         model = problem.pop("example")
         problem["examples"] = {
-            "overload": {"summary": "Too much to do, with Retry-After", "value": model | {"detail": BUSY}},
-            "model": {"summary": "A model that cannot be served", "value": model},
+            "overload": {"summary": "Overloaded, with Retry-After", "value": model | {"detail": BUSY}},
+            "model": {"summary": "Model unavailable", "value": model},
         }
 
 
