@@ -199,6 +199,25 @@ async def test_details_cost_each_scored_character(settings: Settings, accept: st
     assert 1_000_000 - rate_limit(metrics)["r"] == expected
 
 
+async def test_answers_to_keys_are_kept_by_their_client_alone(key_file: KeyFile, settings: Settings) -> None:
+    path, [key, _] = key_file
+    link = "/generate?dataset=elves&model=wavenet@1&seed=1&count=2"
+    async with app_client(settings, keys=path) as client:
+        answer = await client.get(link, headers={"x-api-key": key})
+        assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    async with app_client(settings) as client:
+        assert (await client.get(link)).headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+async def test_client_over_its_limit_makes_no_blend(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = Mock()
+    monkeypatch.setattr("app.routes.generate.resolve_source", find)
+    async with app_client(settings, limit=REQUEST_COST) as client:
+        await client.get("/info")
+        assert (await client.get("/generate?dataset=elves:1,orcs:1")).status_code == 429
+    find.assert_not_called()
+
+
 async def test_client_over_its_limit_is_429_and_others_are_not(settings: Settings) -> None:
     async with app_client(settings, trusted_proxies=(ip_network("127.0.0.1"),), limit=300) as client:
         flood = {"x-forwarded-for": "192.0.2.1"}
