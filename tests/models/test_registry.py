@@ -190,7 +190,7 @@ def test_missing_store_is_empty_and_not_ready(tmp_path: Path, kernels: Kernels) 
     assert registry.problems() == ["No store holds a model."]
     with pytest.raises(UnknownReference, match="'human': there is none at all") as caught:
         registry.resolve("human")
-    assert caught.value.allowed == "nothing, for there is none"
+    assert caught.value.allowed == "one that exists; there is none"
 
 
 def test_publishing_to_an_unwritable_store_is_an_error(tmp_path: Path, kernels: Kernels, elf_draft: Draft) -> None:
