@@ -100,7 +100,7 @@ def test_catalogue_and_health_equal_plain_http(client: Any, address: str) -> Non
     assert list(map(dataclasses.asdict, client.datasets())) == datasets
     models = client.models()
     assert list(map(dataclasses.asdict, models.models)) == asked["/models"]["models"]
-    assert models.store.aliases == asked["/models"]["aliases"]
+    assert models.aliases == asked["/models"]["aliases"]
     assert list(map(dataclasses.asdict, models.reasons)) == asked["/models"]["reasons"]
     assert dataclasses.asdict(client.info()) == asked["/info"]
     assert client.ready().ok
