@@ -15,10 +15,10 @@ from models import ModelConfig
 from models.networks import Network, build_model
 from models.networks import layers as nn
 from tests.training.conftest import PNG, figure_in, invoke, png_of, run_cli
-from training import backprop
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Batch, Examples, NameBatches
+from training.lessons import backprop
 from training.lessons.backprop import (
     backward,
     batch_norm_backward,

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from tests.training.conftest import ROOT, invoke
 from training.corpus import shipped_corpus
 from training.errors import Interrupted, TrainingError
-from training.lessons import child
+from training.lessons import check
 from training.lessons.check import FOLDER, Ended, Figure, environment, read_lesson, read_lessons, run_command
 from training.report import figure_line, found_figures
 
@@ -178,7 +178,7 @@ except KeyboardInterrupt:
 
 
 def test_command_that_ignores_interrupts_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "PATIENCE", 0.1)
+    monkeypatch.setattr(check, "PATIENCE", 0.1)
     source = """
 import signal, threading
 signal.signal(signal.SIGINT, signal.SIG_IGN)
