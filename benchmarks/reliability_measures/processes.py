@@ -33,7 +33,7 @@ from tests.harness.stores import make_stores, store_settings
 @click.option("--reloads", default=5, show_default=True, help="Rolling reloads.")
 @click.option("--starts", default=10, show_default=True, help="Cold starts.")
 @click.option("--share", default=0.25, show_default=True, help="Of the time that those may run.")
-@click.option("--uvicorn", type=int, help="Use uvicorn's supervisor, with so many seconds for a sign of life.")
+@click.option("--uvicorn", type=int, help="Measure uvicorn's supervisor, with this health-check timeout in seconds.")
 def processes(requests: int, reloads: int, starts: int, share: float, uvicorn: int | None) -> None:
     """Kill, stop and replace processes under load; print what was lost and how long it took."""
     prepare()

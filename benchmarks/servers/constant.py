@@ -40,7 +40,7 @@ def constant_names(count: int) -> list[str]:
 
 
 class ConstantSampler:
-    """Stands in for a `PreparedSampler`: `draw` gives the constant names, all else is the sampler's own."""
+    """A `PreparedSampler` whose `draw` returns constant names; everything else is delegated."""
 
     def __init__(self, sampler: PreparedSampler) -> None:
         self._sampler = sampler
@@ -60,7 +60,7 @@ class ConstantSampler:
 
 
 class ConstantGenerator:
-    """Stands in for a `NameGenerator`: what it prepares is constant, all else is the generator's own."""
+    """A `NameGenerator` that prepares samplers of constant names; everything else is delegated."""
 
     def __init__(self, generator: NameGenerator) -> None:
         self._generator = generator

@@ -80,8 +80,8 @@ def _splat(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(one, one, mask)
 
 
-# A matrix is laid out in runs of so many outputs, the last one padded: (runs, n_in, RUN). So a tile reads its weights
-# in the order of memory.
+# Outputs in one run (block) of a weight matrix. The layout is (runs, n_in, RUN), with the last run padded, so that a
+# tile reads its weights in memory order.
 RUN = 32
 # Six rows and two vectors make twelve sums: as many as sixteen registers hold beside factors and weights. A few rows
 # wait for their weights anyway, so that three cost little more than one.
