@@ -31,8 +31,9 @@ GENERIC, MODERN = "generic", "x86-64-v3"
 _MODERN_FEATURES = ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
 _FROZEN = "float32[:,:,::1], int64, int64[:,::1], float32[::1]"
 _PLAN = "int64[:,::1], int64[:,::1], int64[:,::1], float32[::1], int64[:,::1]"
-_TREE = "int32[:,::1], int32[:,::1], float32[:,::1], int32[::1], int64[::1], float32[:,:,::1], int32[:,::1]"
-_OPTIONS = "int64[::1], float32[::1], int64[::1], float32, int64, float32, int64, int64, uint64, uint64"
+_TREE = "float32[:,::1], int32[:,::1], float32[:,::1], int32[::1], int64[::1], float32[:,:,::1], int32[:,::1]"
+_TREE += ", int32[:,::1], int64[:,::1]"
+_OPTIONS = "int64[::1], float32[::1], int64, int64[::1], float32, int64, float32, int64, int64, uint64, uint64"
 # Each kernel: the plain function, and the types that it is compiled for.
 _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "sample": (sample.sample, f"void({_PLAN}, {_TREE}, int64, int64, {_OPTIONS}, int32[:,::1], int32[::1])"),

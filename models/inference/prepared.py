@@ -3,6 +3,9 @@
 Candidates are drawn here and never changed; `stream` selects names among them.
 """
 
+import itertools
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +20,12 @@ from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 
 Codes = NDArray[np.int32]
+_numbers = itertools.count(1)
+
+
+@lru_cache(4096)
+def _number(*options: object) -> int:
+    return next(_numbers)
 
 
 class PreparedSampler:
@@ -43,14 +52,15 @@ class PreparedSampler:
         constraints.check(vocabulary, options, self.longest)
         # Characters that the model does not have need no mask.
         excluded = np.array([vocabulary.stoi[c] for c in options.excludes if c in vocabulary.stoi], np.int64)
-        self._plan, self._kernels = plan, kernels
-        self._key = TreeKey.of(plan, options, shares)
+        self._plan, self._kernels, o = plan, kernels, options
+        self._key = TreeKey.of(plan, shares)
         # Arguments of the kernel before and after the tree's arrays.
         self._model = (plan.stages, plan.terms, plan.keep, plan.weights, plan.alphabets)
         V = len(vocabulary)
         self._options = (
             prefix,
             shares,
+            _number(o.temperature, o.top_k, o.top_p, o.min_length, o.excludes),
             excluded,
             np.float32(options.temperature),
             min(options.top_k or V, V),

@@ -1,4 +1,4 @@
-"""From prefixes to distributions, many at once: the stages of a plan over a batch of positions. No randomness.
+"""From prefixes to logits, many at once: the stages of a plan over a batch of positions. No randomness.
 
 A batch is a list of new nodes of the tree of prefixes, all equally deep, each with a candidate that came by. Products
 with the numbers of older positions are computed once for all that share the older position; those and the products that
@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.kernel.arithmetic import kernel
-from models.kernel.distribution import fill_boundaries
 from models.kernel.freeze import CELL, Floats
 from models.kernel.matmul import RUN, multiply
-from models.kernel.mixture import CODES, MIX, NEVER, SIZE, mix
+from models.kernel.mixture import CODES, MIX, SIZE, mix
 from models.kernel.plan import (
     ACTIVATION,
     ADDED,
@@ -46,8 +45,9 @@ from models.kernel.reference import activate, carry
 BLOCK = 64
 # The node before the first, whose state is zero, and the node of the empty prefix.
 NOTHING, ROOT = 0, 1
-# What `used` counts: nodes that stay, room for such nodes, room for those that stay at once, nodes computed in all.
-STAYING, ROOM, EASY, COMPUTED = range(4)
+# What `used` counts: nodes that stay, room for such nodes, room for those that stay at once, nodes computed in all,
+# calls.
+STAYING, ROOM, EASY, COMPUTED, CALLS = range(5)
 _ZERO, _ONE = np.float32(0), np.float32(1)
 # Knuth's multiplier for hashing (TAOCP 6.4), which mixes best in the middle bits of a product.
 _SPREAD, _MIDDLE = 2654435761, 12
@@ -56,7 +56,7 @@ Codes = NDArray[np.int32]
 
 
 class Program(NamedTuple):
-    """A plan's arrays (see there), the `shares` of a blend's models, and the outcomes that are `excluded`."""
+    """A plan's arrays (see there), and the `shares` of a blend's models."""
 
     stages: Ints
     terms: Ints
@@ -64,19 +64,20 @@ class Program(NamedTuple):
     weights: Floats
     alphabets: Ints
     shares: Floats
-    excluded: Ints
 
 
 class Tree(NamedTuple):
     """A tree's arrays (see `prefix_cache`), `used` among them."""
 
-    boundaries: Codes
+    logits: Floats
     children: Codes
     state: Floats
     slot: Codes
     used: Ints
     shared: Floats
     shared_of: Codes
+    boundaries: Codes
+    boundaries_of: Ints
 
 
 class Way(NamedTuple):
@@ -88,7 +89,7 @@ class Way(NamedTuple):
 
 class Scratch(NamedTuple):
     """Space to work in: rows of numbers of BLOCK positions; older positions' nodes, keys, numbers; their products, and
-    which row of those is whose; one distribution.
+    which row of those is whose.
     """
 
     rows: Floats
@@ -97,7 +98,6 @@ class Scratch(NamedTuple):
     found: Floats
     product: Floats
     place: Codes
-    weight: Floats
 
 
 @kernel
@@ -110,7 +110,6 @@ def scratch_space(width):  # type: ignore[no-untyped-def]
         np.empty((BLOCK, width), np.float32),
         np.empty((BLOCK, width), np.float32),
         np.empty(BLOCK, np.int32),
-        np.empty(width, np.float32),
     )
 
 
@@ -269,13 +268,11 @@ def _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V):  # type:
 
 
 @kernel
-def evaluate(  # type: ignore[no-untyped-def]
-    program, tree, way, scratch, fresh, owners, count, t, first_outcome, temperature, top_k, top_p
-):
-    """Fill the boundaries and the state of the nodes fresh[:count], each at position t of candidate owners[k]."""
-    stages, keep, boundaries, state = program.stages, program.keep, tree.boundaries, tree.state
-    V, last, rows, weight = boundaries.shape[1], stages.shape[0] - 1, scratch.rows, scratch.weight
-    start, end = stages[last, TARGET], stages[last, TARGET] + stages[last, N_OUT]
+def evaluate(program, tree, way, scratch, fresh, owners, count, t):  # type: ignore[no-untyped-def]
+    """Fill the logits and the state of the nodes fresh[:count], each at position t of candidate owners[k]."""
+    stages, keep, logits, state = program.stages, program.keep, tree.logits, tree.state
+    V, last, rows = logits.shape[1], stages.shape[0] - 1, scratch.rows
+    start = stages[last, TARGET]
     for begin in range(0, count, BLOCK):
         n = min(BLOCK, count - begin)
         for s in range(stages.shape[0]):
@@ -283,9 +280,8 @@ def evaluate(  # type: ignore[no-untyped-def]
                 _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V)
         for b in range(n):
             node, row = fresh[begin + b], rows[b]
-            for v in program.excluded:
-                row[start + v] = NEVER
-            fill_boundaries(row[start:end], first_outcome, temperature, top_k, top_p, weight, boundaries[node])
+            for v in range(V):
+                logits[node, v] = row[start + v]
             for k in range(keep.shape[0]):
                 at, to = keep[k, FROM], keep[k, TO]
                 for i in range(keep[k, N]):

@@ -1,6 +1,6 @@
-"""What is remembered of prefixes from call to call, within a bound: trees of distributions. No kernels, no names.
+"""The prefix cache: trees that keep logits and state of prefixes from call to call, within a bound.
 
-Nothing here changes any result: a tree only saves computing again.
+A tree serves all temperatures and other options, because those act on the logits. It changes no result.
 """
 
 import math
@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernel.evaluate import COMPUTED, EASY, ROOM, ROOT, STAYING
+from models.kernel.evaluate import CALLS, COMPUTED, EASY, ROOM, ROOT, STAYING
 from models.kernel.plan import Plan
-from models.kernel.sample import SamplingOptions
 
 # The C library keeps what large arrays gave back, in pieces: a process whose trees grow and go would come to hold many
 # times what its trees have (man 3 mallopt, M_MMAP_THRESHOLD). So trees ask the system for pages.
@@ -44,6 +43,9 @@ EASY_SHARE = 0.5
 # One node in so many has room for each kind of product.
 SHARED_BY = 16
 FEWEST_SHARED = 128
+# A tree keeps the boundaries of one in so many nodes, for the options in use.
+BOUNDARIES_BY = 4
+FEWEST_BOUNDARIES = 64
 # A tree begins with room for so many nodes, and doubles.
 FIRST_ROOM = 1024
 # The node before the root, and the root: what a tree has even where nothing is to be remembered.
@@ -51,28 +53,23 @@ LEAST_ROOM = ROOT + 1
 
 
 class TreeKey(NamedTuple):
-    """What a distribution depends on beside its prefix. A tuple: hundreds are compared with each call."""
+    """The model, and the weights of a blend: what logits depend on beside the prefix."""
 
     plan: int
-    temperature: float
-    top_k: int | None
-    top_p: float | None
-    min_length: int
-    excludes: str
     shares: bytes
 
     @classmethod
-    def of(cls, plan: Plan, options: SamplingOptions, shares: NDArray[np.float32]) -> "TreeKey":
-        """Return the key of `plan` under `options` (and a blend's `shares`)."""
+    def of(cls, plan: Plan, shares: NDArray[np.float32]) -> "TreeKey":
+        """Return the key of `plan` (and a blend's `shares`)."""
         # A tree holds on to its plan, so that no other plan can have its id.
-        o = options
-        return cls(id(plan), o.temperature, o.top_k, o.top_p, o.min_length, o.excludes, shares.tobytes())
+        return cls(id(plan), shares.tobytes())
 
 
 def tree_bytes(plan: Plan, room: int, passing: int) -> int:
     """Return the bytes of a tree's arrays."""
-    node, counters = 2 * plan.vocab_size + plan.state + 1, 8 * (COMPUTED + 1)
-    return counters + 4 * ((room + passing) * node + plan.shared * _entries(room) * (plan.shared_width + 1))
+    node, counters = 2 * plan.vocab_size + plan.state + 1, 8 * (CALLS + 1)
+    remembered = plan.shared * _entries(room) * (plan.shared_width + 1)
+    return counters + 4 * ((room + passing) * node + remembered + _boundary_entries(room) * (plan.vocab_size + 4))
 
 
 def ring_of(plan: Plan) -> int:
@@ -85,9 +82,14 @@ def _entries(room: int) -> int:
     return 1 << max(FEWEST_SHARED, room // SHARED_BY).bit_length() - 1
 
 
+def _boundary_entries(room: int) -> int:
+    """Return how many distributions a tree keeps as boundaries: a power of two, as the kernel wants it."""
+    return 1 << max(FEWEST_BOUNDARIES, room // BOUNDARIES_BY).bit_length() - 1
+
+
 class PrefixTree:
-    """Nodes of one plan under one set of options: N boundaries and children (N, V), states (N, S), and for every kind
-    of product that is remembered some that were computed, `shared`, with the nodes or characters that they are of.
+    """Nodes of one plan: logits and children (N, V), states (N, S), and for every kind of product that is remembered
+    some that were computed, `shared`, with the nodes or characters that they are of.
 
     The first `room` nodes stay; behind them is room for those that only pass (see `sample.sample`). `size`: bytes in
     all.
@@ -97,7 +99,7 @@ class PrefixTree:
         self.plan = plan
         self.ring = ring_of(plan)
         self.passing = candidates * self.ring
-        self.used = np.array([0, LEAST_ROOM, 0, 0], np.int64)
+        self.used = np.array([0, LEAST_ROOM, 0, 0, 0], np.int64)
         self._allocate()
 
     @property
@@ -117,7 +119,8 @@ class PrefixTree:
 
     def arrays(self) -> tuple[np.ndarray, ...]:
         """Return what the kernel works on."""
-        return self.boundaries, self.children, self.state, self.slot, self.used, self.shared, self.shared_of
+        shared = self.shared, self.shared_of, self.boundaries, self.boundaries_of
+        return self.logits, self.children, self.state, self.slot, self.used, *shared
 
     def make_room(self, room: int, passing: int, easy: int) -> None:
         """Let `room` nodes stay and `passing` ones pass; neither becomes less. The first `easy` ones stay at once."""
@@ -132,16 +135,22 @@ class PrefixTree:
     def _allocate(self) -> None:
         self.size = tree_bytes(self.plan, self.room, self.passing)
         n, V, kinds, entries = self.room + self.passing, self.plan.vocab_size, self.plan.shared, _entries(self.room)
-        self.boundaries, self.children, self.state, self.slot, self.shared, self.shared_of = arrays_of(
+        kept = _boundary_entries(self.room)
+        arrays = arrays_of(
             (
-                ((n, V), np.int32),
+                ((n, V), np.float32),
                 ((n, V), np.int32),
                 ((n, self.plan.state), np.float32),
                 ((n,), np.int32),
                 ((kinds, entries, self.plan.shared_width), np.float32),
                 ((kinds, entries), np.int32),
+                ((kept, V), np.int32),
+                ((kept, 2), np.int64),
             )
         )
+        self.logits, self.children, self.state, self.slot, self.shared, self.shared_of = arrays[:6]
+        self.boundaries, self.boundaries_of = arrays[6:]
+        self.boundaries_of[:] = -1
         self.state[:LEAST_ROOM], self.children[:LEAST_ROOM] = 0, 0
         self.slot[:], self.shared_of[:] = 0, -1
 

@@ -8,13 +8,15 @@ batches and the processor waits for many of them at once.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from models.errors import OptionError
 from models.kernel.arithmetic import kernel, philox
-from models.kernel.distribution import BITS
+from models.kernel.distribution import BITS, fill_boundaries
 from models.kernel.evaluate import (
+    CALLS,
     COMPUTED,
     EASY,
     NOTHING,
@@ -27,6 +29,10 @@ from models.kernel.evaluate import (
     evaluate,
     scratch_space,
 )
+from models.kernel.freeze import Floats
+from models.kernel.matmul import LANES
+from models.kernel.mixture import NEVER
+from models.kernel.plan import Ints
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 
@@ -34,6 +40,8 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 MAX_SEED = 2**53 - 1
 TOO_LONG = -1
 
+# An odd number, which moves the boundaries of other options to other places.
+SPREAD = 7919
 _CUT = np.uint64(32 - BITS)
 
 
@@ -74,12 +82,35 @@ def _check(field: str, value: float, low: float, high: float | None) -> None:
         raise OptionError(f"{field} is {value}; it must be {allowed}.", field=field, allowed=allowed)
 
 
+class Step(NamedTuple):
+    """From logits to boundaries: the options of this call and their number, and room for one distribution."""
+
+    options: int
+    excluded: Ints
+    min_length: int
+    temperature: np.float32
+    top_k: int
+    top_p: np.float32
+    logits: Floats
+    weight: Floats
+
+
 @kernel
-def _draw(boundaries, word):  # type: ignore[no-untyped-def]
+def _derive(logits, node, first, step, boundaries, entry):  # type: ignore[no-untyped-def]
+    """Fill boundaries[entry] with the distribution after `node`; outcomes below `first` are masked."""
+    for v in range(logits.shape[1]):
+        step.logits[v] = logits[node, v]
+    for v in step.excluded:
+        step.logits[v] = NEVER
+    fill_boundaries(step.logits, first, step.temperature, step.top_k, step.top_p, step.weight, boundaries[entry])
+
+
+@kernel
+def _draw(boundaries, entry, word):  # type: ignore[no-untyped-def]
     """Return the outcome that a random word of 30 bits chooses: how many boundaries do not exceed it."""
     v = 0
-    for k in range(len(boundaries)):
-        v += boundaries[k] <= word
+    for k in range(boundaries.shape[1]):
+        v += boundaries[entry, k] <= word
     return v
 
 
@@ -126,17 +157,20 @@ def sample(  # type: ignore[no-untyped-def]
     keep,
     weights,
     alphabets,
-    boundaries,
+    logits,
     children,
     state,
     slot,
     used,
     shared,
     shared_of,
+    boundaries,
+    boundaries_of,
     ring,
     width,
     prefix,
     shares,
+    options,
     excluded,
     temperature,
     top_k,
@@ -152,20 +186,26 @@ def sample(  # type: ignore[no-untyped-def]
 
     A candidate still without end token at `max_length` characters gets the length TOO_LONG. Codes beyond a name's
     length are 0. `prefix`: indices of the characters each name starts with, at most max_length of them. `shares`: of a
-    blend's models; `excluded`: indices of characters that are masked. `boundaries` and the arrays up to `used` are a
-    tree's (see `prefix_cache`) with room for n x ring passing nodes: a node lasts until the characters' positions have
-    gone once around the ring. `width` is the plan's.
+    blend's models. `options`: a number that stands for the five arguments after it in the kept boundaries; `excluded`:
+    indices of characters that are masked. `logits` and the arrays up to `boundaries_of` are a tree's (see
+    `prefix_cache`) with room for n x ring passing nodes: a node lasts until the characters' positions have gone once
+    around the ring. `width` is the plan's.
     """
     n, P = codes.shape[0], len(prefix)
     path, words = np.empty((n, ring), np.int32), np.empty((n, 4), np.int32)
     alive, at = np.empty(n, np.int32), np.empty(n, np.int32)
     fresh, owners, unlinked = np.empty(n, np.int32), np.empty(n, np.int32), np.empty((n, 2), np.int32)
     program, way, scratch = (
-        Program(stages, terms, keep, weights, alphabets, shares, excluded),
+        Program(stages, terms, keep, weights, alphabets, shares),
         Way(codes, path),
         scratch_space(width),
     )
-    tree = Tree(boundaries, children, state, slot, used, shared, shared_of)
+    tree = Tree(logits, children, state, slot, used, shared, shared_of, boundaries, boundaries_of)
+    wide = logits.shape[1] + -logits.shape[1] % LANES
+    room = np.full(wide, NEVER, np.float32), np.empty(wide, np.float32)
+    step = Step(options, excluded, min_length, temperature, top_k, top_p, room[0], room[1])
+    spread, mask = options * SPREAD, boundaries.shape[0] - 1
+    used[CALLS] += 1
     for c in range(n):
         lengths[c], alive[c], at[c] = TOO_LONG, c, ROOT
         for r in range(ring):
@@ -179,8 +219,7 @@ def sample(  # type: ignore[no-untyped-def]
         fresh[0], owners[0], unlinked[0, 0], count = ROOT, 0, NOTHING, 1
     for t in range(max_length + 1):
         if count > 0:
-            first_outcome = 1 if t < min_length else 0
-            evaluate(program, tree, way, scratch, fresh, owners, count, t, first_outcome, temperature, top_k, top_p)
+            evaluate(program, tree, way, scratch, fresh, owners, count, t)
             used[COMPUTED] += count
         passing, count = used[ROOM] + (t + 1) % ring * n, 0
         if t < P:
@@ -191,15 +230,22 @@ def sample(  # type: ignore[no-untyped-def]
         else:
             if t % 4 == 0 or t == P:
                 _roll(words, alive, len(alive), seed, first, t // 4)
-            going = 0
+            going, passing_by = 0, -1 - used[CALLS] * (MAX_NAME_LENGTH + 1) - t
             for k in range(len(alive)):
                 c = alive[k]
-                v = _draw(boundaries[at[c]], words[c, t % 4])
+                node = at[c]
+                # A passing node's number means another prefix at the next position.
+                by = options if node < used[ROOM] else passing_by
+                entry = (node + spread) & mask
+                if boundaries_of[entry, 0] != node or boundaries_of[entry, 1] != by:
+                    _derive(logits, node, 1 if t < min_length else 0, step, boundaries, entry)
+                    boundaries_of[entry, 0], boundaries_of[entry, 1] = node, by
+                v = _draw(boundaries, entry, words[c, t % 4])
                 if v == 0:
                     lengths[c] = t
                 elif t < max_length:
                     codes[c, t] = v
-                    child, count = _child(at[c], v, children, used, settled, passing, fresh, owners, unlinked, count, c)
+                    child, count = _child(node, v, children, used, settled, passing, fresh, owners, unlinked, count, c)
                     at[c] = path[c, (t + 1) % ring] = child
                     alive[going] = c
                     going += 1

@@ -36,14 +36,19 @@ def draw(
 
 
 @contextmanager
-def lent(memory: PrefixMemory, generator: NameGenerator, options: SamplingOptions, n: int) -> Iterator[PrefixTree]:
+def lent(memory: PrefixMemory, generator: NameGenerator, n: int) -> Iterator[PrefixTree]:
     """Take a tree from the memory for n candidates, and give it back."""
-    key = TreeKey.of(generator.plan, options, generator.shares)
+    key = TreeKey.of(generator.plan, generator.shares)
     tree = memory.take(key, generator.plan, n)
     try:
         yield tree
     finally:
         memory.give_back(key, tree)
+
+
+def with_weights(generator: NameGenerator, weight: float) -> NameGenerator:
+    """The same model as a blend of one: other weights have another tree."""
+    return NameGenerator(generator.predictor, generator.names, generator.longest, generator.kernels, (weight,))
 
 
 def reference_draw(

@@ -21,7 +21,7 @@ from models import NameGenerator, SamplingOptions
 from models.inference import ModelPredictor, PrefixMemory
 from models.kernel.plan import Plan
 from models.kernel.prefix_cache import FEW, LINE, MANY, Form, PrefixTree, TreeKey, arrays_of
-from tests.models.reference import Drawn, assert_same, draw, joined, lent
+from tests.models.reference import Drawn, assert_same, draw, joined, lent, with_weights
 
 MEBIBYTE = 2**20
 OPTIONS = (
@@ -55,9 +55,9 @@ class WatchedMemory(PrefixMemory):
         return sum(array.nbytes for tree in trees for array in tree.arrays())
 
 
-def computed(memory: PrefixMemory, generator: NameGenerator, options: SamplingOptions) -> int:
-    """How many distributions the tree lent for these options has computed; 0 for a new tree."""
-    with lent(memory, generator, options, 1) as tree:
+def computed(memory: PrefixMemory, generator: NameGenerator) -> int:
+    """How many prefixes the generator's tree has computed; 0 for a new tree."""
+    with lent(memory, generator, 1) as tree:
         return tree.computed
 
 
@@ -103,9 +103,20 @@ def test_repeated_draws_stop_computing_distributions(generator: NameGenerator) -
     counts = []
     for _ in range(14):
         draw(generator, options, 1, 0, 200, memory)
-        counts.append(computed(memory, generator, options))
+        counts.append(computed(memory, generator))
     assert counts[0] > 50
     assert counts[-1] == counts[-2]
+
+
+def test_one_tree_serves_all_options(generator: NameGenerator) -> None:
+    memory = WatchedMemory(16)
+    for _ in range(14):
+        draw(generator, SamplingOptions(), 1, 0, 200, memory)
+    before = computed(memory, generator)
+    for options in (SamplingOptions(min_length=2), SamplingOptions(top_k=27), SamplingOptions(temperature=0.999)):
+        assert_same(draw(generator, options, 1, 0, 20, memory), draw(generator, options, 1, 0, 20))
+    assert sum(known() is not None for known in memory.trees) == 1
+    assert computed(memory, generator) - before < 100
 
 
 def test_memory_of_zero_mebibytes_keeps_nothing(generator: NameGenerator) -> None:
@@ -114,26 +125,26 @@ def test_memory_of_zero_mebibytes_keeps_nothing(generator: NameGenerator) -> Non
         draw(generator, SamplingOptions(), 1, 0, 100, memory)
         assert memory.size == 0
         assert memory.bytes_alive == 0
-        assert computed(memory, generator, SamplingOptions()) == 0
+        assert computed(memory, generator) == 0
 
 
 def test_memory_stays_valid_after_an_error_during_a_loan(generator: NameGenerator) -> None:
     memory, options = PrefixMemory(4), SamplingOptions()
     draw(generator, options, 1, 0, 50, memory)
-    with pytest.raises(RuntimeError), lent(memory, generator, options, 5):
+    with pytest.raises(RuntimeError), lent(memory, generator, 5):
         raise RuntimeError
-    assert computed(memory, generator, options) > 0
+    assert computed(memory, generator) > 0
     assert_same(draw(generator, options, 1, 0, 50, memory), draw(generator, options, 1, 0, 50))
 
 
 def test_concurrent_loans_and_other_models_get_distinct_trees(generator: NameGenerator) -> None:
-    memory, options = PrefixMemory(4), SamplingOptions()
-    with lent(memory, generator, options, 5) as one, lent(memory, generator, options, 5) as two:
+    memory = PrefixMemory(4)
+    with lent(memory, generator, 5) as one, lent(memory, generator, 5) as two:
         assert one is not two
     assert isinstance(generator.predictor, ModelPredictor)
     twin = ModelPredictor(generator.predictor.model, generator.vocabulary, generator.kernels)
     other = NameGenerator(twin, generator.names, generator.longest, generator.kernels)
-    with lent(memory, other, options, 5) as foreign:
+    with lent(memory, other, 5) as foreign:
         assert foreign is not one
         assert foreign is not two
         assert foreign.plan is other.plan
@@ -144,15 +155,15 @@ def test_fullest_tree_survives_alternating_loans(generator: NameGenerator, wide:
     memory, options = WatchedMemory(4), SamplingOptions(temperature=3.0)
     for k in range(200):
         draw(generator, options, 1, k * 64, 64, memory)
-    with lent(memory, generator, options, 1) as most:
+    with lent(memory, generator, 1) as most:
         room = most.room
     for k in range(60):
         first, second = ExitStack(), ExitStack()
-        assert first.enter_context(lent(memory, generator, options, 1)) is most
-        second.enter_context(lent(memory, generator, options, wide))
+        assert first.enter_context(lent(memory, generator, 1)) is most
+        second.enter_context(lent(memory, generator, wide))
         first.close()
         second.close()
-        with lent(memory, generator, options, 1):
+        with lent(memory, generator, 1):
             draw(generator, options, 2, k * 256, 64, memory)
         assert memory.bytes_alive <= 4 * MEBIBYTE
     assert most.room == room
@@ -180,21 +191,21 @@ def test_failed_allocation_releases_the_tree_and_its_size(
 
 @pytest.mark.row(33)
 @pytest.mark.parametrize("mebibytes", [1, 3])
-def test_size_stays_within_the_limit_as_options_change(generator: NameGenerator, mebibytes: int) -> None:
+def test_size_stays_within_the_limit_as_blends_change(generator: NameGenerator, mebibytes: int) -> None:
     memory, sizes = WatchedMemory(mebibytes), np.random.default_rng(0)
     for k in range(500):
-        options = SamplingOptions(temperature=float(sizes.choice([0.5, 1.0, 1.5, 2.0 + k / 1000])))
-        draw(generator, options, 1, k * 20, int(sizes.integers(1, 20)), memory)
+        blend = with_weights(generator, float(sizes.choice([0.5, 1.0, 1.5, 2.0 + k / 1000])))
+        draw(blend, SamplingOptions(), 1, k * 20, int(sizes.integers(1, 20)), memory)
         assert 0 < memory.size <= mebibytes * MEBIBYTE
         assert memory.bytes_alive <= mebibytes * MEBIBYTE
     assert memory.bytes_alive > 0.3 * MEBIBYTE
 
 
-def test_size_does_not_drift_over_thousands_of_options(generator: NameGenerator) -> None:
+def test_size_does_not_drift_over_thousands_of_blends(generator: NameGenerator) -> None:
     """A quarter above the limit allows for the odd bytes of so many small trees."""
     memory = WatchedMemory(0.25)
     for k in range(2500):
-        with lent(memory, generator, SamplingOptions(temperature=0.1 + k / 1000), 1):
+        with lent(memory, with_weights(generator, k), 1):
             pass
         if k % 100 == 99:
             memory.trees = [known for known in memory.trees if known() is not None]
@@ -210,49 +221,49 @@ def test_piece_larger_than_the_limit_is_drawn_but_not_kept(generator: NameGenera
 
 def test_reported_size_is_the_bytes_of_the_arrays(generator: NameGenerator) -> None:
     memory = WatchedMemory(16)
-    for options in OPTIONS:
+    for number, options in enumerate(OPTIONS):
         for _ in range(4):
-            draw(generator, options, 1, 0, 200, memory)
+            draw(with_weights(generator, number), options, 1, 0, 200, memory)
     trees = sum(known() is not None for known in memory.trees)
     assert trees >= 4
     assert memory.bytes_alive - 1024 * trees <= memory.size <= memory.bytes_alive * 7 / 6
 
 
 def test_least_recently_used_tree_is_evicted_first(generator: NameGenerator) -> None:
-    memory, first = PrefixMemory(1), SamplingOptions(temperature=0.9)
-    others = [SamplingOptions(temperature=1 + k / 50) for k in range(1, 60)]
-    for options in (first, *others):
+    memory, options = PrefixMemory(1), SamplingOptions()
+    first, *others = (with_weights(generator, number) for number in range(60))
+    for blend in (first, *others):
         for _ in range(3):
-            draw(generator, options, 1, 0, 60, memory)
-        if options not in (first, others[-1]):
+            draw(blend, options, 1, 0, 60, memory)
+        if blend not in (first, others[-1]):
             # Used between all others, it is never the oldest.
-            draw(generator, first, 1, 0, 60, memory)
-    assert computed(memory, generator, others[-1]) > 0
-    assert computed(memory, generator, first) > 0
-    assert [computed(memory, generator, options) for options in others[:10]] == [0] * 10
+            draw(first, options, 1, 0, 60, memory)
+    assert computed(memory, others[-1]) > 0
+    assert computed(memory, first) > 0
+    assert [computed(memory, blend) for blend in others[:10]] == [0] * 10
 
 
 @pytest.mark.parametrize("last", [64, 250])
 def test_long_stream_leaves_room_for_small_requests(generator: NameGenerator, last: int) -> None:
-    memory, small = WatchedMemory(2), SamplingOptions(temperature=0.3)
-    draw(generator, small, 1, 0, 5, memory)
+    memory, small = WatchedMemory(2), with_weights(generator, 1)
+    draw(small, SamplingOptions(), 1, 0, 5, memory)
     for k in range(150):
         draw(generator, HOT, 1, k * 64, 64, memory)
         assert memory.bytes_alive <= 2 * MEBIBYTE
     draw(generator, HOT, 1, 9600, last, memory)
-    with lent(memory, generator, HOT, 1) as tree:
+    with lent(memory, generator, 1) as tree:
         assert tree.computed > 1000
         assert sum(array.nbytes for array in tree.arrays()) <= 7 / 8 * 2 * MEBIBYTE
-    assert computed(memory, generator, small) > 0
+    assert computed(memory, small) > 0
 
 
 def test_full_tree_is_reused_for_larger_pieces(generator: NameGenerator) -> None:
     memory = PrefixMemory(3)
     for k in range(300):
         draw(generator, HOT, 1, k * 64, 64, memory)
-    with lent(memory, generator, HOT, 1) as before:
+    with lent(memory, generator, 1) as before:
         pass
-    with lent(memory, generator, HOT, 128) as after:
+    with lent(memory, generator, 128) as after:
         assert after is before
 
 
