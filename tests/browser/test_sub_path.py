@@ -1,4 +1,4 @@
-"""All pages behind nginx under /names/, with the prefix stripped and not."""
+"""All pages behind nginx under /names/, with the block of docs/deployment.md: with the prefix stripped and not."""
 
 import shutil
 import subprocess
@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.pages import shown_names
+from tests.documented import bodies
 from tests.harness.clock import until
 from tests.harness.service import free_port, is_listening, served
 
@@ -21,13 +22,10 @@ http {{
     access_log off;
     client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
     uwsgi_temp_path {folder}; scgi_temp_path {folder};
+    upstream namewave {{ server 127.0.0.1:{service}; }}
     server {{
         listen 127.0.0.1:{port};
-        location /names/ {{
-            proxy_pass http://127.0.0.1:{service}{path};
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-        }}
+        {block}
     }}
 }}
 """
@@ -42,9 +40,12 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
     stripped = request.param == "stripped"
     settings = {} if stripped else {"NAMEWAVE_ROOT_PATH": "/names"}
     with tempfile.TemporaryDirectory() as folder, served(**settings) as service:
-        port, path = free_port(), "/" if stripped else ""
+        port, [block] = free_port(), bodies("nginx")
+        assert "http://namewave/;" in block
+        if not stripped:
+            block = block.replace("http://namewave/;", "http://namewave;")
         file = Path(folder) / "nginx.conf"
-        file.write_text(CONFIGURATION.format(folder=folder, port=port, service=service.port, path=path))
+        file.write_text(CONFIGURATION.format(folder=folder, port=port, service=service.port, block=block))
         command = [program, "-p", folder, "-c", str(file), "-e", f"{folder}/error.log"]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as nginx:
             try:
