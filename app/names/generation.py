@@ -114,6 +114,19 @@ def inline_candidate_limit(request: GenerateQuery, source: Source) -> int:
     return max(1, limit // (length * (SCORING_FACTOR if needs_scores(request) else 1)))
 
 
+@lru_cache(MAX_SAMPLERS)
+def _json_head(dataset: str, model: str) -> bytes:
+    return b'{"dataset":%b,"model":%b' % (to_json(dataset), to_json(model))
+
+
+def source_json(source: Source) -> bytes:
+    """Return the first fields of an answer: data set and model."""
+    dataset, model = source.dataset, source.model
+    if isinstance(dataset, str) and isinstance(model, str):
+        return _json_head(dataset, model)
+    return b'{"dataset":%b,"model":%b' % (to_json(dataset), to_json(model))
+
+
 def detail_json(score: Score, case: str) -> bytes:
     """Return a score as the JSON of `NameDetail`, without an object for each character."""
     name = capitalize(score.name) if case == "title" else score.name

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from app.names.generation import (
     SCORED_CHARACTER_COST,
@@ -14,16 +15,15 @@ from app.names.generation import (
     inline_candidate_limit,
     needs_scores,
     seed_of,
+    source_json,
     validate_for_media_type,
 )
 from app.names.scoring import next_batch
-from app.responses import GenerateAnswer
 from app.schemas import GenerateQuery
 from app.web.negotiation import CSV, JSON, NDJSON, TEXT
 from models import inference
 from models.blends import Source
-from models.inference import NameStream, PrefixMemory
-from models.inference.prepared import Codes
+from models.inference import JSON_LIST, NameStream, PrefixMemory
 from models.inference.stream import FIRST_CHUNK
 from models.kernel.prefix_cache import MAX_CHUNK
 from models.spelling import capitalize_all
@@ -68,8 +68,10 @@ class SamplingJob:
         self._inline_limit = limit if 2 * request.count <= limit else 0
         # Characters of scored names, their ends included.
         self.scored = 0
-        # The names of a JSON answer, their log-probabilities, and their details as JSON: objects for all characters of
-        # thousands of names would make the garbage collector stop all threads for a fifth of a second.
+        # The names of a JSON answer: as JSON, or, where they are scored, as text with their log-probabilities and their
+        # details as JSON. Objects for all characters of thousands of names would make the garbage collector stop all
+        # threads for a fifth of a second.
+        self._chunks: list[bytes] = []
         self._names: list[str] = []
         self._scores: list[tuple[float, bytes]] = []
 
@@ -108,6 +110,9 @@ class SamplingJob:
             "refused": stream.refused,
         }
 
+    def _writer(self, form: inference.Form) -> inference.LineWriter:
+        return self.source.generator.writer(form, self.request.case == "title")
+
     def next_chunk(self) -> bytes:
         """Work for some milliseconds, and return what can be sent; `finished` is set with the last chunk."""
         raise NotImplementedError
@@ -119,11 +124,13 @@ class GenerateJob(SamplingJob):
     def next_chunk(self) -> bytes:
         """Sample or score for some milliseconds. Names are scored before more are sampled."""
         self.started = True
-        if self.needs_scores and len(self._scores) < len(self._names):
+        if not self.needs_scores:
+            self._chunks.append(self.stream.next_bytes(self._writer(JSON_LIST), self.memory))
+        elif len(self._scores) < len(self._names):
             self._score()
         elif not self.stopped:
             self._names += self.stream.next_names(self.memory)
-        has_scores = not self.needs_scores or len(self._scores) == len(self._names)
+        has_scores = len(self._scores) == len(self._names)
         self.finished = has_scores and (self.stopped or self.stream.finished)
         return self._answer() if self.finished else b""
 
@@ -134,27 +141,32 @@ class GenerateJob(SamplingJob):
             self._scores.append((score.log_prob, details))
 
     def _answer(self) -> bytes:
-        request, stream, names = self.request, self.stream, self._names
+        """Return the JSON of `GenerateAnswer`."""
+        source, stream, figures = self.source, self.stream, self._figures()
+        refused, rate = to_json(figures["refused"]), to_json(figures["acceptance_rate"])
+        return b'%b,"seed":%d,"offset":%d,"next_offset":%d,"temperature":%b,"complete":%b,"attempts":%d,' % (
+            source_json(source),
+            stream.seed,
+            stream.offset,
+            stream.next_offset,
+            to_json(self.request.temperature),
+            b"true" if stream.complete else b"false",
+            stream.attempts,
+        ) + b'"acceptance_rate":%b,"refused":%b,"names":[%b]}' % (rate, refused, self._names_json())
+
+    def _names_json(self) -> bytes:
+        """Return the names as the elements of a JSON list."""
+        request, names = self.request, self._names
+        if not self.needs_scores:
+            return b"".join(self._chunks)[:-1]
         order: Sequence[int] = range(len(names))
         if request.sort == "likelihood":
             # Equally likely names keep their order.
             order = sorted(order, key=lambda i: -self._scores[i][0])
-            names = [names[i] for i in order]
-        if request.case == "title":
-            names = capitalize_all(names)
-        answer = GenerateAnswer(
-            dataset=self.source.dataset,
-            model=self.source.model,
-            seed=stream.seed,
-            offset=stream.offset,
-            temperature=request.temperature,
-            **self._figures(),
-            names=[] if request.details else names,
-        )
-        json = answer.model_dump_json().encode()
         if request.details:
-            json = json.removesuffix(b"]}") + b",".join(self._scores[i][1] for i in order) + b"]}"
-        return json
+            return b",".join(self._scores[i][1] for i in order)
+        names = [names[i] for i in order]
+        return to_json(capitalize_all(names) if request.case == "title" else names)[1:-1]
 
 
 class StreamEnd(BaseModel):
@@ -181,26 +193,16 @@ class StreamJob(SamplingJob):
         lines = b"" if self.started else LINE_FORMATS[self.media].title.encode()
         self.started = True
         if not (self.stopped or self.stream.finished):
-            lines += self.stream.next_lines(
-                self._write_details if self.request.details else self._writer(), self.memory
-            )
+            if self.request.details:
+                lines += self._details(self.stream.next_names(self.memory))
+            else:
+                lines += self.stream.next_bytes(self._writer(LINE_FORMATS[self.media]), self.memory)
         self.finished = self.stopped or self.stream.finished
         if self.finished and self.media == NDJSON:
             lines += StreamTrailer(end=StreamEnd(**self._figures())).model_dump_json().encode() + b"\n"
         return lines
 
-    def _writer(self) -> inference.LineWriter:
-        return self.source.generator.writer(LINE_FORMATS[self.media], self.request.case == "title")
-
-    def _write_details(self, codes: Codes, lengths: Codes, limit: int) -> tuple[bytes, int, int]:
-        """Write each name as a detailed JSON object; the counterpart of `LineWriter`."""
-        generator, candidates = self.source.generator, 0
-        lines: list[bytes] = []
-        for text in self.stream.sampler.texts(codes, lengths):
-            if len(lines) == limit:
-                break
-            candidates += 1
-            if text is not None:
-                self.scored += len(text) + 1
-                lines.append(detail_json(generator.judge([text])[0], self.request.case) + b"\n")
-        return b"".join(lines), len(lines), candidates
+    def _details(self, names: Sequence[str]) -> bytes:
+        """Return each name as a line with a detailed JSON object."""
+        self.scored += sum(len(name) + 1 for name in names)
+        return b"".join(detail_json(score, self.request.case) + b"\n" for score in self.source.generator.judge(names))

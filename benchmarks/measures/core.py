@@ -31,7 +31,7 @@ def draw(generator: NameGenerator, count: int, offset: int, memory: PrefixMemory
     stream = NameStream(generator.prepare(constraints=AS_DRAWN), count, seed=1, offset=offset)
     write = generator.writer(TEXT, True)
     while not stream.finished:
-        stream.next_lines(write, memory)
+        stream.next_bytes(write, memory)
     return stream.next_offset
 
 

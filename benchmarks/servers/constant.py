@@ -3,10 +3,13 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models import Constraints, NameGenerator, SamplingOptions
-from models.inference import PrefixMemory, PreparedSampler
+from models.inference import LineWriter, PrefixMemory, PreparedSampler
 from models.inference.prepared import Codes
+from models.inference.selection import CHARACTERS, LOOKED, NameTable
+from models.inference.selection import NAMES as NAMES_FOUND
 
 # Twenty names of ordinary length, in lower case as a generator gives them.
 NAMES = (
@@ -40,7 +43,7 @@ def constant_names(count: int) -> list[str]:
 
 
 class ConstantSampler:
-    """A `PreparedSampler` whose `draw` returns constant names; everything else is delegated."""
+    """A `PreparedSampler` whose `select` returns constant names; everything else is delegated."""
 
     def __init__(self, sampler: PreparedSampler) -> None:
         self._sampler = sampler
@@ -49,10 +52,23 @@ class ConstantSampler:
         for row, name in zip(self._codes, NAMES, strict=True):
             row[: len(name)] = sampler.vocabulary.encode(name)
 
-    def draw(self, seed: int, first: int, n: int, memory: PrefixMemory | None = None) -> tuple[Codes, Codes]:
-        """Return n constant candidates."""
+    def select(
+        self,
+        seed: int,
+        first: int,
+        n: int,
+        wanted: int,
+        seen: NameTable,
+        counts: NDArray[np.int64],
+        writer: LineWriter | None = None,
+        memory: PrefixMemory | None = None,
+    ) -> tuple[Codes, Codes, bytes]:
+        """Return n constant names."""
         rows = np.arange(n) % len(NAMES)
-        return self._codes[rows], self._lengths[rows]
+        codes, lengths = self._codes[rows], self._lengths[rows]
+        counts[[NAMES_FOUND, LOOKED]] += n
+        counts[CHARACTERS] += int(lengths.sum()) + n
+        return codes, lengths, b"" if writer is None else writer(codes, lengths, n)[0]
 
     def __getattr__(self, name: str) -> Any:
         """Return what else is asked of a sampler."""

@@ -3,8 +3,9 @@
 jit             machine code of the kernels, kept in a folder
 predictor       a model ready to be asked for logits; `blend` asks several as one
 constraints     which candidates become names; `keyword_filter` finds offensive words
-prepared        options and constraints, checked and encoded; it draws candidates
-stream          the names among them, a chunk at a time; `lines` writes a million of them
+selection       the same over codes; `lines` writes names as bytes, and `pipeline` does all in one call
+prepared        options and constraints, checked and encoded; it draws candidates and selects names
+stream          the names of one request, a chunk at a time
 generator       both in one call, and how likely names are (`scores`)
 pair_tree       a wavenet's every number over one window, and its embedding in two dimensions, to be looked at
 """
@@ -13,7 +14,7 @@ from models.inference.blend import BlendPredictor
 from models.inference.constraints import AS_DRAWN, REASONS, Constraints
 from models.inference.generator import Batch, NameGenerator
 from models.inference.jit import Kernels, compile_every_level, prepare
-from models.inference.lines import CSV, NDJSON, TEXT, Form, LineWriter
+from models.inference.lines import CSV, JSON_LIST, NDJSON, TEXT, Form, LineWriter
 from models.inference.predictor import ModelPredictor
 from models.inference.prepared import PreparedSampler
 from models.inference.scores import DECIMALS, CharacterScore, NextCharacter, Score
@@ -26,6 +27,7 @@ __all__ = [
     "AS_DRAWN",
     "CSV",
     "DECIMALS",
+    "JSON_LIST",
     "MAX_SEED",
     "MAX_TEMPERATURE",
     "MIN_TEMPERATURE",

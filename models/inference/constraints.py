@@ -6,7 +6,7 @@ import fnmatch
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +21,16 @@ Codes = NDArray[np.int32]
 UNSAFE, UNFIT = -2, -3
 # In the order in which they are asked: the first to refuse a candidate counts it.
 REASONS = ("max_length", "safe", "ends_with", "contains", "pattern", "novel", "unique")
+_EARLY = {TOO_LONG: "max_length", UNSAFE: "safe"}
 ANY, RUN = "?", "*"
 
 
-class Marker(Protocol):
-    """Finds candidates that must not be told (see `keyword_filter`)."""
+class OffensiveWords(Protocol):
+    """Finds offensive words in names (see `keyword_filter`)."""
 
-    def mark(self, codes: Codes, lengths: Codes) -> NDArray[np.bool_]:
-        """Return which of the candidates (n, T), of so many characters each, are such; negative lengths never are."""
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """The arguments of `keyword_filter.find` that stand for the words."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Constraints:
     pattern: str = ""
     novel: bool = False
     unique: bool = True
-    unsafe: Marker | None = None
+    unsafe: OffensiveWords | None = None
 
     def check(self, vocabulary: Vocabulary, options: SamplingOptions, longest: int) -> None:
         """Raise `UnknownCharacter` or `OptionError` where no name can be: characters that no name has, or lengths and
@@ -118,67 +120,36 @@ def _shortest(prefix: str, ending: str) -> int:
 
 
 class ConstraintFilter:
-    """The constraints of one answer, at work: what was seen, and how many candidates each reason refused. `loose`:
-    names may look like others (see `Vocabulary.loose`), and then are those; `known` has them as `twin` spells them.
+    """The constraints of one answer over text: slower than `selection`, for vocabularies in which names look alike.
+
+    `known`: the list, as `twin` spells it where the vocabulary is `loose` (see `Vocabulary.loose`).
     """
 
     def __init__(self, constraints: Constraints, known: frozenset[str], loose: bool = False) -> None:
-        self.refused = dict.fromkeys(REASONS, 0)
-        self._unsafe, self._unique = constraints.unsafe, constraints.unique
+        self._unique = constraints.unique
         self._known = known if constraints.novel else frozenset[str]()
         self._ending, self._part = fold(constraints.ends_with), fold(constraints.contains)
         self._pattern = _matcher(fold(constraints.pattern)) if constraints.pattern else None
         self._loose = loose
-        self._spelled = bool(self._ending or self._part or self._pattern)
         self._seen: set[str] = set()
 
-    @property
-    def reads(self) -> bool:
-        """Whether candidates must be read as text."""
-        return self._unique or self._spelled or bool(self._known)
-
-    def mark(self, codes: Codes, lengths: Codes) -> None:
-        """Give the length UNSAFE to candidates that must not be told."""
-        if self._unsafe is not None:
-            lengths[self._unsafe.mark(codes, lengths)] = UNSAFE
-
-    def select(self, texts: Sequence[str | None], wanted: int) -> tuple[Sequence[int], int]:
-        """Return which of `texts` pass, at most `wanted`, and how many were looked at: up to the last that was wanted,
-        or all. None is one that was refused before.
-        """
-        if len(texts) <= wanted and self._all_pass(texts):
-            return range(len(texts)), len(texts)
-        passing: list[int] = []
+    def select(self, texts: Sequence[str | None], lengths: Codes, wanted: int, counts: NDArray[np.int64]) -> None:
+        """Do what `selection.select` does: `texts` are the candidates, None for one that was rejected before."""
+        names, looked, refused = counts[0], 0, counts[4:]
         for i, text in enumerate(texts):
-            if text is None:
-                continue
-            reason = self._reason(text)
-            if reason is not None:
-                self.refused[reason] += 1
-                continue
-            passing.append(i)
-            if len(passing) == wanted:
-                return passing, i + 1
-        return passing, len(texts)
-
-    def count(self, lengths: Codes) -> None:
-        """Count the candidates, all of which were looked at, that were refused before they were read."""
-        self.refused["max_length"] += int(np.count_nonzero(lengths == TOO_LONG))
-        self.refused["safe"] += int(np.count_nonzero(lengths == UNSAFE))
-
-    def _all_pass(self, texts: Sequence[str | None]) -> bool:
-        """Say whether none of `texts` would be refused; only then they count as seen."""
-        fresh = {self._listed(text) for text in texts} if self._loose else set(texts)
-        if self._spelled or None in fresh or not self._known.isdisjoint(fresh):
-            return False
-        if self._unique:
-            if len(fresh) < len(texts) or not self._seen.isdisjoint(fresh):
-                return False
-            self._seen.update(map(str, fresh))
-        return True
+            if names == wanted:
+                break
+            looked += 1
+            reason = _EARLY[int(lengths[i])] if text is None else self._reason(text)
+            if reason is None:
+                names += 1
+            else:
+                refused[REASONS.index(reason)] += 1
+                lengths[i] = min(lengths[i], UNFIT) if text is not None else lengths[i]
+        counts[0], counts[1] = names, counts[1] + looked
 
     def _reason(self, name: str) -> str | None:
-        if self._spelled and (reason := self._spelling(name)):
+        if reason := self._spelling(name):
             return reason
         listed = self._listed(name)
         if listed in self._known:

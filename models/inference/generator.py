@@ -6,6 +6,7 @@ files.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from models.inference.lines import Form, LineWriter
 from models.inference.predictor import Predictor
 from models.inference.prepared import PreparedSampler, encode_prefix
 from models.inference.scores import NextCharacter, Score, next_characters, score
+from models.inference.selection import NameTable, table_of
 from models.inference.stream import NameStream
 from models.kernel.freeze import Floats
 from models.kernel.prefix_cache import PrefixMemory
@@ -78,7 +80,14 @@ class NameGenerator:
         """
         options, constraints = options or SamplingOptions(), constraints or Constraints()
         return PreparedSampler(
-            self.predictor, self.kernels, self.shares, self.looks, self.longest, options, constraints
+            self.predictor,
+            self.kernels,
+            self.shares,
+            self.looks,
+            lambda: self.known,
+            self.longest,
+            options,
+            constraints,
         )
 
     def generate(
@@ -105,6 +114,11 @@ class NameGenerator:
         while not (stream.finished or stopped()):
             names += stream.next_names(memory)
         return Batch(names, seed, offset, stream.attempts, stream.complete, stream.refused, stream.characters)
+
+    @cached_property
+    def known(self) -> NameTable:
+        """The names of the lists, as codes."""
+        return table_of(self.names, self.vocabulary, self.kernels.place_names)
 
     def writer(self, form: Form, title: bool) -> LineWriter:
         """Return what writes this alphabet's names as lines, with capitals if `title`."""

@@ -23,7 +23,7 @@ import numba
 from llvmlite import binding
 
 from models.errors import StoreError
-from models.inference import keyword_filter, lines
+from models.inference import constraints, keyword_filter, lines, pipeline, selection
 from models.kernel import arithmetic, distribution, evaluate, freeze, matmul, mixture, plan, reference, sample
 
 GENERIC, MODERN = "generic", "x86-64-v3"
@@ -33,10 +33,19 @@ _FROZEN = "float32[:,:,::1], int64, int64[:,::1], float32[::1]"
 _PLAN = "int64[:,::1], int64[:,::1], int64[:,::1], float32[::1], int64[:,::1]"
 _TREE = "float32[:,::1], int32[:,::1], float32[:,::1], int32[::1], int64[::1], float32[:,:,::1], int32[:,::1]"
 _TREE += ", int32[:,::1], int64[:,::1]"
-_OPTIONS = "int64[::1], float32[::1], int64, int64[::1], float32, int64, float32, int64, int64, uint64, uint64"
+_OPTIONS = "int64[::1], float32[::1], int64, int64[::1], float32, int64, float32, int64, int64"
+_WORDS = "int32[:,::1], int64[::1], int32[:,::1], uint64[:,::1]"
+_TABLE = "int32[:,::1], int32[::1], int32[::1]"
+_RULES = f"int32[::1], int32[::1], int32[::1], {_TABLE}"
+_WRITER = "uint8[:,:,::1], int64[:,::1], int8[::1], int8[::1], uint8[:,::1], int64[::1], boolean"
 # Each kernel: the plain function, and the types that it is compiled for.
 _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
-    "sample": (sample.sample, f"void({_PLAN}, {_TREE}, int64, int64, {_OPTIONS}, int32[:,::1], int32[::1])"),
+    "draw_names": (
+        pipeline.draw_names,
+        f"void({_PLAN}, {_TREE}, int64, int64, {_OPTIONS}, {_WORDS}, {_RULES}, {_WRITER}, {_TABLE}, int64[::1], uint64,"
+        " uint64, int64, int32[:,::1], int32[::1], uint8[::1], int64[::1])",
+    ),
+    "place_names": (selection.place_names, f"void({_TABLE})"),
     "logits": (reference.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),
     "columns": (reference.columns, f"void({_FROZEN}, int64[:,::1], float32[:,::1])"),
     "mixed": (
@@ -46,15 +55,17 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "products": (matmul.products, "void(float32[:,::1], int64, int64, float32[::1], float32[:,::1])"),
     "write_lines": (
         lines.write_lines,
-        "UniTuple(int64, 3)(int32[:,::1], int32[::1], uint8[:,:,::1], int64[:,::1], int8[::1], int8[::1], uint8[:,::1],"
-        " int64[::1], boolean, int64, uint8[::1])",
+        f"UniTuple(int64, 3)(int32[:,::1], int32[::1], {_WRITER}, int64, uint8[::1])",
     ),
     "find": (
         keyword_filter.find,
-        "void(int32[:,::1], int32[::1], int32[:,::1], int64[::1], int32[:,::1], uint64[:,::1], boolean[::1])",
+        f"void(int32[:,::1], int32[::1], {_WORDS}, boolean[::1])",
     ),
 }
-_SOURCES = (arithmetic, distribution, evaluate, freeze, keyword_filter, lines, matmul, mixture, plan, reference, sample)
+_SOURCES = (
+    *(arithmetic, constraints, distribution, evaluate, freeze, keyword_filter, lines, matmul, mixture, pipeline),
+    *(plan, reference, sample, selection),
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,8 @@ class Kernels:
     """Compiled functions, and how they came to be: `folder` is None where nothing could be kept, `cached` tells whether
     compiled code was found there."""
 
-    sample: Callable[..., None]
+    draw_names: Callable[..., None]
+    place_names: Callable[..., None]
     logits: Callable[..., None]
     columns: Callable[..., None]
     mixed: Callable[..., None]

@@ -163,22 +163,23 @@ def find(codes, lengths, letters, sizes, table, masks, out):  # type: ignore[no-
 class Automaton:
     """The keywords over one vocabulary. Safe to share between threads: nothing in it changes.
 
-    `kernel` is `find`, compiled or plain. `nbytes`: what its tables take.
+    `kernel` is `find`, compiled or plain; `arrays` are its arguments from `letters` to `masks`, `nbytes` their size.
     """
 
     def __init__(self, keywords: Keywords, vocabulary: Vocabulary, kernel: Callable[..., None]) -> None:
         # The end token ends a word.
         folded = [" ", *map(fold, vocabulary.characters)]
         machine = build(keywords.spelled_in("".join(folded).replace(" ", "")))
-        self._sizes = np.array([len(text) for text in folded], np.int64)
-        self._letters = np.full((len(folded), max(1, int(self._sizes.max()))), GAP, np.int32)
-        for row, text in zip(self._letters, folded, strict=True):
+        sizes = np.array([len(text) for text in folded], np.int64)
+        letters = np.full((len(folded), max(1, int(sizes.max()))), GAP, np.int32)
+        for row, text in zip(letters, folded, strict=True):
             row[: len(text)] = [GAP if c == " " else machine.numbers.get(c, OTHER) for c in text]
-        self._table, self._masks, self._kernel = machine.table, machine.masks, kernel
-        self.nbytes = sum(a.nbytes for a in (self._letters, self._sizes, self._table, self._masks))
+        self.arrays = (letters, sizes, machine.table, machine.masks)
+        self._kernel = kernel
+        self.nbytes = sum(array.nbytes for array in self.arrays)
 
     def mark(self, codes: NDArray[np.int32], lengths: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return which of the names (n,) hold a keyword; codes (n, T), lengths (n,), a refused candidate holds none."""
         out = np.empty(len(lengths), np.bool_)
-        self._kernel(codes, lengths, self._letters, self._sizes, self._table, self._masks, out)
+        self._kernel(codes, lengths, *self.arrays, out)
         return out

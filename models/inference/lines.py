@@ -1,4 +1,4 @@
-"""From drawn codes to lines of bytes, in one of three forms: plain text, CSV, NDJSON. No text object is made for a
+"""From drawn codes to bytes, in one of four forms: plain text, CSV, NDJSON, JSON list. No text object is made for a
 name, and nothing is drawn here.
 
 `write_lines` is a plain Python function that `jit` turns into machine code; run as it is, it is its own slow
@@ -43,6 +43,8 @@ TEXT = Form("", "\n", str)
 # RFC 4180. A leading = or + stays as it is: names are data, and a changed name would be another one.
 CSV = Form("", "\r\n", lambda c: '""' if c == '"' else c, "name\r\n", ',"\r\n', '"', '"\r\n')
 NDJSON = Form('{"name":"', '"}\n', _json_escape)
+# The elements of a JSON list.
+JSON_LIST = Form('"', '",', _json_escape)
 
 
 @njit(nogil=True)
@@ -97,39 +99,34 @@ def write_lines(codes, lengths, pieces, sizes, kinds, special, frames, frame_siz
 
 
 class LineWriter:
-    """The lines of one form over one vocabulary. Safe to share between threads: nothing in it changes."""
+    """The tables of one form over one vocabulary. Safe to share between threads: nothing in it changes.
+
+    `kernel` is `write_lines`, compiled or plain; `arrays` are its arguments from `pieces` to `title`.
+    """
 
     def __init__(
         self, vocabulary: Vocabulary, form: Form, title: bool, kernel: Callable[..., tuple[int, int, int]]
     ) -> None:
         characters = vocabulary.characters
         cases = ["", *characters], ["", *map(capital, characters)]
-        self._pieces, self._sizes = _padded([form.escape(c).encode() if c else b"" for case in cases for c in case])
-        self._pieces = self._pieces.reshape(2, len(vocabulary), -1)
-        self._sizes = self._sizes.reshape(2, -1)
-        self._kinds = np.array([_BREAK, *map(_kind, characters)], np.int8)
-        self._special = np.array([0, *(c in form.special for c in characters)], np.int8)
-        frames = (form.head, form.tail, form.special_head, form.special_tail)
-        self._frames, self._frame_sizes = _padded([frame.encode() for frame in frames])
-        self._title, self._kernel = title, kernel
+        pieces, sizes = _padded([form.escape(c).encode() if c else b"" for case in cases for c in case])
+        kinds = np.array([_BREAK, *map(_kind, characters)], np.int8)
+        special = np.array([0, *(c in form.special for c in characters)], np.int8)
+        frames, frame_sizes = _padded(
+            [frame.encode() for frame in (form.head, form.tail, form.special_head, form.special_tail)]
+        )
+        V = len(vocabulary)
+        self.arrays = (pieces.reshape(2, V, -1), sizes.reshape(2, V), kinds, special, frames, frame_sizes, title)
+        self._kernel, self._piece, self._frame = kernel, int(pieces.shape[1]), int(frames.shape[1])
+
+    def room(self, names: int, longest: int) -> int:
+        """Return the bytes that so many names of at most `longest` characters take at most."""
+        return names * (2 * self._frame + longest * self._piece)
 
     def __call__(self, codes: NDArray[np.int32], lengths: NDArray[np.int32], limit: int) -> tuple[bytes, int, int]:
         """Return the lines of at most `limit` names, how many these are, and how many candidates were looked at."""
-        longest = 2 * self._frames.shape[1] + codes.shape[1] * self._pieces.shape[2]
-        out = np.empty(len(lengths) * longest, np.uint8)
-        used, names, looked = self._kernel(
-            codes,
-            lengths,
-            self._pieces,
-            self._sizes,
-            self._kinds,
-            self._special,
-            self._frames,
-            self._frame_sizes,
-            self._title,
-            limit,
-            out,
-        )
+        out = np.empty(self.room(*codes.shape), np.uint8)
+        used, names, looked = self._kernel(codes, lengths, *self.arrays, limit, out)
         return out[:used].tobytes(), names, looked
 
 

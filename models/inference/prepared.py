@@ -1,18 +1,22 @@
 """Check and encode options and constraints for one model, once for all seeds, offsets and counts.
 
-Candidates are drawn here and never changed; `stream` selects names among them.
+Candidates are drawn here, and selected by their constraints; `stream` asks for them chunk by chunk.
 """
 
 import itertools
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import OptionError, UnknownCharacter
-from models.inference.constraints import Constraints
+from models.inference.constraints import REASONS, Constraints
 from models.inference.jit import Kernels
+from models.inference.lines import LineWriter
 from models.inference.predictor import Predictor
+from models.inference.selection import NO_NAMES, REFUSED, WRITTEN, NameTable, Rules, rules_of
 from models.kernel.freeze import Floats
 from models.kernel.prefix_cache import PrefixMemory, TreeKey
 from models.kernel.sample import MAX_SEED, SamplingOptions
@@ -20,19 +24,35 @@ from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 
 Codes = NDArray[np.int32]
+# The arguments of `draw_names` that say what is offensive, and how names are written: nothing, and not at all.
+_NO_WORDS = (np.zeros((1, 1), np.int32), np.zeros(1, np.int64), np.zeros((0, 1), np.int32), np.zeros((1, 3), np.uint64))
+_NONE = np.zeros(0, np.int32)
+_ANYTHING = (*_NO_WORDS, _NONE, _NONE, _NONE, *NO_NAMES[:3])
+_NOT_WRITTEN = (
+    np.zeros((2, 1, 1), np.uint8),
+    np.zeros((2, 1), np.int64),
+    np.zeros(1, np.int8),
+    np.zeros(1, np.int8),
+    np.zeros((4, 1), np.uint8),
+    np.zeros(4, np.int64),
+    False,
+)
+_NOTHING = np.zeros(0, np.uint8)
 _numbers = itertools.count(1)
 
 
 @lru_cache(4096)
 def _number(*options: object) -> int:
+    """Return a number for these options: by it the kernel knows which boundaries it kept (see `sample`)."""
     return next(_numbers)
 
 
 class PreparedSampler:
     """Draws candidates of one model. Safe to share between threads: nothing in it changes.
 
-    `known`: what novel names may not look like; `longest`: the greatest length where `constraints` sets none; `shares`
-    (M,): weights of a blend's models. Raises `OptionError` and `UnknownCharacter`.
+    `looks`: what novel names may not look like, as text; `known` returns them as codes; `longest`: the greatest length
+    where `constraints` sets none; `shares` (M,): weights of a blend's models. Raises `OptionError` and
+    `UnknownCharacter`.
     """
 
     def __init__(
@@ -40,34 +60,43 @@ class PreparedSampler:
         predictor: Predictor,
         kernels: Kernels,
         shares: Floats,
-        known: frozenset[str],
+        looks: frozenset[str],
+        known: Callable[[], NameTable],
         longest: int,
         options: SamplingOptions,
         constraints: Constraints,
     ) -> None:
-        plan, vocabulary = predictor.plan, predictor.vocabulary
-        self.vocabulary, self.known, self.constraints = vocabulary, known, constraints
+        plan, vocabulary, o = predictor.plan, predictor.vocabulary, options
+        self.vocabulary, self.looks, self.constraints = vocabulary, looks, constraints
         self.longest = longest if constraints.max_length is None else constraints.max_length
         prefix = encode_prefix(predictor, options, self.longest)
         constraints.check(vocabulary, options, self.longest)
         # Characters that the model does not have need no mask.
-        excluded = np.array([vocabulary.stoi[c] for c in options.excludes if c in vocabulary.stoi], np.int64)
-        self._plan, self._kernels, o = plan, kernels, options
+        excluded = np.array([vocabulary.stoi[c] for c in o.excludes if c in vocabulary.stoi], np.int64)
+        self._plan, self._kernels = plan, kernels
         self._key = TreeKey.of(plan, shares)
         # Arguments of the kernel before and after the tree's arrays.
         self._model = (plan.stages, plan.terms, plan.keep, plan.weights, plan.alphabets)
         V = len(vocabulary)
         self._options = (
+            plan.width,
             prefix,
             shares,
             _number(o.temperature, o.top_k, o.top_p, o.min_length, o.excludes),
             excluded,
-            np.float32(options.temperature),
-            min(options.top_k or V, V),
-            np.float32(options.top_p or 1.0),
-            options.min_length,
+            np.float32(o.temperature),
+            min(o.top_k or V, V),
+            np.float32(o.top_p or 1.0),
+            o.min_length,
             self.longest,
         )
+        # Text is compared where names may look alike.
+        self.compares_text = vocabulary.loose and (constraints.novel or constraints.unique)
+        rules = Rules(_NONE, _NONE, _NONE, NO_NAMES)
+        if not self.compares_text:
+            rules = rules_of(constraints, vocabulary, known() if constraints.novel else NO_NAMES)
+        words = _NO_WORDS if constraints.unsafe is None else constraints.unsafe.arrays
+        self._selection = (*words, *rules[:3], *rules.known[:3])
         self._code_points = np.array([0, *map(ord, vocabulary.characters)], np.uint32)
 
     def draw(self, seed: int, first: int, n: int, memory: PrefixMemory | None = None) -> tuple[Codes, Codes]:
@@ -76,22 +105,8 @@ class PreparedSampler:
         A candidate that is longer than `longest` has a negative length. `memory` makes it faster and changes nothing.
         """
         codes, lengths = np.empty((n, self.longest), np.int32), np.empty(n, np.int32)
-        memory = memory or PrefixMemory(0)
-        tree = memory.take(self._key, self._plan, n)
-        try:
-            self._kernels.sample(
-                *self._model,
-                *tree.arrays(),
-                tree.ring,
-                self._plan.width,
-                *self._options,
-                np.uint64(seed),
-                np.uint64(first),
-                codes,
-                lengths,
-            )
-        finally:
-            memory.give_back(self._key, tree)
+        counts = np.zeros(REFUSED + len(REASONS), np.int64)
+        self._call(_ANYTHING, None, NO_NAMES, seed, first, -1, codes, lengths, counts, memory)
         return codes, lengths
 
     def texts(self, codes: Codes, lengths: Codes) -> list[str | None]:
@@ -101,6 +116,63 @@ class PreparedSampler:
         for i in (lengths < 0).nonzero()[0].tolist():
             texts[i] = None
         return texts
+
+    def select(
+        self,
+        seed: int,
+        first: int,
+        n: int,
+        wanted: int,
+        seen: NameTable,
+        counts: NDArray[np.int64],
+        writer: LineWriter | None = None,
+        memory: PrefixMemory | None = None,
+    ) -> tuple[Codes, Codes, bytes]:
+        """Draw n candidates, select names among them, and write those: return codes, lengths and bytes.
+
+        `counts` grows by what became of the candidates, until counts[NAMES] is `wanted`; rejected ones have a negative
+        length. With a negative `wanted` only offensive ones are rejected, and nothing is written.
+        """
+        codes, lengths = np.empty((n, self.longest), np.int32), np.empty(n, np.int32)
+        written = self._call(self._selection, writer, seen, seed, first, wanted, codes, lengths, counts, memory)
+        return codes, lengths, written
+
+    def _call(
+        self,
+        selection: tuple[NDArray[Any], ...],
+        writer: LineWriter | None,
+        seen: NameTable,
+        seed: int,
+        first: int,
+        wanted: int,
+        codes: Codes,
+        lengths: Codes,
+        counts: NDArray[np.int64],
+        memory: PrefixMemory | None,
+    ) -> bytes:
+        n, memory = len(lengths), memory or PrefixMemory(0)
+        out = _NOTHING if writer is None else np.empty(writer.room(n, self.longest), np.uint8)
+        tree = memory.take(self._key, self._plan, n)
+        try:
+            self._kernels.draw_names(
+                *self._model,
+                *tree.arrays(),
+                tree.ring,
+                *self._options,
+                *selection,
+                *(_NOT_WRITTEN if writer is None else writer.arrays),
+                *seen,
+                np.uint64(seed),
+                np.uint64(first),
+                wanted,
+                codes,
+                lengths,
+                out,
+                counts,
+            )
+        finally:
+            memory.give_back(self._key, tree)
+        return b"" if writer is None else out[: counts[WRITTEN]].tobytes()
 
     def candidates(self, seed: int, first: int, n: int, memory: PrefixMemory | None = None) -> list[str | None]:
         """Return candidates first .. first + n - 1; None for one that is longer than `longest`."""

@@ -1,13 +1,16 @@
 """The names of one request, a chunk at a time: any number of them in constant memory, except for `unique`, which
-remembers what it has seen. No bytes are made here and no threads.
+remembers what it has seen. There are no threads here.
 """
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
-from models.inference.constraints import UNFIT, ConstraintFilter
+import numpy as np
+
+from models.inference.constraints import REASONS, ConstraintFilter
+from models.inference.lines import LineWriter
 from models.inference.prepared import Codes, PreparedSampler, check_range
+from models.inference.selection import CHARACTERS, LOOKED, NAMES, REFUSED, empty_table
 from models.kernel.prefix_cache import MAX_CHUNK, PrefixMemory
 
 # Seconds of a chunk: long beside the hop to a thread (0.1 ms), short beside the 100 ms in which work for a client that
@@ -15,9 +18,6 @@ from models.kernel.prefix_cache import MAX_CHUNK, PrefixMemory
 CHUNK_SECONDS = 0.008
 # Candidates of a chunk. The first one is small, because a model may be slow, unless its speed is known.
 MIN_CHUNK, FIRST_CHUNK = 16, 64
-Lines = TypeVar("Lines")
-# From codes, lengths (negative: rejected) and a limit: the lines, how many names, how many candidates it looked at.
-Writer = Callable[[Codes, Codes, int], tuple[Lines, int, int]]
 
 
 class NameStream:
@@ -43,10 +43,27 @@ class NameStream:
         check_range("offset", offset)
         self.sampler, self.count, self.seed, self.offset = sampler, count, seed, offset
         self._budget = 50 * count + 1000 if max_attempts is None else max_attempts
-        self._filter = ConstraintFilter(sampler.constraints, sampler.known, sampler.vocabulary.loose)
+        self._filter: ConstraintFilter | None = None
+        if sampler.compares_text:
+            self._filter = ConstraintFilter(sampler.constraints, sampler.looks, sampler.vocabulary.loose)
+        self._seen = empty_table(count if sampler.constraints.unique else 0, sampler.longest)
+        self.counts = np.zeros(REFUSED + len(REASONS), np.int64)
         self._chunk, self._max_chunk, self._clock = min(first_chunk, max_chunk), max_chunk, clock
-        # Characters: all that were drawn, ends and rejected candidates included.
-        self.names = self.attempts = self.characters = 0
+
+    @property
+    def names(self) -> int:
+        """How many names were found."""
+        return int(self.counts[NAMES])
+
+    @property
+    def attempts(self) -> int:
+        """How many candidates were looked at."""
+        return int(self.counts[LOOKED])
+
+    @property
+    def characters(self) -> int:
+        """How many characters were drawn, ends and rejected candidates included."""
+        return int(self.counts[CHARACTERS])
 
     @property
     def complete(self) -> bool:
@@ -66,7 +83,7 @@ class NameStream:
     @property
     def refused(self) -> dict[str, int]:
         """How many candidates each constraint rejected so far."""
-        return self._filter.refused
+        return dict(zip(REASONS, self.counts[REFUSED:].tolist(), strict=True))
 
     @property
     def size(self) -> int:
@@ -78,40 +95,33 @@ class NameStream:
 
     def next_names(self, memory: PrefixMemory | None = None) -> list[str]:
         """Draw a chunk, and return its names in lower case."""
-        start, wanted, n = self._clock(), self.count - self.names, self.size
-        codes, lengths = self._draw(n, memory)
-        texts = self.sampler.texts(codes, lengths)
-        passing, looked = self._filter.select(texts, wanted)
-        self._count(lengths[:looked], len(passing))
+        return [text for text in self.sampler.texts(*self._select(None, memory)[:2]) if text is not None]
+
+    def next_bytes(self, writer: LineWriter, memory: PrefixMemory | None = None) -> bytes:
+        """Draw a chunk, and return its names as `writer` writes them."""
+        return self._select(writer, memory)[2]
+
+    def _select(self, writer: LineWriter | None, memory: PrefixMemory | None) -> tuple[Codes, Codes, bytes]:
+        """Draw a chunk; return codes and lengths of the candidates that were looked at, and the bytes of the names."""
+        start, n, looked, counts = self._clock(), self.size, int(self.counts[LOOKED]), self.counts
+        by_text = self._filter is not None
+        codes, lengths, written = self.sampler.select(
+            self.seed,
+            self.offset + looked,
+            n,
+            -1 if by_text else self.count,
+            self._seen,
+            counts,
+            None if by_text else writer,
+            memory,
+        )
+        if self._filter is not None:
+            self._filter.select(self.sampler.texts(codes, lengths), lengths, self.count, counts)
+        codes, lengths = codes[: counts[LOOKED] - looked], lengths[: counts[LOOKED] - looked]
+        if self._filter is not None and writer is not None:
+            written, _, _ = writer(codes, lengths, n)
         self._set_chunk(n, start)
-        return [str(texts[i]) for i in passing]
-
-    def next_lines(self, write: Writer[Lines], memory: PrefixMemory | None = None) -> Lines:
-        """Draw a chunk, and return what `write` makes of it. Rejected candidates have negative lengths."""
-        start, wanted, n = self._clock(), self.count - self.names, self.size
-        codes, lengths = self._draw(n, memory)
-        if self._filter.reads:
-            passing, looked = self._filter.select(self.sampler.texts(codes, lengths), wanted)
-            unfit = lengths[:looked] >= 0
-            unfit[passing] = False
-            lengths[:looked][unfit] = UNFIT
-        lines, names, looked = write(codes, lengths, wanted)
-        self._count(lengths[:looked], names)
-        self._set_chunk(n, start)
-        return lines
-
-    def _draw(self, n: int, memory: PrefixMemory | None) -> tuple[Codes, Codes]:
-        codes, lengths = self.sampler.draw(self.seed, self.next_offset, n, memory)
-        # Codes are 0 beyond a name, and each candidate has an end.
-        self.characters += int((codes != 0).sum()) + n
-        self._filter.mark(codes, lengths)
-        return codes, lengths
-
-    def _count(self, lengths: Codes, names: int) -> None:
-        self.names += names
-        self.attempts += len(lengths)
-        if names < len(lengths):
-            self._filter.count(lengths)
+        return codes, lengths, written
 
     def _set_chunk(self, n: int, start: float) -> None:
         """Let the next chunk take `CHUNK_SECONDS`, but draw at most four times as many candidates as this one."""

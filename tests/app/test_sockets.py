@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
@@ -39,16 +38,16 @@ class Draws:
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.hold_at, self.held, self.go_on = -1, threading.Event(), threading.Event()
-        self._draw = PreparedSampler.draw
+        self._select = PreparedSampler.select
 
-    def draw(self, *arguments: object) -> tuple[np.ndarray, np.ndarray]:
+    def select(self, *arguments: Any) -> Any:
         if len(self.sizes) == self.hold_at:
             self.held.set()
             assert self.go_on.wait(TIMEOUT)
             self.go_on.clear()
-        codes, lengths = self._draw(*arguments)  # type: ignore[arg-type]
-        self.sizes.append(len(lengths))
-        return codes, lengths
+        selected = self._select(*arguments)
+        self.sizes.append(arguments[3])
+        return selected
 
     def resume(self, hold_at: int = -1) -> None:
         """Let the held call go on, up to the next one to hold."""
@@ -60,7 +59,7 @@ class Draws:
 @pytest.fixture
 def draws(server: ThreadedService, monkeypatch: pytest.MonkeyPatch) -> Iterator[Draws]:
     draws = Draws()
-    monkeypatch.setattr(PreparedSampler, "draw", lambda *arguments: draws.draw(*arguments))
+    monkeypatch.setattr(PreparedSampler, "select", lambda *arguments: draws.select(*arguments))
     yield draws
     draws.resume()
 

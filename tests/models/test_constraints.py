@@ -1,9 +1,7 @@
 """Constraints and streams: every name obeys, candidates are judged in order, in pieces of any size."""
 
-import fnmatch
 import itertools
 import json
-import re
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 
 from models import NameGenerator, OptionError, SamplingOptions
 from models.inference import AS_DRAWN, NDJSON, REASONS, TEXT, Constraints, NameStream, PrefixMemory
-from models.inference.constraints import ConstraintFilter
+from models.inference.selection import LOOKED, NAMES
 from models.inference.stream import CHUNK_SECONDS, FIRST_CHUNK, MIN_CHUNK
 from models.kernel.prefix_cache import MAX_CHUNK
 from models.spelling import capitalize
@@ -112,30 +110,6 @@ def test_pages_join_without_gap_or_overlap(
     assert whole.next_offset == offset
 
 
-@given(PATTERNS, st.text(alphabet=LETTERS + "[]!-", max_size=8))
-def test_patterns_know_only_question_marks_and_stars(pattern: str, name: str) -> None:
-    names = [name, name + "[!a]"]
-    for written in (pattern, pattern + "[!a]", f"*{pattern}[a-k]*"):
-        passing, _ = ConstraintFilter(Constraints(pattern=written, unique=False), frozenset()).select(names, 2)
-        assert list(passing) == [k for k, text in enumerate(names) if not written or fits(written, text)]
-
-
-def test_whole_pieces_are_checked_for_repeats_and_listed_names() -> None:
-    constraint_filter = ConstraintFilter(Constraints(novel=True), frozenset({"listed"}))
-    assert list(constraint_filter.select(["a", "b", "a"], 3)[0]) == [0, 1]
-    assert list(constraint_filter.select(["c", "b"], 2)[0]) == [0]
-    assert list(constraint_filter.select(["d", "listed"], 2)[0]) == [0]
-
-
-def test_pattern_of_many_stars_does_not_backtrack() -> None:
-    """With backtracking, the worst pattern would never end; the library's expression for it does not match either."""
-    worst = "*a" * 30 + "b"
-    constraint_filter = ConstraintFilter(Constraints(pattern=worst, unique=False), frozenset())
-    assert constraint_filter.select(["a" * 64] * 1000, 1)[0] == []
-    assert constraint_filter.refused["pattern"] == 1000
-    assert not re.compile(fnmatch.translate(worst)).fullmatch("a" * 64)
-
-
 def test_excludes_renormalises_the_remaining_probabilities(generator: NameGenerator) -> None:
     free = {c.character: c.probability for c in generator.next_characters("k")}
     gone = "ae"
@@ -182,7 +156,7 @@ def test_stream_equals_generate(
     stream = NameStream(sampler, count, **arguments, clock=unsteady_clock(times))
     write, lines = generator.writer(TEXT, title), b""
     while not stream.finished:
-        lines += stream.next_lines(write)
+        lines += stream.next_bytes(write)
     batch = generator.generate(count, **arguments, options=options, constraints=constraints)
     assert lines.decode().splitlines() == [capitalize(name) if title else name for name in batch.names]
     assert (stream.attempts, stream.next_offset, stream.complete) == (batch.attempts, batch.next_offset, batch.complete)
@@ -193,7 +167,7 @@ def test_stream_equals_generate(
 def test_ndjson_stream_has_one_object_a_line(generator: NameGenerator) -> None:
     stream, lines = NameStream(generator.prepare(), 50, seed=1), b""
     while not stream.finished:
-        lines += stream.next_lines(generator.writer(NDJSON, True))
+        lines += stream.next_bytes(generator.writer(NDJSON, True))
     names = generator.generate(50, seed=1).names
     assert [json.loads(line) for line in lines.splitlines()] == [{"name": capitalize(name)} for name in names]
 
@@ -233,5 +207,5 @@ def test_chunk_grows_as_fewer_candidates_pass(
     generator: NameGenerator, missing: int, passed: int, attempts: int, expected: int
 ) -> None:
     stream = NameStream(generator.prepare(), passed + missing, seed=1, first_chunk=MAX_CHUNK)
-    stream.names, stream.attempts = passed, attempts
+    stream.counts[NAMES], stream.counts[LOOKED] = passed, attempts
     assert stream.size == expected

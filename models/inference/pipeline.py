@@ -1,0 +1,142 @@
+"""From options to the bytes of names in one call: draw candidates, mark offensive ones, select names, write them.
+
+`draw_names` is a plain Python function that `jit` turns into machine code, once for each processor level. Its parts are
+`kernel.sample`, `keyword_filter`, `selection` and `lines`, whose tests have their own oracles.
+"""
+
+import numpy as np
+
+from models.inference.constraints import UNSAFE
+from models.inference.keyword_filter import find
+from models.inference.lines import write_lines
+from models.inference.selection import CHARACTERS, LOOKED, WRITTEN, NameTable, Rules, select
+from models.kernel.arithmetic import kernel
+from models.kernel.sample import sample
+
+_sample, _find, _write = kernel(sample), kernel(find), kernel(write_lines)
+
+
+def draw_names(  # type: ignore[no-untyped-def]
+    stages,
+    terms,
+    keep,
+    weights,
+    alphabets,
+    logits,
+    children,
+    state,
+    slot,
+    used,
+    shared,
+    shared_of,
+    boundaries,
+    boundaries_of,
+    ring,
+    width,
+    prefix,
+    shares,
+    options,
+    excluded,
+    temperature,
+    top_k,
+    top_p,
+    min_length,
+    max_length,
+    letters,
+    sizes,
+    table,
+    masks,
+    ending,
+    part,
+    pattern,
+    known_codes,
+    known_lengths,
+    known_places,
+    pieces,
+    piece_sizes,
+    kinds,
+    special,
+    frames,
+    frame_sizes,
+    title,
+    seen_codes,
+    seen_lengths,
+    seen_places,
+    seen_used,
+    seed,
+    first,
+    wanted,
+    codes,
+    lengths,
+    out,
+    counts,
+):
+    """Draw the candidates first, first + 1, ... (n) and add what becomes of them to `counts` (see `selection`).
+
+    The arguments come in groups: up to `max_length` those of `sample`; up to `masks` of `keyword_filter.find`, with an
+    empty `table` to mark none; up to `known_places` of `Rules`; up to `title` of `write_lines`; up to `seen_used` the
+    `NameTable` of the answer. Names are selected until counts[NAMES] is `wanted`; with a negative `wanted` candidates
+    stay as they are, except for marked ones. Selected names are written into `out` (uint8), which has room for n of
+    them, or for none.
+    """
+    _sample(
+        stages,
+        terms,
+        keep,
+        weights,
+        alphabets,
+        logits,
+        children,
+        state,
+        slot,
+        used,
+        shared,
+        shared_of,
+        boundaries,
+        boundaries_of,
+        ring,
+        width,
+        prefix,
+        shares,
+        options,
+        excluded,
+        temperature,
+        top_k,
+        top_p,
+        min_length,
+        max_length,
+        seed,
+        first,
+        codes,
+        lengths,
+    )
+    n = len(lengths)
+    for c in range(n):
+        counts[CHARACTERS] += 1 + (lengths[c] if lengths[c] >= 0 else max_length)
+    if len(table) > 0:
+        marks = np.empty(n, np.bool_)
+        _find(codes, lengths, letters, sizes, table, masks, marks)
+        for c in range(n):
+            if marks[c]:
+                lengths[c] = UNSAFE
+    if wanted >= 0:
+        looked = counts[LOOKED]
+        known = NameTable(known_codes, known_lengths, known_places, seen_used)
+        seen = NameTable(seen_codes, seen_lengths, seen_places, seen_used)
+        select(codes, lengths, Rules(ending, part, pattern, known), seen, wanted, counts)
+        looked = counts[LOOKED] - looked
+        if len(out) > 0:
+            written, _, _ = _write(
+                codes[:looked],
+                lengths[:looked],
+                pieces,
+                piece_sizes,
+                kinds,
+                special,
+                frames,
+                frame_sizes,
+                title,
+                n,
+                out,
+            )
+            counts[WRITTEN] = written

@@ -1,0 +1,198 @@
+"""Which candidates become names, compiled: the constraints over codes, in the order of `constraints.REASONS`.
+
+`select` is a plain Python function that `pipeline` compiles. `constraints.ConstraintFilter` does the same with text: it
+is the oracle of the tests, and serves the vocabularies in which names may look alike (`Vocabulary.loose`).
+"""
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inference.constraints import ANY, RUN, UNFIT, UNSAFE, Constraints
+from models.kernel.arithmetic import kernel
+from models.kernel.sample import TOO_LONG
+from models.spelling import fold
+from models.vocabulary import Vocabulary
+
+Codes = NDArray[np.int32]
+Ints = NDArray[np.int64]
+# What stands in a coded pattern for one character, and for any run of them.
+ANY_CODE, RUN_CODE = -1, -2
+# Places of a table for each name in it: about half of them stay free.
+PLACES = 2
+FREE = -1
+# What `counts` holds after a call: names, candidates looked at, bytes written, characters drawn, and from REFUSED on
+# the rejected candidates by reason.
+NAMES, LOOKED, WRITTEN, CHARACTERS, REFUSED = range(5)
+# FNV-1a (Fowler, Noll and Vo) in 64 bits.
+_BASIS, _PRIME, _HALF = np.uint64(14695981039346656037), np.uint64(1099511628211), np.uint64(32)
+
+
+class NameTable(NamedTuple):
+    """Names as codes in a hash table with linear probing.
+
+    `codes` (N, T) and `lengths` (N,): the names; `places` (a power of two,): their rows, or FREE. `used` (1,): how many
+    there are. A table without places holds nothing and takes nothing.
+    """
+
+    codes: Codes
+    lengths: Codes
+    places: Codes
+    used: Ints
+
+
+class Rules(NamedTuple):
+    """The constraints of a request as codes; what is empty rejects nothing. `known`: names that are not novel."""
+
+    ending: Codes
+    part: Codes
+    pattern: Codes
+    known: NameTable
+
+
+def empty_table(names: int, longest: int) -> NameTable:
+    """Return a table with room for `names` names of at most `longest` characters; none for 0 names."""
+    places = 1 << (PLACES * names - 1).bit_length() if names else 0
+    shape = (names, longest) if names else (0, 0)
+    return NameTable(
+        np.empty(shape, np.int32), np.empty(shape[0], np.int32), np.full(places, FREE, np.int32), np.zeros(1, np.int64)
+    )
+
+
+NO_NAMES = empty_table(0, 0)
+
+
+def table_of(names: Collection[str], vocabulary: Vocabulary, place: Callable[..., None]) -> NameTable:
+    """Return a table of those names that the vocabulary can spell. `place`: `place_names`, compiled or plain."""
+    letters = set(vocabulary.characters)
+    spelled = [name for name in names if letters.issuperset(name)]
+    table = empty_table(len(spelled), max(map(len, spelled), default=1))
+    table.lengths[:] = list(map(len, spelled))
+    code_points = np.frombuffer("".join(spelled).encode("utf-32-le"), np.uint32)
+    known = np.array(list(map(ord, vocabulary.characters)), np.uint32)
+    inside = np.arange(table.codes.shape[1]) < table.lengths[:, None]
+    table.codes[inside] = np.argsort(known)[np.searchsorted(np.sort(known), code_points)] + 1
+    place(table.codes, table.lengths, table.places)
+    table.used[0] = len(spelled)
+    return table
+
+
+def rules_of(constraints: Constraints, vocabulary: Vocabulary, known: NameTable) -> Rules:
+    """Return the coded constraints, whose text was checked before. `known`: names that are not novel."""
+    codes = {ANY: ANY_CODE, RUN: RUN_CODE, **vocabulary.stoi}
+    texts = (constraints.ends_with, constraints.contains, constraints.pattern)
+    ending, part, pattern = (np.array([codes[c] for c in fold(text)], np.int32) for text in texts)
+    return Rules(ending, part, pattern, known)
+
+
+@kernel
+def _find(names, row, length):  # type: ignore[no-untyped-def]
+    """Return the place in the table of the name row[:length], or of a free place where it would be."""
+    value = _BASIS
+    for t in range(length):
+        value = (value ^ np.uint64(row[t])) * _PRIME
+    mask = len(names.places) - 1
+    place = np.int64((value ^ (value >> _HALF)) & np.uint64(mask))
+    while names.places[place] != FREE:
+        other = names.places[place]
+        same = names.lengths[other] == length
+        for t in range(length):
+            if not same:
+                break
+            same = names.codes[other, t] == row[t]
+        if same:
+            break
+        place = (place + 1) & mask
+    return place
+
+
+def place_names(codes, lengths, places):  # type: ignore[no-untyped-def]
+    """Put the names (N, T) into their places of a table; equal names share one."""
+    names = NameTable(codes, lengths, places, np.zeros(1, np.int64))
+    for k in range(len(lengths)):
+        places[_find(names, codes[k], lengths[k])] = k
+
+
+@kernel
+def _is_at(piece, row, at):  # type: ignore[no-untyped-def]
+    same = True
+    for k in range(len(piece)):
+        same = same and row[at + k] == piece[k]
+    return same
+
+
+@kernel
+def _contains(part, row, length):  # type: ignore[no-untyped-def]
+    found = False
+    for at in range(length - len(part) + 1):
+        found = found or _is_at(part, row, at)
+    return found
+
+
+@kernel
+def _matches(pattern, row, length):  # type: ignore[no-untyped-def]
+    """Return whether the whole name matches: after a mismatch, only the last run of any characters grows."""
+    p = t = 0
+    run, start = -1, 0
+    while t < length:
+        if p < len(pattern) and pattern[p] == RUN_CODE:
+            run, start = p, t
+            p += 1
+        elif p < len(pattern) and (pattern[p] == ANY_CODE or pattern[p] == row[t]):
+            p, t = p + 1, t + 1
+        elif run >= 0:
+            start += 1
+            p, t = run + 1, start
+        else:
+            return False
+    while p < len(pattern) and pattern[p] == RUN_CODE:
+        p += 1
+    return p == len(pattern)
+
+
+@kernel
+def _reason(rules, seen, row, length):  # type: ignore[no-untyped-def]
+    """Return the number of the constraint that rejects a name, or -1, and remember the name as seen."""
+    if len(rules.ending) > length or not _is_at(rules.ending, row, length - len(rules.ending)):
+        return 2
+    if len(rules.part) > 0 and not _contains(rules.part, row, length):
+        return 3
+    if len(rules.pattern) > 0 and not _matches(rules.pattern, row, length):
+        return 4
+    if len(rules.known.places) > 0 and rules.known.places[_find(rules.known, row, length)] != FREE:
+        return 5
+    if len(seen.places) > 0:
+        place = _find(seen, row, length)
+        if seen.places[place] != FREE:
+            return 6
+        k = seen.used[0]
+        for t in range(length):
+            seen.codes[k, t] = row[t]
+        seen.lengths[k], seen.places[place], seen.used[0] = length, k, k + 1
+    return -1
+
+
+@kernel
+def select(codes, lengths, rules, seen, wanted, counts):  # type: ignore[no-untyped-def]
+    """Reject candidates (n, T) by giving them a negative length, until `wanted` names are found; add to `counts`.
+
+    lengths (n,): TOO_LONG and UNSAFE are rejected before. `seen`: the names of this answer so far, with room for all,
+    where names must be unique.
+    """
+    for c in range(len(lengths)):
+        if counts[NAMES] == wanted:
+            break
+        counts[LOOKED] += 1
+        if lengths[c] == TOO_LONG:
+            counts[REFUSED] += 1
+        elif lengths[c] == UNSAFE:
+            counts[REFUSED + 1] += 1
+        else:
+            reason = _reason(rules, seen, codes[c], lengths[c])
+            if reason >= 0:
+                lengths[c] = UNFIT
+                counts[REFUSED + reason] += 1
+            else:
+                counts[NAMES] += 1
