@@ -62,10 +62,10 @@ def step(model, scratch, style, hidden_in, cell_in, symbols, n, hidden_out, cell
     state of nothing is zero, and the empty prefix has the state after symbol 0.
     """
     sums, H = scratch.sums, hidden_in.shape[1]
-    pairs, size = H // 2, H * RUN
+    size = H * RUN
     for g in range(H // UNITS):
-        multiply(hidden_in, pairs, n, model.recurrent, 2 * g * size, sums, 0)
-        multiply(hidden_in, pairs, n, model.recurrent, (2 * g + 1) * size, sums, RUN)
+        multiply(hidden_in, H, n, model.recurrent, 2 * g * size, sums, 0)
+        multiply(hidden_in, H, n, model.recurrent, (2 * g + 1) * size, sums, RUN)
         for b in range(n):
             update_cells(
                 sums,
@@ -83,7 +83,7 @@ def step(model, scratch, style, hidden_in, cell_in, symbols, n, hidden_out, cell
             )
     width = logits.shape[1]
     for begin in range(0, model.output_bias.shape[0], RUN):
-        multiply(hidden_out, pairs, n, model.output, begin // RUN * size, sums, 0)
+        multiply(hidden_out, H, n, model.output, begin // RUN * size, sums, 0)
         for b in range(n):
             for v in range(0, RUN, UNITS):
                 at, place = begin + v, b * width + begin + v
