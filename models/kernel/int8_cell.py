@@ -15,7 +15,7 @@ from models.kernel.int16_vectors import UNITS, WIDE, Vectors, offset
 # Binary places of pre-activations and cells, and the hidden state that stands for 1.
 GATE_BITS, HIDDEN_ONE = 11, 127
 # sigmoid(-x) = p(x / 8 - 1/2)^8 for 0 <= x < 8, with a polynomial of degree 4 in 2^-15 (the minimax one, then the best
-# of its neighbours under the roundings below): within 2.3e-4 of the exact value.
+# of its neighbours under the roundings below): within 2.5e-4 of the exact value.
 POLYNOMIAL = (19822, -19323, 9757, 3119, -23768)
 # The largest |x| that is told apart, and the middle of the range, in 2^-11 and 2^-15.
 LAST, CENTRE = (1 << 14) - 1, 1 << 14

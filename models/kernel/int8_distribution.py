@@ -36,13 +36,13 @@ POWERS = _powers()
 
 
 def inverse_temperature(temperature: float) -> int:
-    """Return log2(e) / `temperature` in 2^-16, rounded to the nearest, ties to even, in 64-bit floats."""
-    return round(_LOG2_E / temperature * 2**_RATE_BITS)
+    """Return floor(log2(e) / `temperature` * 2^16 + 1/2), in 64-bit floats and in this order."""
+    return math.floor(_LOG2_E / temperature * 2**_RATE_BITS + 0.5)
 
 
 def share_limit(top_p: float | None) -> int:
-    """Return `top_p` in 2^-20, rounded to the nearest, at least 1. ALL_SHARES, 2^20, keeps every outcome."""
-    return ALL_SHARES if top_p is None else max(1, round(top_p * ALL_SHARES))
+    """Return floor(`top_p` * 2^20 + 1/2), at least 1. ALL_SHARES, 2^20, keeps every outcome."""
+    return ALL_SHARES if top_p is None else max(1, math.floor(top_p * ALL_SHARES + 0.5))
 
 
 @kernel

@@ -62,10 +62,9 @@ def step(model, scratch, style, hidden_in, cell_in, symbols, n, hidden_out, cell
     state of nothing is zero, and the empty prefix has the state after symbol 0.
     """
     sums, H = scratch.sums, hidden_in.shape[1]
-    size = H * RUN
     for g in range(H // UNITS):
-        multiply(hidden_in, H, n, model.recurrent, 2 * g * size, sums, 0)
-        multiply(hidden_in, H, n, model.recurrent, (2 * g + 1) * size, sums, RUN)
+        for begin in range(0, GROUP, RUN):
+            multiply(hidden_in, H, n, model.recurrent, g * GROUP * H + begin * H, sums, begin)
         for b in range(n):
             update_cells(
                 sums,
@@ -83,7 +82,7 @@ def step(model, scratch, style, hidden_in, cell_in, symbols, n, hidden_out, cell
             )
     width = logits.shape[1]
     for begin in range(0, model.output_bias.shape[0], RUN):
-        multiply(hidden_out, H, n, model.output, begin // RUN * size, sums, 0)
+        multiply(hidden_out, H, n, model.output, begin * H, sums, 0)
         for b in range(n):
             for v in range(0, RUN, UNITS):
                 at, place = begin + v, b * width + begin + v
