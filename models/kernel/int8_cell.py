@@ -51,24 +51,24 @@ def _tanh(v: Vectors, x: Any) -> Any:
 
 @intrinsic
 def _update_cells(  # type: ignore[no-untyped-def]
-    typing, sums, sums_at, multiplier, at, shift, table, table_at, style, cell, cell_out, hidden_out, unit_at
+    typing, sums, sums_at, multiplier, at, shift, table, table_at, style, cell, cell_out, hidden, unit_at
 ):
-    """Turn the recurrent sums of a group of units into their cells and hidden states.
+    """Turn the recurrent sums of a group of units into their cells, and leave their output gates for `update_hidden`.
+
+    Hidden states come in a second pass, since they wait for cells: one long pass leaves the processor idle.
 
     The four gates i, f, g, o of the group lie one after another, UNITS numbers each: from `sums_at` in `sums` (int32),
     from `at` in `multiplier` (int32) and `style` (int16), and from `table_at` in `table` (int16). `cell`, `cell_out`,
-    `hidden_out` (int16): from `unit_at` on. `shift`: of the product, at least 1. All arrays contiguous.
+    `hidden` (int16): from `unit_at` on. `shift`: of the product, at least 1. All arrays contiguous.
     """
     whole = types.int64
-    signature = types.void(
-        sums, whole, multiplier, whole, whole, table, whole, style, cell, cell_out, hidden_out, whole
-    )
+    signature = types.void(sums, whole, multiplier, whole, whole, table, whole, style, cell, cell_out, hidden, whole)
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         def data(place: int) -> Any:
             return context.make_array(signature.args[place])(context, builder, args[place]).data
 
-        sums, multiplier, table, style, cell, cell_out, hidden_out = map(data, (0, 2, 5, 7, 8, 9, 10))
+        sums, multiplier, table, style, cell, cell_out, hidden = map(data, (0, 2, 5, 7, 8, 9, 10))
         _, sums_at, _, at, shift, _, table_at, *_, unit_at = args
         v = Vectors(builder)
         gates = []
@@ -82,9 +82,25 @@ def _update_cells(  # type: ignore[no-untyped-def]
         i, f, g, o = gates
         new = v.product(v.product(_sigmoid(v, i), _tanh(v, g)), v.constant(TO_GATE))
         c = v.saturating_add(v.product(_sigmoid(v, f), v.load(cell, unit_at)), new)
-        h = v.product(v.product(_sigmoid(v, o), _tanh(v, c)), v.constant(HIDDEN_ONE))
         v.store(c, cell_out, unit_at)
-        v.store(h, hidden_out, unit_at)
+        v.store(_sigmoid(v, o), hidden, unit_at)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def _update_hidden(typing, cell, hidden, unit_at):  # type: ignore[no-untyped-def]
+    """Turn the output gates `hidden` (int16) of a group of units, from `unit_at` on, into its hidden states, given its
+    new cells.
+    """
+    signature = types.void(cell, hidden, types.int64)
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        cell, hidden = (context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1))
+        v = Vectors(builder)
+        h = v.product(v.load(hidden, args[2]), _tanh(v, v.load(cell, args[2])))
+        v.store(v.product(h, v.constant(HIDDEN_ONE)), hidden, args[2])
         return context.get_dummy_value()
 
     return signature, generate
@@ -115,4 +131,5 @@ def _fill_logits(typing, sums, sums_at, multiplier, bias, at, shift, logits, log
 
 # As functions of kernels, whose types numba checks.
 update_cells: Callable[..., None] = _update_cells
+update_hidden: Callable[..., None] = _update_hidden
 fill_logits: Callable[..., None] = _fill_logits

@@ -14,9 +14,9 @@ from models.kernel.distribution import BITS
 
 # Weights of a step count in 2^-WEIGHT_BITS of the most probable outcome's. 4096 of them and a word fit 63 bits.
 WEIGHT_BITS = 21
-# Binary places of `inverse_temperature`; a logit has 10 more. Where the whole part of such a product begins, and the
-# part of its fraction that the table is for.
-_RATE_BITS, _EXPONENT_AT, _FRACTION_AT, _FRACTION = 16, 26, 16, (1 << 10) - 1
+# One in `inverse_temperature`, which a logit in 2^-10 is multiplied by: where the whole part of such a product begins,
+# and the part of its fraction that the table is for.
+_RATE_ONE, _EXPONENT_AT, _FRACTION_AT, _FRACTION = 1 << 16, 26, 16, (1 << 10) - 1
 # What stands in place of an excluded outcome's logit. Logits themselves have 16 bits.
 EXCLUDED = -(2**30)
 # top_p counts in 2^-20, so that its product with a sum of weights is exact in a 64-bit float, too.
@@ -37,7 +37,7 @@ POWERS = _powers()
 
 def inverse_temperature(temperature: float) -> int:
     """Return floor(log2(e) / `temperature` * 2^16 + 1/2), in 64-bit floats and in this order."""
-    return math.floor(_LOG2_E / temperature * 2**_RATE_BITS + 0.5)
+    return math.floor(_LOG2_E / temperature * _RATE_ONE + 0.5)
 
 
 def share_limit(top_p: float | None) -> int:
@@ -97,21 +97,22 @@ def fill_cumulative(logits, first, rate, top_k, top_p, powers, keys, cumulative)
     total is 0 where no outcome is left.
     """
     V = len(cumulative)
-    highest = np.int32(EXCLUDED)
-    # From 0 on: numba checks for negative indices where it does not know better.
-    for v in range(V):
-        highest = max(highest, logits[v] if v >= first else np.int32(EXCLUDED))
-    total = np.int64(0)
-    for v in range(V):
+    # Parts, whose indices begin at 0: numba checks for negative indices where it does not know better.
+    candidates, sums = logits[first:V], cumulative[first:]
+    highest, total = np.int32(EXCLUDED), np.int64(0)
+    for v in range(len(candidates)):
+        highest = max(highest, candidates[v])
+    if highest == EXCLUDED:
+        first = V
+    for v in range(first):
+        cumulative[v] = 0
+    if first == V:
+        return total
+    for v in range(len(sums)):
         # 31 halvings leave nothing of 22 bits.
-        below = min((np.int64(highest) - min(logits[v], highest)) * rate, _MOST)
+        below = min((np.int64(highest) - candidates[v]) * rate, _MOST)
         total += powers[(below >> _FRACTION_AT) & _FRACTION] >> (below >> _EXPONENT_AT)
-        cumulative[v] = total
-    if first > 0 or highest == EXCLUDED:
-        masked = cumulative[first - 1] if highest > EXCLUDED else total
-        total -= masked
-        for v in range(V):
-            cumulative[v] = max(cumulative[v] - masked, 0)
+        sums[v] = total
     if top_k < V or top_p < ALL_SHARES:
         for v in range(V - 1, 0, -1):
             cumulative[v] -= cumulative[v - 1]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.kernel.arithmetic import kernel
-from models.kernel.int8_cell import fill_logits, update_cells
+from models.kernel.int8_cell import fill_logits, update_cells, update_hidden
 from models.kernel.int8_matmul import RUN, Int8s, multiply
 from models.kernel.int16_vectors import UNITS
 
@@ -80,6 +80,8 @@ def step(model, scratch, style, hidden_in, cell_in, symbols, n, hidden_out, cell
                 hidden_out,
                 b * H + g * UNITS,
             )
+        for b in range(n):
+            update_hidden(cell_out, hidden_out, b * H + g * UNITS)
     width = logits.shape[1]
     for begin in range(0, model.output_bias.shape[0], RUN):
         multiply(hidden_out, H, n, model.output, begin * H, sums, 0)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models import ModelConfig
 from models.kernel import int8_distribution, int8_lstm
 from models.kernel.arithmetic import philox
-from models.kernel.int8_cell import update_cells
+from models.kernel.int8_cell import update_cells, update_hidden
 from models.kernel.int8_distribution import POWERS, inverse_temperature, share_limit
 from models.kernel.int8_lstm import Int8Lstm
 from models.kernel.int8_matmul import RUN, multiply
@@ -43,11 +43,12 @@ def multiplied(x, n_in, n, weights, at, out, begin):  # type: ignore[no-untyped-
 
 @numba.njit(error_model="numpy")
 def cells(sums, multiplier, shift, table, style, cell, cell_out, hidden_out):  # type: ignore[no-untyped-def]
-    """`update_cells` of one row, group by group."""
+    """Cells and hidden states of one row, group by group."""
     for unit in range(0, len(cell), UNITS):
         update_cells(
             sums, 4 * unit, multiplier, 4 * unit, shift, table, 4 * unit, style, cell, cell_out, hidden_out, unit
         )
+        update_hidden(cell_out, hidden_out, unit)
 
 
 @numba.njit(error_model="numpy")
