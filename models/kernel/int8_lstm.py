@@ -26,7 +26,7 @@ LOGIT_BITS = 10
 class Int8Lstm(NamedTuple):
     """The arrays of a model for `step`, its H units padded to whole groups and its V outcomes to whole runs.
 
-    `table` int16 (V, 4H) and `recurrent_multiplier` int32 (4H,): columns grouped. `recurrent` and
+    `table` int16 (V, 4H) and `recurrent_multiplier` int32 (4H,): columns grouped (see `int8_model`). `recurrent` and
     `output` int8: matrices (H, 4H), its columns grouped, and (H, padded V), both as `in_pairs` lays them out.
     `output_multiplier` and `output_bias` int32 (padded V,). `shifts` int64 (2,): of the recurrent and the output
     product.
@@ -59,7 +59,8 @@ def step(model, scratch, style, hidden_in, cell_in, symbols, n, hidden_out, cell
 
     `hidden_in`, `cell_in`, `hidden_out`, `cell_out` int16 (rows, H); `symbols` (n,): the indices of the symbols;
     `style` int16 (4H,), grouped: zeros for none; `logits` int32 (rows, V in whole runs). H counts the padding. The
-    state of nothing is zero, and the empty prefix has the state after symbol 0.
+    state of nothing is zero, and the empty prefix has the state after symbol 0. `cell_out` may be `cell_in`, but
+    `hidden_out` must not be `hidden_in`.
     """
     sums, H = scratch.sums, hidden_in.shape[1]
     for g in range(H // UNITS):
