@@ -5,7 +5,7 @@
 import hashlib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from models.config import ModelConfig
 from models.vocabulary import Vocabulary
@@ -13,6 +13,9 @@ from models.vocabulary import Vocabulary
 # The number of the random stream and arithmetic: it goes up when any candidate of any model changes.
 SAMPLING = 2
 MAX_NAME_LENGTH = 64
+# Format 1 stores 32-bit floats; format 2 integers (docs/model-format.md), and its symbols may be several code points.
+FLOAT_FORMAT, INTEGER_FORMAT = 1, 2
+MAX_SYMBOL_LENGTH = 16
 # What stands for the manifest's own digest while that is computed.
 BLANK = "0" * 64
 
@@ -49,15 +52,16 @@ class Manifest(_Strict):
 
     `metrics`: losses in nats per character, end token included. `training`: the hyperparameters as they were.
     `golden`: the first 20 names of seed 0 at temperature 1, which a loader draws again before it trusts the version.
+    `styles`: in format 2, the values of each style, in the order of their rows of biases; absent where there are none.
     `seal`: the SHA-256 of the manifest file itself with 64 zeros in its place; earlier versions have none.
     """
 
-    schema_number: Literal[1] = 1
+    schema_number: Literal[1, 2] = 1
     dataset: DatasetName
     version: Annotated[int, Field(ge=1)]
     created: str
     config: ModelConfig
-    vocabulary: tuple[Annotated[str, Field(min_length=1, max_length=1)], ...]
+    vocabulary: tuple[Annotated[str, Field(min_length=1, max_length=MAX_SYMBOL_LENGTH)], ...]
     parameters: Annotated[int, Field(ge=1)]
     data: DataRecord
     seed: int
@@ -66,7 +70,26 @@ class Manifest(_Strict):
     files: dict[FileName, FileRecord]
     golden: tuple[str, ...]
     sampling: int = SAMPLING
+    # Left out where it is None: manifests of format 1 keep their bytes, and so their seals.
+    styles: Annotated[dict[str, tuple[str, ...]] | None, Field(exclude_if=lambda styles: styles is None)] = None
     seal: Digest | None = None
+
+    @field_validator("vocabulary")
+    @classmethod
+    def _check_symbols(cls, vocabulary: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("schema_number") == FLOAT_FORMAT and any(len(symbol) != 1 for symbol in vocabulary):
+            raise ValueError("symbols of format 1 must be single code points")
+        return vocabulary
+
+    @field_validator("styles")
+    @classmethod
+    def _check_styles(cls, styles: dict[str, tuple[str, ...]] | None, info: ValidationInfo) -> object:
+        if styles is not None and info.data.get("schema_number") == FLOAT_FORMAT:
+            raise ValueError("format 1 has no styles")
+        for values in (styles or {}).values():
+            if not values or len(set(values)) != len(values):
+                raise ValueError("the values of a style must be distinct, and there must be one at least")
+        return styles
 
     @property
     def architecture(self) -> str:

@@ -2,12 +2,13 @@
 
     model.safetensors   the arrays           names.txt   every distinct name of the list
     manifest.json       written last         card.md, pictures
+    casing.txt          optional, in format 2: a word and its most frequent spelling a line, with a tab between them
 
 safetensors runs no code but does not notice flipped bits, so every file is held against its SHA-256.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,27 +17,32 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from models.errors import CheckpointError
-from models.manifest import SAMPLING, FileRecord, Manifest, sha256
+from models.manifest import FLOAT_FORMAT, SAMPLING, FileRecord, Manifest, sha256
 from models.store.atomic_files import sync_folder, write_file
 from models.store.pins import Pins
 
-WEIGHTS, NAMES, MANIFEST = "model.safetensors", "names.txt", "manifest.json"
+WEIGHTS, NAMES, MANIFEST, CASING = "model.safetensors", "names.txt", "manifest.json", "casing.txt"
+INTEGERS = (np.int8, np.int16, np.int32)
 # No model of this project comes near: larger files are refused before they are read.
 MAX_FILE_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified version folder's contents."""
+    """A verified version folder's contents. `casing`: the most frequent spelling of each word, where that is known."""
 
     manifest: Manifest
     arrays: dict[str, np.ndarray]
     names: tuple[str, ...]
+    casing: Mapping[str, str] = field(default_factory=dict)
 
 
 def pack(arrays: Mapping[str, np.ndarray], names: tuple[str, ...], extras: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the contents of every file of a version but the manifest."""
-    tidy = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+    """Return the contents of every file of a version but the manifest. Integers stay, other numbers become float32."""
+    tidy = {
+        name: np.ascontiguousarray(array, array.dtype if array.dtype in INTEGERS else np.float32)
+        for name, array in arrays.items()
+    }
     return {WEIGHTS: save(tidy), NAMES: "".join(f"{name}\n" for name in names).encode(), **extras}
 
 
@@ -64,19 +70,45 @@ def load_checkpoint(folder: Path, any_sampling: bool = False, pins: Pins | None 
         arrays = load(files[WEIGHTS])
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(f"{folder / WEIGHTS} is no readable safetensors file: {error}.") from error
-    odd = [name for name, array in arrays.items() if array.dtype != np.float32 or not np.isfinite(array).all()]
-    if odd:
-        raise CheckpointError(f"{folder / WEIGHTS}: {', '.join(odd)} must hold finite 32-bit floats only.")
+    _check_numbers(folder, manifest, arrays)
     names = tuple(files[NAMES].decode().splitlines())
     if not _fits(manifest, names):
         raise CheckpointError(f"{folder / NAMES} is not the list that the manifest describes.")
-    return Checkpoint(manifest, arrays, names)
+    casing = {}
+    if CASING in files and manifest.schema_number != FLOAT_FORMAT:
+        casing = _casing(folder, files[CASING])
+    return Checkpoint(manifest, arrays, names, casing)
+
+
+def _check_numbers(folder: Path, manifest: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise `CheckpointError` unless all arrays are of the format's types, and finite."""
+    if manifest.schema_number == FLOAT_FORMAT:
+        allowed = "finite 32-bit floats"
+        odd = [name for name, array in arrays.items() if array.dtype != np.float32 or not np.isfinite(array).all()]
+    else:
+        allowed = "integers of 8, 16 or 32 bits"
+        odd = [name for name, array in arrays.items() if array.dtype not in INTEGERS]
+    if odd:
+        raise CheckpointError(f"{folder / WEIGHTS}: {', '.join(odd)} must hold {allowed} only.")
+
+
+def _casing(folder: Path, content: bytes) -> dict[str, str]:
+    """Return the spelling of each word. Raises `CheckpointError` where the file is malformed."""
+    try:
+        pairs = [line.split("\t") for line in content.decode().splitlines()]
+        if any(len(pair) != 2 or not all(pair) for pair in pairs) or len({word for word, *_ in pairs}) != len(pairs):
+            raise ValueError("each line must be a word, a tab and its spelling, and each word must stand once")
+    except ValueError as error:
+        raise CheckpointError(f"{folder / CASING}: {error}.") from error
+    return dict(pairs)
 
 
 def _fits(manifest: Manifest, names: tuple[str, ...]) -> bool:
     """Tell whether the list has the length, the longest name and the letters that its manifest says."""
     told = manifest.data.names, manifest.data.longest
-    return told == (len(names), max(map(len, names), default=0)) and set().union(*names) <= set(manifest.vocabulary)
+    return told == (len(names), max(map(len, names), default=0)) and set().union(*names) <= set(
+        "".join(manifest.vocabulary)
+    )
 
 
 def read_manifest(folder: Path, any_sampling: bool = False, pins: Pins | None = None) -> Manifest:

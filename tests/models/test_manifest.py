@@ -1,15 +1,19 @@
 """Manifests and model configs round-trip, are immutable, and refuse unsound fields."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+import models
 from models import Manifest, ModelConfig
 from models.config import ARCHITECTURES
 from models.manifest import DataRecord, FileRecord, sha256
 from models.networks.architectures import BUILDERS
 
+ARTIFACTS = Path(models.__file__).parent / "artifacts"
 DIGEST = "0123456789abcdef" * 4
 
 
@@ -57,7 +61,8 @@ def test_manifest_derives_reference_architecture_and_alphabet() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("schema_number", 2),
+        ("schema_number", 3),
+        ("styles", {"gender": ["female"]}),
         ("dataset", "Elves"),
         ("dataset", "../elves"),
         ("dataset", "elves\n"),
@@ -87,6 +92,34 @@ def test_unsound_manifest_field_is_refused_by_name(field: str, value: object) ->
     with pytest.raises(ValidationError) as caught:
         manifest(**{field: value})
     assert {error["loc"][0] for error in caught.value.errors()} == {field}
+
+
+def test_format_2_has_symbols_of_several_code_points_and_styles() -> None:
+    one = manifest(schema_number=2, vocabulary=("a", "ch"), styles={"gender": ["female", "male"]})
+    assert one.styles == {"gender": ("female", "male")}
+    assert Manifest.model_validate_json(one.as_file()) == one
+    assert one.sealed().vouches_for(one.sealed().as_file())
+
+
+@pytest.mark.parametrize("styles", [{"gender": []}, {"gender": ["male", "male"]}])
+def test_style_without_distinct_values_is_refused(styles: dict[str, list[str]]) -> None:
+    with pytest.raises(ValidationError, match="must be distinct"):
+        manifest(schema_number=2, styles=styles)
+
+
+def test_manifest_without_styles_does_not_name_them() -> None:
+    assert b"styles" not in manifest().as_file()
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ARTIFACTS.glob("*/*/*/manifest.json")), ids=lambda path: "-".join(path.parts[-4:-1])
+)
+def test_shipped_manifest_keeps_its_bytes(path: Path) -> None:
+    content = path.read_bytes()
+    one = Manifest.model_validate_json(content)
+    # Versions without a seal were written before there was one.
+    assert one.seal is None or one.as_file() == content
+    assert json.loads(one.as_file()) == {"seal": None, **json.loads(content)}
 
 
 def test_manifest_is_immutable() -> None:

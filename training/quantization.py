@@ -1,0 +1,107 @@
+"""From a trained LSTM of 32-bit floats to the integer arrays of model format 2, and the loss that they have."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import Vocabulary
+from models.config import ModelConfig
+from models.kernel.freeze import Arrays, freeze
+from models.kernel.int8_cell import GATE_BITS
+from models.kernel.int8_lstm import BLOCK, LOGIT_BITS, Int8Lstm, prefix_logits
+from models.kernel.int8_matmul import RUN
+from models.kernel.int8_model import (
+    LARGEST,
+    MAX_SHIFT,
+    OUTPUT,
+    OUTPUT_BIAS,
+    OUTPUT_MULTIPLIER,
+    OUTPUT_SHIFT,
+    RECURRENT,
+    RECURRENT_MULTIPLIER,
+    RECURRENT_SHIFT,
+    TABLE,
+    int8_model,
+    largest_multiplier,
+    style_bias,
+)
+from training.errors import TrainingError
+
+Floats = NDArray[np.float64]
+
+
+def quantize(config: ModelConfig, arrays: Arrays) -> dict[str, np.ndarray]:
+    """Return the integer arrays of an `lstm` checkpoint of one layer, each number rounded to the nearest.
+
+    Raises `TrainingError` for another network and for weights too large for the format; `CheckpointError` for arrays
+    that do not fit `config`.
+    """
+    if config.architecture != "lstm" or config.n_layers != 1:
+        raise TrainingError("Only an lstm of one layer can be quantised: give architecture lstm and n_layers 1.")
+    table = freeze(config, arrays).table[0].astype(np.float64) + arrays["lstm0.bias"]
+    recurrent = quantized_matrix(arrays["lstm0.hidden"].astype(np.float64), GATE_BITS)
+    output = quantized_matrix(arrays["output.weight"].astype(np.float64), LOGIT_BITS)
+    return {
+        TABLE: rounded(table * 2**GATE_BITS, np.int16),
+        **dict(zip((RECURRENT, RECURRENT_MULTIPLIER, RECURRENT_SHIFT), recurrent, strict=True)),
+        **dict(zip((OUTPUT, OUTPUT_MULTIPLIER, OUTPUT_SHIFT), output, strict=True)),
+        OUTPUT_BIAS: rounded(arrays["output.bias"].astype(np.float64) * 2**LOGIT_BITS, np.int16).astype(np.int32),
+    }
+
+
+def quantized_matrix(weights: Floats, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return `weights` (n_in, n_out) as int8, with a multiplier int32 (n_out,) and a shift int32 (1,).
+
+    Inputs count in 1/127 and outputs in 2^-bits: output = (sum * multiplier) >> shift. A column's step is what its
+    multiplier says exactly, so that the multiplier adds no error of its own. Raises `TrainingError` where a weight is
+    too large.
+    """
+    n_in = len(weights)
+    unit = np.abs(weights).max(axis=0, initial=0) * 2**bits / LARGEST**2
+    for shift in range(MAX_SHIFT, 0, -1):
+        multiplier = np.maximum(np.ceil(unit * 2**shift), 1)
+        if multiplier.max() <= largest_multiplier(n_in, shift):
+            steps = LARGEST * multiplier / 2 ** (shift + bits)
+            shifts = np.array([shift], np.int32)
+            return np.rint(weights / steps).astype(np.int8), multiplier.astype(np.int32), shifts
+    raise TrainingError(f"A weight of {np.abs(weights).max():.3g} is too large for the integer format.")
+
+
+def rounded(numbers: Floats, dtype: type[np.integer]) -> np.ndarray:
+    """Return the nearest integers that `dtype` holds."""
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(numbers), limits.min, limits.max).astype(dtype)
+
+
+def int8_loss(model: Int8Lstm, style: NDArray[np.int16], names: Sequence[str], vocabulary: Vocabulary) -> float:
+    """Return the loss of an integer model over all characters of `names`, end tokens included, in nats a character.
+
+    The logits are the compiled kernel's; their logarithms are taken in 64-bit floats.
+    """
+    total, characters = 0.0, 0
+    ordered = sorted(names, key=len)
+    V = len(vocabulary)
+    for first in range(0, len(ordered), BLOCK):
+        some = [vocabulary.encode(name) for name in ordered[first : first + BLOCK]]
+        ids = np.zeros((len(some), max(map(len, some)) + 1), np.int64)
+        for row, name in zip(ids, some, strict=True):
+            row[1 : len(name) + 1] = name
+        logits = np.empty((*ids.shape, V + -V % RUN), np.int32)
+        prefix_logits(model, style, ids, logits)
+        scores = logits[..., :V] / 2**LOGIT_BITS
+        scores -= np.log(np.exp(scores - scores.max(-1, keepdims=True)).sum(-1, keepdims=True)) + scores.max(
+            -1, keepdims=True
+        )
+        for row, name in zip(scores, some, strict=True):
+            targets = [*name, 0]
+            total -= float(row[np.arange(len(targets)), targets].sum())
+            characters += len(targets)
+    return total / characters
+
+
+def loss_of_arrays(
+    config: ModelConfig, arrays: Mapping[str, np.ndarray], names: Sequence[str], vocabulary: Vocabulary
+) -> float:
+    """Return the loss of integer arrays as a file has them, without a style (see `int8_loss`)."""
+    return int8_loss(int8_model(config, arrays), style_bias(arrays), names, vocabulary)
