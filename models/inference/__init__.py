@@ -15,7 +15,7 @@ from models.inference.constraints import AS_DRAWN, REASONS, Constraints
 from models.inference.generator import Batch, NameGenerator
 from models.inference.jit import Kernels, compile_every_level, prepare
 from models.inference.lines import CSV, JSON_LIST, NDJSON, TEXT, Form, LineWriter
-from models.inference.predictor import ModelPredictor
+from models.inference.predictor import ModelPredictor, predictor_of
 from models.inference.prepared import PreparedSampler
 from models.inference.scores import DECIMALS, CharacterScore, NextCharacter, Score
 from models.inference.stream import NameStream
@@ -52,5 +52,6 @@ __all__ = [
     "Score",
     "compile_every_level",
     "freeze",
+    "predictor_of",
     "prepare",
 ]

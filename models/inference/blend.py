@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.inference.jit import Kernels
 from models.inference.predictor import Predictor
 from models.kernel import plan as columns
 from models.kernel.freeze import Floats
 from models.kernel.matmul import RUN
-from models.kernel.mixture import CODES, LOGITS_AT, MIX, SIZE
+from models.kernel.mixture import CODES, INT8, LOGITS_AT, MIX, SIZE
 from models.kernel.plan import Ints, Plan
 from models.vocabulary import END, Vocabulary
 
@@ -29,13 +30,26 @@ class _Sum:
     keep: list[Ints] = field(default_factory=list)
     weights: list[Floats] = field(default_factory=list)
     logits_at: list[int] = field(default_factory=list)
+    integer: list[Ints] = field(default_factory=list)
+    narrow: list[NDArray[np.int8]] = field(default_factory=list)
+    gates: list[NDArray[np.int16]] = field(default_factory=list)
+    wide: list[NDArray[np.int32]] = field(default_factory=list)
     row = state = shared = size = 0
 
     def add(self, plan: Plan) -> None:
-        stages, terms, keep = plan.stages.copy(), plan.terms.copy(), plan.keep.copy()
+        stages, terms, keep, integer = plan.stages.copy(), plan.terms.copy(), plan.keep.copy(), plan.integer.copy()
+        integer[:, [columns.MATRIX_1, columns.MATRIX_2]] += sum(map(len, self.narrow))
+        integer[:, [columns.TABLE, columns.STYLE]] += sum(map(len, self.gates))
+        integer[:, [columns.SCALE_1, columns.SCALE_2, columns.OFFSET]] += sum(map(len, self.wide))
+        integer[:, columns.OWN] = len(self.weights)
         _move(stages, self.row, columns.TARGET, columns.ADDED)
-        _move(stages, self.size, columns.BIAS)
-        _move(stages, self.state, columns.CARRIED)
+        is_integer = stages[:, columns.ACTIVATION] == INT8
+        stages[is_integer, columns.BIAS] += sum(map(len, self.integer))
+        stages[is_integer, columns.CARRIED] += self.state
+        floats = stages[~is_integer]
+        _move(floats, self.size, columns.BIAS)
+        _move(floats, self.state, columns.CARRIED)
+        stages[~is_integer] = floats
         _move(stages, sum(map(len, self.terms)), columns.TERMS_END)
         _move(terms, self.size, columns.AT)
         _move(terms, self.row, columns.SOURCE)
@@ -50,6 +64,10 @@ class _Sum:
         self.terms.append(terms)
         self.keep.append(keep)
         self.weights.append(plan.weights)
+        self.integer.append(integer)
+        self.narrow.append(plan.narrow)
+        self.gates.append(plan.gates)
+        self.wide.append(plan.wide)
         self.row += int((plan.stages[:, columns.TARGET] + plan.stages[:, columns.N_OUT]).max())
         self.state += plan.state
         self.shared += plan.shared
@@ -64,6 +82,10 @@ class _Sum:
             np.concatenate(self.weights),
             vocab_size,
             alphabets,
+            np.concatenate(self.integer),
+            np.concatenate(self.narrow),
+            np.concatenate(self.gates),
+            np.concatenate(self.wide),
         )
 
 

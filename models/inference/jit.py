@@ -24,16 +24,35 @@ from llvmlite import binding
 
 from models.errors import StoreError
 from models.inference import constraints, keyword_filter, lines, pipeline, selection
-from models.kernel import arithmetic, distribution, evaluate, freeze, matmul, mixture, plan, reference, sample
+from models.kernel import (
+    arithmetic,
+    distribution,
+    evaluate,
+    freeze,
+    int8_cell,
+    int8_distribution,
+    int8_lstm,
+    int8_matmul,
+    int8_stage,
+    int16_vectors,
+    matmul,
+    mixture,
+    plan,
+    reference,
+    sample,
+)
 
 GENERIC, MODERN = "generic", "x86-64-v3"
 # What the level x86-64-v3 promises beyond SSE (System V ABI), in LLVM's names.
 _MODERN_FEATURES = ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
 _FROZEN = "float32[:,:,::1], int64, int64[:,::1], float32[::1]"
-_PLAN = "int64[:,::1], int64[:,::1], int64[:,::1], float32[::1], int64[:,::1]"
+_INTEGERS = "int64[:,::1], int8[::1], int16[::1], int32[::1]"
+_PLAN = f"int64[:,::1], int64[:,::1], int64[:,::1], float32[::1], int64[:,::1], {_INTEGERS}"
 _TREE = "float32[:,::1], int32[:,::1], float32[:,::1], int32[::1], int64[::1], float32[:,:,::1], int32[:,::1]"
 _TREE += ", int32[:,::1], int64[:,::1]"
-_OPTIONS = "int64[::1], float32[::1], int64, int64[::1], float32, int64, float32, int64, int64"
+_OPTIONS = (
+    "int64[::1], float32[::1], int64, int64[::1], float32, int64, int64, float32, int64, int32[::1], int64, int64"
+)
 _WORDS = "int32[:,::1], int64[::1], int32[:,::1], uint64[:,::1]"
 _TABLE = "int32[:,::1], int32[::1], int32[::1]"
 _RULES = f"int32[::1], int32[::1], int32[::1], {_TABLE}"
@@ -47,6 +66,7 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     ),
     "place_names": (selection.place_names, f"void({_TABLE})"),
     "logits": (reference.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),
+    "int8_logits": (int8_stage.int8_logits, f"void({_INTEGERS}, int64[::1], float32[:,::1])"),
     "columns": (reference.columns, f"void({_FROZEN}, int64[:,::1], float32[:,::1])"),
     "mixed": (
         mixture.mixed,
@@ -63,8 +83,8 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     ),
 }
 _SOURCES = (
-    *(arithmetic, constraints, distribution, evaluate, freeze, keyword_filter, lines, matmul, mixture, pipeline),
-    *(plan, reference, sample, selection),
+    *(arithmetic, constraints, distribution, evaluate, freeze, int16_vectors, int8_cell, int8_distribution, int8_lstm),
+    *(int8_matmul, int8_stage, keyword_filter, lines, matmul, mixture, pipeline, plan, reference, sample, selection),
 )
 
 
@@ -76,6 +96,7 @@ class Kernels:
     draw_names: Callable[..., None]
     place_names: Callable[..., None]
     logits: Callable[..., None]
+    int8_logits: Callable[..., None]
     columns: Callable[..., None]
     mixed: Callable[..., None]
     products: Callable[..., None]

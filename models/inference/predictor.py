@@ -5,10 +5,16 @@ names, no options.
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from models.config import ModelConfig
+from models.errors import CheckpointError
 from models.inference.jit import Kernels
 from models.kernel.compile_plan import make_plan
-from models.kernel.freeze import Floats, FrozenModel
+from models.kernel.freeze import Arrays, Floats, FrozenModel, freeze
+from models.kernel.int8_lstm import Int8Lstm
+from models.kernel.int8_model import has_integers, int8_model, style_bias
+from models.kernel.int8_stage import int8_plan
 from models.kernel.plan import Ints, Plan
 from models.vocabulary import END, Vocabulary
 
@@ -32,7 +38,7 @@ class Predictor(Protocol):
 
 
 class ModelPredictor:
-    """One model. Nothing in it changes."""
+    """One model of format 1. Nothing in it changes."""
 
     def __init__(self, model: FrozenModel, vocabulary: Vocabulary, kernels: Kernels) -> None:
         self.model, self.vocabulary, self.kernels = model, vocabulary, kernels
@@ -47,6 +53,37 @@ class ModelPredictor:
     def knows(self, ids: Ints) -> bool:
         """A model knows every character that has an index."""
         return True
+
+
+class Int8Predictor:
+    """One model of format 2. Nothing in it changes."""
+
+    def __init__(self, model: Int8Lstm, style: NDArray[np.int16], vocabulary: Vocabulary, kernels: Kernels) -> None:
+        self.vocabulary, self.kernels = vocabulary, kernels
+        self.plan = int8_plan(model, style)
+
+    def logits(self, ids: Ints, shares: Floats) -> Floats:
+        """Return the logits (T, V) after each of `ids` (T,); `shares` are for blends."""
+        plan, out = self.plan, np.empty((len(ids), len(self.vocabulary)), np.float32)
+        self.kernels.int8_logits(plan.integer, plan.narrow, plan.gates, plan.wide, ids, out)
+        return out
+
+    def knows(self, ids: Ints) -> bool:
+        """A model knows every character that has an index."""
+        return True
+
+
+def predictor_of(config: ModelConfig, arrays: Arrays, vocabulary: Vocabulary, kernels: Kernels) -> Predictor:
+    """Return the predictor of a checkpoint's arrays. Raises `CheckpointError` where they do not fit."""
+    if has_integers(arrays):
+        model = int8_model(config, arrays)
+        if len(model.table) != len(vocabulary):
+            raise CheckpointError("The vocabulary does not fit the weights.")
+        return Int8Predictor(model, style_bias(arrays), vocabulary, kernels)
+    frozen = freeze(config, arrays)
+    if frozen.vocab_size != len(vocabulary):
+        raise CheckpointError("The vocabulary does not fit the weights.")
+    return ModelPredictor(frozen, vocabulary, kernels)
 
 
 def opened(ids: list[int]) -> Ints:

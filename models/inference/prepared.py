@@ -18,6 +18,7 @@ from models.inference.lines import LineWriter
 from models.inference.predictor import Predictor
 from models.inference.selection import NO_NAMES, REFUSED, WRITTEN, NameTable, Rules, rules_of
 from models.kernel.freeze import Floats
+from models.kernel.int8_distribution import POWERS, inverse_temperature, share_limit
 from models.kernel.prefix_cache import PrefixMemory, TreeKey
 from models.kernel.sample import MAX_SEED, SamplingOptions
 from models.manifest import MAX_NAME_LENGTH
@@ -76,7 +77,7 @@ class PreparedSampler:
         self._plan, self._kernels = plan, kernels
         self._key = TreeKey.of(plan, shares)
         # Arguments of the kernel before and after the tree's arrays.
-        self._model = (plan.stages, plan.terms, plan.keep, plan.weights, plan.alphabets)
+        self._model = plan.arrays
         V = len(vocabulary)
         self._options = (
             plan.width,
@@ -85,8 +86,11 @@ class PreparedSampler:
             _number(o.temperature, o.top_k, o.top_p, o.min_length, o.excludes),
             excluded,
             np.float32(o.temperature),
+            inverse_temperature(o.temperature),
             min(o.top_k or V, V),
             np.float32(o.top_p or 1.0),
+            share_limit(o.top_p),
+            POWERS,
             o.min_length,
             self.longest,
         )

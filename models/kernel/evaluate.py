@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from models.kernel.arithmetic import kernel
 from models.kernel.freeze import CELL, Floats
+from models.kernel.int8_stage import run_int8
 from models.kernel.matmul import RUN, multiply
-from models.kernel.mixture import CODES, MIX, SIZE, mix
+from models.kernel.mixture import CODES, INT8, MIX, SIZE, mix
 from models.kernel.plan import (
     ACTIVATION,
     ADDED,
@@ -63,6 +64,10 @@ class Program(NamedTuple):
     keep: Ints
     weights: Floats
     alphabets: Ints
+    integer: Ints
+    narrow: NDArray[np.int8]
+    gates: NDArray[np.int16]
+    wide: NDArray[np.int32]
     shares: Floats
 
 
@@ -276,7 +281,9 @@ def evaluate(program, tree, way, scratch, fresh, owners, count, t):  # type: ign
     for begin in range(0, count, BLOCK):
         n = min(BLOCK, count - begin)
         for s in range(stages.shape[0]):
-            if not stages[s, VIRTUAL]:
+            if stages[s, ACTIVATION] == INT8:
+                run_int8(program, tree, way, rows, s, fresh, owners, begin, n, t)
+            elif not stages[s, VIRTUAL]:
                 _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V)
         for b in range(n):
             node, row = fresh[begin + b], rows[b]

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from models.kernel.arithmetic import kernel
 from models.kernel.distribution import BITS
 
-# Weights of a step count in 2^-WEIGHT_BITS of the most probable outcome's. 4096 of them and a word fit 63 bits.
-WEIGHT_BITS = 21
+# Weights of a step count in 2^-WEIGHT_BITS of the most probable outcome's, or in as many times that as `more_shift`
+# says, so that their sum fits 31 bits.
+WEIGHT_BITS, _SUM_BITS = 21, 31
 # One in `inverse_temperature`, which a logit in 2^-10 is multiplied by: where the whole part of such a product begins,
 # and the part of its fraction that the table is for.
 _RATE_ONE, _EXPONENT_AT, _FRACTION_AT, _FRACTION = 1 << 16, 26, 16, (1 << 10) - 1
@@ -88,17 +89,26 @@ def _keep_most_probable(logits, first, top_k, top_p, keys, weights):  # type: ig
 
 
 @kernel
+def more_shift(V):  # type: ignore[no-untyped-def]
+    """Return by how many bits the weights of V outcomes are shortened: 0 up to 1023."""
+    shift = 0
+    while V >> (_SUM_BITS - WEIGHT_BITS + shift):
+        shift += 1
+    return shift
+
+
+@kernel
 def fill_cumulative(logits, first, rate, top_k, top_p, powers, keys, cumulative):  # type: ignore[no-untyped-def]
     """Fill `cumulative` (V,) with the weights of outcomes 0 to v, summed, and return the total.
 
     `logits` int32 (V or more,); EXCLUDED stands for an outcome that is not to be drawn, and those below `first` are
     masked. `rate`: of `inverse_temperature`. top_k from V and top_p from ALL_SHARES (see `share_limit`) on keep all.
-    `powers`: POWERS; `keys` int64 (V,) is space to work in; `cumulative` int64, or int32 where V is below 1024. The
-    total is 0 where no outcome is left.
+    `powers`: POWERS; `keys` int64 (V,) is space to work in; `cumulative` int32. The total is 0 where no outcome is
+    left.
     """
     V = len(cumulative)
     # Parts, whose indices begin at 0: numba checks for negative indices where it does not know better.
-    candidates, sums = logits[first:V], cumulative[first:]
+    candidates, sums, more = logits[first:V], cumulative[first:], more_shift(V)
     highest, total = np.int32(EXCLUDED), np.int64(0)
     for v in range(len(candidates)):
         highest = max(highest, candidates[v])
@@ -111,7 +121,7 @@ def fill_cumulative(logits, first, rate, top_k, top_p, powers, keys, cumulative)
     for v in range(len(sums)):
         # 31 halvings leave nothing of 22 bits.
         below = min((np.int64(highest) - candidates[v]) * rate, _MOST)
-        total += powers[(below >> _FRACTION_AT) & _FRACTION] >> (below >> _EXPONENT_AT)
+        total += powers[(below >> _FRACTION_AT) & _FRACTION] >> ((below >> _EXPONENT_AT) + more)
         sums[v] = total
     if top_k < V or top_p < ALL_SHARES:
         for v in range(V - 1, 0, -1):

@@ -21,6 +21,11 @@ LARGEST, MAX_SHIFT, MAX_OUTCOMES = 127, 20, 4096
 MAX_BIAS = 2**24
 
 
+def has_integers(arrays: Arrays) -> bool:
+    """Return whether a checkpoint's arrays are those of format 2."""
+    return TABLE in arrays
+
+
 def int8_model(config: ModelConfig, arrays: Arrays) -> Int8Lstm:
     """Return a checkpoint's arrays as the kernel wants them. Raises `CheckpointError` where they are unsound."""
     try:

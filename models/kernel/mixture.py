@@ -13,8 +13,8 @@ import numpy as np
 from models.kernel.arithmetic import exp, kernel, log
 from models.kernel.freeze import CELL
 
-# The activation of a stage that mixes: it comes after those of `freeze`.
-MIX = CELL + 1
+# The activations of a stage that mixes, and of one that is a model of format 2: they come after those of `freeze`.
+MIX, INT8 = CELL + 1, CELL + 2
 UNKNOWN = 1e-4
 # A logit so low that its outcome is never drawn, whatever the temperature, and finite, so that all arithmetic is.
 NEVER = np.float32(-1e30)

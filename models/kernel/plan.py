@@ -24,6 +24,11 @@ TARGET, N_OUT, BIAS, ADDED, ACTIVATION, TERMS_END, CARRIED, VIRTUAL = range(8)
 # remembered: by the last SPAN characters, or by the older node where SPAN is 0. In a blend each model counts characters
 # in an alphabet of its own: row ALPHABET of `Plan.alphabets`, else -1.
 ORDER, BACK, AT, SOURCE, N_IN, KEPT, MADE_BY, LAGGING, SHARED, SPAN, ALPHABET = range(11)
+# Columns of `Plan.integer`, a row for each model of format 2, whose stage has the row's number as BIAS and the start of
+# its state as CARRIED: units and outcomes in whole groups and runs, the two shifts, where in `Plan.narrow` (int8) its
+# matrices begin and in `Plan.wide` (int32) its multipliers and bias, where in `Plan.gates` (int16) its table and its
+# style, and its ALPHABET. Its stage writes V_PADDED logits.
+H_PADDED, V_PADDED, SHIFT_1, SHIFT_2, MATRIX_1, MATRIX_2, SCALE_1, SCALE_2, OFFSET, TABLE, STYLE, OWN = range(12)
 # Columns of `Plan.keep`: N numbers from FROM of a row go to TO of the state.
 FROM, N, TO = range(3)
 
@@ -39,7 +44,7 @@ class Plan:
     """`stages` (S, 8), `terms` (M, 11), `keep` (K, 3), and all biases, weights and tables end to end in `weights`.
 
     The first `vocab_size` of the last stage's outputs are the logits, the others are unused. `alphabets`: of a blend's
-    models (see `mixture`); no rows in a model alone.
+    models (see `mixture`); no rows in a model alone. The last four are of models of format 2.
     """
 
     stages: Ints
@@ -48,6 +53,16 @@ class Plan:
     weights: Floats
     vocab_size: int
     alphabets: Ints = field(default_factory=_none)
+    integer: Ints = field(default_factory=lambda: np.zeros((0, OWN + 1), np.int64))
+    narrow: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
+    gates: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
+    wide: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What the kernel works from."""
+        floats = self.stages, self.terms, self.keep, self.weights, self.alphabets
+        return *floats, self.integer, self.narrow, self.gates, self.wide
 
     @cached_property
     def width(self) -> int:
@@ -57,7 +72,7 @@ class Plan:
     @cached_property
     def state(self) -> int:
         """How many of them are remembered for later positions."""
-        return int(self.keep[:, N].sum())
+        return int(self.keep[:, N].sum()) + int(state_of(self.integer[:, H_PADDED]).sum())
 
     @cached_property
     def reach(self) -> int:
@@ -78,8 +93,14 @@ class Plan:
     def multiply_adds(self) -> int:
         """How many multiply-adds the products of one position take where nothing is remembered."""
         of_stage = self.stage_of(np.ones(len(self.terms), bool))
-        return int((self.terms[:, N_IN] * self.stages[of_stage, N_OUT]).sum())
+        integer = self.integer[:, H_PADDED] * (4 * self.integer[:, H_PADDED] + self.integer[:, V_PADDED])
+        return int((self.terms[:, N_IN] * self.stages[of_stage, N_OUT]).sum() + integer.sum())
 
     def stage_of(self, chosen: NDArray[np.bool_]) -> Ints:
         """Return the stages of the chosen terms."""
         return np.searchsorted(self.stages[:, TERMS_END], np.flatnonzero(chosen), side="right")
+
+
+def state_of(units: Ints) -> Ints:
+    """Return how many 32-bit numbers hold the state of so many units: 16 bits of the cell, 8 of the hidden state."""
+    return units * 3 // 4

@@ -23,6 +23,7 @@ from models.kernel.evaluate import (
     ROOM,
     ROOT,
     STAYING,
+    Codes,
     Program,
     Tree,
     Way,
@@ -30,9 +31,11 @@ from models.kernel.evaluate import (
     scratch_space,
 )
 from models.kernel.freeze import Floats
+from models.kernel.int8_distribution import EXCLUDED, fill_cumulative
+from models.kernel.int8_stage import LOGIT_ONE
 from models.kernel.matmul import LANES
-from models.kernel.mixture import NEVER
-from models.kernel.plan import Ints
+from models.kernel.mixture import INT8, NEVER
+from models.kernel.plan import ACTIVATION, Ints
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 
@@ -83,16 +86,35 @@ def _check(field: str, value: float, low: float, high: float | None) -> None:
 
 
 class Step(NamedTuple):
-    """From logits to boundaries: the options of this call and their number, and room for one distribution."""
+    """From logits to boundaries: the options of this call and their number, and room for one distribution.
+
+    `rate` and `share` are `temperature` and `top_p` for models of format 2 (see `int8_distribution`).
+    """
 
     options: int
     excluded: Ints
     min_length: int
     temperature: np.float32
+    rate: int
     top_k: int
     top_p: np.float32
+    share: int
     logits: Floats
     weight: Floats
+    powers: Codes
+    keys: Ints
+    integers: Codes
+
+
+@kernel
+def _derive_integers(logits, node, first, step, boundaries, entry):  # type: ignore[no-untyped-def]
+    """Do what `_derive` does, for a model of format 2: boundaries are sums of weights."""
+    V = logits.shape[1]
+    for v in range(V):
+        step.integers[v] = np.int32(logits[node, v] * LOGIT_ONE)
+    for v in step.excluded:
+        step.integers[v] = EXCLUDED
+    fill_cumulative(step.integers, first, step.rate, step.top_k, step.share, step.powers, step.keys, boundaries[entry])
 
 
 @kernel
@@ -107,10 +129,13 @@ def _derive(logits, node, first, step, boundaries, entry):  # type: ignore[no-un
 
 @kernel
 def _draw(boundaries, entry, word):  # type: ignore[no-untyped-def]
-    """Return the outcome that a random word of 30 bits chooses: how many boundaries do not exceed it."""
-    v = 0
-    for k in range(boundaries.shape[1]):
-        v += boundaries[entry, k] <= word
+    """Return the outcome that a random word of 30 bits chooses: how many boundaries do not exceed its share of the last
+    one, which is 2^30 for floats.
+    """
+    v, V = 0, boundaries.shape[1]
+    threshold = (np.int64(word) * np.int64(boundaries[entry, V - 1])) >> BITS
+    for k in range(V):
+        v += boundaries[entry, k] <= threshold
     return v
 
 
@@ -157,6 +182,10 @@ def sample(  # type: ignore[no-untyped-def]
     keep,
     weights,
     alphabets,
+    integer,
+    narrow,
+    gates,
+    wide,
     logits,
     children,
     state,
@@ -173,8 +202,11 @@ def sample(  # type: ignore[no-untyped-def]
     options,
     excluded,
     temperature,
+    rate,
     top_k,
     top_p,
+    share,
+    powers,
     min_length,
     max_length,
     seed,
@@ -185,25 +217,41 @@ def sample(  # type: ignore[no-untyped-def]
     """Draw candidates first, first + 1, ... into `codes` (n, at least max_length) and `lengths` (n).
 
     A candidate still without end token at `max_length` characters gets the length TOO_LONG. Codes beyond a name's
-    length are 0. `prefix`: indices of the characters each name starts with, at most max_length of them. `shares`: of a
-    blend's models. `options`: a number that stands for the five arguments after it in the kept boundaries; `excluded`:
-    indices of characters that are masked. `logits` and the arrays up to `boundaries_of` are a tree's (see
-    `prefix_cache`) with room for n x ring passing nodes: a node lasts until the characters' positions have gone once
-    around the ring. `width` is the plan's.
+    length are 0.
+
+    The arguments up to `wide` are a plan's. Those up to `shared_of` are a tree's (see `prefix_cache`), with room for
+    n x ring passing nodes: a node lasts until the characters' positions have gone once around the ring. `width`: the
+    plan's. `prefix`: indices of the characters each name starts with, at most max_length of them. `shares`: of a
+    blend's models. `options`: a number that stands for the arguments after it, up to `min_length`, in the kept
+    boundaries. `excluded`: indices of characters that are masked. `rate`, `share`, `powers`: see `int8_distribution`.
     """
     n, P = codes.shape[0], len(prefix)
     path, words = np.empty((n, ring), np.int32), np.empty((n, 4), np.int32)
     alive, at = np.empty(n, np.int32), np.empty(n, np.int32)
     fresh, owners, unlinked = np.empty(n, np.int32), np.empty(n, np.int32), np.empty((n, 2), np.int32)
     program, way, scratch = (
-        Program(stages, terms, keep, weights, alphabets, shares),
+        Program(stages, terms, keep, weights, alphabets, integer, narrow, gates, wide, shares),
         Way(codes, path),
         scratch_space(width),
     )
     tree = Tree(logits, children, state, slot, used, shared, shared_of, boundaries, boundaries_of)
-    wide = logits.shape[1] + -logits.shape[1] % LANES
-    room = np.full(wide, NEVER, np.float32), np.empty(wide, np.float32)
-    step = Step(options, excluded, min_length, temperature, top_k, top_p, room[0], room[1])
+    V = logits.shape[1]
+    padded, is_integer = V + -V % LANES, stages[stages.shape[0] - 1, ACTIVATION] == INT8
+    step = Step(
+        options,
+        excluded,
+        min_length,
+        temperature,
+        rate,
+        top_k,
+        top_p,
+        share,
+        np.full(padded, NEVER, np.float32),
+        np.empty(padded, np.float32),
+        powers,
+        np.empty(V, np.int64),
+        np.empty(V, np.int32),
+    )
     spread, mask = options * SPREAD, boundaries.shape[0] - 1
     used[CALLS] += 1
     for c in range(n):
@@ -238,7 +286,11 @@ def sample(  # type: ignore[no-untyped-def]
                 by = options if node < used[ROOM] else passing_by
                 entry = (node + spread) & mask
                 if boundaries_of[entry, 0] != node or boundaries_of[entry, 1] != by:
-                    _derive(logits, node, 1 if t < min_length else 0, step, boundaries, entry)
+                    first_outcome = 1 if t < min_length else 0
+                    if is_integer:
+                        _derive_integers(logits, node, first_outcome, step, boundaries, entry)
+                    else:
+                        _derive(logits, node, first_outcome, step, boundaries, entry)
                     boundaries_of[entry, 0], boundaries_of[entry, 1] = node, by
                 v = _draw(boundaries, entry, words[c, t % 4])
                 if v == 0:

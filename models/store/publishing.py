@@ -9,8 +9,9 @@ import numpy as np
 
 from models.config import ModelConfig
 from models.errors import OptionError, StoreError
-from models.inference import AS_DRAWN, FrozenModel, Kernels, ModelPredictor, NameGenerator, freeze
-from models.manifest import DataRecord, Manifest
+from models.inference import AS_DRAWN, Kernels, NameGenerator, predictor_of
+from models.kernel.int8_model import has_integers
+from models.manifest import FLOAT_FORMAT, INTEGER_FORMAT, DataRecord, Manifest
 from models.store.aliases import (
     DEFAULT,
     LATEST,
@@ -54,7 +55,7 @@ def golden_names(generator: NameGenerator) -> tuple[str, ...]:
 
 def draft_generator(draft: Draft, kernels: Kernels) -> NameGenerator:
     """Return the generator that the published version will be: for samples before there is a version."""
-    predictor = ModelPredictor(_frozen(draft), draft.vocabulary, kernels)
+    predictor = predictor_of(draft.config, draft.arrays, draft.vocabulary, kernels)
     return NameGenerator(predictor, draft.names, draft.data.longest, kernels)
 
 
@@ -112,12 +113,9 @@ def _highest(place: tuple[str, str], stores: Sequence[Store]) -> int:
     return max([*present, *given])
 
 
-def _frozen(draft: Draft) -> FrozenModel:
-    return freeze(draft.config, draft.arrays)
-
-
 def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: datetime) -> Manifest:
     return Manifest(
+        schema_number=INTEGER_FORMAT if has_integers(draft.arrays) else FLOAT_FORMAT,
         dataset=draft.dataset,
         version=number,
         created=now.astimezone(UTC).isoformat(timespec="seconds"),

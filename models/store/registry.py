@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from models.errors import CheckpointError, ModelError, OptionError
-from models.inference import Kernels, ModelPredictor, NameGenerator, freeze
+from models.inference import Kernels, NameGenerator, predictor_of
 from models.manifest import Manifest
 from models.store.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason
 from models.store.checkpoint import NAMES, load_checkpoint
@@ -245,10 +245,10 @@ def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, frozenset[s
     if manifest.reference != key.reference:
         raise CheckpointError(f"{folder} says that it is {manifest.reference}: it was moved or copied.")
     listed = names.setdefault(manifest.files[NAMES].sha256, frozenset(checkpoint.names))
-    model = freeze(manifest.config, checkpoint.arrays)
-    if len(manifest.alphabet) != model.vocab_size:
-        raise CheckpointError(f"{folder}: the vocabulary does not fit the weights.")
-    predictor = ModelPredictor(model, manifest.alphabet, kernels)
+    try:
+        predictor = predictor_of(manifest.config, checkpoint.arrays, manifest.alphabet, kernels)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
     generator = NameGenerator(predictor, listed, manifest.data.longest, kernels)
     if golden_names(generator) != manifest.golden:
         raise CheckpointError(f"{folder} does not draw the golden names of its manifest.")

@@ -4,7 +4,6 @@ the processor level in its first argument.
 
 import hashlib
 import sys
-from typing import Any
 
 import numba
 import numpy as np
@@ -57,7 +56,7 @@ def draw_candidates(  # type: ignore[no-untyped-def]
 ):
     """Draw candidates one after another, each from its first symbol on; -1 is the length of one that does not end."""
     H, V = style.shape[0] // 4, model.table.shape[0]
-    scratch, keys, sums = int8_lstm.int8_scratch(), np.empty(V, np.int64), np.empty(V, np.int64)
+    scratch, keys, sums = int8_lstm.int8_scratch(), np.empty(V, np.int64), np.empty(V, np.int32)
     logits, symbols = np.empty((1, model.output_bias.shape[0]), np.int32), np.zeros(1, np.int64)
     for c in range(len(names)):
         hidden, cell = np.zeros((2, 1, H), np.int16), np.zeros((2, 1, H), np.int16)
@@ -97,11 +96,11 @@ def compiled_logits(model: Arrays, ids: NDArray[np.int64], rows: tuple[int, ...]
 
 
 def compiled_sums(
-    logits: list[int], first: int, temperature: float, top_k: int | None, top_p: float | None, dtype: Any = np.int64
+    logits: list[int], first: int, temperature: float, top_k: int | None, top_p: float | None
 ) -> list[int]:
     """The compiled sums of weights, of logits before some numbers that mean nothing."""
     V = len(logits)
-    sums, keys = np.full(V, -1, dtype), np.empty(V, np.int64)
+    sums, keys = np.full(V, -1, np.int32), np.empty(V, np.int64)
     padded = np.array([*logits, 30_000, 30_000], np.int32)
     rate, limit = inverse_temperature(temperature), share_limit(top_p)
     total = filled(padded, first, rate, V if top_k is None else top_k, limit, POWERS, keys, sums)

@@ -127,7 +127,7 @@ def cumulative(
     weights = [0] * len(logits)
     for v in candidates:
         y = min((highest - logits[v]) * rate, 2**31 - 1)
-        weights[v] = POWERS[(y >> 16) & 1023] >> (y >> 26)
+        weights[v] = POWERS[(y >> 16) & 1023] >> ((y >> 26) + (len(logits) >> 10).bit_length())
     order = sorted(candidates, key=lambda v: (-logits[v], v))
     kept = order[:top_k]
     limit = 2**20 if top_p is None else max(1, math.floor(top_p * 2**20 + 0.5))

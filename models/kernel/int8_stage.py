@@ -1,0 +1,116 @@
+"""A model of format 2 as a stage of a plan: its arrays laid end to end with others, and its state packed in nodes.
+
+A node keeps the cells in 16 bits and the hidden states in 8, in the 32-bit numbers of a tree's `state`.
+"""
+
+import numpy as np
+
+from models.kernel.arithmetic import kernel
+from models.kernel.int8_lstm import BLOCK, LOGIT_BITS, Int8Lstm, int8_scratch, step
+from models.kernel.mixture import CODES, INT8
+from models.kernel.plan import (
+    BIAS,
+    CARRIED,
+    H_PADDED,
+    MATRIX_1,
+    MATRIX_2,
+    OFFSET,
+    OWN,
+    SCALE_1,
+    SCALE_2,
+    SHIFT_1,
+    SHIFT_2,
+    STYLE,
+    TABLE,
+    TARGET,
+    V_PADDED,
+    Plan,
+)
+
+# Logits count in 2^-LOGIT_BITS; as 32-bit floats they are exact.
+LOGIT_ONE = np.float32(1 << LOGIT_BITS)
+_UNIT = np.float32(2.0**-LOGIT_BITS)
+
+
+def int8_plan(model: Int8Lstm, style: np.ndarray) -> Plan:
+    """Return the plan of one model: a single stage, whose outputs are the logits. `style` int16 (4H,), grouped."""
+    H, padded, V = len(style) // 4, len(model.output_bias), len(model.table)
+    row = np.zeros((1, OWN + 1), np.int64)
+    row[0, [H_PADDED, V_PADDED, SHIFT_1, SHIFT_2, OWN]] = H, padded, *model.shifts, -1
+    row[0, [MATRIX_2, SCALE_2, OFFSET, STYLE]] = (
+        model.recurrent.size,
+        model.recurrent_multiplier.size,
+        model.recurrent_multiplier.size + padded,
+        model.table.size,
+    )
+    return Plan(
+        np.array([[0, padded, 0, -1, INT8, 0, 0, 0]], np.int64),
+        np.zeros((0, 11), np.int64),
+        np.zeros((0, 3), np.int64),
+        np.zeros(0, np.float32),
+        V,
+        integer=row,
+        narrow=np.concatenate([model.recurrent, model.output]),
+        gates=np.concatenate([model.table.ravel(), style]),
+        wide=np.concatenate([model.recurrent_multiplier, model.output_multiplier, model.output_bias]),
+    )
+
+
+@kernel
+def model_at(integer, narrow, gates, wide, k):  # type: ignore[no-untyped-def]
+    """Return the k-th model of a plan for `step`, and its style."""
+    row = integer[k]
+    H, V = row[H_PADDED], row[V_PADDED]
+    model = Int8Lstm(
+        gates[row[TABLE] : row[STYLE]],
+        narrow[row[MATRIX_1] : row[MATRIX_2]],
+        wide[row[SCALE_1] : row[SCALE_2]],
+        narrow[row[MATRIX_2] : row[MATRIX_2] + H * V],
+        wide[row[SCALE_2] : row[OFFSET]],
+        wide[row[OFFSET] : row[OFFSET] + V],
+        row[SHIFT_1 : SHIFT_2 + 1],
+    )
+    return model, gates[row[STYLE] : row[STYLE] + 4 * H]
+
+
+@kernel
+def run_int8(program, tree, way, rows, s, fresh, owners, begin, n, t):  # type: ignore[no-untyped-def]
+    """Fill the logits in `rows` and the states of the nodes fresh[begin : begin + n], at position t, by stage s."""
+    k, target, carried = program.stages[s, BIAS], program.stages[s, TARGET], program.stages[s, CARRIED]
+    model, style = model_at(program.integer, program.narrow, program.gates, program.wide, k)
+    H, V, own = program.integer[k, H_PADDED], program.integer[k, V_PADDED], program.integer[k, OWN]
+    cells, hiddens = tree.state.view(np.int16), tree.state.view(np.int8)
+    cell_at, hidden_at = 2 * carried, 4 * carried + 2 * H
+    hidden, cell, out = np.empty((BLOCK, H), np.int16), np.empty((BLOCK, H), np.int16), np.empty((BLOCK, H), np.int16)
+    symbols, logits = np.empty(BLOCK, np.int64), np.empty((BLOCK, V), np.int32)
+    for b in range(n):
+        c = owners[begin + b]
+        node = way.path[c, (t - 1) % way.path.shape[1]] if t > 0 else 0
+        symbols[b] = way.codes[c, t - 1] if t > 0 else 0
+        if own >= 0 and symbols[b] > 0:
+            # What the model does not know is nothing to it any more, and counts as any.
+            symbols[b] = max(program.alphabets[own, CODES + symbols[b]], 0)
+        for i in range(H):
+            cell[b, i], hidden[b, i] = cells[node, cell_at + i], hiddens[node, hidden_at + i]
+    step(model, int8_scratch(), style, hidden, cell, symbols, n, out, cell, logits)
+    for b in range(n):
+        node = fresh[begin + b]
+        for i in range(H):
+            cells[node, cell_at + i], hiddens[node, hidden_at + i] = cell[b, i], out[b, i]
+        for v in range(V):
+            rows[b, target + v] = np.float32(logits[b, v]) * _UNIT
+
+
+def int8_logits(integer, narrow, gates, wide, ids, out):  # type: ignore[no-untyped-def]
+    """Fill `out` (T, V) with the logits after each of the characters `ids` (T,), of which the first is the end token
+    0, by the first model of a plan.
+    """
+    model, style = model_at(integer, narrow, gates, wide, 0)
+    H, T = integer[0, H_PADDED], len(ids)
+    hidden, cell = np.zeros((2, 1, H), np.int16), np.zeros((2, 1, H), np.int16)
+    logits, scratch = np.empty((1, integer[0, V_PADDED]), np.int32), int8_scratch()
+    for t in range(T):
+        old, new = t % 2, (t + 1) % 2
+        step(model, scratch, style, hidden[old], cell[old], ids[t : t + 1], 1, hidden[new], cell[new], logits)
+        for v in range(out.shape[1]):
+            out[t, v] = np.float32(logits[0, v]) * _UNIT
