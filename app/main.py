@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 
 import anyio.to_thread
@@ -91,7 +91,7 @@ def _rate_limiter(settings: Settings, counters: Metrics) -> RateLimiter:
 async def _lifespan(
     app: FastAPI, settings: Settings, entropy: Callable[[], int], access_log: AccessLog
 ) -> AsyncIterator[State]:
-    access_log.write = set_up(settings)
+    access_log.lines = set_up(settings)
     silence_unfinished_streams()
     exit_with_parent()
     loaded = await anyio.to_thread.run_sync(load_models, settings)
@@ -111,12 +111,13 @@ async def _lifespan(
     # Building it takes a tenth of a second, for which the first request would block all others.
     await anyio.to_thread.run_sync(app.openapi)
     _log_ready(registry, settings)
-    async with (
-        watch_event_loop(settings.watchdog),
-        watch_stores(registry, settings.refresh, partial(_on_change, service, profanity)),
-        sampled(access_log.metrics, registry, service.memory),
-    ):
-        yield {"service": service}
+    with closing(access_log.lines):
+        async with (
+            watch_event_loop(settings.watchdog),
+            watch_stores(registry, settings.refresh, partial(_on_change, service, profanity)),
+            sampled(access_log.metrics, registry, service.memory),
+        ):
+            yield {"service": service}
 
 
 def _on_change(service: Service, profanity: ProfanityFilter) -> None:

@@ -27,17 +27,14 @@ def get_all(scope: Scope, name: bytes) -> list[str]:
     return [str(value, "latin-1") for key, value in scope["headers"] if key == name]
 
 
-def get(scope: Scope, name: bytes) -> str:
-    """Return the value of the first header called `name`, or ""."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return str(value, "latin-1")
-    return ""
+def first_values(scope: Scope) -> dict[bytes, bytes]:
+    """Return each header's first value by its name, which is in lower case."""
+    return dict(reversed(scope["headers"]))
 
 
 def with_common_headers(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
     """Return `headers` with X-Request-ID, and with those of `SECURITY_HEADERS` that are not among them."""
-    common = dict(SECURITY_HEADERS)
-    for name, _ in (headers := list(headers)):
-        common.pop(name.lower(), None)
-    return [*headers, (b"x-request-id", request_id.encode()), *common.items()]
+    common = [*headers, (b"x-request-id", request_id.encode())]
+    given = dict(common)
+    common += [header for header in SECURITY_HEADERS if header[0] not in given]
+    return common

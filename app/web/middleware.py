@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.logs import REQUEST_ID, AccessLog
+from app.logs import REQUEST_ID, AccessLog, Fields
 from app.metrics import NO_ROUTE
 from app.security.api_keys import API_KEY_NAME, ApiKeys, presented_key
 from app.security.client_address import ClientIdentifier
@@ -69,7 +69,9 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         clock, status, head_seconds = self.access_log.clock, 0, 0.0
-        started, request_id = clock(), self.access_log.request_id(headers.get(scope, b"x-request-id"))
+        started = clock()
+        given = headers.first_values(scope)
+        request_id = self.access_log.request_id(given.get(b"x-request-id"))
         # A copy, because uvicorn looks at the method.
         inner = scope
         if scope["method"] == "HEAD":
@@ -110,18 +112,19 @@ class RequestMiddleware:
                 head_seconds if status else seconds,
                 seconds,
                 inner.get("refusal") or (_cors_refusal(scope, status) if scope["method"] == "OPTIONS" else None),
-                _log_fields(inner) if API_KEY_NAME in inner or TRUNCATED_BY in inner else None,
+                _log_fields(inner) if API_KEY_NAME in inner or TRUNCATED_BY in inner else (),
             )
             REQUEST_ID.reset(token)
 
     async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check API key, rate limit and body size, and pass the request on with its body."""
-        if scope["path"] not in PUBLIC_PATHS and (refusal := await self._refusal(scope)):
+        path, given = scope["path"], headers.first_values(scope)
+        if path not in PUBLIC_PATHS and (refusal := await self._refusal(scope, given)):
             await refusal(scope, receive, send)
             return
-        limit = self.max_body_bytes.get(scope["path"], self.max_body_bytes[""])
-        declared = headers.get(scope, b"content-length")
-        too_large = declared.isdecimal() and int(declared[:20]) > limit
+        limit = self.max_body_bytes.get(path, self.max_body_bytes[""])
+        declared = given.get(b"content-length", b"")
+        too_large = declared.isdigit() and int(declared[:20]) > limit
         try:
             body = None if too_large else await _read_body(receive, limit)
         except ConnectionError:
@@ -134,11 +137,12 @@ class RequestMiddleware:
             return
         await self.app(scope, _with_body(body, receive), send)
 
-    async def _refusal(self, scope: Scope) -> Response | None:
+    async def _refusal(self, scope: Scope, given: Mapping[bytes, bytes]) -> Response | None:
         """Return 401 or 429, or None; leave the key's name and the request's quota in the scope."""
         name = None
         if self.keys is not None and not _is_page(scope["path"]):
-            key = presented_key(headers.get(scope, b"authorization"), headers.get(scope, b"x-api-key"))
+            authorization, x_api_key = given.get(b"authorization", b""), given.get(b"x-api-key", b"")
+            key = presented_key(str(authorization, "latin-1"), str(x_api_key, "latin-1"))
             name = self.keys.name_for(key)
             if name is None:
                 return unauthorized(key != "")
@@ -172,13 +176,13 @@ def _is_page(path: str) -> bool:
     return path in PAGES or path.startswith(PAGE_FOLDERS)
 
 
-def _log_fields(scope: Scope) -> dict[str, str]:
-    return {name: scope[key] for name, key in LOG_FIELDS if key in scope}
+def _log_fields(scope: Scope) -> Fields:
+    return tuple((name, scope[key]) for name, key in LOG_FIELDS if key in scope)
 
 
 def _cors_refusal(scope: Scope, status: int) -> str | None:
     """Return the reason of a refused preflight: Starlette's CORS middleware gives none."""
-    is_preflight = headers.get(scope, b"access-control-request-method")
+    is_preflight = headers.first_values(scope).get(b"access-control-request-method")
     return PREFLIGHT if is_preflight and status == HTTPStatus.BAD_REQUEST else None
 
 
