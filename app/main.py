@@ -9,6 +9,9 @@ from functools import partial
 import anyio.to_thread
 import structlog
 from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp
 
 from app import __version__
 from app.admission.controller import AdmissionController
@@ -53,7 +56,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     counters = Metrics(__version__)
     counters.workers_expected.set(settings.workers)
     access_log = AccessLog(counters, CODES)
-    app = FastAPI(
+    app = Application(
         title="Namewave",
         version=__version__,
         description=DESCRIPTION,
@@ -78,6 +81,17 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     )
     complete_openapi(app, settings.root_path)
     return app
+
+
+class Application(FastAPI):
+    """FastAPI without what `RequestMiddleware` does itself: catch unexpected errors, and limit bodies."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the middleware around the router."""
+        app: ASGIApp = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), self.exception_handlers)
+        for middleware, arguments, named in reversed(self.user_middleware):
+            app = middleware(app, *arguments, **named)
+        return app
 
 
 def _rate_limiter(settings: Settings, counters: Metrics) -> RateLimiter:

@@ -1,6 +1,6 @@
 """Read request headers from the ASGI scope, and the headers that every answer has."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from starlette.types import Scope
 
@@ -30,6 +30,11 @@ def get_all(scope: Scope, name: bytes) -> list[str]:
 def first_values(scope: Scope) -> dict[bytes, bytes]:
     """Return each header's first value by its name, which is in lower case."""
     return dict(reversed(scope["headers"]))
+
+
+def encoded(fields: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Return headers as an ASGI message has them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
 
 
 def with_common_headers(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
