@@ -86,8 +86,9 @@ def negotiated_media_type(scope: Scope) -> str:
     Raises `HTTPException`: 406 if Accept allows none of ours, 505 for a stream over HTTP/1.0, where a client cannot see
     whether it is complete.
     """
-    accepted = headers.get_all(scope, b"accept")
-    media = negotiation.chosen(accepted) if accepted else JSON
+    if b"accept" not in scope[headers.GIVEN]:
+        return JSON
+    media = negotiation.chosen(headers.get_all(scope, b"accept"))
     if media is None:
         raise HTTPException(NOT_ACCEPTABLE, headers={"Vary": "Accept"})
     if media != JSON and scope["http_version"] == "1.0":

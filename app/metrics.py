@@ -31,19 +31,12 @@ STATM = Path("/proc/self/statm")
 
 
 class Totals:
-    """Numbers that one thread adds to, and `add`, which takes what each of them grew by."""
+    """Numbers that one thread adds to, and `add`, which takes what each of them grew by since it was `flushed`."""
 
     def __init__(self, add: Sequence[Callable[[float], None]]) -> None:
-        self._add = add
+        self.add = add
         self.values: list[float] = [0] * len(add)
-        self._flushed = self.values.copy()
-
-    def flush(self) -> None:
-        """Pass on what the numbers grew by since the last call."""
-        for i, (value, add) in enumerate(zip(self.values, self._add, strict=True)):
-            if value != self._flushed[i]:
-                add(value - self._flushed[i])
-                self._flushed[i] = value
+        self.flushed = self.values.copy()
 
 
 class Metrics:
@@ -156,7 +149,10 @@ class Metrics:
         """Add what was counted since the last call to the metrics of prometheus_client. Any thread may call it."""
         with self._flushing:
             for totals in list(self._totals):
-                totals.flush()
+                if (values := totals.values.copy()) != totals.flushed:
+                    for add, value, before in zip(totals.add, values, totals.flushed, strict=True):
+                        add(value - before)
+                    totals.flushed = values
 
     def set_models(self, now: Snapshot) -> None:
         """Set what is served, and how many versions are refused, data sets are empty and aliases fall back."""

@@ -98,6 +98,8 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
     if is_link:
         fields |= next_link(f"{service.settings.root_path}/generate", job.request, source, job.stream.next_offset)
     # Starlette's Response would take longer to build than the list of its headers.
-    head = [*JSON_HEADERS, (b"content-length", b"%d" % len(body)), *headers.encoded(fields)]
+    head = [*JSON_HEADERS, (b"content-length", b"%d" % len(body))]
+    if is_link:
+        head += headers.encoded(fields)
     await send({"type": "http.response.start", "status": 200, "headers": head})
     await send({"type": "http.response.body", "body": body})

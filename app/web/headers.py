@@ -20,6 +20,9 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
 )
+SECURITY_NAMES = frozenset(dict(SECURITY_HEADERS))
+# Key of the ASGI scope that holds `first_values`.
+GIVEN = "namewave.headers"
 
 
 def get_all(scope: Scope, name: bytes) -> list[str]:
@@ -41,5 +44,6 @@ def with_common_headers(headers: Iterable[tuple[bytes, bytes]], request_id: str)
     """Return `headers` with X-Request-ID, and with those of `SECURITY_HEADERS` that are not among them."""
     common = [*headers, (b"x-request-id", request_id.encode())]
     given = dict(common)
-    common += [header for header in SECURITY_HEADERS if header[0] not in given]
-    return common
+    if given.keys().isdisjoint(SECURITY_NAMES):
+        return [*common, *SECURITY_HEADERS]
+    return [*common, *(header for header in SECURITY_HEADERS if header[0] not in given)]

@@ -71,7 +71,7 @@ class RequestMiddleware:
             return
         clock, status, head_seconds = self.access_log.clock, 0, 0.0
         started = clock()
-        given = headers.first_values(scope)
+        given = scope[headers.GIVEN] = headers.first_values(scope)
         request_id = self.access_log.request_id(given.get(b"x-request-id"))
         # A copy, because uvicorn looks at the method.
         inner = scope
@@ -121,7 +121,7 @@ class RequestMiddleware:
 
     async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check API key, rate limit and body size, and pass the request on with its body."""
-        path, given = scope["path"], headers.first_values(scope)
+        path, given = scope["path"], scope[headers.GIVEN]
         if path not in PUBLIC_PATHS and (refusal := await self._refusal(scope, given)):
             await refusal(scope, receive, send)
             return
@@ -186,7 +186,7 @@ def _log_fields(scope: Scope) -> Fields:
 
 def _cors_refusal(scope: Scope, status: int) -> str | None:
     """Return the reason of a refused preflight: Starlette's CORS middleware gives none."""
-    is_preflight = headers.first_values(scope).get(b"access-control-request-method")
+    is_preflight = scope[headers.GIVEN].get(b"access-control-request-method")
     return PREFLIGHT if is_preflight and status == HTTPStatus.BAD_REQUEST else None
 
 
