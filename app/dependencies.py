@@ -7,6 +7,7 @@ from typing import Annotated, TypedDict
 import anyio.to_thread
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from app.admission.controller import AdmissionController
 from app.admission.cost_model import CostModel
@@ -68,15 +69,10 @@ class State(TypedDict):
     service: Service
 
 
-def get_service(request: Request) -> Service:
-    """Return the running service."""
-    service: Service = request.scope["state"]["service"]
-    return service
-
-
 async def _get_service(request: Request) -> Service:
     # A coroutine: FastAPI calls anything else in a thread.
-    return get_service(request)
+    service: Service = request.scope["state"]["service"]
+    return service
 
 
 def get_quota(request: Request) -> RequestQuota | None:
@@ -84,17 +80,18 @@ def get_quota(request: Request) -> RequestQuota | None:
     return request.scope.get(QUOTA_KEY)
 
 
-def negotiated_media_type(request: Request) -> str:
+def negotiated_media_type(scope: Scope) -> str:
     """Return the media type that Accept prefers.
 
     Raises `HTTPException`: 406 if Accept allows none of ours, 505 for a stream over HTTP/1.0, where a client cannot see
     whether it is complete.
     """
-    accepted = headers.get_all(request.scope, b"accept")
-    media = negotiation.chosen(accepted) if accepted else JSON
+    if b"accept" not in scope[headers.GIVEN]:
+        return JSON
+    media = negotiation.chosen(headers.get_all(scope, b"accept"))
     if media is None:
         raise HTTPException(NOT_ACCEPTABLE, headers={"Vary": "Accept"})
-    if media != JSON and request.scope["http_version"] == "1.0":
+    if media != JSON and scope["http_version"] == "1.0":
         raise HTTPException(VERSION_NOT_SUPPORTED)
     return media
 

@@ -3,12 +3,15 @@
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 
 import anyio.to_thread
 import structlog
 from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp
 
 from app import __version__
 from app.admission.controller import AdmissionController
@@ -53,7 +56,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     counters = Metrics(__version__)
     counters.workers_expected.set(settings.workers)
     access_log = AccessLog(counters, CODES)
-    app = FastAPI(
+    app = Application(
         title="Namewave",
         version=__version__,
         description=DESCRIPTION,
@@ -80,6 +83,17 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
     return app
 
 
+class Application(FastAPI):
+    """FastAPI without what `RequestMiddleware` does itself: catch unexpected errors, and limit bodies."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the middleware around the router."""
+        app: ASGIApp = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), self.exception_handlers)
+        for middleware, arguments, named in reversed(self.user_middleware):
+            app = middleware(app, *arguments, **named)
+        return app
+
+
 def _rate_limiter(settings: Settings, counters: Metrics) -> RateLimiter:
     # Without a shared store the workers together must not grant more than the limit.
     local = SlidingWindowCounters(max(1, settings.limit // settings.workers))
@@ -91,7 +105,7 @@ def _rate_limiter(settings: Settings, counters: Metrics) -> RateLimiter:
 async def _lifespan(
     app: FastAPI, settings: Settings, entropy: Callable[[], int], access_log: AccessLog
 ) -> AsyncIterator[State]:
-    access_log.write = set_up(settings)
+    access_log.lines = set_up(settings)
     silence_unfinished_streams()
     exit_with_parent()
     loaded = await anyio.to_thread.run_sync(load_models, settings)
@@ -111,12 +125,13 @@ async def _lifespan(
     # Building it takes a tenth of a second, for which the first request would block all others.
     await anyio.to_thread.run_sync(app.openapi)
     _log_ready(registry, settings)
-    async with (
-        watch_event_loop(settings.watchdog),
-        watch_stores(registry, settings.refresh, partial(_on_change, service, profanity)),
-        sampled(access_log.metrics, registry, service.memory),
-    ):
-        yield {"service": service}
+    with closing(access_log.lines):
+        async with (
+            watch_event_loop(settings.watchdog),
+            watch_stores(registry, settings.refresh, partial(_on_change, service, profanity)),
+            sampled(access_log.metrics, registry, service.memory),
+        ):
+            yield {"service": service}
 
 
 def _on_change(service: Service, profanity: ProfanityFilter) -> None:

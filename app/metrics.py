@@ -4,8 +4,10 @@ import asyncio
 import mmap
 import os
 import platform
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -28,9 +30,19 @@ LAG_INTERVAL, SAMPLE_INTERVAL = 0.25, 0.5
 STATM = Path("/proc/self/statm")
 
 
-class Metrics:
-    """The metrics of one process. Labels are looked up once, so that counting takes about a microsecond.
+class Totals:
+    """Numbers that one thread adds to, and `add`, which takes what each of them grew by since it was `flushed`."""
 
+    def __init__(self, add: Sequence[Callable[[float], None]]) -> None:
+        self.add = add
+        self.values: list[float] = [0] * len(add)
+        self.flushed = self.values.copy()
+
+
+class Metrics:
+    """The metrics of one process. Each request adds to plain numbers, and `flush` adds those to prometheus_client's.
+
+    The methods that count are for one thread.
     Labels are our routes, statuses, reasons and references, never a client's text, so that their number is bounded.
     """
 
@@ -48,8 +60,7 @@ class Metrics:
         self._characters = counter(
             "namewave_characters", "Characters sampled, rejected candidates included.", ["model"]
         )
-        rejections = counter("namewave_candidates_refused", "Candidates rejected, by constraint.", ["reason"])
-        self._rejections = {reason: rejections.labels(reason).inc for reason in REASONS}
+        self._rejections = counter("namewave_candidates_refused", "Candidates rejected, by constraint.", ["reason"])
         self.streams = gauge("namewave_streams", "Open streams.", multiprocess_mode="livesum")
         self._model = gauge("namewave_model_served", "1: served, 0: no more.", ["model"], multiprocess_mode="livemin")
         self._served = gauge("namewave_models_served", "Versions served.", multiprocess_mode="livemin")
@@ -76,46 +87,72 @@ class Metrics:
         build = gauge("namewave_build_info", "This build.", ["version", "python"], multiprocess_mode="livemax")
         build.labels(version, platform.python_version()).set(1)
         self.workers.set(1)
-        self._request_counters: dict[tuple[str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
-        self._sampling_counters: dict[str, tuple[Callable[[float], None], ...]] = {}
-        self._refusal_counters: dict[str, Callable[[], None]] = {}
         self._served_before: set[str] = set()
         # A counter that starts with its first error shows no increase.
         self._requests.labels("/generate", "500")
+        self._flushing = threading.Lock()
+        self._totals: list[Totals] = []
+        self._request_totals: dict[tuple[str, int], list[float]] = {}
+        self._sampling_totals: dict[str, list[float]] = {}
+        self._refusal_totals: dict[str, list[float]] = {}
+        self._rejection_totals = {
+            reason: self._new_totals(self._rejections.labels(reason).inc).values for reason in REASONS
+        }
+
+    def _new_totals(self, *add: Callable[[float], None]) -> "Totals":
+        totals = Totals(add)
+        self._totals.append(totals)
+        return totals
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count a request; `seconds` until the head of its answer."""
-        counters = self._request_counters.get((route, status))
-        if counters is None:
-            counters = self._requests.labels(route, str(status)).inc, self._seconds.labels(route).observe
-            self._request_counters[route, status] = counters
-        counters[0]()
-        counters[1](seconds)
+        values = self._request_totals.get((route, status)) or self._new_request_totals(route, status)
+        values[0] += 1
+        values[1] += seconds
+        values[2 + bisect_left(BUCKETS, seconds)] += 1
+
+    def _new_request_totals(self, route: str, status: int) -> list[float]:
+        histogram = self._seconds.labels(route)
+        # `observe` takes one value at a time.
+        add = histogram._sum.inc, *(bucket.inc for bucket in histogram._buckets)
+        values = self._request_totals[route, status] = self._new_totals(
+            self._requests.labels(route, str(status)).inc, *add
+        ).values
+        return values
 
     def count_refusal(self, reason: str) -> None:
         """Count a refused request."""
-        count = self._refusal_counters.get(reason)
-        if count is None:
-            count = self._refusal_counters[reason] = self._refusals.labels(reason).inc
-        count()
+        values = self._refusal_totals.get(reason)
+        if values is None:
+            values = self._refusal_totals[reason] = self._new_totals(self._refusals.labels(reason).inc).values
+        values[0] += 1
 
     def count_sampling(self, model: str, names: int, attempts: int, characters: int) -> None:
         """Count what was sampled from `model`, the reference of a version or of a blend."""
-        counters = self._sampling_counters.get(model)
-        if counters is None:
-            # A client can make up any number of blends.
-            label = BLEND if "," in model else model
-            counters = tuple(metric.labels(label).inc for metric in (self._names, self._candidates, self._characters))
-            if label != BLEND:
-                self._sampling_counters[model] = counters
-        for count, amount in zip(counters, (names, attempts, characters), strict=True):
-            count(amount)
+        # A client can make up any number of blends.
+        label = BLEND if "," in model else model
+        values = self._sampling_totals.get(label)
+        if values is None:
+            metrics = self._names, self._candidates, self._characters
+            values = self._new_totals(*(metric.labels(label).inc for metric in metrics)).values
+            self._sampling_totals[label] = values
+        values[0] += names
+        values[1] += attempts
+        values[2] += characters
 
     def count_rejections(self, rejected: Mapping[str, int]) -> None:
         """Count rejected candidates by constraint."""
         for reason, number in rejected.items():
-            if number:
-                self._rejections[reason](number)
+            self._rejection_totals[reason][0] += number
+
+    def flush(self) -> None:
+        """Add what was counted since the last call to the metrics of prometheus_client. Any thread may call it."""
+        with self._flushing:
+            for totals in list(self._totals):
+                if (values := totals.values.copy()) != totals.flushed:
+                    for add, value, before in zip(totals.add, values, totals.flushed, strict=True):
+                        add(value - before)
+                    totals.flushed = values
 
     def set_models(self, now: Snapshot) -> None:
         """Set what is served, and how many versions are refused, data sets are empty and aliases fall back."""
@@ -130,7 +167,11 @@ class Metrics:
         self._served_before = served
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics in the format of an Accept header, and its content type. Takes milliseconds."""
+        """Return all metrics in the format of an Accept header, and its content type. Takes milliseconds.
+
+        What other processes counted in the last `SAMPLE_INTERVAL` may be missing.
+        """
+        self.flush()
         try:
             write, media = choose_encoder(accept)
         except (TypeError, ValueError):
@@ -166,7 +207,7 @@ def drop_dead_processes(folder: Path) -> None:
 async def sampled(
     metrics: Metrics, registry: ModelRegistry, memory: PrefixMemory, interval: float = SAMPLE_INTERVAL
 ) -> AsyncIterator[None]:
-    """Sample lag, memory and models until the block ends."""
+    """Sample lag, memory and models, and flush the metrics, until the block ends."""
     metrics.set_models(registry.now)
     # No task group: it would wrap every error of the block.
     tasks = [
@@ -180,6 +221,7 @@ async def sampled(
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        metrics.flush()
 
 
 async def sample_lag(observe: Callable[[float], object], clock: Callable[[], float] = time.monotonic) -> None:
@@ -201,4 +243,5 @@ async def _sample(metrics: Metrics, registry: ModelRegistry, memory: PrefixMemor
             metrics.resident.set(int(pages[1]) * mmap.PAGESIZE if pages else 0)
             if known is not (known := registry.now):
                 metrics.set_models(known)
+            metrics.flush()
             await asyncio.sleep(interval)

@@ -97,7 +97,7 @@ class Settings(BaseSettings):
         None, description="Text file of names and words, one a line, that `safe` lets pass."
     )
     limit: Annotated[int, Field(ge=0, le=10**12)] = Field(
-        20_000_000, description="Characters a minute that may be drawn for each client; 0: no limit."
+        200_000_000, description="Characters a minute that may be drawn for each client; 0: no limit."
     )
     limits_store: Annotated[str, Field(pattern=r"^rediss?://\S+$")] | None = Field(
         None,

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 
 import structlog
@@ -294,9 +295,13 @@ class RequestQuota:
         """
         if (state := self.state) is None:
             return []
-        policy = f'"characters";q={state.limit};w={WINDOW_SECONDS:.0f};qu="characters"'
         now = f'"characters";r={max(0, state.limit - state.used)};t={math.ceil(state.left * WINDOW_SECONDS)}'
-        return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", now.encode())]
+        return [_policy(state.limit), (b"ratelimit", now.encode())]
+
+
+@cache
+def _policy(limit: int) -> tuple[bytes, bytes]:
+    return b"ratelimit-policy", f'"characters";q={limit};w={WINDOW_SECONDS:.0f};qu="characters"'.encode()
 
 
 def _exceeded(state: WindowState, characters: int) -> RateLimitExceeded:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import httptools
@@ -120,7 +121,7 @@ class _Rejected(Exception):
 class HttpProtocol(HttpToolsProtocol):
     """One connection. `unparsed`: bytes received since the parser's last callback."""
 
-    unparsed = head_bytes = header_count = 0
+    unparsed = head_bytes = 0
     in_body = rejected = shutting_down = False
     between_requests = True
     rejection: HTTPStatus = UNREADABLE
@@ -174,7 +175,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_answering():
             raise _Rejected
         super().on_message_begin()
-        self.head_bytes = self.header_count = 0
+        self.head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Count and take a part of the address."""
@@ -183,23 +184,21 @@ class HttpProtocol(HttpToolsProtocol):
             self._stop_parsing(HEAD_TOO_LARGE)
         super().on_url(url)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count and take a header. Trailers are counted and dropped."""
-        self.head_bytes += len(name) + len(value)
-        self.header_count += 1
-        if self.head_bytes > MAX_HEAD_BYTES or self.header_count > MAX_HEADERS:
-            self._stop_parsing(HEAD_TOO_LARGE)
-        if not self.in_body:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        """Start the application, unless the framing is ambiguous or the request will be parsed again."""
+        """Start the application, unless the head is too large, the framing is ambiguous, or the request will be parsed
+        again.
+        """
         self.unparsed = 0
+        self.head_bytes += sum(map(len, chain.from_iterable(self.headers)))
+        if self.head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            self._stop_parsing(HEAD_TOO_LARGE)
         if not has_safe_framing(self.parser.get_http_version(), self.headers):
             self._stop_parsing(UNREADABLE)
         if not self.parser.should_upgrade():
             super().on_headers_complete()
             self.in_body = True
+            # Trailers are counted and dropped; the application has the list of the headers.
+            self.headers = []
             if self.shutting_down:
                 self.cycle.keep_alive = False
 
@@ -210,6 +209,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
+        if len(self.headers) > MAX_HEADERS and self.in_body:
+            self._stop_parsing(HEAD_TOO_LARGE)
         self.unparsed, self.in_body, self.between_requests = 0, False, self.parser.should_keep_alive()
         self.timer.message_received()
         if self.parser.should_upgrade():

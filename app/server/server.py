@@ -21,6 +21,9 @@ from models.errors import ConfigError
 # Bytes of an answer that the system buffers for a client: by default megabytes for each client that does not read,
 # which is then noticed late.
 SEND_BUFFER = 262_144
+# How many connections are accepted in one turn of the event loop. uvloop accepts one for each listening socket; while
+# requests keep the loop busy, the last of many clients that connect together would wait a turn for each before it.
+ACCEPTED_PER_TURN = 16
 # Hosts that mean all addresses, and a local address that reaches them.
 WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 # Seconds: for answers under way at shutdown (Docker waits 15), for the last of them after their clients were
@@ -100,6 +103,9 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to serve."""
+        if sockets and self.config.workers == 1:
+            # Several processes take one at a time, so that connections spread over them.
+            sockets = [*sockets, *(each.dup() for each in sockets for _ in range(ACCEPTED_PER_TURN - 1))]
         await super().startup(sockets)
         # What is loaded now stays; the garbage collector would stop everything for a tenth of a second to look at it.
         gc.freeze()

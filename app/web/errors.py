@@ -180,13 +180,18 @@ def problem(
     return JSONResponse(document.model_dump(exclude_none=True), status, headers, PROBLEM)
 
 
+# The errors that a request may end with; `RequestMiddleware` handles all others.
+EXPECTED = (RequestValidationError, HTTPException, ModelError, Overloaded, RateLimitExceeded, MemoryError)
+
+
 def add_handlers(app: FastAPI) -> None:
-    """Turn every expected error into a problem; `RequestMiddleware` handles the unexpected ones."""
-    for kind in (RequestValidationError, HTTPException, ModelError, Overloaded, RateLimitExceeded, MemoryError):
-        app.add_exception_handler(kind, _handle)
+    """Turn every expected error into a problem."""
+    for kind in EXPECTED:
+        app.add_exception_handler(kind, problem_of)
 
 
-async def _handle(request: Request, error: Exception) -> Response:
+async def problem_of(request: Request, error: Exception) -> Response:
+    """Return the answer for one of `EXPECTED`."""
     match error:
         case RequestValidationError():
             return _invalid(error.errors(), request.scope.get("route"))

@@ -1,6 +1,6 @@
 """Read request headers from the ASGI scope, and the headers that every answer has."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from starlette.types import Scope
 
@@ -20,6 +20,9 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
 )
+SECURITY_NAMES = frozenset(dict(SECURITY_HEADERS))
+# Key of the ASGI scope that holds `first_values`.
+GIVEN = "namewave.headers"
 
 
 def get_all(scope: Scope, name: bytes) -> list[str]:
@@ -27,17 +30,20 @@ def get_all(scope: Scope, name: bytes) -> list[str]:
     return [str(value, "latin-1") for key, value in scope["headers"] if key == name]
 
 
-def get(scope: Scope, name: bytes) -> str:
-    """Return the value of the first header called `name`, or ""."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return str(value, "latin-1")
-    return ""
+def first_values(scope: Scope) -> dict[bytes, bytes]:
+    """Return each header's first value by its name, which is in lower case."""
+    return dict(reversed(scope["headers"]))
+
+
+def encoded(fields: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Return headers as an ASGI message has them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
 
 
 def with_common_headers(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
     """Return `headers` with X-Request-ID, and with those of `SECURITY_HEADERS` that are not among them."""
-    common = dict(SECURITY_HEADERS)
-    for name, _ in (headers := list(headers)):
-        common.pop(name.lower(), None)
-    return [*headers, (b"x-request-id", request_id.encode()), *common.items()]
+    common = [*headers, (b"x-request-id", request_id.encode())]
+    given = dict(common)
+    if given.keys().isdisjoint(SECURITY_NAMES):
+        return [*common, *SECURITY_HEADERS]
+    return [*common, *(header for header in SECURITY_HEADERS if header[0] not in given)]

@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.logs import REQUEST_ID, AccessLog
+from app.logs import REQUEST_ID, AccessLog, Fields
 from app.metrics import NO_ROUTE
 from app.security.api_keys import API_KEY_NAME, ApiKeys, presented_key
 from app.security.client_address import ClientIdentifier
@@ -22,8 +22,9 @@ PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
 # Pages and what they load need no key: a person types it into them.
 PAGES = frozenset({"/", "/lab", "/docs", "/redoc", "/openapi.json"})
 PAGE_FOLDERS = ("/playground/", "/lab/page/", "/docs/assets/")
-# Paths whose route charges the quota itself: it reserves the estimated work, which it knows after parsing.
-SELF_CHARGING_PATHS = frozenset({"/generate"})
+# Paths whose route charges the quota itself, because it reserves the estimated work, which it knows after parsing, and
+# which answers errors itself.
+SELF_CONTAINED_PATHS = frozenset({"/generate"})
 # Response headers that pages of other origins may read.
 EXPOSED_HEADERS = ["ETag", "Link", "Namewave-Dataset", "Namewave-Model", "Namewave-Offset", "Namewave-Seed"]
 EXPOSED_HEADERS += ["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
@@ -69,7 +70,9 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         clock, status, head_seconds = self.access_log.clock, 0, 0.0
-        started, request_id = clock(), self.access_log.request_id(headers.get(scope, b"x-request-id"))
+        started = clock()
+        given = scope[headers.GIVEN] = headers.first_values(scope)
+        request_id = self.access_log.request_id(given.get(b"x-request-id"))
         # A copy, because uvicorn looks at the method.
         inner = scope
         if scope["method"] == "HEAD":
@@ -82,6 +85,8 @@ class RequestMiddleware:
         async def send_with_headers(message: Message) -> None:
             nonlocal status, head_seconds
             if message["type"] == "http.response.start":
+                if status:
+                    raise RuntimeError("an error came after the head of the answer")
                 status, head_seconds = int(message["status"]), clock() - started
                 message["headers"] = headers.with_common_headers(message.get("headers", ()), request_id)
                 if quota := inner.get(QUOTA_KEY):
@@ -110,35 +115,38 @@ class RequestMiddleware:
                 head_seconds if status else seconds,
                 seconds,
                 inner.get("refusal") or (_cors_refusal(scope, status) if scope["method"] == "OPTIONS" else None),
-                _log_fields(inner) if API_KEY_NAME in inner or TRUNCATED_BY in inner else None,
+                _log_fields(inner) if API_KEY_NAME in inner or TRUNCATED_BY in inner else (),
             )
             REQUEST_ID.reset(token)
 
     async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check API key, rate limit and body size, and pass the request on with its body."""
-        if scope["path"] not in PUBLIC_PATHS and (refusal := await self._refusal(scope)):
+        path, given = scope["path"], scope[headers.GIVEN]
+        if path not in PUBLIC_PATHS and (refusal := await self._refusal(scope, given)):
             await refusal(scope, receive, send)
             return
-        limit = self.max_body_bytes.get(scope["path"], self.max_body_bytes[""])
-        declared = headers.get(scope, b"content-length")
-        too_large = declared.isdecimal() and int(declared[:20]) > limit
+        limit = self.max_body_bytes.get(path, self.max_body_bytes[""])
+        declared = given.get(b"content-length", b"")
+        too_large = declared.isdigit() and int(declared[:20]) > limit
         try:
-            body = None if too_large else await _read_body(receive, limit)
+            message = None if too_large else await _read_body(receive, limit)
         except ConnectionError:
             await _charge(scope)
             await Response(status_code=CLIENT_GONE)(scope, receive, send)
             return
-        if body is None:
+        if message is None:
             refusal = await _charge(scope) or problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             await refusal(scope, receive, send)
             return
-        await self.app(scope, _with_body(body, receive), send)
+        app: ASGIApp = scope["app"].router if path in SELF_CONTAINED_PATHS else self.app
+        await app(scope, _replay(message, receive), send)
 
-    async def _refusal(self, scope: Scope) -> Response | None:
+    async def _refusal(self, scope: Scope, given: Mapping[bytes, bytes]) -> Response | None:
         """Return 401 or 429, or None; leave the key's name and the request's quota in the scope."""
         name = None
         if self.keys is not None and not _is_page(scope["path"]):
-            key = presented_key(headers.get(scope, b"authorization"), headers.get(scope, b"x-api-key"))
+            authorization, x_api_key = given.get(b"authorization", b""), given.get(b"x-api-key", b"")
+            key = presented_key(str(authorization, "latin-1"), str(x_api_key, "latin-1"))
             name = self.keys.name_for(key)
             if name is None:
                 return unauthorized(key != "")
@@ -146,7 +154,7 @@ class RequestMiddleware:
         if self.limiter is not None:
             client = self._client(scope) if name is None else f"key:{name}"
             scope[QUOTA_KEY] = RequestQuota(self.limiter, client)
-            if scope["path"] not in SELF_CHARGING_PATHS:
+            if scope["path"] not in SELF_CONTAINED_PATHS:
                 return await _charge(scope)
         return None
 
@@ -172,13 +180,13 @@ def _is_page(path: str) -> bool:
     return path in PAGES or path.startswith(PAGE_FOLDERS)
 
 
-def _log_fields(scope: Scope) -> dict[str, str]:
-    return {name: scope[key] for name, key in LOG_FIELDS if key in scope}
+def _log_fields(scope: Scope) -> Fields:
+    return tuple((name, scope[key]) for name, key in LOG_FIELDS if key in scope)
 
 
 def _cors_refusal(scope: Scope, status: int) -> str | None:
     """Return the reason of a refused preflight: Starlette's CORS middleware gives none."""
-    is_preflight = headers.get(scope, b"access-control-request-method")
+    is_preflight = scope[headers.GIVEN].get(b"access-control-request-method")
     return PREFLIGHT if is_preflight and status == HTTPStatus.BAD_REQUEST else None
 
 
@@ -200,23 +208,28 @@ def _without_body(receive: Receive, send: Send) -> tuple[Receive, Send]:
     return receive_until_over, send_head
 
 
-async def _read_body(receive: Receive, limit: int) -> bytes | None:
-    """Return the body, or None where it is larger. Raises `ConnectionError` when the client leaves."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ConnectionError
-        body += message.get("body", b"")
-        if len(body) > limit:
-            return None
+async def _read_body(receive: Receive, limit: int) -> Message | None:
+    """Return a message with the whole body, or None where it is larger.
+
+    Raises `ConnectionError` when the client leaves.
+    """
+    message = await receive()
+    # Most bodies come in one message, and are not copied.
+    body = message.get("body", b"")
+    while len(body) <= limit and message["type"] != "http.disconnect":
         if not message.get("more_body", False):
-            return bytes(body)
+            return {"type": "http.request", "body": body, "more_body": False}
+        message = await receive()
+        body = bytearray(body)
+        body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise ConnectionError
+    return None
 
 
-def _with_body(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives the body first."""
-    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+def _replay(message: Message, receive: Receive) -> Receive:
+    """Return a `receive` that gives `message` first."""
+    waiting = [message]
 
     async def replayed() -> Message:
         return waiting.pop() if waiting else await receive()

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope
 
 from app.schemas import ALLOWED
 from app.web.errors import QUERY, UNKNOWN_FIELD, UNREADABLE, UNSUPPORTED
@@ -95,32 +96,32 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            check_request(request)
+            check_request(request.scope)
             return await handle(StrictRequest(request.scope, request.receive))
 
         return strict
 
 
-def check_request(request: Request) -> None:
+def check_request(scope: Scope) -> None:
     """Check content type, encoding and query. Raises `HTTPException` 415 and `OptionError`."""
-    if request.method == "POST":
-        _check_content_type(request)
-    if request.scope["query_string"]:
-        _check_query(request)
+    if scope["method"] == "POST":
+        _check_content_type(scope)
+    if scope["query_string"]:
+        _check_query(Request(scope))
 
 
-async def parse_body(request: Request, model: type[Model]) -> Model:
+async def parse_body(scope: Scope, receive: Receive, model: type[Model]) -> Model:
     """Return the JSON body as `model`. Raises `HTTPException`, `OptionError`, `RequestValidationError`."""
-    check_request(request)
+    check_request(scope)
     # The middleware gives the whole body at once.
-    body = (await request.receive())["body"]
+    body = (await receive())["body"]
     return _validated(model, read_json(body) if body else None, "body")
 
 
-def parse_query(request: Request, model: type[Model]) -> Model:
+def parse_query(scope: Scope, model: type[Model]) -> Model:
     """Return the query as `model`. Raises `OptionError` and `RequestValidationError`."""
-    check_request(request)
-    return _validated(model, dict(request.query_params), "query")
+    check_request(scope)
+    return _validated(model, dict(Request(scope).query_params), "query")
 
 
 def _validated(model: type[Model], value: Any, place: str) -> Model:
@@ -146,9 +147,9 @@ def _check_query(request: Request) -> None:
             raise OptionError("A parameter is repeated.", field=shown, allowed="given once")
 
 
-def _check_content_type(request: Request) -> None:
+def _check_content_type(scope: Scope) -> None:
     types = set()
-    for name, value in request.scope["headers"]:
+    for name, value in scope["headers"]:
         if name == b"content-type":
             types.add(value.partition(b";")[0].strip().lower())
         # A compressed body would be parsed as if it were not.

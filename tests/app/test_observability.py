@@ -1,5 +1,7 @@
 """Log lines, Prometheus metrics, OpenTelemetry spans."""
 
+import asyncio
+import io
 import json
 import logging
 import os
@@ -22,13 +24,14 @@ from click.testing import CliRunner
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.admission.controller import Overloaded
 from app.cli.main import main
-from app.logs import REQUEST_ID, json_line, set_up
+from app.logs import REQUEST_ID, Fields, LogOutput, json_line, set_up
 from app.main import create_app
-from app.metrics import MULTIPROC_DIR, Metrics
+from app.metrics import BUCKETS, MULTIPROC_DIR, Metrics
 from app.security.api_keys import generate_key, key_line
 from app.settings import Settings
 from app.web import telemetry
@@ -41,6 +44,7 @@ from tests.harness.service import run_python, served
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -91,16 +95,36 @@ def test_warnings_of_other_packages_are_json_lines(capsys: pytest.CaptureFixture
     assert {line["process"] for line in lines} == {os.getpid()}
 
 
-@pytest.mark.parametrize("fields", [{}, {"route": "/a", "status": 503, "milliseconds": 0.25}, {"owner": "é\n\ud800"}])
-def test_fast_writer_writes_the_line_of_structlog(capsys: pytest.CaptureFixture[str], fields: dict[str, Any]) -> None:
-    set_up(Settings(log_format="json"))({"event": "request", "request_id": "abc", **fields})
-    structlog.get_logger().info("request", request_id="abc", **fields)
-    fast, ordinary = (json.loads(text) for text in capsys.readouterr().err.splitlines())
-    times = [line.pop("timestamp") for line in (fast, ordinary)]
-    assert fast == ordinary
-    assert fast["request_id"] == "abc"
-    assert all(time.endswith("Z") for time in times)
-    first, second = map(datetime.fromisoformat, times)
+@pytest.mark.parametrize(
+    "fields", [(), (("owner", "é\n% %(id)s"),), (("owner", "a"), ("cut", "deadline"))], ids=["none", "odd", "two"]
+)
+@pytest.mark.parametrize("route", ["/generate", "(none)", '/a b/{c}"%d'])
+@pytest.mark.parametrize("seconds", [0.0, 0.000004, 0.12345, 12.0, 123456.789])
+@pytest.mark.parametrize(("form", "colours"), [("json", False), ("console", False), ("console", True)])
+def test_access_line_is_that_of_structlog(
+    form: Any,
+    colours: bool,
+    route: str,
+    seconds: float,
+    fields: Fields,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: colours)
+    lines = set_up(Settings(log_format=form))
+    line = {"request_id": "ab.c-1_2", "method": "POST", "route": route, "status": 200}
+    structlog.get_logger().info("request", **line, milliseconds=round(seconds * 1000, 2), **dict(fields))
+    lines.add("ab.c-1_2", "POST", route, 200, seconds, fields)
+    lines.close()
+    ordinary, fast = capsys.readouterr().err.splitlines()
+    if form == "json":
+        # structlog puts the event behind the fields of its call.
+        read = [json.loads(TIMESTAMP.sub("", text)) for text in (fast, ordinary)]
+        assert read[0] == read[1]
+        assert list(read[0])[:2] == ["event", "request_id"]
+    else:
+        assert TIMESTAMP.sub("", fast) == TIMESTAMP.sub("", ordinary)
+    first, second = (datetime.fromisoformat(TIMESTAMP.findall(text)[0]) for text in (ordinary, fast))
     assert timedelta(0) <= second - first < timedelta(hours=1)
 
 
@@ -108,8 +132,84 @@ def test_fast_writer_writes_the_line_of_structlog(capsys: pytest.CaptureFixture[
     ("form", "level", "lines"), [("json", "warning", 0), ("console", "warning", 0), ("console", "info", 1)]
 )
 def test_access_log_obeys_the_level(capsys: pytest.CaptureFixture[str], form: Any, level: Any, lines: int) -> None:
-    set_up(Settings(log_format=form, log_level=level))({"event": "request", "request_id": "abc"})
+    writer = set_up(Settings(log_format=form, log_level=level))
+    writer.add("abc", "GET", "/", 200, 0.1)
+    writer.close()
     assert len(capsys.readouterr().err.splitlines()) == lines
+
+
+class Stream(io.StringIO):
+    """A stream that keeps what each write wrote."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.written.append(text)
+        return len(text)
+
+
+async def test_lines_of_one_turn_of_the_event_loop_are_one_write() -> None:
+    """Others come behind what waits, so that lines keep their order; `flush` and `close` leave nothing."""
+    stream = Stream()
+    output = LogOutput(stream)
+    output.write_later("a\n")
+    output.write_later("b\n")
+    assert stream.written == []
+    await asyncio.sleep(0)
+    assert stream.written == ["a\nb\n"]
+    output.write_later("c\n")
+    output.write("d\n")
+    await asyncio.sleep(0)
+    output.write_later("e\n")
+    output.close()
+    output.write_later("f\n")
+    assert stream.written == ["a\nb\n", "c\nd\n", "e\n", "f\n"]
+
+
+def test_lines_outside_an_event_loop_are_written_at_once() -> None:
+    stream = Stream()
+    LogOutput(stream).write_later("a\n")
+    assert stream.written == ["a\n"]
+
+
+def test_lines_of_many_threads_are_all_written_once() -> None:
+    stream = Stream()
+    output = LogOutput(stream)
+
+    def write(thread: int) -> None:
+        for i in range(500):
+            output.write(f"{thread} {i}\n")
+
+    async def write_later() -> None:
+        for i in range(500):
+            output.write_later(f"loop {i}\n")
+            await asyncio.sleep(0)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    asyncio.run(write_later())
+    for thread in threads:
+        thread.join()
+    output.close()
+    lines = "".join(stream.written).splitlines()
+    names = ["0", "1", "2", "loop"]
+    assert sorted(lines) == sorted(f"{name} {i}" for name in names for i in range(500))
+    for name in names:
+        assert [line for line in lines if line.startswith(name)] == [f"{name} {i}" for i in range(500)]
+
+
+def test_sigterm_loses_no_line_of_an_answered_request() -> None:
+    with served(NAMEWAVE_LOG_FORMAT="json") as service:
+        ids = [f"id-{i}" for i in range(20)]
+        with httpx.Client(base_url=service.address, timeout=TIMEOUT) as client:
+            for name in ids:
+                assert client.get("/next", headers={"x-request-id": name}).status_code == 200
+            assert service.stop()[0] == 0
+        logged = [json.loads(line).get("request_id") for line in service.lines()]
+    assert [name for name in logged if name in ids] == ids
 
 
 def parse(text: str) -> Samples:
@@ -232,6 +332,34 @@ def test_removed_version_is_exposed_as_zero() -> None:
     assert (found["namewave_models_problems", ()], found["namewave_models_stand_ins", ()]) == (2, 3)
 
 
+def test_totals_are_those_of_prometheus_client() -> None:
+    """Its own `inc` and `observe` are the oracle, at the buckets' bounds too; a flush in between changes nothing."""
+    metrics, oracle = Metrics("1"), CollectorRegistry()
+    requests = Counter("namewave_requests", "", ["route", "status"], registry=oracle)
+    seconds = Histogram("namewave_request_seconds", "", ["route"], buckets=BUCKETS, registry=oracle)
+    candidates = Counter("namewave_candidates", "", ["model"], registry=oracle)
+    rejected = Counter("namewave_candidates_refused", "", ["reason"], registry=oracle)
+    requests.labels("/generate", "500")
+    for i, value in enumerate([0.0, *BUCKETS, 0.0007, 3.3, 11.0]):
+        route, status = ("/generate", "/score")[i % 2], (200, 422)[i % 3 == 0]
+        metrics.observe_request(route, status, value)
+        requests.labels(route, str(status)).inc()
+        seconds.labels(route).observe(value)
+        model, number = ("a/b@1", "a/b@2", "a/b@1,c/d@1")[i % 3], i % 4
+        metrics.count_sampling(model, 1, number, 9)
+        candidates.labels("(blend)" if "," in model else model).inc(number)
+        metrics.count_rejections({"unique": number})
+        rejected.labels("unique").inc(number)
+        if i % 5 == 0:
+            metrics.flush()
+    found, expected = parse(metrics.exposition("")[0].decode()), parse(generate_latest(oracle).decode())
+    expected = {key: value for key, value in expected.items() if not key[0].endswith("_created")}
+    assert {key: found[key] for key in expected} == pytest.approx(expected)
+    names = {name for name, _ in expected}
+    others = {key for key in found if key[0] in names} - set(expected)
+    assert all(name == "namewave_candidates_refused_total" and found[name, labels] == 0 for name, labels in others)
+
+
 WORKER = """
 import sys
 from types import SimpleNamespace
@@ -242,6 +370,7 @@ metrics.count_sampling("a/b@1", 5, 7, 40)
 metrics.streams.inc(2)
 keys = [SimpleNamespace(reference=name) for name in (["a/b@1"] if sys.argv[1] == "new" else ["a/b@1", "a/b@2"])]
 metrics.set_models(SimpleNamespace(versions_by_key=keys, refused=(), problems=tuple, stand_ins=()))
+metrics.flush()
 print("ready", flush=True)
 sys.stdin.readline()
 print(metrics.exposition("")[0].decode(), flush=True)

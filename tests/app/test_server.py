@@ -10,13 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvloop
 from prometheus_client.mmap_dict import MmapedDict
 from structlog.testing import capture_logs
 from uvicorn import Config
 
 from app.server import protocol
 from app.server.protocol import MIN_BYTES_TAKEN, SHUTDOWN_TIMEOUT, ConnectionTimer, Timeouts
-from app.server.server import Server, listen, service_url
+from app.server.server import ACCEPTED_PER_TURN, Server, listen, service_url
 from app.server.workers import Backoff, drop_metrics
 from app.settings import Settings
 from models import ConfigError
@@ -31,6 +32,29 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 async def answer(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
+
+
+def test_connections_that_arrive_together_are_accepted_together() -> None:
+    """uvloop itself accepts one in each turn of the event loop."""
+    server = Server(Config(answer, http=protocol.HttpProtocol, lifespan="off", log_config=None))
+    listener = socket.create_server(("127.0.0.1", 0), backlog=CLIENTS)
+
+    async def serve() -> int:
+        server.config.load()
+        server.lifespan = server.config.lifespan_class(server.config)
+        await server.startup([listener])
+        clients = [socket.create_connection(listener.getsockname(), timeout=TIMEOUT) for _ in range(ACCEPTED_PER_TURN)]
+        # A turn to poll the sockets, and one for what that found.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        accepted = len(server.server_state.connections)
+        for client in clients:
+            client.close()
+        await server.shutdown([listener])
+        return accepted
+
+    with capture_logs():
+        assert uvloop.run(serve()) == ACCEPTED_PER_TURN
 
 
 def test_pending_connections_are_answered_at_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:

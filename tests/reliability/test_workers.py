@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
+from prometheus_client.mmap_dict import MmapedDict
 from uvicorn import Config
 
 from app.cli.main import main
@@ -106,6 +107,12 @@ def test_start_without_any_model_exits_with_status_3(tmp_path: Path, kernels: Ke
     assert "Traceback" not in done.stderr
 
 
+def has_counts(folder: Path, pid: int) -> bool:
+    """Whether a process has written what it counted."""
+    files = folder.glob(f"counter_{pid}.db")
+    return any(value for file in files for _, value, *_ in MmapedDict.read_all_values_from_file(str(file)))  # type: ignore[no-untyped-call]
+
+
 @pytest.mark.slow
 @pytest.mark.row(21)
 @pytest.mark.parametrize("kind", ["keys", "pins"])
@@ -121,12 +128,13 @@ def test_file_that_becomes_bad_ends_no_serving_worker(shared_stores: Path, tmp_p
         lost, kept = service.workers()
         with Load(service.port, "/health/live") as load:
             service.until("counted answers", lambda: load.answered > 100)
+        [folder] = tmp_path.glob("namewave-metrics-*")
+        service.until("the counts in the files", lambda: all(has_counts(folder, pid) for pid in (lost, kept)))
         path.write_text("no line of any file\n")
         os.kill(lost, signal.SIGKILL)
         service.until("the third try", lambda: "next try in 4 s" in service.log.read_text())
         assert service.workers() == [kept]
         assert is_listening(service.port)
-        [folder] = tmp_path.glob("namewave-metrics-*")
         # The counters of the killed worker stay, its gauges do not, and failed starts leave nothing.
         assert {file.stem.rpartition("_")[2] for file in folder.glob("*.db")} == {str(lost), str(kept)}
         assert not [*folder.glob(f"gauge_live*_{lost}.db")]
