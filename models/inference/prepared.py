@@ -160,7 +160,7 @@ class PreparedSampler:
         try:
             self._kernels.draw_names(
                 *self._model,
-                *tree.arrays(),
+                *tree.arrays,
                 tree.ring,
                 *self._options,
                 *selection,

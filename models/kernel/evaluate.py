@@ -46,9 +46,11 @@ from models.kernel.reference import activate, carry
 BLOCK = 64
 # The node before the first, whose state is zero, and the node of the empty prefix.
 NOTHING, ROOT = 0, 1
-# What `used` counts: nodes that stay, room for such nodes, room for those that stay at once, nodes computed in all,
-# calls.
-STAYING, ROOM, EASY, COMPUTED, CALLS = range(5)
+# What `used` counts: nodes that stay, room for such nodes, room for those that stay at once, nodes computed in all.
+STAYING, ROOM, EASY, COMPUTED = range(4)
+# A row of `nodes` for V outcomes: OPTIONS, a number of those for which the boundaries are; then V boundaries; then V
+# children, of which child 0 is none, for no name goes on after its end; then V logits, 32-bit floats.
+OPTIONS, BOUNDARIES, PARTS = 0, 1, 3
 _ZERO, _ONE = np.float32(0), np.float32(1)
 # Knuth's multiplier for hashing (TAOCP 6.4), which mixes best in the middle bits of a product.
 _SPREAD, _MIDDLE = 2654435761, 12
@@ -72,17 +74,15 @@ class Program(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """A tree's arrays (see `prefix_cache`), `used` among them."""
+    """A tree's arrays (see `prefix_cache`), `used` among them, and the logits as floats."""
 
+    nodes: Codes
     logits: Floats
-    children: Codes
     state: Floats
     slot: Codes
     used: Ints
     shared: Floats
     shared_of: Codes
-    boundaries: Codes
-    boundaries_of: Ints
 
 
 class Way(NamedTuple):
@@ -276,7 +276,7 @@ def _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V):  # type:
 def evaluate(program, tree, way, scratch, fresh, owners, count, t):  # type: ignore[no-untyped-def]
     """Fill the logits and the state of the nodes fresh[:count], each at position t of candidate owners[k]."""
     stages, keep, logits, state = program.stages, program.keep, tree.logits, tree.state
-    V, last, rows = logits.shape[1], stages.shape[0] - 1, scratch.rows
+    V, last, rows = logits.shape[1] // PARTS, stages.shape[0] - 1, scratch.rows
     start = stages[last, TARGET]
     for begin in range(0, count, BLOCK):
         n = min(BLOCK, count - begin)
@@ -288,7 +288,7 @@ def evaluate(program, tree, way, scratch, fresh, owners, count, t):  # type: ign
         for b in range(n):
             node, row = fresh[begin + b], rows[b]
             for v in range(V):
-                logits[node, v] = row[start + v]
+                logits[node, BOUNDARIES + 2 * V + v] = row[start + v]
             for k in range(keep.shape[0]):
                 at, to = keep[k, FROM], keep[k, TO]
                 for i in range(keep[k, N]):

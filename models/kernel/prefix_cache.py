@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernel.evaluate import CALLS, COMPUTED, EASY, ROOM, ROOT, STAYING
+from models.kernel.evaluate import BOUNDARIES, COMPUTED, EASY, PARTS, ROOM, ROOT, STAYING
 from models.kernel.plan import Plan
 
 # The C library keeps what large arrays gave back, in pieces: a process whose trees grow and go would come to hold many
@@ -43,9 +43,8 @@ EASY_SHARE = 0.5
 # One node in so many has room for each kind of product.
 SHARED_BY = 16
 FEWEST_SHARED = 128
-# A tree keeps the boundaries of one in so many nodes, for the options in use.
-BOUNDARIES_BY = 4
-FEWEST_BOUNDARIES = 64
+# After growth was refused, it is tried again after so many loans.
+LOANS_UNTIL_GROWTH = 64
 # A tree begins with room for so many nodes, and doubles.
 FIRST_ROOM = 1024
 # The node before the root, and the root: what a tree has even where nothing is to be remembered.
@@ -67,9 +66,9 @@ class TreeKey(NamedTuple):
 
 def tree_bytes(plan: Plan, room: int, passing: int) -> int:
     """Return the bytes of a tree's arrays."""
-    node, counters = 2 * plan.vocab_size + plan.state + 1, 8 * (CALLS + 1)
+    node = BOUNDARIES + PARTS * plan.vocab_size + plan.state + 1
     remembered = plan.shared * _entries(room) * (plan.shared_width + 1)
-    return counters + 4 * ((room + passing) * node + remembered + _boundary_entries(room) * (plan.vocab_size + 4))
+    return 8 * (COMPUTED + 1) + 4 * ((room + passing) * node + remembered)
 
 
 def ring_of(plan: Plan) -> int:
@@ -82,24 +81,19 @@ def _entries(room: int) -> int:
     return 1 << max(FEWEST_SHARED, room // SHARED_BY).bit_length() - 1
 
 
-def _boundary_entries(room: int) -> int:
-    """Return how many distributions a tree keeps as boundaries: a power of two, as the kernel wants it."""
-    return 1 << max(FEWEST_BOUNDARIES, room // BOUNDARIES_BY).bit_length() - 1
-
-
 class PrefixTree:
-    """Nodes of one plan: logits and children (N, V), states (N, S), and for every kind of product that is remembered
-    some that were computed, `shared`, with the nodes or characters that they are of.
+    """Nodes of one plan: `nodes` (N, 1 + 3 V; see `evaluate`), `state` (N, S), and for every kind of product that is
+    remembered some that were computed, `shared`, with the nodes or characters that they are of.
 
     The first `room` nodes stay; behind them is room for those that only pass (see `sample.sample`). `size`: bytes in
-    all.
+    all. `loans_until_growth`: see `LOANS_UNTIL_GROWTH`.
     """
 
     def __init__(self, plan: Plan, candidates: int = 0) -> None:
         self.plan = plan
         self.ring = ring_of(plan)
-        self.passing = candidates * self.ring
-        self.used = np.array([0, LEAST_ROOM, 0, 0, 0], np.int64)
+        self.passing, self.loans_until_growth = candidates * self.ring, 0
+        self.used = np.array([0, LEAST_ROOM, 0, 0], np.int64)
         self._allocate()
 
     @property
@@ -114,45 +108,46 @@ class PrefixTree:
 
     @property
     def computed(self) -> int:
-        """How many distributions were computed so far."""
+        """How many prefixes were computed so far."""
         return int(self.used[COMPUTED])
 
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """Return what the kernel works on."""
-        shared = self.shared, self.shared_of, self.boundaries, self.boundaries_of
-        return self.logits, self.children, self.state, self.slot, self.used, *shared
+    @property
+    def children(self) -> NDArray[np.int32]:
+        """The children of each node (N, V), 0 for none."""
+        V = self.plan.vocab_size
+        return self.nodes[:, BOUNDARIES + V : BOUNDARIES + 2 * V]
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """The logits of each node (N, V)."""
+        return self.nodes[:, BOUNDARIES + 2 * self.plan.vocab_size :].view(np.float32)
 
     def make_room(self, room: int, passing: int, easy: int) -> None:
         """Let `room` nodes stay and `passing` ones pass; neither becomes less. The first `easy` ones stay at once."""
         self.used[EASY] = easy
         if (room, passing) != (self.room, self.passing):
             self.used[ROOM], self.passing = room, passing
-            before, kept = self.arrays()[:3], int(self.used[STAYING])
+            before, kept = self.arrays[:2], int(self.used[STAYING])
             self._allocate()
-            for old, new in zip(before, self.arrays()[:3], strict=True):
+            for old, new in zip(before, self.arrays[:2], strict=True):
                 new[:kept] = old[:kept]
 
     def _allocate(self) -> None:
         self.size = tree_bytes(self.plan, self.room, self.passing)
-        n, V, kinds, entries = self.room + self.passing, self.plan.vocab_size, self.plan.shared, _entries(self.room)
-        kept = _boundary_entries(self.room)
-        arrays = arrays_of(
+        n, kinds, entries = self.room + self.passing, self.plan.shared, _entries(self.room)
+        self.nodes, self.state, slot, shared, shared_of = arrays_of(
             (
-                ((n, V), np.float32),
-                ((n, V), np.int32),
+                ((n, BOUNDARIES + PARTS * self.plan.vocab_size), np.int32),
                 ((n, self.plan.state), np.float32),
                 ((n,), np.int32),
                 ((kinds, entries, self.plan.shared_width), np.float32),
                 ((kinds, entries), np.int32),
-                ((kept, V), np.int32),
-                ((kept, 2), np.int64),
             )
         )
-        self.logits, self.children, self.state, self.slot, self.shared, self.shared_of = arrays[:6]
-        self.boundaries, self.boundaries_of = arrays[6:]
-        self.boundaries_of[:] = -1
-        self.state[:LEAST_ROOM], self.children[:LEAST_ROOM] = 0, 0
-        self.slot[:], self.shared_of[:] = 0, -1
+        self.state[:LEAST_ROOM], self.nodes[:LEAST_ROOM] = 0, 0
+        slot[:], shared_of[:] = 0, -1
+        # What the kernel works on.
+        self.arrays = (self.nodes, self.state, slot, self.used, shared, shared_of)
 
 
 class PrefixMemory:
@@ -168,8 +163,9 @@ class PrefixMemory:
         self._lock = threading.Lock()
         # Bytes of all trees, and of those that are free.
         self._held = self._kept = 0
-        # By the time of their return, the oldest first.
+        # By the time of their return, the oldest first; and by key.
         self._free: OrderedDict[int, tuple[TreeKey, PrefixTree]] = OrderedDict()
+        self._free_by_key: dict[TreeKey, list[PrefixTree]] = {}
 
     @property
     def size(self) -> int:
@@ -184,8 +180,9 @@ class PrefixMemory:
         if not self.limit:
             return PrefixTree(plan, candidates)
         tree = self._take(key, candidates) or self._new(plan)
+        tree.loans_until_growth -= 1
         try:
-            if tree.full or candidates * tree.ring > tree.passing:
+            if candidates * tree.ring > tree.passing or (tree.loans_until_growth <= 0 and tree.full):
                 self._fit(key, tree, candidates)
         except MemoryError:
             # Its arrays may be of different sizes now: it is let go, and counts no longer.
@@ -202,24 +199,33 @@ class PrefixMemory:
             others = self._evict(key, tree, self._kept, tree.size)
             if tree.size <= self._largest and others + tree.size <= self.limit:
                 self._free[id(tree)] = key, tree
+                self._free_by_key.setdefault(key, []).append(tree)
                 self._kept += tree.size
             else:
                 self._held -= tree.size
 
     def _take(self, key: TreeKey, candidates: int) -> PrefixTree | None:
-        """Return the free tree of these options that has most room, of those in which the candidates fit."""
+        """Return the free tree of this key that has most room, of those in which the candidates fit."""
         with self._lock:
-            fitting = (
-                (tree.room, number)
-                for number, (of, tree) in self._free.items()
-                if of == key and tree_bytes(tree.plan, tree.room, candidates * tree.ring) <= self._largest
-            )
-            _, number = max(fitting, default=(0, 0))
-            if not number:
+            fitting = [tree for tree in self._free_by_key.get(key, ()) if self._fits(tree, candidates)]
+            if not fitting:
                 return None
-            tree = self._free.pop(number)[1]
-            self._kept -= tree.size
+            tree = fitting[0] if len(fitting) == 1 else max(fitting, key=lambda tree: tree.room)
+            self._remove(tree)
             return tree
+
+    def _fits(self, tree: PrefixTree, candidates: int) -> bool:
+        passing = candidates * tree.ring
+        return passing <= tree.passing or tree_bytes(tree.plan, tree.room, passing) <= self._largest
+
+    def _remove(self, tree: PrefixTree) -> None:
+        """Take a free tree off the books of free ones."""
+        key, _ = self._free.pop(id(tree))
+        trees = self._free_by_key[key]
+        trees.remove(tree)
+        if not trees:
+            del self._free_by_key[key]
+        self._kept -= tree.size
 
     def _new(self, plan: Plan) -> PrefixTree:
         tree = PrefixTree(plan)
@@ -239,6 +245,7 @@ class PrefixMemory:
             if others + tree_bytes(plan, room, passing) > self.limit:
                 room = tree.room
             self._held = others + tree_bytes(plan, room, passing)
+        tree.loans_until_growth = 0 if room > tree.room else LOANS_UNTIL_GROWTH
         tree.make_room(room, passing, int(EASY_SHARE * most))
 
     def _most_room(self, plan: Plan, passing: int) -> int:
@@ -257,12 +264,11 @@ class PrefixMemory:
         """
         if others + wanted <= self.limit:
             return others
-        for number, (of, other) in list(self._free.items()):
+        for of, other in list(self._free.values()):
             if others + wanted <= self.limit:
                 break
             if of != key or other.room <= tree.room:
-                del self._free[number]
-                self._kept -= other.size
+                self._remove(other)
                 self._held -= other.size
                 others -= other.size
         return others

@@ -16,10 +16,12 @@ from models.errors import OptionError
 from models.kernel.arithmetic import kernel, philox
 from models.kernel.distribution import BITS, fill_boundaries
 from models.kernel.evaluate import (
-    CALLS,
+    BOUNDARIES,
     COMPUTED,
     EASY,
     NOTHING,
+    OPTIONS,
+    PARTS,
     ROOM,
     ROOT,
     STAYING,
@@ -43,8 +45,6 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 MAX_SEED = 2**53 - 1
 TOO_LONG = -1
 
-# An odd number, which moves the boundaries of other options to other places.
-SPREAD = 7919
 _CUT = np.uint64(32 - BITS)
 
 
@@ -107,35 +107,38 @@ class Step(NamedTuple):
 
 
 @kernel
-def _derive_integers(logits, node, first, step, boundaries, entry):  # type: ignore[no-untyped-def]
+def _derive_integers(tree, node, first, step):  # type: ignore[no-untyped-def]
     """Do what `_derive` does, for a model of format 2: boundaries are sums of weights."""
-    V = logits.shape[1]
+    V = len(step.keys)
     for v in range(V):
-        step.integers[v] = np.int32(logits[node, v] * LOGIT_ONE)
+        step.integers[v] = np.int32(tree.logits[node, BOUNDARIES + 2 * V + v] * LOGIT_ONE)
     for v in step.excluded:
         step.integers[v] = EXCLUDED
-    fill_cumulative(step.integers, first, step.rate, step.top_k, step.share, step.powers, step.keys, boundaries[entry])
+    out = tree.nodes[node, BOUNDARIES : BOUNDARIES + V]
+    fill_cumulative(step.integers, first, step.rate, step.top_k, step.share, step.powers, step.keys, out)
 
 
 @kernel
-def _derive(logits, node, first, step, boundaries, entry):  # type: ignore[no-untyped-def]
-    """Fill boundaries[entry] with the distribution after `node`; outcomes below `first` are masked."""
-    for v in range(logits.shape[1]):
-        step.logits[v] = logits[node, v]
+def _derive(tree, node, first, step):  # type: ignore[no-untyped-def]
+    """Fill the boundaries of `node` under the options of this call; outcomes below `first` are masked."""
+    V = len(step.keys)
+    for v in range(V):
+        step.logits[v] = tree.logits[node, BOUNDARIES + 2 * V + v]
     for v in step.excluded:
         step.logits[v] = NEVER
-    fill_boundaries(step.logits, first, step.temperature, step.top_k, step.top_p, step.weight, boundaries[entry])
+    out = tree.nodes[node, BOUNDARIES : BOUNDARIES + V]
+    fill_boundaries(step.logits, first, step.temperature, step.top_k, step.top_p, step.weight, out)
 
 
 @kernel
-def _draw(boundaries, entry, word):  # type: ignore[no-untyped-def]
+def _draw(nodes, node, V, word):  # type: ignore[no-untyped-def]
     """Return the outcome that a random word of 30 bits chooses: how many boundaries do not exceed its share of the last
     one, which is 2^30 for floats.
     """
-    v, V = 0, boundaries.shape[1]
-    threshold = (np.int64(word) * np.int64(boundaries[entry, V - 1])) >> BITS
+    v = 0
+    threshold = np.int32((np.int64(word) * np.int64(nodes[node, V])) >> BITS)
     for k in range(V):
-        v += boundaries[entry, k] <= threshold
+        v += nodes[node, BOUNDARIES + k] <= threshold
     return v
 
 
@@ -150,15 +153,15 @@ def _roll(words, alive, n, seed, first, block):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _child(node, v, children, used, settled, passing, fresh, owners, unlinked, count, c):  # type: ignore[no-untyped-def]
-    """Return the node after `node` for character v, and how many new ones there are now.
+def _child(node, at, V, nodes, used, settled, passing, fresh, owners, unlinked, count, c):  # type: ignore[no-untyped-def]
+    """Return the node that column `at` of `node` links to, and how many new ones there are now.
 
     A new node stays where its parent does and there is room; once it is scarce, only where the parent has stayed since
     an earlier call: then a name adds one node, and the room goes to prefixes that come again (as in the tree of Ziv and
     Lempel 1978). Else it takes the next of the passing ones, and its link is noted in `unlinked`, to be cut when all
     candidates are at this depth.
     """
-    child = children[node, v]
+    child = nodes[node, at]
     if child != NOTHING:
         return child, count
     free = used[STAYING] < used[ROOM] and (node < settled or used[STAYING] < used[EASY])
@@ -168,10 +171,10 @@ def _child(node, v, children, used, settled, passing, fresh, owners, unlinked, c
         unlinked[count, 0] = NOTHING
     else:
         child = passing + count
-        unlinked[count, 0], unlinked[count, 1] = node, v
-    children[node, v] = child
-    for k in range(children.shape[1]):
-        children[child, k] = NOTHING
+        unlinked[count, 0], unlinked[count, 1] = node, at
+    nodes[node, at], nodes[child, OPTIONS] = child, 0
+    for k in range(V):
+        nodes[child, BOUNDARIES + V + k] = NOTHING
     fresh[count], owners[count] = child, c
     return child, count + 1
 
@@ -186,15 +189,12 @@ def sample(  # type: ignore[no-untyped-def]
     narrow,
     gates,
     wide,
-    logits,
-    children,
+    nodes,
     state,
     slot,
     used,
     shared,
     shared_of,
-    boundaries,
-    boundaries_of,
     ring,
     width,
     prefix,
@@ -234,8 +234,8 @@ def sample(  # type: ignore[no-untyped-def]
         Way(codes, path),
         scratch_space(width),
     )
-    tree = Tree(logits, children, state, slot, used, shared, shared_of, boundaries, boundaries_of)
-    V = logits.shape[1]
+    tree = Tree(nodes, nodes.view(np.float32), state, slot, used, shared, shared_of)
+    V = nodes.shape[1] // PARTS
     padded, is_integer = V + -V % LANES, stages[stages.shape[0] - 1, ACTIVATION] == INT8
     step = Step(
         options,
@@ -252,8 +252,7 @@ def sample(  # type: ignore[no-untyped-def]
         np.empty(V, np.int64),
         np.empty(V, np.int32),
     )
-    spread, mask = options * SPREAD, boundaries.shape[0] - 1
-    used[CALLS] += 1
+    links = BOUNDARIES + V
     for c in range(n):
         lengths[c], alive[c], at[c] = TOO_LONG, c, ROOT
         for r in range(ring):
@@ -272,38 +271,39 @@ def sample(  # type: ignore[no-untyped-def]
         passing, count = used[ROOM] + (t + 1) % ring * n, 0
         if t < P:
             # All go the same way: one goes ahead, the others follow.
-            child, count = _child(at[0], prefix[t], children, used, settled, passing, fresh, owners, unlinked, 0, 0)
+            child, count = _child(
+                at[0], links + prefix[t], V, nodes, used, settled, passing, fresh, owners, unlinked, 0, 0
+            )
             for c in range(n):
                 at[c] = path[c, (t + 1) % ring] = child
         else:
             if t % 4 == 0 or t == P:
                 _roll(words, alive, len(alive), seed, first, t // 4)
-            going, passing_by = 0, -1 - used[CALLS] * (MAX_NAME_LENGTH + 1) - t
+            going = 0
             for k in range(len(alive)):
                 c = alive[k]
                 node = at[c]
-                # A passing node's number means another prefix at the next position.
-                by = options if node < used[ROOM] else passing_by
-                entry = (node + spread) & mask
-                if boundaries_of[entry, 0] != node or boundaries_of[entry, 1] != by:
+                if nodes[node, OPTIONS] != options:
                     first_outcome = 1 if t < min_length else 0
                     if is_integer:
-                        _derive_integers(logits, node, first_outcome, step, boundaries, entry)
+                        _derive_integers(tree, node, first_outcome, step)
                     else:
-                        _derive(logits, node, first_outcome, step, boundaries, entry)
-                    boundaries_of[entry, 0], boundaries_of[entry, 1] = node, by
-                v = _draw(boundaries, entry, words[c, t % 4])
+                        _derive(tree, node, first_outcome, step)
+                    nodes[node, OPTIONS] = options
+                v = _draw(nodes, node, V, words[c, t % 4])
                 if v == 0:
                     lengths[c] = t
                 elif t < max_length:
                     codes[c, t] = v
-                    child, count = _child(node, v, children, used, settled, passing, fresh, owners, unlinked, count, c)
+                    child, count = _child(
+                        node, links + v, V, nodes, used, settled, passing, fresh, owners, unlinked, count, c
+                    )
                     at[c] = path[c, (t + 1) % ring] = child
                     alive[going] = c
                     going += 1
             alive = alive[:going]
         for k in range(count):
             if unlinked[k, 0] != NOTHING:
-                children[unlinked[k, 0], unlinked[k, 1]] = NOTHING
+                nodes[unlinked[k, 0], unlinked[k, 1]] = NOTHING
         if len(alive) == 0:
             break

@@ -100,7 +100,7 @@ def test_compiled_kernel_equals_plain_python(
 ) -> None:
     def draw_plainly(*arguments: object) -> None:
         seed, first, _, codes, lengths, *_ = arguments[-7:]
-        sample.sample(*arguments[:32], seed, first, codes, lengths)  # type: ignore[no-untyped-call]
+        sample.sample(*arguments[:29], seed, first, codes, lengths)  # type: ignore[no-untyped-call]
 
     kernels = replace(generator.kernels, draw_names=draw_plainly)
     plain = NameGenerator(generator.predictor, generator.names, generator.longest, kernels)

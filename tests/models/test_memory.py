@@ -52,7 +52,7 @@ class WatchedMemory(PrefixMemory):
     def bytes_alive(self) -> int:
         """Bytes of all arrays of all trees that are alive."""
         trees = [tree for known in self.trees if (tree := known()) is not None]
-        return sum(array.nbytes for tree in trees for array in tree.arrays())
+        return sum(array.nbytes for tree in trees for array in tree.arrays)
 
 
 def computed(memory: PrefixMemory, generator: NameGenerator) -> int:
@@ -253,7 +253,7 @@ def test_long_stream_leaves_room_for_small_requests(generator: NameGenerator, la
     draw(generator, HOT, 1, 9600, last, memory)
     with lent(memory, generator, 1) as tree:
         assert tree.computed > 1000
-        assert sum(array.nbytes for array in tree.arrays()) <= 7 / 8 * 2 * MEBIBYTE
+        assert sum(array.nbytes for array in tree.arrays) <= 7 / 8 * 2 * MEBIBYTE
     assert computed(memory, small) > 0
 
 
