@@ -44,7 +44,7 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "training.lessons.context:command", "Compare a tree with a flat network of the same size."
         ),
         "diagnose": LazyCommand(
-            "training.inside.diagnose:command", "Draw what goes on inside a network, beside a bad start."
+            "training.diagnostics.diagnose:command", "Draw what goes on inside a network, beside a bad start."
         ),
         "evaluate": LazyCommand(
             "training.commands.versions:evaluate", "Compute the losses of a published version anew."

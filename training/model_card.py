@@ -11,7 +11,7 @@ from models.config import WHOLE_NAME
 from models.spelling import capitalize
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.inside.explanations import EXPLANATIONS
+from training.diagnostics.explanations import EXPLANATIONS
 from training.invention import COUNT, Invention
 
 WHAT = {

@@ -15,9 +15,9 @@ from training.comparison import Gap, names_gap, paired_gap
 from training.config import load_config
 from training.corpus import Corpus, relatives_corpus, shipped_corpus
 from training.dataset import Examples
+from training.diagnostics.diagnose import STEPS, inside
 from training.errors import TrainingError
 from training.evaluation import name_losses
-from training.inside.diagnose import STEPS, inside
 from training.kneser_ney import ORDER, KneserNey
 from training.progress import Clock
 from training.publishing import finish

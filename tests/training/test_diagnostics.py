@@ -13,10 +13,10 @@ from tests.training.conftest import BIGRAM, PNG, MakeTrainer
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Examples, Rows
-from training.errors import TrainingError
-from training.evaluation import cross_entropy, mean_loss
-from training.inside.diagnose import DiagnosedModel, bad_title, diagnose, patient_of, write
-from training.inside.diagnostics import (
+from training.diagnostics.diagnose import DiagnosedModel, bad_title, diagnose, patient_of, write
+from training.diagnostics.explanations import EXPLANATIONS
+from training.diagnostics.plots import loss_limits
+from training.diagnostics.statistics import (
     Course,
     first_batch,
     follow,
@@ -27,8 +27,8 @@ from training.inside.diagnostics import (
     spoil,
     spread,
 )
-from training.inside.explanations import EXPLANATIONS
-from training.inside.pictures import loss_limits
+from training.errors import TrainingError
+from training.evaluation import cross_entropy, mean_loss
 
 CONFIGS = {
     "mlp": ModelConfig(architecture="mlp", block_size=3, n_embd=4, n_hidden=8, n_layers=2),

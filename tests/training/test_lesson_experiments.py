@@ -16,7 +16,7 @@ from tests.training.conftest import GeneratorAndNetwork, png_of, run_cli
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Examples
-from training.inside.diagnostics import first_batch, snapshot
+from training.diagnostics.statistics import first_batch, snapshot
 from training.lessons import context, notebook
 from training.lessons.context import FLAT, TREE, context_plot, counted_loss, flat_width, parameters_of, sights
 from training.lessons.context import figures as context_figures

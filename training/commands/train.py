@@ -11,7 +11,7 @@ from rich.text import Text
 from models import prepare
 from training.config import TrainingConfig, load_config
 from training.device import choose_device
-from training.inside.diagnose import STEPS, inside
+from training.diagnostics.diagnose import STEPS, inside
 from training.options import (
     dataset_name,
     hyperparameter_options,

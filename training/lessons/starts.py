@@ -17,8 +17,8 @@ from training.config import TrainingConfig, load_config
 from training.corpus import Corpus, shipped_corpus
 from training.dataset import Examples
 from training.device import choose_device
-from training.inside.diagnostics import SATURATED, Snapshot, Unnormalised, first_batch, named_matrices, snapshot
-from training.inside.pictures import COLOURS
+from training.diagnostics.plots import COLOURS
+from training.diagnostics.statistics import SATURATED, Snapshot, Unnormalised, first_batch, named_matrices, snapshot
 from training.paths import prepare_picture, write_output
 from training.plots import INK, TICKS, dress, new_sheet, png, tell
 from training.progress import relay_on

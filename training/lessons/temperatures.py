@@ -16,7 +16,7 @@ from rich.text import Text
 from models import NameGenerator, SamplingOptions, prepare
 from models.inference import AS_DRAWN
 from models.spelling import capitalize
-from training.inside.pictures import COLOURS
+from training.diagnostics.plots import COLOURS
 from training.options import kernels_option, store_option
 from training.origins import find
 from training.paths import open_registry, prepare_picture, write_output

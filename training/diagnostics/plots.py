@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from training.inside.diagnostics import Course, Snapshot, Spread, plane
+from training.diagnostics.statistics import Course, Snapshot, Spread, plane
 from training.plots import DEV, FAINT, INK, TICKS, TRAIN
 from training.trainer import smoothed
 

@@ -19,9 +19,9 @@ from training.config import TrainingConfig, load_config, preset_names
 from training.corpus import Corpus, shipped_corpus
 from training.dataset import Examples
 from training.device import choose_device
-from training.errors import TrainingError
-from training.inside import pictures
-from training.inside.diagnostics import (
+from training.diagnostics import plots
+from training.diagnostics.explanations import EXPLANATIONS
+from training.diagnostics.statistics import (
     SPOILT,
     SURE,
     Course,
@@ -32,7 +32,7 @@ from training.inside.diagnostics import (
     snapshot,
     spoil,
 )
-from training.inside.explanations import EXPLANATIONS
+from training.errors import TrainingError
 from training.options import kernels_option, store_option
 from training.origins import find
 from training.paths import open_registry, prepare_output, write_output
@@ -130,15 +130,15 @@ def drawn(
     """Return the pictures by file name; a network without bent layers has none of their outputs."""
     files = {}
     if any(shot.activations for shot in shots.values()):
-        files["activations.png"] = pictures.activations(shots)
-        files["gradients.png"] = pictures.gradients(shots)
+        files["activations.png"] = plots.activations(shots)
+        files["gradients.png"] = plots.gradients(shots)
     weight = learned.state_dict()["embedding.weight"]
     return {
         **files,
-        "weights.png": pictures.weights(shots),
-        "updates.png": pictures.updates(courses),
-        "losses.png": pictures.losses(courses),
-        "embedding.png": pictures.embedding(weight, symbols),
+        "weights.png": plots.weights(shots),
+        "updates.png": plots.updates(courses),
+        "losses.png": plots.losses(courses),
+        "embedding.png": plots.embedding(weight, symbols),
     }
 
 
