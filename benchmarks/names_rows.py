@@ -17,7 +17,7 @@ from models.networks import Network, bigram_by_counting, build_model
 from training.config import TrainingConfig, load_config
 from training.dataset import Batches, Examples
 from training.device import choose_device
-from training.distillation import IMAGINED, Ensemble, TaughtBatches, imagined, lessons
+from training.distillation import SAMPLED_NAMES, Ensemble, SoftTargetBatches, label_names, sample_names
 from training.errors import TrainingError
 from training.evaluation import name_losses
 from training.kneser_ney import KneserNey
@@ -147,12 +147,12 @@ class Workshop:
         began = time.perf_counter()
         names = list(self.parts.train)
         for i, member in enumerate(members):
-            names += imagined(member, vocabulary, longest, kernels, IMAGINED, 1000 * seed + i)
-        taught = lessons(names, vocabulary, Ensemble(members))
+            names += sample_names(member, vocabulary, longest, kernels, SAMPLED_NAMES, 1000 * seed + i)
+        soft_targets = label_names(names, vocabulary, Ensemble(members))
         prepared = time.perf_counter() - began
         config = load_config(row.preset, "", {**row.overrides, "seed": seed})
-        batches = TaughtBatches(taught, config.batch_size, torch.Generator().manual_seed(seed))
-        made = self._learn(config, taught.examples, batches)
+        batches = SoftTargetBatches(soft_targets, config.batch_size, torch.Generator().manual_seed(seed))
+        made = self._learn(config, soft_targets.examples, batches)
         return Made(made.parameters, made.seconds + prepared, made.losses, made.network)
 
     def _measured(self, network: Network | Ensemble, seconds: float) -> Made:

@@ -44,10 +44,11 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "training.lessons.context:command", "Compare a tree with a flat network of the same size."
         ),
         "diagnose": LazyCommand(
-            "training.diagnostics.diagnose:command", "Draw what goes on inside a network, beside a bad start."
+            "training.diagnostics.diagnose:command",
+            "Plot activations, gradients and updates of a network, beside a bad start.",
         ),
         "evaluate": LazyCommand(
-            "training.commands.versions:evaluate", "Compute the losses of a published version anew."
+            "training.commands.versions:evaluate", "Compute the losses of a published version again."
         ),
         "find-lr": LazyCommand(
             "training.search.lr_finder:find_lr", "Find a good learning rate: one batch at each of many rates."

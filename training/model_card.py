@@ -12,7 +12,7 @@ from models.spelling import capitalize
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.diagnostics.explanations import EXPLANATIONS
-from training.invention import COUNT, Invention
+from training.sampling_stats import COUNT, SamplingStats
 
 WHAT = {
     "bigram": "a table: how likely each character is after the one before it",
@@ -37,7 +37,7 @@ class Card:
     losses: Mapping[str, float]
     best_step: int
     seconds: float
-    inventions: Sequence[Invention]
+    sampling_stats: Sequence[SamplingStats]
     has_plot: bool
     comparison: Sequence[str] = ()
     quality: str = ""
@@ -96,12 +96,12 @@ def _losses(card: Card) -> str:
 
 
 def _names(card: Card) -> str:
-    rows = [(f"{i.temperature:g}", f"{i.new:.1%}", f"{i.repeated:.1%}") for i in card.inventions]
+    rows = [(f"{i.temperature:g}", f"{i.new:.1%}", f"{i.repeated:.1%}") for i in card.sampling_stats]
     text = f"## What it invents\n\nOf {COUNT:,} names drawn at each temperature, repeats and all:\n\n"
     text += _table(("temperature", "not in the list", "drawn before"), rows)
-    for invention in card.inventions:
-        names = ", ".join(_plain(capitalize(name)) for name in invention.names)
-        text += f"\n\nTemperature {invention.temperature:g}: {names}"
+    for stats in card.sampling_stats:
+        names = ", ".join(_plain(capitalize(name)) for name in stats.names)
+        text += f"\n\nTemperature {stats.temperature:g}: {names}"
     return text
 
 

@@ -18,7 +18,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def alone_in(folder: Path, work: str) -> Iterator[None]:
+def exclusive_lock(folder: Path, work: str) -> Iterator[None]:
     """Hold the lock of `folder`, which is there, or raise `TrainingError` at once where another `work` holds it."""
     with (folder / LOCK).open("a") as lock:
         try:

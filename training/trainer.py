@@ -14,7 +14,7 @@ from training.dataset import Batch, Batches, Examples, NameBatches, WindowBatche
 from training.errors import TrainingError
 from training.evaluation import cross_entropy, mean_loss
 from training.optim import SCHEDULES, clip, make_optimizer
-from training.transfer import Start, begin
+from training.transfer import WarmStart, copy_weights
 
 
 @dataclass
@@ -202,7 +202,7 @@ def new_trainer(
     config: TrainingConfig,
     corpus: Corpus,
     device: torch.device,
-    start: Start | None = None,
+    start: WarmStart | None = None,
     batches: Batches | None = None,
 ) -> Trainer:
     """Return a trainer over the train and dev names of `corpus`.
@@ -212,7 +212,7 @@ def new_trainer(
     generator = torch.Generator().manual_seed(config.seed)
     network = build_model(config.model, len(corpus.vocabulary), generator)
     if start is not None:
-        begin(network, corpus.vocabulary, start)
+        copy_weights(network, corpus.vocabulary, start)
     network.to(device)
     train, dev = (Examples.of(names, corpus.vocabulary) for names in (corpus.split.train, corpus.split.dev))
     return Trainer(network, config, train, dev, generator, device, batches)

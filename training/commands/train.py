@@ -11,7 +11,7 @@ from rich.text import Text
 from models import prepare
 from training.config import TrainingConfig, load_config
 from training.device import choose_device
-from training.diagnostics.diagnose import STEPS, inside
+from training.diagnostics.diagnose import STEPS, diagnose_run
 from training.options import (
     dataset_name,
     hyperparameter_options,
@@ -21,12 +21,12 @@ from training.options import (
     read_corpus,
     store_option,
 )
-from training.origins import seen, strangers, with_origins
 from training.paths import open_registry, run_folder
+from training.pretrained import add_pretrained, count_leaked_names, unknown_characters_warning
 from training.progress import progress_on, stop_requests
-from training.publishing import finish, publish
+from training.publishing import build_draft, publish
 from training.report import show_losses, show_names, show_publication
-from training.run import Job, Outcome, Watch, run
+from training.run import Job, RunCallbacks, RunResult, run
 from training.run_state import RunState
 
 
@@ -64,18 +64,18 @@ def train(
     job, state, resume = _prepare(called, data, store, **options)
     ready = prepare(kernels)
     if start is not None or teachers:
-        job, state = with_origins(job, state, start, teachers, open_registry(store, ready), ready)
+        job, state = add_pretrained(job, state, start, teachers, open_registry(store, ready), ready)
     _announce(console, job, state, resume)
-    outcome = run_job(job, console, state, resume)
-    seen_inside = _look_inside(outcome, console) if diagnostics else None
-    finished = finish(outcome, ready, pictures=seen_inside)
-    show_losses(console, outcome.losses)
-    show_names(console, finished.inventions[-1].names, "New names at temperature 1:")
+    result = run_job(job, console, state, resume)
+    pictures = _diagnose(result, console) if diagnostics else None
+    built = build_draft(result, ready, pictures=pictures)
+    show_losses(console, result.losses)
+    show_names(console, built.sampling_stats[-1].names, "New names at temperature 1:")
     if dry_run:
         state.remove()
         console.print("A dry run: nothing was published.")
         return
-    show_publication(console, publish(finished.draft, store, ready, state))
+    show_publication(console, publish(built.draft, store, ready, state))
 
 
 def _prepare(
@@ -101,9 +101,9 @@ def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None
     lines = [f"{job.corpus.dataset}: {job.corpus.summary}", f"preset {job.preset}: {_shape(job.config)}"]
     if job.start is not None:
         lines.append(f"goes on from {job.start.name}")
-        if known := seen(job.start, job.corpus):
+        if known := count_leaked_names(job.start, job.corpus):
             lines.append(f"Note: it has seen {known:,} of the dev and test names; their losses will flatter.")
-        if warning := strangers(job.start, job.corpus):
+        if warning := unknown_characters_warning(job.start, job.corpus):
             click.echo(warning, err=True)
     if job.distillation is not None:
         lines.append(f"taught by {', '.join(job.distillation.names)}")
@@ -124,22 +124,22 @@ def _shape(config: TrainingConfig) -> str:
     return f"{model.architecture}, block_size {model.block_size}, n_embd {model.n_embd}, n_hidden {model.n_hidden}"
 
 
-def run_job(job: Job, console: Console, state: RunState | None = None, resume: bool = False) -> Outcome:
+def run_job(job: Job, console: Console, state: RunState | None = None, resume: bool = False) -> RunResult:
     """Run a job with progress on the console. Raises `Interrupted` after Ctrl-C."""
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
-        watch = Watch(
-            show=progress.show,
+        callbacks = RunCallbacks(
+            on_step=progress.show,
             is_stopped=is_stopped,
             clock=time.monotonic,
             state=state,
             resume=resume,
-            say=lambda line: console.print(Text(line)),
-            count=progress.count,
+            log=lambda line: console.print(Text(line)),
+            on_progress=progress.count,
         )
-        return run(job, watch)
+        return run(job, callbacks)
 
 
-def _look_inside(outcome: Outcome, console: Console) -> dict[str, bytes]:
+def _diagnose(result: RunResult, console: Console) -> dict[str, bytes]:
     console.print("Two short runs for the pictures:")
     with progress_on(console, time.monotonic) as progress:
-        return inside(outcome, STEPS, progress.show)
+        return diagnose_run(result, STEPS, progress.show)

@@ -12,14 +12,14 @@ from models.kernel.sample import MAX_SEED
 from models.spelling import capitalize
 from training.device import choose_device
 from training.options import kernels_option, processor_options, store_option
-from training.origins import find
 from training.paths import open_registry
+from training.pretrained import resolve_reference
 from training.publishing import published_losses
 from training.report import show_losses_beside, show_versions
 
 
 def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:
-    return find(reference, open_registry(store, prepare(kernels)))
+    return resolve_reference(reference, open_registry(store, prepare(kernels)))
 
 
 @click.command()
@@ -28,7 +28,7 @@ def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:
 @store_option
 @kernels_option
 def evaluate(reference: str, device: str, threads: int, store: Path, kernels: Path | None) -> None:
-    """Compute the losses of a published version anew.
+    """Compute the losses of a published version again.
 
     REFERENCE is human, human/wavenet or human/wavenet@2.
     """

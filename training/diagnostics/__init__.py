@@ -1,1 +1,1 @@
-"""What goes on inside a network while it learns: collected, drawn, explained. This face is empty."""
+"""Diagnostics of a network during training: statistics, plots and explanations."""

@@ -22,10 +22,10 @@ from models.spelling import capitalize
 from training.device import choose_device
 from training.errors import Interrupted
 from training.options import kernels_option, store_option
-from training.origins import find
 from training.paths import open_registry
+from training.pretrained import resolve_reference
 from training.progress import progress_on, stop_requests
-from training.publishing import network_of
+from training.publishing import load_network
 from training.report import figure_line
 
 Clock = Callable[[], float]
@@ -131,7 +131,7 @@ def command(reference: str, count: int, seed: int, store: Path, kernels: Path | 
 
     REFERENCE is human, human/wavenet or human/wavenet@2.
     """
-    version = find(reference, open_registry(store, prepare(kernels)))
+    version = resolve_reference(reference, open_registry(store, prepare(kernels)))
     choose_device("cpu")
     console = Console()
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
@@ -141,7 +141,7 @@ def command(reference: str, count: int, seed: int, store: Path, kernels: Path | 
                 raise Interrupted(f"Stopped after {done:,} of {total:,} candidates.")
             progress.count("the notebook's candidates", done, total)
 
-        comparison = compare(network_of(version), version.generator, count, seed, time.perf_counter, told)
+        comparison = compare(load_network(version), version.generator, count, seed, time.perf_counter, told)
     for line in lines(comparison):
         console.print(Text(line), soft_wrap=True)
 

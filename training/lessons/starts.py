@@ -18,7 +18,14 @@ from training.corpus import Corpus, shipped_corpus
 from training.dataset import Examples
 from training.device import choose_device
 from training.diagnostics.plots import COLOURS
-from training.diagnostics.statistics import SATURATED, Snapshot, Unnormalised, first_batch, named_matrices, snapshot
+from training.diagnostics.statistics import (
+    SATURATED,
+    DisabledBatchNorm,
+    Snapshot,
+    first_batch,
+    named_matrices,
+    snapshot,
+)
 from training.paths import prepare_picture, write_output
 from training.plots import INK, TICKS, dress, new_sheet, png, tell
 from training.progress import relay_on
@@ -72,7 +79,7 @@ def begin_as(network: Network, start: Start) -> None:
     layers = network.layers.layers
     for name, layer in layers.items():
         if isinstance(layer, BatchNorm1d) and not start.normalised:
-            layers[name] = Unnormalised(layer)
+            layers[name] = DisabledBatchNorm(layer)
     with torch.no_grad():
         for name, matrix in named_matrices(network).items():
             if (start.wide and name.startswith("linear")) or (start.sure and name.startswith("output")):

@@ -18,9 +18,9 @@ from models.inference import AS_DRAWN
 from models.spelling import capitalize
 from training.diagnostics.plots import COLOURS
 from training.options import kernels_option, store_option
-from training.origins import find
 from training.paths import open_registry, prepare_picture, write_output
 from training.plots import DEV, INK, TRAIN, dress, new_sheet, png, tell
+from training.pretrained import resolve_reference
 from training.progress import progress_on
 from training.report import show_figures
 
@@ -155,7 +155,7 @@ def command(reference: str, prefix: str, out: Path | None, count: int, store: Pa
     """
     if out is not None:
         prepare_picture(out)
-    generator = find(reference, open_registry(store, prepare(kernels))).generator
+    generator = resolve_reference(reference, open_registry(store, prepare(kernels))).generator
     expectations = [expect(generator, prefix, temperature) for temperature in SHOWN]
     console = Console()
     samples: list[TemperatureSample] = []

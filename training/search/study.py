@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from training.errors import Interrupted, TrainingError
-from training.paths import alone_in, prepare_output
+from training.paths import exclusive_lock, prepare_output
 from training.search.sweep_plan import Choices, Range, Ranges, Value, is_whole
 from training.trainer import Step, Trainer
 
@@ -87,7 +87,7 @@ def open_study(folder: Path, ranges: Ranges, seed: int, marks: dict[str, str], r
         raise TrainingError(f"No sweep lies in {folder}; leave out --resume to start one.")
     prepare_output(folder)
     # Two sweeps would take each other's running trial for one that a crash broke off.
-    with alone_in(folder, "sweep"):
+    with exclusive_lock(folder, "sweep"):
         if path.exists() and not resume:
             raise TrainingError(
                 f"A sweep lies in {folder} already; --resume goes on with it. For a new one give another --output."

@@ -81,7 +81,7 @@ def _run_trials(
             except Interrupted:
                 raise Interrupted(
                     f"Stopped in trial {done + 1} of {trials}; {done} are kept. "
-                    "The same command with --resume goes on from here."
+                    "The same command with --resume continues from here."
                 ) from None
 
 
