@@ -1,4 +1,4 @@
-"""Distillation: teachers or an ensemble of them label names, and a student learns from the soft targets."""
+"""Distillation: teachers label names, and a student learns from the soft targets."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

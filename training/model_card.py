@@ -1,6 +1,6 @@
-"""The model card: what a version is, what it learned from, how well it does and where it fails, in Markdown.
+"""The model card in Markdown: the model, its data, its losses and its limits (Mitchell et al. 2019).
 
-After Mitchell et al. 2019. The text is made of what it is given; nothing is measured here.
+Nothing is measured here.
 """
 
 import re
@@ -26,8 +26,9 @@ WHAT = {
 
 @dataclass(frozen=True)
 class Card:
-    """Everything a card tells. `losses`: train, dev and test in nats per character; `comparison`: lines on other
-    models.
+    """The contents of a card.
+
+    `losses`: train, dev and test in nats per character; `comparison`: lines about other models.
     """
 
     corpus: Corpus
@@ -121,7 +122,7 @@ def _recipe(card: Card) -> str:
 
 
 def _inside(card: Card) -> str:
-    """Return the pictures of what goes on inside, each with what to look for."""
+    """Return the diagnostic plots with their explanations."""
     if not card.pictures:
         return ""
     lines = [
@@ -155,5 +156,5 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return `text` so that Markdown shows it as it is: names may hold any character."""
+    """Escape `text` for Markdown: names may contain any character."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|&~])", r"\\\1", text)

@@ -26,7 +26,10 @@ from training.sampling_stats import SamplingStats, sampling_stats
 
 
 def publish(draft: Draft, store: Path, kernels: Kernels, state: RunState) -> Version:
-    """Publish `draft` into `store`, then remove `state`. Raises `TrainingError` and keeps the state on failure."""
+    """Publish `draft` into `store`, then remove `state`.
+
+    Raises `TrainingError` on failure and keeps the state.
+    """
     try:
         registry = open_registry(store, kernels)
         version = registry.resolve(None, registry.publish(draft).reference)

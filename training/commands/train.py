@@ -1,4 +1,4 @@
-"""`python -m training train`: options in, a run that is watched, a version out."""
+"""`python -m training train`: run a training job and publish the version."""
 
 import time
 from pathlib import Path
@@ -33,11 +33,11 @@ from training.run_state import RunState
 @click.command()
 @list_options
 @click.option("--preset", default="wavenet", show_default=True, help="Hyperparameters: a name, or a file.toml.")
-@click.option("--start", metavar="REFERENCE", help="A version to go on from, as human/lstm: for a short list.")
+@click.option("--start", metavar="REFERENCE", help="A version to start from, such as human/lstm: for a short list.")
 @click.option("--teacher", "teachers", metavar="REFERENCE", multiple=True, help="A version to learn from; repeatable.")
-@click.option("--diagnostics", is_flag=True, help="Publish pictures of what goes on inside as well; takes a while.")
-@click.option("--dry-run", is_flag=True, help="Train and show, publish nothing.")
-@click.option("--resume", is_flag=True, help="Go on with the interrupted run.")
+@click.option("--diagnostics", is_flag=True, help="Also publish diagnostic plots; takes a while.")
+@click.option("--dry-run", is_flag=True, help="Train and print, but publish nothing.")
+@click.option("--resume", is_flag=True, help="Continue the interrupted run.")
 @click.option("--runs", type=click.Path(path_type=Path), envvar="NAMEWAVE_RUNS", help="Folder of interrupted runs.")
 @processor_options
 @store_option
@@ -89,7 +89,7 @@ def _prepare(
     resume: bool,
     **hyperparameters: object,
 ) -> tuple[Job, RunState, bool]:
-    """Return the job, where its state lies, and whether to go on from there."""
+    """Return the job, its saved state, and whether to continue from it."""
     chosen = {field: value for field, value in hyperparameters.items() if value is not None}
     config = load_config(preset, called, chosen)
     corpus = read_corpus(called, data, config.split_seed)
@@ -110,7 +110,7 @@ def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None
     left = state.step()
     if left is not None and not resume:
         lines.append(
-            f"An interrupted run (step {left:,}) lies in {state.folder}; starting anew, which replaces it. To go on "
+            f"An interrupted run (step {left:,}) lies in {state.folder}; starting again replaces it. To go on "
             "with it instead, press Ctrl-C now and give --resume."
         )
     for line in lines:

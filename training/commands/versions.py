@@ -1,4 +1,4 @@
-"""`python -m training evaluate`, `sample` and `list`: a look at what was published. Nothing is written."""
+"""`python -m training evaluate`, `sample` and `list`: inspect published versions."""
 
 import secrets
 from pathlib import Path
@@ -42,7 +42,7 @@ def evaluate(reference: str, device: str, threads: int, store: Path, kernels: Pa
 @click.argument("reference")
 @click.option("--count", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="How many names.")
 @click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 safer, above 1 wilder.")
-@click.option("--prefix", default="", help="What each name starts with.")
+@click.option("--prefix", default="", help="Start of each name.")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Same seed, same names (default: a random one).")
 @click.option("--novel", is_flag=True, help="Only names that are not in the list.")
 @store_option
@@ -57,7 +57,7 @@ def sample(
     store: Path,
     kernels: Path | None,
 ) -> None:
-    """Print names of a published version, one a line.
+    """Print names of a published version, one per line.
 
     REFERENCE is human, human/wavenet or human/wavenet@2.
     """

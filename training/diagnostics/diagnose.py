@@ -1,4 +1,4 @@
-"""The command `diagnose`: plots of a version or preset beside a bad initialisation, and a page that explains them."""
+"""The command `diagnose`: plots of a version or preset beside a bad start, with explanations."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -50,7 +50,7 @@ def weights(snapshots: Mapping[str, Snapshot]) -> bytes:
 
 
 def updates(curves: Mapping[str, TrainingCurve]) -> bytes:
-    """Return log10 of each matrix's update:data ratio over steps, with the line at -3 that the lectures aim at."""
+    """Return log10 of each matrix's update:data ratio over steps, with the target line at -3."""
 
     def lines(curve: TrainingCurve) -> Draw:
         def draw(axes: Axes) -> None:
@@ -118,7 +118,7 @@ def _annotate_start(axes: Axes, steps: Sequence[float], losses: Sequence[float],
 
 
 def embedding(weight: Tensor, symbols: Sequence[str]) -> bytes:
-    """Return a map of the characters: weight (V, C) in its two directions of greatest spread; vowels are coloured."""
+    """Return a map of the embedding (V, C) along its two principal components, with coloured vowels."""
     points, share = principal_plane(weight)
     figure = Figure(figsize=(5.6, 5.2), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
@@ -134,8 +134,8 @@ def embedding(weight: Tensor, symbols: Sequence[str]) -> bytes:
 
 
 def _saturated(one: Distribution) -> str:
-    told = f"{one.name}: std {one.std:.2f}"
-    return told if one.share is None else f"{told}, saturated {one.share:.0%}"
+    label = f"{one.name}: std {one.std:.2f}"
+    return label if one.share is None else f"{label}, saturated {one.share:.0%}"
 
 
 def _histograms(
