@@ -112,7 +112,7 @@ class CharacterChance(BaseModel):
 
 
 class NextAnswer(BaseModel):
-    """What may follow a prefix, the most probable first."""
+    """The possible next characters after a prefix, the most probable first."""
 
     dataset: Dataset
     model: ModelVersion

@@ -30,7 +30,7 @@ class StartupError(Exception):
 
 @dataclass(frozen=True)
 class LoadedModels:
-    """What a service samples from: the models, the words that `safe` rejects, and what requests cost here."""
+    """The loaded models, the words that `safe` rejects, and the cost model of this machine."""
 
     registry: ModelRegistry
     profanity: ProfanityFilter

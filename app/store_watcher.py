@@ -41,7 +41,7 @@ async def _poll(registry: ModelRegistry, seconds: float, on_change: Callable[[],
             # A disk may block, so this is not for the event loop.
             await anyio.to_thread.run_sync(refresh, registry, on_change)
             logged = ""
-        # Whatever fails, the service goes on, and the next poll may succeed. It is logged once.
+        # After any failure the service continues, and the next poll may succeed. The failure is logged once.
         except Exception as error:
             if repr(error) != logged:
                 structlog.get_logger().exception("the stores cannot be read again", process=os.getpid())

@@ -24,7 +24,7 @@ _INDEXES = ("noun", "verb", "adj", "adv")
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asked for. `out` None means the folder of the shipped lists; `check` writes nothing."""
+    """Options of the command line. `out` None means the folder of the shipped lists; `check` writes nothing."""
 
     check: bool
     out: Path | None

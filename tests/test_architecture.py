@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = ("app", "models", "training", "data")
 CLIENT = ROOT / "clients/python"
-# Where each room's dotted names begin.
+# The folder in which each package's dotted names begin.
 HOMES = dict.fromkeys(ROOMS, ROOT) | {"namewave_client": CLIENT}
 SOURCES = sorted(path for room, home in HOMES.items() for path in (home / room).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))

@@ -1,4 +1,4 @@
-"""What `make serve` would run, and with which address; what `make sbom` tells of; how `make audit` ends."""
+"""The commands of `make serve`, `make sbom` and `make audit`."""
 
 import os
 import subprocess

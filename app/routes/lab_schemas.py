@@ -58,7 +58,7 @@ class GraphLine(BaseModel):
 
 
 class GraphAddition(BaseModel):
-    """What one operand gets in a step: gradient = derivative x the result's gradient."""
+    """The gradient that one operand gets in a step: derivative x the result's gradient."""
 
     operand: NodeId
     derivative: float = Field(description="Of the result by the operand.", examples=[1.0])

@@ -101,7 +101,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to serve."""
         await super().startup(sockets)
-        # What is loaded now stays; the garbage collector would stop everything for a tenth of a second to look at it.
+        # Loaded objects stay, and scanning them would make the garbage collector pause for a tenth of a second.
         gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

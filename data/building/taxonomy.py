@@ -20,7 +20,7 @@ _OFFSET = struct.Struct("<I")
 
 @dataclass
 class Lineage:
-    """Who descends from whom: answers whether a taxon is an animal, and remembers the answers."""
+    """The lineage of taxa: answers whether a taxon is an animal, and caches the answers."""
 
     taxa: Trie
     known: dict[int, bool] = field(default_factory=lambda: {_ROOT: False, _METAZOA: True})

@@ -1,4 +1,4 @@
-"""Who may ask, and how much: API keys, client addresses, rate limits and CORS."""
+"""API keys, client addresses, rate limits and CORS."""
 
 import hashlib
 import hmac

@@ -110,7 +110,7 @@ def test_start_without_any_model_exits_with_status_3(tmp_path: Path, kernels: Ke
 @pytest.mark.row(21)
 @pytest.mark.parametrize("kind", ["keys", "pins"])
 def test_file_that_becomes_bad_ends_no_serving_worker(shared_stores: Path, tmp_path: Path, kind: str) -> None:
-    """Of two workers one is killed and cannot start again; a reload with a good file brings both back at once."""
+    """One of two workers is killed and cannot start again; a reload with a good file restores both immediately."""
     stores = store_settings(shared_stores)
     pins = CliRunner(env=stores).invoke(main, ["models", "pins"]).stdout
     good = key_line("alice", generate_key()) if kind == "keys" else pins
