@@ -57,7 +57,7 @@ def member(file: Path, path: str) -> bytes:
 
 
 def decompress(content: bytes) -> bytes:
-    """Return what the `zstd` command makes of `content`. Raises `PackageError`."""
+    """Decompress `content` with the `zstd` command. Raises `PackageError`."""
     return run(("zstd", "-dcq"), content=content)
 
 

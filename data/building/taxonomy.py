@@ -30,7 +30,7 @@ class Lineage:
         return self._record(tax_id)[1]
 
     def is_animal(self, tax_id: int) -> bool:
-        """Say whether the taxon stands under Metazoa."""
+        """Return whether the taxon is below Metazoa."""
         path = []
         while tax_id not in self.known:
             path.append(tax_id)

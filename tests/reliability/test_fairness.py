@@ -53,7 +53,7 @@ def client_at(host: str, address: str) -> httpx.Client:
 
 
 def flood(address: str, requests: int, host: str) -> Counter[int]:
-    """Send so many requests over eight connections, and return how often each status came."""
+    """Send `requests` requests over eight connections, and return the count of each status."""
 
     def ask(times: int) -> list[int]:
         with client_at(host, address) as client:
