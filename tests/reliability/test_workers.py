@@ -70,7 +70,7 @@ def test_sigterm_loses_no_request_and_no_process_stays(own: Service, body: bytes
 
 
 @pytest.mark.row(22)
-def test_sigterm_ends_a_hanging_worker_too(own: Service) -> None:
+def test_sigterm_ends_a_hanging_worker(own: Service) -> None:
     workers = own.workers()
     os.kill(workers[0], signal.SIGSTOP)
     stop_under_load(own)

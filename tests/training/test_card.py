@@ -30,7 +30,7 @@ def test_card_states_origin_losses_settings_and_limits(card: Card) -> None:
     assert [words for words in expected if words not in text] == []
 
 
-def test_card_shows_its_pictures_with_what_to_look_for(card: Card) -> None:
+def test_card_explains_each_of_its_pictures(card: Card) -> None:
     shown = tuple(EXPLANATIONS)[:2]
     text = write_card(replace(card, pictures=shown))
     for name in shown:

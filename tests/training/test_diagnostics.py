@@ -65,7 +65,7 @@ def test_saturation_is_share_of_outputs_at_the_ends(layer: str, outputs: list[fl
     assert saturation(layer, torch.tensor(outputs)) == pytest.approx(share)
 
 
-def test_spread_equals_numpy_histogram() -> None:
+def test_distribution_equals_numpy_histogram() -> None:
     x = torch.randn(5000, generator=torch.Generator().manual_seed(0)).clamp(-0.999, 0.999)
     ours, values = distribution("activation0", x, 0.25), x.double().numpy()
     density, edges = np.histogram(values, bins=60, range=(values.min(), values.max()), density=True)
@@ -74,7 +74,7 @@ def test_spread_equals_numpy_histogram() -> None:
     assert (ours.mean, ours.std) == pytest.approx((values.mean(), values.std(ddof=1)))
 
 
-def test_gradient_spread_equals_finite_differences(fresh: Fresh, rows: Rows) -> None:
+def test_gradient_distribution_equals_finite_differences(fresh: Fresh, rows: Rows) -> None:
     network = fresh("mlp")
     network.state_dict()["output.weight"].mul_(10)
     ours = next(g for g in snapshot(network, rows).gradients if g.name == "activation1")
@@ -111,7 +111,7 @@ def test_bad_start_has_higher_loss_and_saturation(name: str, fresh: Fresh, rows:
         assert bad_share > good_share + 0.2
 
 
-def test_update_ratio_is_spread_of_change_over_spread_of_matrix(make_trainer: MakeTrainer) -> None:
+def test_update_ratio_is_std_of_change_over_std_of_matrix(make_trainer: MakeTrainer) -> None:
     config = TrainingConfig(model=CONFIGS["lstm"], steps=6, batch_size=32, eval_every=3)
     curve = record_training(make_trainer(config), lambda step: None)
     again = make_trainer(config)
@@ -140,7 +140,7 @@ def test_huge_first_loss_does_not_flatten_the_good_run(end: float) -> None:
     assert (low, top) == loss_limits([good, TrainingCurve([9000.0, 60.0, end], [(3, end + 0.1)], {})])
 
 
-def test_plane_keeps_distances_of_points_within_it() -> None:
+def test_projection_keeps_distances_of_points_in_a_plane() -> None:
     points = torch.randn(7, 2, generator=torch.Generator().manual_seed(0)).double()
     basis = torch.linalg.qr(torch.randn(5, 2, generator=torch.Generator().manual_seed(1)).double())[0]
     flat, share = principal_plane(points @ basis.T + 3)
@@ -179,7 +179,7 @@ def test_lstm_gates_equal_those_of_a_numpy_loop(fresh: Fresh, rows: Rows) -> Non
     assert shown["lstm0"].share is None
 
 
-def test_only_networks_with_batchnorm_are_said_to_lose_it(fresh: Fresh) -> None:
+def test_title_of_bad_start_names_batchnorm_only_if_present(fresh: Fresh) -> None:
     assert {name for name in CONFIGS if "no BatchNorm" in bad_title(fresh(name))} == {"mlp", "relu", "gated_wavenet"}
 
 
@@ -214,12 +214,12 @@ def test_version_is_diagnosed_with_its_own_weights(elves: ModelRegistry, elf_dra
     assert mean_loss(diagnosed.network, dev) == pytest.approx(mean_loss(original, dev))
 
 
-def test_unknown_patient_is_an_error(registry: ModelRegistry) -> None:
+def test_unknown_reference_is_an_error(registry: ModelRegistry) -> None:
     with pytest.raises(TrainingError, match="neither a preset nor a version"):
         load_diagnosed("wavent", "human", registry)
 
 
-def test_pictures_are_written_anywhere_but_into_a_store(registry: ModelRegistry, tmp_path: Path) -> None:
+def test_plots_are_not_written_into_a_store(registry: ModelRegistry, tmp_path: Path) -> None:
     for folder in (tmp_path / "user/elves", tmp_path / "shipped/human/new"):
         with pytest.raises(TrainingError, match="published versions never change"):
             write({"a.png": b""}, folder, registry)

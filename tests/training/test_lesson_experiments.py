@@ -150,7 +150,7 @@ def test_notebook_comparison_detects_other_weights(any_generator: GeneratorAndNe
     assert found.difference > 0.01
 
 
-def test_random_words_are_uniform_and_distinct() -> None:
+def test_random_numbers_are_uniform_and_distinct() -> None:
     words = np.array([[uniform_number(7, index, t) for t in range(8)] for index in range(500)])
     assert ((words >= 0) & (words < 1)).all()
     assert np.histogram(words, bins=10, range=(0, 1))[0] == pytest.approx(np.full(10, 400), abs=80)
@@ -247,7 +247,7 @@ def test_entropy_equals_closed_form_and_grows_with_temperature(generator: NameGe
     assert entropies[-1] < math.log(generator.vocab_size)
 
 
-def test_harvest_counts_new_and_repeated_names(generator: NameGenerator) -> None:
+def test_sample_counts_new_and_repeated_names(generator: NameGenerator) -> None:
     one = sample_at(generator, 0.25, 300)
     assert one == sample_at(generator, 0.25, 300)
     known = NameGenerator(generator.predictor, [*generator.names, *one.first], generator.longest, generator.kernels)
@@ -266,7 +266,7 @@ def test_log_probability_is_mean_over_characters(generator: NameGenerator) -> No
     assert character_log_prob(generator, names) == pytest.approx(float(np.mean(steps)), abs=1e-5)
 
 
-def test_temperatures_have_figures_and_a_reproducible_plot(generator: NameGenerator) -> None:
+def test_temperatures_have_metrics_and_a_reproducible_plot(generator: NameGenerator) -> None:
     expectations = [expect(generator, "ka", t) for t in SHOWN]
     samples = [sample_at(generator, t, 50) for t in TEMPERATURES]
     found = temperature_metrics("ka", expectations, samples)

@@ -57,7 +57,7 @@ def test_terminal_gets_a_bar_that_restarts_after_labelling(made: int, printed: i
     assert ("training" in last, "10/10" in last, "dev 2.5000" in last) == (bool(made),) * 3
 
 
-def test_relay_numbers_steps_of_several_runs_consecutively() -> None:
+def test_steps_of_several_runs_are_numbered_consecutively() -> None:
     shown: list[Step] = []
     relay = MultiRunProgress(shown.append, lambda: False, runs=2)
     for step in [*steps_of(3), *steps_of(3)]:
@@ -66,7 +66,7 @@ def test_relay_numbers_steps_of_several_runs_consecutively() -> None:
     assert {(step.loss, step.learning_rate) for step in shown} == {(3.0, 0.1)}
 
 
-def test_stop_request_ends_relay_unless_all_steps_are_made() -> None:
+def test_stop_request_ends_runs_unless_all_steps_are_done() -> None:
     requests: list[bool] = []
     relay = MultiRunProgress(lambda step: None, lambda: bool(requests), runs=2)
     for step in steps_of(3):

@@ -173,7 +173,7 @@ def divergence(student: Network, ensemble: Ensemble, examples: Examples) -> floa
     return float((soft_targets * (soft_targets.log() - own)).sum(1).mean())
 
 
-def test_imagined_names_are_repeatable_and_short(ensemble: Ensemble, vocabulary: Vocabulary, kernels: Kernels) -> None:
+def test_sampled_names_are_reproducible_and_short(ensemble: Ensemble, vocabulary: Vocabulary, kernels: Kernels) -> None:
     names, again = (sample_names(ensemble.members[0], vocabulary, 10, kernels, 3000, seed=4) for _ in range(2))
     assert names == again
     assert len(names) == 3000
@@ -195,7 +195,7 @@ def test_student_nears_teachers_on_unseen_names(ensemble: Ensemble, vocabulary: 
     assert mean_loss(student, unseen) == pytest.approx(mean_loss(ensemble, unseen), abs=0.1)
 
 
-def test_short_lists_get_twenty_imagined_names_each(elves: ModelRegistry, elf_corpus: Corpus, kernels: Kernels) -> None:
+def test_short_lists_get_twenty_sampled_names_for_each_name(elves: ModelRegistry, elf_corpus: Corpus, kernels: Kernels) -> None:
     assert [names_to_sample(names) for names in (29_619, 3_323, 2_000, 250)] == [40_000, 40_000, 40_000, 5_000]
     assert len(elf_corpus.names) == 250
     assert load_teachers(["elves/wavenet"], elves, elf_corpus, kernels).sample_count == 5_000
