@@ -195,7 +195,9 @@ def test_student_nears_teachers_on_unseen_names(ensemble: Ensemble, vocabulary: 
     assert mean_loss(student, unseen) == pytest.approx(mean_loss(ensemble, unseen), abs=0.1)
 
 
-def test_short_lists_get_twenty_sampled_names_for_each_name(elves: ModelRegistry, elf_corpus: Corpus, kernels: Kernels) -> None:
+def test_short_lists_get_twenty_samples_for_each_name(
+    elves: ModelRegistry, elf_corpus: Corpus, kernels: Kernels
+) -> None:
     assert [names_to_sample(names) for names in (29_619, 3_323, 2_000, 250)] == [40_000, 40_000, 40_000, 5_000]
     assert len(elf_corpus.names) == 250
     assert load_teachers(["elves/wavenet"], elves, elf_corpus, kernels).sample_count == 5_000
