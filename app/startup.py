@@ -97,7 +97,7 @@ def _open_and_log(settings: Settings) -> ModelRegistry:
     for reference, reason in registry.refused.items():
         log.error("refused", model=reference, reason=reason)
     for line in registry.stand_ins:
-        log.warning("stands in", reason=line)
+        log.warning("fallback", reason=line)
     if not registry.versions():
         log.error("nothing can be served", stores=[str(store.root) for store in registry.stores])
         raise StartupError

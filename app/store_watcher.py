@@ -73,4 +73,4 @@ def log_changes(before: Snapshot, after: Snapshot) -> None:
             log.info("alias moved", alias=alias_name(place), model=key.reference)
     for line in after.stand_ins:
         if line not in before.stand_ins:
-            log.warning("stands in", reason=line)
+            log.warning("fallback", reason=line)
