@@ -105,14 +105,14 @@ class ScoreAnswer(BaseModel):
 
 
 class CharacterChance(BaseModel):
-    """A character that may come next; "." is the end of the name."""
+    """A possible next character; "." is the end of the name."""
 
     character: Character
     probability: float = Field(examples=[0.294547])
 
 
 class NextAnswer(BaseModel):
-    """What may follow a prefix, the most probable first."""
+    """The possible next characters after a prefix, the most probable first."""
 
     dataset: Dataset
     model: ModelVersion
@@ -150,7 +150,7 @@ class DatasetSummary(BaseModel):
 
 
 class ModelPage(ModelSummary):
-    """Everything there is to know of a version."""
+    """All information about a version."""
 
     config: dict[str, Any] = Field(examples=[{"architecture": "lstm", "block_size": 64, "n_embd": 24}])
     training: dict[str, Any] = Field(examples=[{"preset": "lstm", "best_step": 10_000}])
@@ -184,7 +184,7 @@ StandIns = Annotated[
 
 
 class Models(BaseModel):
-    """All versions, what the movable aliases mean and why they were moved, and what was refused, with the reason."""
+    """All versions, the targets of aliases and reasons of their moves, and refused versions with reasons."""
 
     models: list[ModelSummary]
     aliases: dict[str, dict[str, Any]] = Field(

@@ -16,7 +16,7 @@ MAX_STREAMED = 1_000_000
 MAX_TEXT = 100
 MAX_SCORED = 1000
 
-# What a field must be: "count must be a whole number ...".
+# The allowed values of each field: "count must be a whole number ...".
 ALLOWED = {
     "dataset": "a name from /datasets, or up to four with weights: human:0.6,animal:0.4 in a link, a map in JSON",
     "model": "architecture, architecture@version, architecture@alias or dataset/architecture@version, from /models; "
@@ -46,7 +46,7 @@ ALLOWED = {
     "expression": f"text of at most {MAX_CHARACTERS} characters",
 }
 
-# What other services call our fields, for a hint about an unknown one.
+# Names of our fields in other services, for hints about unknown fields.
 SYNONYMS = {
     **dict.fromkeys(("n", "num", "number", "limit", "size", "amount", "quantity"), "count"),
     **dict.fromkeys(("t", "temp"), "temperature"),

@@ -24,7 +24,7 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], *Listed]
 Origins = Annotated[tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/?#\s]+)$")], ...], *Listed]
 
 
-# A prefix, which must not look like an address of ours.
+# A prefix must not look like one of our own paths.
 OUR_PATHS = "datasets|docs|generate|health|info|lab|metrics|models|next|openapi.json|playground|redoc|score"
 ROOT_PATH = re.compile(rf"^(?!/(?:{OUR_PATHS})(?:/|$))(?:/[A-Za-z0-9._~-]+)*$")
 
@@ -34,28 +34,26 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NAMEWAVE_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 for a free one.")
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 means all.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 means a free one.")
     root_path: Annotated[str, Field(pattern=ROOT_PATH)] = Field(
-        "", description="Prefix at which a proxy shows the service, `/names`; the proxy may strip it or not."
+        "", description="Path prefix of the service behind a proxy, such as `/names`; the proxy may strip it or not."
     )
-    store: Path = Field(Path(".namewave/artifacts"), description="Folder of your own versions; it need not exist.")
-    shipped_store: Path = Field(SHIPPED, description="Folder of the versions that ship.")
-    own_lists: bool = Field(
-        False, description="Whether clients may download the lists that your own versions were trained on."
-    )
+    store: Path = Field(Path(".namewave/artifacts"), description="Folder of your own versions; it may be missing.")
+    shipped_store: Path = Field(SHIPPED, description="Folder of the shipped versions.")
+    own_lists: bool = Field(False, description="Whether clients may download the training lists of your own versions.")
     kernels: Path | None = Field(None, description="Folder of compiled kernels; the user's cache by default.")
     refresh: Annotated[float, Field(ge=0, le=3600)] = Field(
-        1, description="Seconds between two looks for versions that came or went and aliases that moved; 0: never."
+        1, description="Seconds between two checks for new or removed versions and moved aliases; 0 disables them."
     )
     pins: Path | None = Field(
-        None, description="File of pinned manifests (`python -m app models pins`); no version but those is served."
+        None, description="File of pinned manifests (`python -m app models pins`); only these versions are served."
     )
     max_attempts: Annotated[int, Field(ge=1, le=10**8)] = Field(
-        1_000_000, description="Most candidates that one request may draw."
+        1_000_000, description="Largest number of candidates for one request."
     )
     max_stream_attempts: Annotated[int, Field(ge=1, le=10**8)] = Field(
-        10_000_000, description="Most candidates that one stream may draw."
+        10_000_000, description="Largest number of candidates for one stream."
     )
     max_body_bytes: Annotated[int, Field(ge=256, le=2**30)] = Field(
         16_384, description="Largest request body in bytes; larger ones get 413."
@@ -64,63 +62,59 @@ class Settings(BaseSettings):
         524_288, description="Largest request body of /score in bytes."
     )
     receive_seconds: Annotated[float, Field(ge=0.2, le=3600)] = Field(
-        8, description="Seconds in which a request must arrive, head and body; then its connection is closed."
+        8, description="Seconds for a request to arrive, head and body; then its connection is closed."
     )
     send_seconds: Annotated[float, Field(ge=0.2, le=3600)] = Field(
-        30, description="Seconds in which a client must take 16 KiB of its answer; then its connection is closed."
+        30, description="Seconds for a client to read 16 KiB of its answer; then its connection is closed."
     )
     keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         75, description="Seconds that a connection may stay open between two requests."
     )
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         2,
-        description="Large requests that each process draws at the same time; fewer where its processors are fewer.",
+        description="Large requests that each process samples in parallel; at most its number of processors.",
     )
     queue_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
         1, description="Longest queue for threads, in seconds of estimated work; requests beyond it get 503."
     )
     deadline_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        30, description="Longest that names are drawn for one request, in seconds; then the answer is what there is."
+        30, description="Longest sampling time of one request in seconds; then the answer has the names so far."
     )
-    workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Processes that serve, all at the same address.")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Processes that serve at the same address.")
     watchdog: Annotated[float, Field(ge=0, le=3600)] = Field(
         10,
-        description="Seconds that a process may be stuck before it ends, for another to take its place; 0: for ever.",
+        description="Seconds that an event loop may be blocked before its process is replaced; 0 disables this.",
     )
     memory: Annotated[float, Field(ge=0, le=65_536)] = Field(
-        64, description="Memory of prefixes in MiB, for each process; 0 turns it off. It never changes a name."
+        64, description="Size of the prefix cache in MiB, for each process; 0 disables it. It never changes a name."
     )
-    unsafe_words: Path | None = Field(
-        None, description="Text file of words, one a line, that `safe` refuses beside those of the list."
-    )
-    safe_words: Path | None = Field(
-        None, description="Text file of names and words, one a line, that `safe` lets pass."
-    )
+    unsafe_words: Path | None = Field(None, description="Text file with one word per line that `safe` also rejects.")
+    safe_words: Path | None = Field(None, description="Text file with one name or word per line that `safe` allows.")
     limit: Annotated[int, Field(ge=0, le=10**12)] = Field(
-        200_000_000, description="Characters a minute that may be drawn for each client; 0: no limit."
+        200_000_000, description="Characters per minute that each client may draw; 0 means no limit."
     )
     limits_store: Annotated[str, Field(pattern=r"^rediss?://\S+$")] | None = Field(
         None,
-        description="`redis://host:6379/0`, where all processes and machines count together. "
+        description="Redis with counters for all processes and machines, such as `redis://host:6379/0`. "
         "Without it each process grants its part of the limit.",
     )
     trusted_proxies: Networks = Field(
-        (), description="Networks, with commas between, whose X-Forwarded-For is believed: `10.0.0.0/8,::1`."
+        (), description="Networks whose X-Forwarded-For is trusted, separated by commas: `10.0.0.0/8,::1`."
     )
     keys: Path | None = Field(
-        None, description="File of API keys as `python -m app key` prints them; without it nobody needs one."
+        None, description="File of API keys as `python -m app key` prints them; without it no key is needed."
     )
     cors_origins: Origins = Field(
-        (), description="Origins, with commas between, whose pages may ask: `https://example.org`, or `*`."
+        (), description="Origins whose pages may send requests, separated by commas: `https://example.org`, or `*`."
     )
     telemetry: bool = Field(
         False,
-        description="Send a span of each request to OTEL_EXPORTER_OTLP_ENDPOINT (OpenTelemetry; its query too); needs "
+        description="Send an OpenTelemetry span of each request, with its query, to OTEL_EXPORTER_OTLP_ENDPOINT; needs "
         "`requirements/telemetry.txt`.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important lines to log.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level to log.")
     log_format: Literal["console", "json"] = Field(
-        "console", description="Log lines for people, or one JSON object each."
+        "console", description="Readable log lines, or one JSON object per line."
     )
 
 
@@ -128,7 +122,7 @@ ENV_PREFIX = "NAMEWAVE_"
 CONFIGURATION = """# Configuration
 
 Environment variables of the service, or lines under `environment:` in the compose file. An empty variable counts as
-unset. A variable that begins with `NAMEWAVE_` and is no setting gets a warning at the start. `python -m app settings`
+unset. An unknown variable that begins with `NAMEWAVE_` gets a warning at the start. `python -m app settings`
 prints this page.
 
 | variable | meaning | default |
@@ -136,7 +130,7 @@ prints this page.
 """
 # Variables of training and of the tests.
 OTHER_VARIABLES = ("NAMEWAVE_RUNS", "NAMEWAVE_NO_SKIP", "NAMEWAVE_SCREENSHOTS", "NAMEWAVE_SHARED")
-# What settings allow where their JSON schema does not say it.
+# Allowed values that the JSON schema of a setting does not say.
 ALLOWED = {
     "trusted_proxies": "networks, with commas between: 10.0.0.0/8,::1",
     "cors_origins": "scheme://host or scheme://host:port, without a slash at the end, with commas between, or *",

@@ -30,7 +30,7 @@ class StartupError(Exception):
 
 @dataclass(frozen=True)
 class LoadedModels:
-    """What a service samples from: the models, the words that `safe` rejects, and what requests cost here."""
+    """The loaded models, the words that `safe` rejects, and the cost model of this machine."""
 
     registry: ModelRegistry
     profanity: ProfanityFilter
@@ -97,7 +97,7 @@ def _open_and_log(settings: Settings) -> ModelRegistry:
     for reference, reason in registry.refused.items():
         log.error("refused", model=reference, reason=reason)
     for line in registry.stand_ins:
-        log.warning("stands in", reason=line)
+        log.warning("fallback", reason=line)
     if not registry.versions():
         log.error("nothing can be served", stores=[str(store.root) for store in registry.stores])
         raise StartupError

@@ -41,7 +41,7 @@ async def _poll(registry: ModelRegistry, seconds: float, on_change: Callable[[],
             # A disk may block, so this is not for the event loop.
             await anyio.to_thread.run_sync(refresh, registry, on_change)
             logged = ""
-        # Whatever fails, the service goes on, and the next poll may succeed. It is logged once.
+        # After any failure the service continues, and the next poll may succeed. The failure is logged once.
         except Exception as error:
             if repr(error) != logged:
                 structlog.get_logger().exception("the stores cannot be read again", process=os.getpid())
@@ -73,4 +73,4 @@ def log_changes(before: Snapshot, after: Snapshot) -> None:
             log.info("alias moved", alias=alias_name(place), model=key.reference)
     for line in after.stand_ins:
         if line not in before.stand_ins:
-            log.warning("stands in", reason=line)
+            log.warning("fallback", reason=line)

@@ -51,8 +51,10 @@ async def run_until_disconnect(receive: Receive, work: Callable[[], Awaitable[Re
 
 
 class NameStreamingResponse(Response):
-    """A stream of names. If it falls short and its format cannot say so, the connection is closed without the last
-    chunk, so that no client takes it for complete.
+    """A stream of names.
+
+    If it falls short and its format cannot say so, the connection is closed without the last chunk, so that no client
+    takes it for complete.
     """
 
     def __init__(self, execution: Execution, headers: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""How soon a turn of a knob shows on the lab's page of initialisation, in headless Chromium over the real service.
+"""The delay from a changed setting to its effect on the lab's initialisation page, in headless Chromium.
 
     python -m benchmarks.lab_page [--changes 15]
 
@@ -15,7 +15,7 @@ from playwright.sync_api import Page, sync_playwright
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.results import commit, console, here
+from benchmarks.results import commit, console, this_machine
 from tests.harness.service import served
 
 GOAL = 200
@@ -38,7 +38,7 @@ MEASURES = "performance.getEntriesByName('lab-change').map((entry) => entry.dura
     "--changes", default=15, show_default=True, type=click.IntRange(1, 1000), help="How often a knob is turned."
 )
 def main(changes: int) -> None:
-    """Turn every knob, and print what the page measured."""
+    """Change every setting, and print the delays that the page measured."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         raise click.ClickException("Chromium is not installed. Install it: make system-packages")
@@ -51,30 +51,30 @@ def main(changes: int) -> None:
         page.goto(f"http://127.0.0.1:{service.port}/lab")
         rows = [(depth, knob) for depth in DEPTHS for knob in KNOBS if (depth, knob) != (DEPTHS[1], DEEP)]
         for depth, knob in track(rows, "Turning", console=screen):
-            taken = turned(page, knob, depth, changes)
+            taken = measure_changes(page, knob, depth, changes)
             median = statistics.median(taken)
-            told = " or ".join(DEPTHS) if knob == DEEP else depth
-            table.add_row(knob, told, f"{median:.0f}", f"{max(taken):.0f}", "yes" if median <= GOAL else "no")
+            shown = " or ".join(DEPTHS) if knob == DEEP else depth
+            table.add_row(knob, shown, f"{median:.0f}", f"{max(taken):.0f}", "yes" if median <= GOAL else "no")
         browser.close()
     screen.print(table)
-    machine = here()
+    machine = this_machine()
     screen.print(f"{machine.processor}, {machine.cores} cores, commit {commit()}")
 
 
-def turned(page: Page, knob: str, depth: str, changes: int) -> list[float]:
-    """Return the milliseconds of so many turns of a knob at a depth, the first ones left out: they compile."""
+def measure_changes(page: Page, knob: str, depth: str, changes: int) -> list[float]:
+    """Return the milliseconds of each change of a setting at a depth, without the first ones, which compile."""
     page.reload()
-    turn(page, DEEP, depth)
+    change_setting(page, DEEP, depth)
     for i in range(WARM):
-        turn(page, knob, KNOBS[knob][i % 2])
+        change_setting(page, knob, KNOBS[knob][i % 2])
     page.evaluate("performance.clearMeasures()")
     for i in range(changes):
-        turn(page, knob, KNOBS[knob][i % 2])
+        change_setting(page, knob, KNOBS[knob][i % 2])
     found: list[float] = page.evaluate(MEASURES)
     return found
 
 
-def turn(page: Page, knob: str, setting: str) -> None:
+def change_setting(page: Page, knob: str, setting: str) -> None:
     """Set a knob, and wait until the page has measured it."""
     seen = len(page.evaluate(MEASURES))
     # Sliders have their value in their label.

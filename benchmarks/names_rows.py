@@ -1,5 +1,6 @@
-"""How each row of the names.txt benchmark is made: trained, counted, averaged or distilled. No tables, no files but the
-weights that later rows build upon.
+"""The rows of the names.txt benchmark: trained, counted, averaged or distilled models.
+
+The only files are the weights that later rows use.
 """
 
 import time
@@ -17,7 +18,7 @@ from models.networks import Network, bigram_by_counting, build_model
 from training.config import TrainingConfig, load_config
 from training.dataset import Batches, Examples
 from training.device import choose_device
-from training.distillation import IMAGINED, Ensemble, TaughtBatches, imagined, lessons
+from training.distillation import SAMPLED_NAMES, Ensemble, SoftTargetBatches, label_names, sample_names
 from training.errors import TrainingError
 from training.evaluation import name_losses
 from training.kneser_ney import KneserNey
@@ -29,8 +30,9 @@ PARTS = ("train", "dev", "test")
 
 @dataclass(frozen=True)
 class Row:
-    """`kind`: how it is made. `against`: the row that it is compared with, name by name. `decay`: of the running mean
-    of the weights that takes their place in the end, where it is not 0.
+    """A row: its kind, and the row `against` which it is compared name by name.
+
+    If `decay` is not 0, a running mean of the weights with this decay replaces them at the end.
     """
 
     kind: str
@@ -43,8 +45,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Made:
-    """What came out: parameters, seconds of training, and the loss of every name by part (names,) float64."""
+class RowResult:
+    """The result of a row: parameters, seconds of training, and the loss of every name by part (names,) float64."""
 
     parameters: int
     seconds: float
@@ -75,15 +77,15 @@ ROWS: dict[str, Row] = {
 MEMBERS = (("lstm", 1), ("lstm", 2), ("lstm", 3), ("gated_wavenet", 1), ("gated_wavenet", 2))
 
 
-class Workshop:
-    """Makes rows of one list, and keeps weights in `folder` for those rows that build on others."""
+class RowTrainer:
+    """Trains the rows of one list, and keeps weights in `folder` for rows that build on others."""
 
     def __init__(self, parts: Parts, folder: Path, show: Show) -> None:
         self.parts, self.folder, self.show = parts, folder, show
         self.examples = {part: parts.examples(part) for part in PARTS}
 
-    def make(self, name: str, seed: int) -> Made:
-        """Return row `name`, made anew. Raises `TrainingError` where a row that it builds on was not made before."""
+    def make(self, name: str, seed: int) -> RowResult:
+        """Train row `name` and return its result. Raises `TrainingError` if a row that it builds on is missing."""
         choose_device("cpu")
         row = ROWS[name]
         made = {
@@ -96,14 +98,14 @@ class Workshop:
         return made
 
     def dev_losses(self, name: str, seed: int) -> Tensor | None:
-        """Return the loss of each dev name of a row that was made before; None where it was not."""
+        """Return the loss of each dev name of an earlier row, None if there is none."""
         path = self._path(name, seed)
         if not path.is_file():
             return None
         with np.load(path, allow_pickle=False) as arrays:
             return torch.from_numpy(arrays["dev_losses"])
 
-    def _train(self, row: Row, seed: int) -> Made:
+    def _train(self, row: Row, seed: int) -> RowResult:
         config = load_config(row.preset, "", {**row.overrides, "seed": seed})
         if config.method == "counting":
             began = time.perf_counter()
@@ -113,7 +115,7 @@ class Workshop:
 
     def _learn(
         self, config: TrainingConfig, train: Examples, batches: Batches | None = None, decay: float = 0.0
-    ) -> Made:
+    ) -> RowResult:
         generator = torch.Generator().manual_seed(config.seed)
         network = build_model(config.model, len(self.parts.vocabulary), generator)
         trainer = Trainer(network, config, train, self.examples["dev"], generator, batches=batches)
@@ -131,37 +133,37 @@ class Workshop:
             network.load_state_dict(mean)
         return self._measured(network, seconds)
 
-    def _count(self, row: Row, seed: int) -> Made:
+    def _count(self, row: Row, seed: int) -> RowResult:
         began = time.perf_counter()
         model = KneserNey.fit(self.parts.train, self.parts.vocabulary)
         seconds = time.perf_counter() - began
-        return Made(0, seconds, {part: model.name_losses(getattr(self.parts, part)) for part in PARTS})
+        return RowResult(0, seconds, {part: model.name_losses(getattr(self.parts, part)) for part in PARTS})
 
-    def _average(self, row: Row, seed: int) -> Made:
+    def _average(self, row: Row, seed: int) -> RowResult:
         return self._measured(Ensemble([self._again(*member) for member in MEMBERS]), 0.0)
 
-    def _distil(self, row: Row, seed: int) -> Made:
+    def _distil(self, row: Row, seed: int) -> RowResult:
         members = [self._again(*member) for member in MEMBERS]
         kernels, vocabulary = prepare(), self.parts.vocabulary
         longest = max(map(len, self.parts.train))
         began = time.perf_counter()
         names = list(self.parts.train)
         for i, member in enumerate(members):
-            names += imagined(member, vocabulary, longest, kernels, IMAGINED, 1000 * seed + i)
-        taught = lessons(names, vocabulary, Ensemble(members))
+            names += sample_names(member, vocabulary, longest, kernels, SAMPLED_NAMES, 1000 * seed + i)
+        soft_targets = label_names(names, vocabulary, Ensemble(members))
         prepared = time.perf_counter() - began
         config = load_config(row.preset, "", {**row.overrides, "seed": seed})
-        batches = TaughtBatches(taught, config.batch_size, torch.Generator().manual_seed(seed))
-        made = self._learn(config, taught.examples, batches)
-        return Made(made.parameters, made.seconds + prepared, made.losses, made.network)
+        batches = SoftTargetBatches(soft_targets, config.batch_size, torch.Generator().manual_seed(seed))
+        made = self._learn(config, soft_targets.examples, batches)
+        return RowResult(made.parameters, made.seconds + prepared, made.losses, made.network)
 
-    def _measured(self, network: Network | Ensemble, seconds: float) -> Made:
+    def _measured(self, network: Network | Ensemble, seconds: float) -> RowResult:
         losses = {part: name_losses(network, examples) for part, examples in self.examples.items()}
         single = network if isinstance(network, Network) else None
-        return Made(network.parameter_count, seconds, losses, single)
+        return RowResult(network.parameter_count, seconds, losses, single)
 
     def _again(self, name: str, seed: int) -> Network:
-        """Return the network of a trained row that was made before."""
+        """Return the network of an earlier trained row."""
         path = self._path(name, seed)
         if not path.is_file():
             raise TrainingError(f"This row builds on {name}, seed {seed}, which was not made yet: --rows {name} first.")
@@ -174,7 +176,7 @@ class Workshop:
         network.eval()
         return network
 
-    def _keep(self, name: str, seed: int, made: Made) -> None:
+    def _keep(self, name: str, seed: int, made: RowResult) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         weights = {} if made.network is None else made.network.to_arrays()
         arrays = {f"weights/{key}": array for key, array in weights.items()}

@@ -1,8 +1,8 @@
-"""Every architecture on makemore's names.txt with the lectures' split, beside what others published.
+"""Every architecture on makemore's names.txt with the lectures' split, beside published results.
 
     python -m benchmarks.names_txt path/to/names.txt [--rows lstm,ensemble] [--split distinct] [--resume] [--test]
 
-Each row is kept in `results/` as soon as it is made, so that the whole may be a sum of short runs. The dev part chooses
+Each row is saved in `results/` immediately, so that several short runs can make the whole table. The dev part chooses
 presets; the test part is shown with --test only, at the end. Split by line, as the lectures do, names that stand twice
 leak into dev; `--split distinct` measures the same rows without that.
 """
@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.lists import SPLITS, lecture_split, read_parts
-from benchmarks.names_rows import PARTS, ROWS, Made, Workshop
+from benchmarks.names_rows import PARTS, ROWS, RowResult, RowTrainer
 from benchmarks.published import PUBLISHED
-from benchmarks.results import Result, commit, console, here, keep, kept, now, path_of
+from benchmarks.results import Result, commit, console, load_results, now, path_of, save_result, this_machine
 from training.comparison import names_gap
 from training.dataset import Examples
 from training.errors import TrainingError
@@ -36,9 +36,9 @@ BASE = "kneser_ney"
 @click.option("--rows", default=",".join(ROWS), help=f"Which rows to make, or none. [{', '.join(ROWS)}]")
 @click.option("--seeds", help="Only these seeds of each row, as 1,2 (default: all that it has).")
 @click.option("--resume", is_flag=True, help="Keep the rows that were made before.")
-@click.option("--test", "with_test", is_flag=True, help="Show the test losses too.")
+@click.option("--test", "with_test", is_flag=True, help="Also show the test losses.")
 def main(path: Path, split: str, rows: str, seeds: str | None, resume: bool, with_test: bool) -> None:
-    """Make rows from the names at PATH, keep them, and print all that were kept."""
+    """Make rows from the names at PATH, save them, and print all saved rows."""
     chosen = [row.strip() for row in rows.split(",") if row.strip() and row.strip() != "none"]
     if unknown := [row for row in chosen if row not in ROWS]:
         raise click.UsageError(f"--rows has {', '.join(unknown)}; allowed: {', '.join(ROWS)}, none.")
@@ -51,16 +51,16 @@ def main(path: Path, split: str, rows: str, seeds: str | None, resume: bool, wit
                 continue
             screen.print(f"{row}, seed {seed}")
             with progress_on(screen, time.monotonic) as progress:
-                workshop = Workshop(parts, WORK / benchmark, progress.show)
+                workshop = RowTrainer(parts, WORK / benchmark, progress.show)
                 try:
                     made = workshop.make(row, seed)
                 except TrainingError as error:
                     raise click.ClickException(str(error)) from error
-            keep(_result(benchmark, row, seed, made, workshop))
+            save_result(_result(benchmark, row, seed, made, workshop))
     _show(screen, benchmark, with_test)
 
 
-def _result(benchmark: str, row: str, seed: int, made: Made, workshop: Workshop) -> Result:
+def _result(benchmark: str, row: str, seed: int, made: RowResult, workshop: RowTrainer) -> Result:
     gaps = {}
     for other in dict.fromkeys((BASE, ROWS[row].against)):
         theirs = workshop.dev_losses(other, seed if seed in ROWS[other].seeds else 1)
@@ -77,7 +77,7 @@ def _result(benchmark: str, row: str, seed: int, made: Made, workshop: Workshop)
         gaps=gaps,
         notes={"threads": torch.get_num_threads()},
         commit=commit(),
-        machine=here(),
+        machine=this_machine(),
         measured=now(),
     )
 
@@ -87,7 +87,7 @@ def _mean(losses: torch.Tensor, examples: Examples) -> float:
 
 
 def _show(screen: Console, benchmark: str, with_test: bool) -> None:
-    results = kept(benchmark)
+    results = load_results(benchmark)
     table = Table("row", title=f"{benchmark}: nats per character, end token included", title_justify="left")
     shown = PARTS if with_test else PARTS[:2]
     for head in ("runs", "parameters", "seconds", *shown, "gain on 6-gram", "gain on", "by"):

@@ -1,4 +1,4 @@
-"""What others reached on names.txt with the lectures' split, every target counted, and where that is written."""
+"""Published results on names.txt with the lectures' split, every target counted, with their sources."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,4 @@
-"""What the service survives, measured: python -m benchmarks.reliability --help. Each command prints its figures; here
-they are only gathered.
-"""
+"""Measurements of the service under faults and attacks: python -m benchmarks.reliability --help."""
 
 import click
 
@@ -17,7 +15,7 @@ from benchmarks.reliability_measures.stubborn import stubborn
 
 @click.group()
 def main() -> None:
-    """Attack the service, and print what came of it."""
+    """Attack the service, and print the results."""
 
 
 for command in (fairness, fuzz, leaving, overload, processes, slow, soak, store, stubborn):

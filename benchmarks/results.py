@@ -1,6 +1,4 @@
-"""What was measured, kept as one small JSON file a row, with the commit and the machine it was measured on. Nothing is
-measured here.
-"""
+"""Saved results: one small JSON file per row, with the commit and the machine of the measurement."""
 
 import os
 import platform
@@ -12,13 +10,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
-# Wide enough for the tables where there is no terminal to ask.
+# Width of the tables if there is no terminal.
 WIDTH = 165
 FOLDER = Path(__file__).parent / "results"
 
 
 class Machine(BaseModel):
-    """Where a row was measured."""
+    """The machine of a measurement."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,8 +27,9 @@ class Machine(BaseModel):
 
 
 class Result(BaseModel):
-    """One row: a model made once. `losses`: nats per character by part; `gaps`: how much better than another row on the
-    dev names, with its standard error, compared name by name.
+    """One row. `losses`: nats per character by part.
+
+    `gaps`: the gain over other rows on the dev names, compared name by name, with its standard error.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,18 +48,18 @@ class Result(BaseModel):
 
 
 def console() -> Console:
-    """Return where tables go: the terminal, or lines of a fixed width for files."""
+    """Return a console for tables: the terminal, or a fixed width for files."""
     screen = Console()
     return screen if screen.is_terminal else Console(width=WIDTH)
 
 
 def path_of(benchmark: str, row: str, seed: int) -> Path:
-    """Return where a row is kept."""
+    """Return the path of a row."""
     return FOLDER / benchmark / f"{row}-{seed}.json"
 
 
-def keep(result: Result) -> Path:
-    """Write a row to its place; a row of the same name is replaced whole."""
+def save_result(result: Result) -> Path:
+    """Write a row atomically, and replace a row of the same name."""
     path = path_of(result.benchmark, result.row, result.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".part")
@@ -69,21 +68,21 @@ def keep(result: Result) -> Path:
     return path
 
 
-def kept(benchmark: str) -> list[Result]:
-    """Return all rows of a benchmark that were kept so far."""
+def load_results(benchmark: str) -> list[Result]:
+    """Return all saved rows of a benchmark."""
     paths = sorted((FOLDER / benchmark).glob("*.json"))
     return [Result.model_validate_json(path.read_text("utf-8")) for path in paths]
 
 
-def here() -> Machine:
-    """Return what machine this is."""
+def this_machine() -> Machine:
+    """Return the description of this machine."""
     return Machine(
         processor=_processor(), cores=os.cpu_count() or 1, python=platform.python_version(), torch=torch.__version__
     )
 
 
 def commit() -> str:
-    """Return the commit that is measured, with "+" where files were changed since; "unknown" outside of a clone."""
+    """Return the current commit, with "+" if files have changed since; "unknown" outside a clone."""
     root = Path(__file__).parent.parent
     try:
         head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True)

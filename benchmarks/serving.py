@@ -1,9 +1,9 @@
-"""How fast names are served, side by side on one machine: over HTTP, in-process, from start to ready.
+"""The speed of serving, compared on one machine: over HTTP, in-process, and from start to ready.
 
     python -m benchmarks.serving [--rounds 3] [--seconds 4] [--rows http,models,...] [--resume] [--others PYTHON]
 
-Each server runs on core 0, the load generator wrk on core 1. What is measured, and how, is in `benchmarks.measures`;
-here rows are chosen, kept and shown.
+Each server runs on core 0, the load generator wrk on core 1. `benchmarks.measures` measures; this module selects rows,
+saves them and prints them.
 """
 
 import json
@@ -23,7 +23,7 @@ from benchmarks.measures import footprint, rounds, streaming, workers
 from benchmarks.measures.processes import NotMeasuredError
 from benchmarks.measures.rivals import RIVALS, Rival
 from benchmarks.measures.tables import MISSING, show
-from benchmarks.results import Result, commit, console, here, keep, kept, now, path_of
+from benchmarks.results import Result, commit, console, load_results, now, path_of, save_result, this_machine
 from models.store.files import Store
 from models.store.registry import SHIPPED
 
@@ -34,7 +34,7 @@ Notes = dict[str, float | int | str]
 
 @dataclass(frozen=True)
 class Run:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     screen: Console
     times: int
@@ -44,13 +44,13 @@ class Run:
     environment: Path | None
 
     def wants(self, row: str) -> bool:
-        """Tell whether `row` is to be made: without --resume always, else where there are no figures yet."""
+        """Return whether to measure `row`: always without --resume, else if it has no figures yet."""
         path = path_of(BENCHMARK, row, SEED)
         return not (self.resume and path.is_file() and MISSING not in path.read_text("utf-8"))
 
-    def keep(self, row: str, notes: Notes, began: float) -> None:
-        """Write a row down, with the time it took."""
-        keep(
+    def save_result(self, row: str, notes: Notes, began: float) -> None:
+        """Save a row with the time it took."""
+        save_result(
             Result(
                 benchmark=BENCHMARK,
                 row=row,
@@ -59,13 +59,13 @@ class Run:
                 seconds=round(time.perf_counter() - began, 2),
                 notes=notes,
                 commit=commit(),
-                machine=here(),
+                machine=this_machine(),
                 measured=now(),
             )
         )
 
     def make(self, row: str, title: str, measure: Callable[[], Notes]) -> None:
-        """Measure one row and keep it, or the reason why it has no figures."""
+        """Measure one row and save it, or the reason why it has no figures."""
         if not self.wants(row):
             return
         began = time.perf_counter()
@@ -74,16 +74,16 @@ class Run:
             notes = measure()
         except NotMeasuredError as error:
             notes = {MISSING: str(error)}
-        self.keep(row, notes, began)
+        self.save_result(row, notes, began)
 
 
 def _over_http(run: Run, rivals: Sequence[Rival]) -> None:
     wanted = [rival for rival in rivals if run.wants(f"http-{rival.row}")]
     began = time.perf_counter()
 
-    def done(rival: Rival, taken: Mapping[int, Sequence[rounds.Taken]] | str) -> None:
+    def done(rival: Rival, taken: Mapping[int, Sequence[rounds.Measurement]] | str) -> None:
         notes: Notes = {MISSING: taken} if isinstance(taken, str) else rounds.notes(taken)
-        run.keep(f"http-{rival.row}", {**notes, "each_s": run.seconds}, began)
+        run.save_result(f"http-{rival.row}", {**notes, "each_s": run.seconds}, began)
 
     rounds.all_rounds(
         wanted, run.others, run.times, run.seconds, lambda text: run.screen.print(text, style="dim"), done
@@ -92,7 +92,7 @@ def _over_http(run: Run, rivals: Sequence[Rival]) -> None:
 
 def _models(run: Run) -> None:
     def core() -> Notes:
-        # With the code of the kernels' level and with the host's own: the better of the two is what the core can.
+        # Compiled for the kernels' level and for the host; the better one is the peak of the core.
         return max((_alone([], level) for level in ("x86-64-v3", "")), key=lambda notes: float(notes["peak"]))
 
     run.make("core", "multiply-adds of this core", core)
@@ -103,7 +103,7 @@ def _models(run: Run) -> None:
 
 
 def _alone(arguments: Sequence[str], level: str | None = None) -> Notes:
-    """Return what `measures.core` finds in a process of its own on one core."""
+    """Run `measures.core` in its own process on one core, and return its figures."""
     command = ["taskset", "-c", str(CORE), "env", "OMP_NUM_THREADS=1"]
     command += [] if level is None else [f"NUMBA_CPU_NAME={level}"]
     done = subprocess.run(
@@ -113,7 +113,7 @@ def _alone(arguments: Sequence[str], level: str | None = None) -> Notes:
         check=False,
     )
     if done.returncode:
-        raise NotMeasuredError((done.stderr.strip().splitlines() or ["no reason told"])[-1][:200])
+        raise NotMeasuredError((done.stderr.strip().splitlines() or ["no reason given"])[-1][:200])
     notes: Notes = json.loads(done.stdout)
     return notes
 
@@ -128,13 +128,13 @@ def _alone(arguments: Sequence[str], level: str | None = None) -> Notes:
 @click.option("--others", type=click.Path(path_type=Path), help="Python that has requirements/benchmarks.txt.")
 @click.option("--environment", type=click.Path(exists=True, path_type=Path), help="Environment of serve.txt to weigh.")
 def main(times: int, seconds: float, rows: str, resume: bool, others: Path | None, environment: Path | None) -> None:
-    """Measure on this machine, keep the rows, and print all that were kept."""
+    """Measure on this machine, save the rows, and print all saved rows."""
     asked = [] if rows == "none" else rows.split(",")
     if odd := sorted({*asked} - {*GROUPS, *RIVALS}):
         raise click.UsageError(f"--rows has {', '.join(odd)}; allowed: {', '.join((*GROUPS, *RIVALS))}, none.")
     if asked and not {rounds.SERVER_CORE, rounds.LOAD_CORE} <= os.sched_getaffinity(0):
         raise click.ClickException("Cores 0 and 1 are needed, one of them for the load. Kept rows: --rows none.")
-    # As Ctrl-C does: a kind end of this command ends the servers, too.
+    # Exit as after Ctrl-C, so that the servers also end.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     run = Run(console(), times, seconds, resume, others, environment)
     rivals = [rival for rival in RIVALS.values() if "http" in asked or rival.row in asked]
@@ -150,7 +150,7 @@ def main(times: int, seconds: float, rows: str, resume: bool, others: Path | Non
     for row, (title, measure) in single.items():
         if row in asked:
             run.make(row, title, measure)
-    show(run.screen, {result.row: result for result in kept(BENCHMARK)})
+    show(run.screen, {result.row: result for result in load_results(BENCHMARK)})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How soon a model is good, side by side on one machine: the lectures' recipe against the preset `fast`.
+"""The time until a model is good, on one machine: the lectures' recipe against the preset `fast`.
 
     python -m benchmarks.training path/to/names.txt [--recipes fast,lecture] [--threads 2] [--resume]
 
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.lists import read_parts
-from benchmarks.results import Result, commit, console, here, keep, kept, now, path_of
+from benchmarks.results import Result, commit, console, load_results, now, path_of, save_result, this_machine
 from models.networks import build_model
 from training.config import load_config
 from training.dataset import Examples
@@ -44,7 +44,7 @@ LISTS = {"list-30000": 30_000, "list-3000": 3_000}
 
 
 def measure(path: Path, recipe: str, threads: int, began: float) -> dict[str, float]:
-    """Train by `recipe` until the dev loss is at most `GOAL` and return what it took."""
+    """Train by `recipe` until the dev loss is at most `GOAL`, and return the cost."""
     preset, device_name, every = RECIPES[recipe]
     config = load_config(preset, "", {"eval_every": 10**8})
     device = choose_device(device_name, threads)
@@ -87,7 +87,7 @@ def _peak_megabytes() -> int:
 
 
 def publish(path: Path, names: int, threads: int) -> dict[str, float]:
-    """Run the command that trains and publishes from a list of `names` names, and return what it took."""
+    """Train and publish from a list of `names` names with the command, and return the cost."""
     every = list(dict.fromkeys(path.read_text("utf-8").split()))
     chosen = random.Random(0).sample(every, min(names, len(every)))
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +112,7 @@ def publish(path: Path, names: int, threads: int) -> dict[str, float]:
 @click.option("--resume", is_flag=True, help="Keep the rows that were made before.")
 @click.option("--only", hidden=True, help="One recipe, measured in this process.")
 def main(path: Path, recipes: str, threads: int, repeat: int, resume: bool, only: str | None) -> None:
-    """Measure on the names at PATH, keep the rows, and print all that were kept."""
+    """Measure on the names at PATH, save the rows, and print all saved rows."""
     if only is not None:
         click.echo(json.dumps(measure(path, only, threads, time.perf_counter() - time.process_time())))
         return
@@ -148,7 +148,7 @@ def _alone(path: Path, recipe: str, threads: int) -> dict[str, float]:
 
 def _keep(row: str, seed: int, threads: int, measured: dict[str, float]) -> None:
     rest = {key: value for key, value in measured.items() if key not in ("seconds", "dev", "parameters")}
-    keep(
+    save_result(
         Result(
             benchmark=BENCHMARK,
             row=row,
@@ -158,7 +158,7 @@ def _keep(row: str, seed: int, threads: int, measured: dict[str, float]) -> None
             losses={"dev": measured["dev"]},
             notes={**rest, "threads": threads},
             commit=commit(),
-            machine=here(),
+            machine=this_machine(),
             measured=now(),
         )
     )
@@ -170,7 +170,7 @@ def _median(values: list[float]) -> float:
 
 
 def _show(screen: Console) -> None:
-    results = kept(BENCHMARK)
+    results = load_results(BENCHMARK)
     table = Table("recipe", title=f"training until dev {GOAL:.2f} on names.txt (medians)", title_justify="left")
     for head in ("runs", "seconds", "steps", "dev reached", "start, s", "dev losses, s", "peak MB", "times sooner"):
         table.add_column(head, justify="right")

@@ -1,4 +1,4 @@
-"""The data room: which lists ship, and how text becomes clean names. This face re-exports; nothing is done here."""
+"""Data: the shipped lists, and cleaning of name lists. This module only re-exports."""
 
 from data.catalog import CATALOG, RELATIVES, DataSet, find
 from data.names import MAX_LENGTH, MIN_NAMES, NameList, NameListError, Split, load_names, split_names

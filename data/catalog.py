@@ -1,6 +1,6 @@
-"""Which data sets ship with the project: their names, files, licences, digests, and the words to drop from them.
+"""The shipped data sets: their names, files, licences, digests, and words to drop.
 
-Nothing is read at import; a list is read by `names.load_names`, a notice from the file `NOTICES` when it is asked for.
+Nothing is read at import: `names.load_names` reads a list, and `notice` reads the file `NOTICES`.
 """
 
 import difflib
@@ -17,7 +17,7 @@ _HEADING = "=== {name} ==="
 
 @dataclass(frozen=True)
 class DataSet:
-    """One list that ships: `file` holds it, `sha256` is the digest of its bytes, `placeholders` are no real names."""
+    """A shipped list: its `file`, the `sha256` of its bytes, and `placeholders` that are not names."""
 
     name: str
     title: str
@@ -54,7 +54,7 @@ _ANIMAL = DataSet(
     sha256="a8b9648053bbe427755393fb424fc340cb375f293bb0d1472a107af138883ba9",
 )
 
-# Not a data set that anyone is offered names of: what a network learns from before it sees the animals.
+# Pretraining data for the animal network; not offered as a data set.
 RELATIVES = DataSet(
     name="relatives",
     title="Words spelled like animal names, and none of them",
@@ -70,7 +70,7 @@ LISTS: Mapping[str, DataSet] = MappingProxyType({**CATALOG, RELATIVES.name: RELA
 
 
 def find(name: str) -> DataSet:
-    """Return the data set called `name`. Raises `NameListError`, naming the nearest ones, where none is."""
+    """Return the data set called `name`. Raises `NameListError` with the nearest names if there is none."""
     if name in CATALOG:
         return CATALOG[name]
     nearest = difflib.get_close_matches(name, CATALOG, n=3)

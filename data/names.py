@@ -1,7 +1,4 @@
-"""Text to clean names: a list is read, refused or normalised here, and split into train, dev and test.
-
-Nothing about where lists come from (`catalog`, `build`) and nothing about numbers or tensors (`models`, `training`).
-"""
+"""Read, check and normalise a list of names, and split it into train, dev and test."""
 
 import hashlib
 import random
@@ -59,10 +56,10 @@ class Split:
 
 
 def load_names(path: Path, placeholders: Collection[str] = ()) -> NameList:
-    """Read a UTF-8 list with one name a line, in any script, and return its distinct normalised names.
+    """Read a UTF-8 list with one name per line, in any script, and return its distinct normalised names.
 
     A byte order mark and CRLF line ends are fine. Empty lines, repeats and `placeholders` are dropped and counted.
-    Raises `NameListError` where the file is missing, empty or binary, has fewer than `MIN_NAMES` distinct names, or
+    Raises `NameListError` if the file is missing, empty or binary, has fewer than `MIN_NAMES` distinct names, or
     has names longer than `MAX_LENGTH` characters.
     """
     content = _read(path)

@@ -1,6 +1,4 @@
-"""The models room: what a model is, where versions are kept, how names are drawn. This face is the half that needs no
-torch.
-"""
+"""Models: configurations, versions in stores, and name generation. This module needs no torch."""
 
 from models.config import ModelConfig
 from models.errors import (

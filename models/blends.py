@@ -1,5 +1,6 @@
-"""Versions mixed: what a request for several data sets draws from. The mathematics is in `inference.mixing`; what a
-request may write is `app`'s matter.
+"""Blends: mixtures of versions for requests with several data sets.
+
+`inference.mixing` has the mathematics.
 """
 
 import threading
@@ -19,7 +20,7 @@ MOST_MODELS = 4
 
 @dataclass(frozen=True)
 class Blend:
-    """Versions of different data sets, by name, with their shares, which add up to 1."""
+    """Versions of different data sets, by name, with shares that sum to 1."""
 
     versions: tuple[Version, ...]
     shares: tuple[float, ...]
@@ -42,7 +43,7 @@ class Blend:
 
     @property
     def digest(self) -> str:
-        """What the names depend on, beside the shares."""
+        """The digest of everything except the shares that the names depend on."""
         return ",".join(version.digest for version in self.versions)
 
 
@@ -50,7 +51,7 @@ Source = Version | Blend
 
 
 def shares_of(weights: Mapping[str, float]) -> dict[str, float]:
-    """Return positive weights by name, made to add up to 1; shares are their own shares. Raises `OptionError`."""
+    """Normalise positive weights by name to a sum of 1; normalised shares do not change. Raises `OptionError`."""
     total = sum(weights.values())
     parts = {name: round(weights[name] / total * MILLION) for name in sorted(weights)}
     if parts:
@@ -68,8 +69,9 @@ def shares_of(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 class Blender:
-    """Makes blends, and keeps what the last few sets of versions need whatever their shares: a plan takes some
-    milliseconds and MB. Safe to share between threads.
+    """Makes blends, and caches the plans of recent sets of versions. Safe to share between threads.
+
+    A plan does not depend on the shares, and takes some milliseconds and MB.
     """
 
     def __init__(self, kernels: Kernels, most: int = MOST_MODELS) -> None:

@@ -1,8 +1,7 @@
-"""What a network is made of: the hyperparameters, read from TOML and manifests. How it is trained lives in
-`training.config`.
+"""The hyperparameters of a network, read from TOML and manifests. `training.config` has those of training.
 
-Every architecture but the `lstm` is a stack of hidden layers, each of which joins some neighbouring positions
-(`fans`); their product is the block_size, the number of characters a prediction can see.
+Every architecture except `lstm` is a stack of hidden layers, each of which joins some neighbouring positions (`fans`).
+Their product is block_size, the number of characters that a prediction sees.
 """
 
 from typing import Annotated, Literal, Self, get_args
@@ -20,14 +19,13 @@ Width = Annotated[int, Field(ge=1, le=2048)]
 
 
 class ModelConfig(BaseModel):
-    """One network's shape.
+    """The shape of one network.
 
-    `block_size`: characters of context. `n_embd`: width of a character's embedding (and of a `gated_wavenet`'s residual
-    stream). `n_hidden`: width of a hidden layer, or of an `lstm`'s state. `n_layers`: hidden layers of an `mlp` or
-    `lstm` (both wavenets have log2(block_size) of them, whatever is said here; a `bigram` none: its embedding is the
-    table of logits, vocab_size wide). `activation`: of an `mlp` and a `wavenet`; gates are tanh and sigmoid.
-    `dropout` and `input_dropout`: the share of hidden and of embedded numbers that the training of a `gated_wavenet` or
-    an `lstm` leaves out at random.
+    `block_size`: characters of context. `n_embd`: width of the embedding (and of a `gated_wavenet`'s residual stream).
+    `n_hidden`: width of a hidden layer, or of an `lstm`'s state. `n_layers`: hidden layers of an `mlp` or `lstm`; both
+    wavenets always have log2(block_size), and a `bigram` has none: its embedding is the table of logits, vocab_size
+    wide. `activation`: of an `mlp` and a `wavenet`; gates are tanh and sigmoid. `dropout` and `input_dropout`: the
+    shares of hidden and embedding values that the training of a `gated_wavenet` or `lstm` drops at random.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -57,7 +55,7 @@ class ModelConfig(BaseModel):
 
     @property
     def fans(self) -> tuple[int, ...]:
-        """How many neighbouring positions each hidden layer joins, first layer first."""
+        """The number of neighbouring positions that each hidden layer joins, first layer first."""
         if self.architecture in ("bigram", "lstm"):
             return ()
         if self.architecture == "mlp":

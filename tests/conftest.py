@@ -112,7 +112,7 @@ def registry(tmp_path: Path, kernels: Kernels) -> ModelRegistry:
 
 @pytest.fixture(autouse=True)
 def log_as_before() -> Iterator[None]:
-    """What a test sets up to log with goes with it: it may write to a stream that ends with the test."""
+    """Reset the logging set-up after each test: it may write to a stream that ends with the test."""
     before = structlog.get_config()
     yield
     structlog.configure(**before)

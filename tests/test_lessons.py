@@ -19,14 +19,14 @@ from app.settings import Settings
 from tests.harness.app_client import app_client
 from training.cli import main as training_main
 from training.lessons.check import CHECK, FOLDER, Command, Lesson, read_lessons
-from training.report import found_figures
+from training.report import parse_metrics
 
 PAGES = sorted(FOLDER.glob("*.md"))
 LESSONS = read_lessons(FOLDER)
 PICTURES = FOLDER / "pictures"
 # Steps that a test can wait for; more than the least that any command takes.
 SHORT = "20"
-ROOMS = {"training": training_main, "app": app_main}
+GROUPS = {"training": training_main, "app": app_main}
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 _SAMPLE = re.compile(r"^```sh\npython -m app (generate [^\n]+)\n```\n+```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ASKED = re.compile(r"^\$ curl 'localhost:8000(/\S+)'\n(\{.*\})$", re.MULTILINE)
@@ -35,7 +35,7 @@ _ASKED = re.compile(r"^\$ curl 'localhost:8000(/\S+)'\n(\{.*\})$", re.MULTILINE)
 def short(command: Command) -> list[str]:
     """The command's words after `python -m ROOM`, with few steps where it makes any."""
     _, _, room, *words = command
-    group = ROOMS[room]
+    group = GROUPS[room]
     found = group.get_command(click.Context(group), words[0])
     assert found is not None, words
     takes_steps = any("--steps" in parameter.opts for parameter in found.params)
@@ -68,9 +68,9 @@ def test_contents_list_every_lesson_with_its_figure() -> None:
     rows = dict(re.findall(r"^\| \d \| \[[^\]]+\]\((\d\d)-[^)]+\.md\) \| (.+)$", contents, re.MULTILINE))
     assert {lesson.number for lesson in LESSONS} <= set(rows)
     for lesson in LESSONS:
-        values = {f"{abs(figure.value):.4f}" for figure in lesson.figures}
-        values |= {f"{figure.value:g}" for figure in lesson.figures}
-        values |= {f"{100 * figure.value:.2f} %" for figure in lesson.figures}
+        values = {f"{abs(metric.value):.4f}" for metric in lesson.metrics}
+        values |= {f"{metric.value:g}" for metric in lesson.metrics}
+        values |= {f"{100 * metric.value:.2f} %" for metric in lesson.metrics}
         assert any(re.search(rf"(?<![\d.]){re.escape(value)}(?![\d.])", rows[lesson.number]) for value in values)
 
 
@@ -79,7 +79,7 @@ def test_lesson_command_runs_and_prints_its_figures(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = CliRunner(env={"NAMEWAVE_STORE": str(tmp_path / "store")}).invoke(ROOMS[command[2]], short(command))
+    result = CliRunner(env={"NAMEWAVE_STORE": str(tmp_path / "store")}).invoke(GROUPS[command[2]], short(command))
     assert result.exit_code == 0, result.output
     for lesson in LESSONS:
         if lesson.check == command:
@@ -88,9 +88,9 @@ def test_lesson_command_runs_and_prints_its_figures(
 
 def check_figures(lesson: Lesson, output: str) -> None:
     """Shape and direction: all promised labels with numbers, and no dev loss that knows less than nothing."""
-    printed = found_figures(output)
-    assert {figure.label for figure in lesson.figures} <= set(printed)
-    assert all(math.isfinite(printed[figure.label]) for figure in lesson.figures)
+    printed = parse_metrics(output)
+    assert {metric.label for metric in lesson.metrics} <= set(printed)
+    assert all(math.isfinite(printed[metric.label]) for metric in lesson.metrics)
     for label, value in printed.items():
         if label.startswith("dev loss") and "all weights unit normal" not in label:
             assert 1.5 < value < math.log(27), label
@@ -114,11 +114,11 @@ def test_lab_pages_and_lessons_refer_to_each_other() -> None:
     there = set(re.findall(r'<a href="(#/\w+)">', lab))
     texts = {page.name[:2]: page.read_text("utf-8") for page in PAGES}
     tops = {number: re.findall(r"^In the lab: `/lab(#/\w+)`", text, re.MULTILINE) for number, text in texts.items()}
-    told = {number: found[0] for number, found in tops.items() if found}
-    assert there == set(told.values())
+    shown = {number: found[0] for number, found in tops.items() if found}
+    assert there == set(shown.values())
     assert there >= {part for text in texts.values() for part in re.findall(r"/lab(#/\w+)", text)}
     listed = re.findall(r"`/lab(#/\w+)`\s+for\s+lessons?\s+(\d(?:\s+and\s+\d)?)", texts["RE"])
-    assert told == {f"0{digit}": part for part, digits in listed for digit in re.findall(r"\d", digits)}
+    assert shown == {f"0{digit}": part for part, digits in listed for digit in re.findall(r"\d", digits)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,4 +1,4 @@
-"""What `make serve` would run, and with which address; what `make sbom` tells of; how `make audit` ends."""
+"""The commands of `make serve`, `make sbom` and `make audit`."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def test_make_variables_override_settings_and_shell_does_not(
     # Those of the make that may have started this test would count here.
     clean = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS")}
     clean = {name: value for name, value in clean.items() if name not in ("HOST", "PORT")}
-    told = subprocess.run(
+    result = subprocess.run(
         ["make", "-n", "serve", *arguments],
         cwd=ROOT,
         env={**clean, **environment},
@@ -33,18 +33,18 @@ def test_make_variables_override_settings_and_shell_does_not(
         text=True,
         check=True,
     )
-    lines = [line for line in told.stdout.splitlines() if "-m app serve" in line]
+    lines = [line for line in result.stdout.splitlines() if "-m app serve" in line]
     assert lines == [f"{expected}.venv/bin/python -m app serve"]
 
 
 def test_sbom_environment_holds_serving_requirements_only() -> None:
-    told = subprocess.run(["make", "-n", "-B", "sbom"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    installed = [line for line in told.splitlines() if "--python .venv-sbom/bin/python install" in line]
+    result = subprocess.run(["make", "-n", "-B", "sbom"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    installed = [line for line in result.splitlines() if "--python .venv-sbom/bin/python install" in line]
     assert [line.split(" install ")[1] for line in installed] == [
         "--require-hashes --only-binary :all: -r requirements/serve.txt"
     ]
-    assert "sbom.json .venv-sbom/bin/python\n" in told
-    assert ".venv/" not in told
+    assert "sbom.json .venv-sbom/bin/python\n" in result
+    assert ".venv/" not in result
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from models.networks import build_model
 from models.store.checkpoint import load_checkpoint
 from models.store.registry import SHIPPED
 from training.kneser_ney import KneserNey
-from training.publishing import split_of
+from training.publishing import recreate_split
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ MARGINS = [("human/lstm@3", 0.08), ("human/lstm@4", 0.06), ("animal/lstm@3", 0.0
 @pytest.mark.parametrize(("reference", "margin"), MARGINS)
 def test_dev_loss_is_below_kneser_ney(shipped: ModelRegistry, reference: str, margin: float) -> None:
     version = shipped.resolve(None, reference)
-    split = split_of(version)
+    split = recreate_split(version)
     counts = KneserNey.fit(split.train, version.manifest.alphabet).name_losses(split.dev)
     loss = float(counts.sum()) / sum(len(name) + 1 for name in split.dev)
     assert loss - version.manifest.metrics["dev"] > margin

@@ -1,4 +1,4 @@
-"""The command line of training: commands that are imported when they are called, and errors as plain lines."""
+"""The command line of training: commands imported on first use, and errors printed as one line."""
 
 import importlib
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from training.errors import Interrupted, TrainingError
 
 @dataclass(frozen=True)
 class LazyCommand:
-    """Where a command lives, "module:attribute", and the first sentence of its help."""
+    """A command that is imported on first use: its path "module:attribute" and a line of help."""
 
-    place: str
+    import_path: str
     help: str
 
     def load(self) -> click.Command:
         """Import the command."""
-        module, _, attribute = self.place.partition(":")
+        module, _, attribute = self.import_path.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
@@ -31,23 +31,24 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
     {
         "autograd-demo": LazyCommand(
             "training.lessons.autograd_demo:command",
-            "Let a perceptron of scalar values part two moons, and draw its border.",
+            "Train a perceptron of scalar values to separate two moons, and draw its decision boundary.",
         ),
         "backprop-check": LazyCommand(
             "training.lessons.backprop_check:command", "Compare the backward pass written by hand with autograd's."
         ),
         "bigram-picture": LazyCommand(
             "training.lessons.bigram:command",
-            "Draw how often each character follows each other, and find the same table by gradient descent.",
+            "Draw how often each character follows another, and fit the same table by gradient descent.",
         ),
         "context": LazyCommand(
             "training.lessons.context:command", "Compare a tree with a flat network of the same size."
         ),
         "diagnose": LazyCommand(
-            "training.inside.diagnose:command", "Draw what goes on inside a network, beside a bad start."
+            "training.diagnostics.diagnose:command",
+            "Plot activations, gradients and updates of a network, beside a bad start.",
         ),
         "evaluate": LazyCommand(
-            "training.commands.versions:evaluate", "Compute the losses of a published version anew."
+            "training.commands.versions:evaluate", "Compute the losses of a published version again."
         ),
         "find-lr": LazyCommand(
             "training.search.lr_finder:find_lr", "Find a good learning rate: one batch at each of many rates."
@@ -58,18 +59,18 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "List every published version with its aliases and its dev loss.",
         ),
         "notebook": LazyCommand(
-            "training.lessons.notebook:command", "Sample as a notebook does, and as the service does."
+            "training.lessons.notebook:command", "Compare sampling in a notebook with sampling in the service."
         ),
         "release": LazyCommand("training.commands.release:release", "Train and publish everything that ships."),
-        "sample": LazyCommand("training.commands.versions:sample", "Print names of a published version, one a line."),
-        "shapes": LazyCommand("training.lessons.shapes:command", "Show what shape a batch has after each layer."),
+        "sample": LazyCommand("training.commands.versions:sample", "Print names of a published version, one per line."),
+        "shapes": LazyCommand("training.lessons.shapes:command", "Show the shape of a batch after each layer."),
         "starts": LazyCommand(
             "training.lessons.starts:command",
-            "Compare five ways to begin: weights large or small, with BatchNorm or without.",
+            "Compare five initialisations: large or small weights, with or without BatchNorm.",
         ),
         "sweep": LazyCommand("training.search.sweep:sweep", "Try many hyperparameters and keep the best as a preset."),
         "temperatures": LazyCommand(
-            "training.lessons.temperatures:command", "Show what the temperature does to names."
+            "training.lessons.temperatures:command", "Show the effect of the temperature on names."
         ),
         "train": LazyCommand("training.commands.train:train", "Train on a list of names and publish a version."),
     }
@@ -77,7 +78,7 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
 
 
 class LazyGroup(click.Group):
-    """A group that knows some commands by their place only; its help imports none of those."""
+    """A click group with lazy commands, which its help lists without importing them."""
 
     def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand] = COMMANDS, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -88,11 +89,11 @@ class LazyGroup(click.Group):
         return sorted({*super().list_commands(ctx), *self.lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, imported now if it is a lazy one."""
+        """Return a command; a lazy one is imported now."""
         return self.lazy[cmd_name].load() if cmd_name in self.lazy else super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands; a lazy one's line is known beforehand."""
+        """Write the list of commands, with the stored help of lazy ones."""
         names = self.list_commands(ctx)
         limit = formatter.width - 6 - max(map(len, names), default=0)
         lines = [(name, self._line(ctx, name, limit)) for name in names]
@@ -111,7 +112,7 @@ INTERRUPTED = 130
 
 
 class Commands(LazyGroup):
-    """A group whose commands end with a plain line where something goes wrong that can."""
+    """A click group that prints expected errors as one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -132,4 +133,4 @@ def _end(message: str, code: int) -> NoReturn:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
-    """Train models that invent names, and look at what was published."""
+    """Train models that invent names, and inspect published versions."""

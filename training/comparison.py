@@ -1,4 +1,4 @@
-"""How much better one model is than another, and how sure that is. Pure statistics on losses that others computed."""
+"""Statistics of losses: how much better one model is than another, with a standard error."""
 
 import math
 import statistics
@@ -20,16 +20,16 @@ class Gap:
 
 
 def paired_gap(better: Sequence[float], worse: Sequence[float]) -> Gap:
-    """Return the gap over runs that differ in one thing: `better[i]` and `worse[i]` have the same split."""
+    """Return the gap over paired runs: `better[i]` and `worse[i]` have the same split."""
     differences = [w - b for b, w in zip(better, worse, strict=True)]
     return Gap(statistics.fmean(differences), statistics.stdev(differences) / math.sqrt(len(differences)))
 
 
 def names_gap(better: Tensor, worse: Tensor, lengths: Tensor) -> Gap:
-    """Return the gap over names: each name's two losses are compared, so that hard names do not blur the picture.
+    """Return the gap over names, which are paired so that their difficulty cancels out.
 
-    `better`, `worse` (names,): the loss of each whole name; `lengths` (names,): its characters, end token included. A
-    ratio of sums; its error is that of the ratio estimator (Cochran 1977, section 2.11).
+    `better`, `worse` (names,): the loss of each whole name; `lengths` (names,): its characters, end token included.
+    The gap is a ratio of sums; its error is that of the ratio estimator (Cochran 1977, section 2.11).
     """
     differences, characters = (worse - better).double(), lengths.double()
     mean = differences.sum() / characters.sum()

@@ -1,4 +1,4 @@
-"""Hyperparameters: what they may be, and how a preset and options make a config."""
+"""Hyperparameters: allowed values, presets, and the config that a preset and options give."""
 
 import difflib
 import tomllib
@@ -15,12 +15,12 @@ _KINDS = {"integer": "a whole number", "number": "a number", "string": "text", "
 
 
 def option(field: str) -> str:
-    """Return how a field is called on the command line."""
+    """Return the command-line option of a field."""
     return f"--{field.replace('_', '-')}"
 
 
 def allowed(model: type[BaseModel], field: str) -> str:
-    """Return what `field` allows, e.g. "a whole number from 1 to 2048" or "adamw or sgd"."""
+    """Return the allowed values of `field`, e.g. "a whole number from 1 to 2048" or "adamw or sgd"."""
     schema: Mapping[str, Any] = model.model_json_schema()["properties"][field]
     if choices := schema.get("enum"):
         return f"{', '.join(choices[:-1])} or {choices[-1]}"
@@ -40,7 +40,7 @@ def _number(value: float) -> str:
 
 
 def explain(error: ValidationError, *models: type[BaseModel]) -> list[str]:
-    """Return one line for each thing that is wrong: the option, what was given, what is allowed.
+    """Return one line for each error: the option, the given value, and the allowed values.
 
     `models`: the pydantic models whose fields may appear, outermost first.
     """
@@ -74,38 +74,36 @@ Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 
 class TrainingConfig(BaseModel):
-    """One run's hyperparameters. Every field but `model` is an option of the command line, with this description."""
+    """The hyperparameters of one run. Every field except `model` is a command-line option."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     model: ModelConfig
     method: Annotated[
-        Literal["gradient", "counting"], Field(description="How the weights are found; counting is for the bigram.")
+        Literal["gradient", "counting"], Field(description="How to find the weights; counting is for the bigram.")
     ] = "gradient"
     smoothing: Annotated[float, Field(gt=0, le=1e6, description="Added to every count (counting only).")] = 1.0
-    optimizer: Annotated[Literal["adamw", "sgd"], Field(description="The rule that turns gradients into steps.")] = (
-        "adamw"
-    )
+    optimizer: Annotated[Literal["adamw", "sgd"], Field(description="The optimizer.")] = "adamw"
     schedule: Annotated[
         Literal["one-cycle", "step", "constant"],
-        Field(description="Learning rate over time: up and down, a tenth from half way on, or constant."),
+        Field(description="Learning rate over time: up and down, a tenth from the middle on, or constant."),
     ] = "one-cycle"
     learning_rate: Annotated[float, Field(gt=0, le=1000, description="The highest learning rate.")] = 5e-3
     weight_decay: Annotated[Share, Field(description="Decoupled weight decay of AdamW, on matrices only.")] = 0.0
-    l2: Annotated[Share, Field(description="Times the mean square of each matrix, added to the loss.")] = 0.0
+    l2: Annotated[Share, Field(description="L2 penalty: this factor times the mean square of each matrix.")] = 0.0
     grad_clip: Annotated[Share, Field(description="Largest norm of all gradients together; 0 is no limit.")] = 0.0
     batch: Annotated[
-        Literal["names", "windows"], Field(description="What a batch is made of: whole names, or single positions.")
+        Literal["names", "windows"], Field(description="Content of a batch: whole names, or single positions.")
     ] = "names"
     batch_size: Annotated[int, Field(ge=2, le=1_000_000, description="Names or windows in a batch.")] = 256
-    passes: Annotated[int, Field(ge=1, le=100_000, description="How often the whole training list is seen.")] = 20
-    steps: Annotated[int, Field(ge=0, le=10**8, description="Steps in all; 0 leaves it to the passes.")] = 0
+    passes: Annotated[int, Field(ge=1, le=100_000, description="Passes over the training list.")] = 20
+    steps: Annotated[int, Field(ge=0, le=10**8, description="Total steps; 0 means that `passes` decides.")] = 0
     eval_every: Annotated[int, Field(ge=0, le=10**8, description="Steps between dev losses; 0 is once a pass.")] = 0
     patience: Annotated[
         int, Field(ge=0, le=10**6, description="Dev losses without a new best before the run ends early; 0 is never.")
     ] = 0
-    seed: Annotated[Seed, Field(description="Of the first weights and of the batches.")] = 1
-    split_seed: Annotated[Seed, Field(description="Of the split into train, dev and test.")] = 42
+    seed: Annotated[Seed, Field(description="Seed of the initial weights and the batches.")] = 1
+    split_seed: Annotated[Seed, Field(description="Seed of the split into train, dev and test.")] = 42
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -114,7 +112,7 @@ class TrainingConfig(BaseModel):
         return self
 
     def hyperparameters(self) -> dict[str, bool | int | float | str | None]:
-        """Return all that mattered but the network's shape, flat, as a manifest stores it."""
+        """Return the relevant hyperparameters except the network's shape, flat, as a manifest stores them."""
         if self.method == "counting":
             return self.model_dump(include={"method", "smoothing", "split_seed"})
         return self.model_dump(exclude={"model", "smoothing"})
@@ -126,16 +124,16 @@ def preset_names() -> list[str]:
 
 
 def load_config(preset: str, dataset: str, overrides: Mapping[str, object]) -> TrainingConfig:
-    """Return the preset's hyperparameters for `dataset`, changed by `overrides` (field names as in the two configs).
+    """Return the preset's hyperparameters for `dataset`, changed by `overrides`.
 
-    `preset`: the name of one that ships, or the path of a file that ends in .toml: a TOML table of fields, a table
-    [model], and maybe [datasets.NAME] with what differs for one data set.
-    Raises `TrainingError`, one line for each thing that is wrong.
+    `preset`: the name of a shipped preset, or the path of a .toml file with fields, a table [model], and optionally
+    tables [datasets.NAME] with the differences for one data set. `overrides` has the field names of both configs.
+    Raises `TrainingError` with one line for each error.
     """
     document = _read_preset(preset)
     own = table(table(document.pop("datasets", {})).get(dataset))
     if overrides.get("passes") and "steps" not in overrides:
-        overrides = {**overrides, "steps": 0}  # passes given by hand win over a preset's steps
+        overrides = {**overrides, "steps": 0}  # given passes override the preset's steps
     given = {"model": {k: v for k, v in overrides.items() if k in ModelConfig.model_fields}} | {
         k: v for k, v in overrides.items() if k not in ModelConfig.model_fields
     }
@@ -149,14 +147,15 @@ def load_config(preset: str, dataset: str, overrides: Mapping[str, object]) -> T
 
 
 def layered(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of both, where `above` wins; the tables [model] are laid over each other likewise. Raises
-    `TrainingError` for a model that is no table.
+    """Return the fields of both; `above` wins, also within the tables [model].
+
+    Raises `TrainingError` if a model is not a table.
     """
     return {**below, **above, "model": {**_model_table(below), **_model_table(above)}}
 
 
 def table(value: object) -> dict[str, object]:
-    """Return a TOML value as a table: an empty one for what is none."""
+    """Return a TOML value if it is a table, else an empty table."""
     return value if isinstance(value, dict) else {}
 
 

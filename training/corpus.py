@@ -1,4 +1,4 @@
-"""A list of names ready for training: where it comes from, its alphabet, its split. Tensors are `dataset`'s job."""
+"""A list of names for training, with its source, vocabulary and split."""
 
 import re
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ _DATASET = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 @dataclass(frozen=True)
 class Corpus:
-    """A list and its story. `names`: every distinct one in the list's order; `summary`: what was kept and dropped."""
+    """A list of names and its metadata. `names`: distinct, in order; `summary`: kept and dropped lines."""
 
     dataset: str
     title: str
@@ -38,7 +38,7 @@ class Corpus:
         return Vocabulary.of(self.names)
 
     def record(self) -> DataRecord:
-        """Return what the manifest keeps of the list."""
+        """Return the record of the list for the manifest."""
         return DataRecord(
             title=self.title,
             sha256=self.sha256,
@@ -51,12 +51,12 @@ class Corpus:
 
 
 def shipped_corpus(name: str, split_seed: int) -> Corpus:
-    """Return a list of the catalog. Raises `NameListError`."""
+    """Return a shipped list. Raises `NameListError`."""
     return _listed(find(name), split_seed)
 
 
 def relatives_corpus(split_seed: int) -> Corpus:
-    """Return the words that a network learns from before it sees the animals. Raises `NameListError`."""
+    """Return the list that pretrains the animal network. Raises `NameListError`."""
     return replace(_listed(RELATIVES, split_seed), notice=CATALOG["animal"].notice)
 
 
@@ -76,7 +76,7 @@ def _listed(entry: DataSet, split_seed: int) -> Corpus:
 
 
 def own_corpus(path: Path, name: str, split_seed: int) -> Corpus:
-    """Return the user's list at `path` as data set `name`. Raises `NameListError` for the list and for the name."""
+    """Return the user's list at `path` as data set `name`. Raises `NameListError` for a bad list or name."""
     if name in CATALOG or name == REASONS:
         raise NameListError(f"--name {name} is taken by the project itself; choose another for your own list.")
     if not _DATASET.fullmatch(name):

@@ -1,7 +1,7 @@
-"""Names as tensors: examples laid end to end without padding, and the batches a trainer draws from them.
+"""Names as tensors: concatenated examples without padding, and batches of them.
 
-A name of length L has L + 1 rows: the characters it starts from (0 first) and the characters to predict (0 last).
-Which names and windows make a batch is decided on the CPU by an explicit generator, so that any device sees the same.
+A name of length L has L + 1 rows: the input characters (0 first) and the characters to predict (0 last). An explicit
+generator on the CPU selects the names or windows of a batch, so that every device gets the same batches.
 """
 
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from models.networks import Network
 
 
 class Predictor(Protocol):
-    """Whatever says what comes next at every position of whole names: a network, or several as one."""
+    """A model that predicts the next character at every position: a network or an ensemble."""
 
     def names(self, ids: Tensor, positions: Tensor) -> Tensor:
         """Return logits (N, V), as `Network.names` does."""
 
     def eval(self) -> None:
-        """Go into evaluation mode."""
+        """Switch to evaluation mode."""
 
 
 class Batch(Protocol):
-    """What is learned from in one step: some inputs, known to the batch alone, and `targets` (N,) int64."""
+    """The inputs and `targets` (N,) int64 of one training step."""
 
     @property
     def targets(self) -> Tensor:
@@ -38,7 +38,7 @@ class Batch(Protocol):
 
 @dataclass(frozen=True)
 class Rows:
-    """Whole names laid end to end: ids (N,), positions (N,) within each name, targets (N,), all int64."""
+    """Concatenated names: ids (N,), positions (N,) within each name, targets (N,), all int64."""
 
     ids: Tensor
     positions: Tensor
@@ -50,7 +50,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Windows:
-    """Single positions, each with its context: X (N, block_size), targets (N,), both int64."""
+    """Single positions with their contexts: X (N, block_size), targets (N,), both int64."""
 
     X: Tensor
     targets: Tensor
@@ -61,8 +61,9 @@ class Windows:
 
 @dataclass(frozen=True)
 class Examples:
-    """All rows of a list of names, on the CPU. `starts` (names,): the row where each name begins; `lengths` (names,):
-    its rows.
+    """All rows of a list of names, on the CPU.
+
+    `starts` (names,): the first row of each name; `lengths` (names,): its number of rows.
     """
 
     rows: Rows
@@ -71,18 +72,18 @@ class Examples:
 
     @classmethod
     def of(cls, names: Sequence[str], vocabulary: Vocabulary) -> "Examples":
-        """Return the rows of `names`. Raises `UnknownCharacter`, and `ValueError` where there is no name."""
+        """Return the rows of `names`. Raises `UnknownCharacter`, and `ValueError` for an empty list."""
         if not names:
             raise ValueError("There are no names to make examples of.")
         lengths = torch.tensor([len(name) + 1 for name in names])
         targets = torch.tensor([i for name in names for i in (*vocabulary.encode(name), 0)])
         starts = lengths.cumsum(0) - lengths
         positions = torch.arange(len(targets)) - starts.repeat_interleave(lengths)
-        # Each row starts from the target of the row before; a name's first row from that name's start, which is 0.
+        # The input of a row is the previous target: for a name's first row, the 0 that ends the name before.
         return cls(Rows(targets.roll(1), positions, targets), starts, lengths)
 
     def __len__(self) -> int:
-        """Return how many names there are."""
+        """Return the number of names."""
         return len(self.starts)
 
     def names_at(self, which: Tensor, device: torch.device | str = "cpu") -> Rows:
@@ -91,7 +92,7 @@ class Examples:
         return Rows(rows.ids[n].to(device), rows.positions[n].to(device), rows.targets[n].to(device))
 
     def row_numbers(self, which: Tensor) -> Tensor:
-        """Return where the rows of the names with numbers `which` (B,) lie, in that order."""
+        """Return the row indices of the names with numbers `which` (B,), in that order."""
         lengths = self.lengths[which]
         ends = lengths.cumsum(0)
         shift = self.starts[which] - (ends - lengths)
@@ -100,29 +101,29 @@ class Examples:
     def windows(self, block_size: int) -> Windows:
         """Return every position with its last `block_size` characters, oldest first, padded with 0 on the left."""
         n = torch.arange(len(self.rows.ids))
-        # Looking back stops at position 0, whose id is 0: the padding.
+        # The context stops at position 0, whose id 0 is the padding.
         back = [n - self.rows.positions.clamp(max=j) for j in range(block_size - 1, -1, -1)]
         return Windows(torch.stack([self.rows.ids[rows] for rows in back], dim=1), self.rows.targets)
 
 
 class Batches(Protocol):
-    """A source of batches without end, whose place can be kept."""
+    """An endless source of batches whose state can be saved."""
 
     def __len__(self) -> int:
-        """Return the steps of one pass."""
+        """Return the number of steps in one pass."""
 
     def draw(self) -> Batch:
         """Return the next batch."""
 
     def state(self) -> dict[str, Tensor]:
-        """Return what the batches to come depend on."""
+        """Return the state that determines later batches."""
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Go on where `state` was taken."""
+        """Restore `state`."""
 
 
 class NameBatches:
-    """Batches of whole names: each pass goes once through all of them, in a new order."""
+    """Batches of whole names. Each pass covers all of them once, in a new order."""
 
     def __init__(
         self, examples: Examples, batch_size: int, generator: torch.Generator, device: torch.device | str = "cpu"
@@ -131,7 +132,7 @@ class NameBatches:
         self.order = torch.empty(0, dtype=torch.int64)
 
     def __len__(self) -> int:
-        """Return the steps of one pass."""
+        """Return the number of steps in one pass."""
         return -(-len(self.examples) // self.batch_size)
 
     def draw(self) -> Batch:
@@ -146,11 +147,11 @@ class NameBatches:
         return which
 
     def state(self) -> dict[str, Tensor]:
-        """Return what the batches to come depend on: the generator, and the rest of this pass."""
+        """Return the state of the generator and the rest of this pass."""
         return {"generator": self.generator.get_state(), "order": self.order.clone()}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Go on where `state` was taken."""
+        """Restore `state`."""
         self.generator.set_state(state["generator"])
         self.order = state["order"].clone()
 
@@ -170,7 +171,7 @@ class WindowBatches:
         self.batch_size, self.generator, self.device = batch_size, generator, device
 
     def __len__(self) -> int:
-        """Return the steps after which as many windows were drawn as there are."""
+        """Return the number of steps that draw as many windows as there are."""
         return -(-len(self.all.targets) // self.batch_size)
 
     def draw(self) -> Windows:
@@ -179,9 +180,9 @@ class WindowBatches:
         return Windows(self.all.X[n].to(self.device), self.all.targets[n].to(self.device))
 
     def state(self) -> dict[str, Tensor]:
-        """Return what the batches to come depend on: the generator."""
+        """Return the state of the generator."""
         return {"generator": self.generator.get_state()}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Go on where `state` was taken."""
+        """Restore `state`."""
         self.generator.set_state(state["generator"])

@@ -1,4 +1,4 @@
-"""The processor that trains, and the promise that it repeats itself: same seed, same machine, same weights."""
+"""The training device, with deterministic algorithms: same seed and machine, same weights."""
 
 import os
 
@@ -10,16 +10,16 @@ DEVICES = ("cpu", "cuda")
 
 
 def choose_device(name: str, threads: int = 1) -> torch.device:
-    """Return the device called `name` with deterministic algorithms switched on, and `threads` threads on the CPU.
+    """Return the device `name`, with deterministic algorithms and `threads` threads on the CPU.
 
-    Raises `TrainingError` without such a device.
+    Raises `TrainingError` if there is no such device.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise TrainingError("--device is 'cuda', but torch sees no CUDA device here; use --device cpu.")
-    # What cuBLAS wants before its first use in order to add in the same order each time.
+    # cuBLAS needs this before its first use to sum in a fixed order.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
-    # Small networks gain little from a second thread, and wait for it dearly where the processor is shared. With one,
-    # sums also come out the same whatever the number of cores.
+    # Small networks gain little from a second thread, and waiting for it is slow on a busy machine. With one thread,
+    # sums also do not depend on the number of cores.
     torch.set_num_threads(threads)
     return torch.device(name)

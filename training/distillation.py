@@ -1,4 +1,4 @@
-"""Distillation: teachers label names, an ensemble speaks for several, and a student learns from the soft targets."""
+"""Distillation: teachers label names, and a student learns from the soft targets."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from training.dataset import Batch, Examples, NameBatches, Rows
 
 
 class Ensemble:
-    """Predicts with the arithmetic mean of its members' probabilities, in evaluation mode always."""
+    """Predicts the arithmetic mean of its members' probabilities, always in evaluation mode."""
 
     def __init__(self, members: Sequence[Network]) -> None:
         self.members = list(members)
 
     def names(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """Return the logarithm of the mean probabilities (N, V), which are logits too, for whole names end to end."""
+        """Return the log of the mean probabilities (N, V) for concatenated names; they are valid logits."""
         self.eval()
         with torch.no_grad():
             logs = torch.stack([torch.log_softmax(member.names(ids, positions), dim=1) for member in self.members])
@@ -34,35 +34,35 @@ class Ensemble:
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers all members learned."""
+        """The number of parameters of all members."""
         return sum(member.parameter_count for member in self.members)
 
 
 # Names labelled at a time.
 CHUNK = 1024
-# Names that each teacher invents, unless another number is given, and at most so many for each name of the list.
-IMAGINED, PER_NAME = 40_000, 20
-# Told how many of how many names are labelled.
-Told = Callable[[int, int], None]
+# Names that each teacher samples by default, and the maximum for each name of the list.
+SAMPLED_NAMES, PER_NAME = 40_000, 20
+# Called with the number of labelled names and the total.
+ProgressCallback = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """Names with what the teachers say at each of their positions: `probabilities` (N, V) float32."""
+class SoftTargets:
+    """Names with the teachers' prediction at each position: `probabilities` (N, V) float32."""
 
     examples: Examples
     probabilities: Tensor
 
 
-def enough(names: int) -> int:
-    """Return how many names each teacher invents beside a list of `names`: a short list is soon learned anyway."""
-    return min(IMAGINED, PER_NAME * names)
+def names_to_sample(names: int) -> int:
+    """Return how many names each teacher samples for a list of `names`; a short list needs fewer."""
+    return min(SAMPLED_NAMES, PER_NAME * names)
 
 
-def imagined(
+def sample_names(
     network: Network, vocabulary: Vocabulary, longest: int, kernels: Kernels, count: int, seed: int
 ) -> list[str]:
-    """Return `count` names of at most `longest` characters that `network` invents at temperature 1, repeats and all."""
+    """Sample `count` names of at most `longest` characters at temperature 1, duplicates included."""
     record = DataRecord(title="a teacher's names", sha256="0" * 64, names=1, longest=longest, split_seed=0)
     draft = Draft(
         dataset="teacher",
@@ -80,23 +80,26 @@ def imagined(
     return draft_generator(draft, kernels).generate(count, seed=seed, constraints=AS_DRAWN).names
 
 
-def lessons(
-    names: Sequence[str], vocabulary: Vocabulary, teachers: Ensemble, told: Told = lambda done, total: None
-) -> Lessons:
-    """Return `names` labelled by `teachers`; `told` hears how far that is, from the beginning to the end."""
+def label_names(
+    names: Sequence[str],
+    vocabulary: Vocabulary,
+    teachers: Ensemble,
+    on_progress: ProgressCallback = lambda done, total: None,
+) -> SoftTargets:
+    """Return `names` labelled by `teachers`. `on_progress` is called before each chunk and at the end."""
     examples = Examples.of(names, vocabulary)
     chunks = []
     for first in range(0, len(examples), CHUNK):
-        told(first, len(examples))
+        on_progress(first, len(examples))
         rows = examples.names_at(torch.arange(first, min(first + CHUNK, len(examples))))
         chunks.append(teachers.names(rows.ids, rows.positions).exp())
-    told(len(examples), len(examples))
-    return Lessons(examples, torch.cat(chunks))
+    on_progress(len(examples), len(examples))
+    return SoftTargets(examples, torch.cat(chunks))
 
 
 @dataclass(frozen=True)
-class TaughtRows:
-    """Whole names laid end to end, with the teachers' probabilities in place of the characters: targets (N, V)."""
+class SoftTargetRows:
+    """Concatenated names with the teachers' probabilities as soft targets (N, V)."""
 
     rows: Rows
     targets: Tensor
@@ -105,17 +108,17 @@ class TaughtRows:
         return network.names(self.rows.ids, self.rows.positions)
 
 
-class TaughtBatches(NameBatches):
-    """Batches of labelled names: each pass goes once through all of them, in a new order."""
+class SoftTargetBatches(NameBatches):
+    """Batches of labelled names. Each pass covers all of them once, in a new order."""
 
     def __init__(
-        self, lessons: Lessons, batch_size: int, generator: torch.Generator, device: torch.device | str = "cpu"
+        self, soft_targets: SoftTargets, batch_size: int, generator: torch.Generator, device: torch.device | str = "cpu"
     ) -> None:
-        super().__init__(lessons.examples, batch_size, generator, device)
-        self.probabilities = lessons.probabilities
+        super().__init__(soft_targets.examples, batch_size, generator, device)
+        self.probabilities = soft_targets.probabilities
 
     def draw(self) -> Batch:
         """Return the next batch."""
         which = self.choose()
         targets = self.probabilities[self.examples.row_numbers(which)].to(self.device)
-        return TaughtRows(self.examples.names_at(which, self.device), targets)
+        return SoftTargetRows(self.examples.names_at(which, self.device), targets)

@@ -1,9 +1,9 @@
-"""What can go wrong in training, each message one line that says what was given, what is allowed and what to do."""
+"""Errors of training. A message is one line: what is wrong, what is allowed, and what to do."""
 
 
 class TrainingError(Exception):
-    """A run that cannot start or go on."""
+    """A run cannot start or continue."""
 
 
 class Interrupted(TrainingError):
-    """The run was stopped from outside; the message says how to go on."""
+    """A stop request ended the run; the message says how to continue."""

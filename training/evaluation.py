@@ -1,4 +1,4 @@
-"""The loss of names, in nats per character, and of the parts of a split."""
+"""The loss of names and of the parts of a split, in nats per character."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,8 +14,8 @@ from training.dataset import Examples, Predictor
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the cross-entropy of each row in nats: logits (N, V) -> (N,).
 
-    `targets` are characters (N,) int64, and then it is -log softmax(logits)[target]; or probabilities (N, V), as a
-    teacher gives them.
+    `targets` are characters (N,) int64, for which it is -log softmax(logits)[target], or probabilities (N, V) of a
+    teacher.
     """
     log_probs = torch.log_softmax(logits, dim=1)
     if targets.dtype.is_floating_point:
@@ -23,14 +23,14 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return -log_probs.gather(1, targets[:, None])[:, 0]
 
 
-# Names at a time: some ten thousand rows, a few MB of activations.
+# Names per chunk: some ten thousand rows, a few MB of activations.
 CHUNK = 1024
 
 
 def name_losses(network: Predictor, examples: Examples, device: torch.device | str = "cpu") -> Tensor:
     """Return the negative log-likelihood of each whole name, end token included: (names,) float64, in nats.
 
-    The network is put into evaluation mode and left there.
+    The network stays in evaluation mode.
     """
     network.eval()
     with torch.no_grad():
@@ -47,7 +47,7 @@ def _chunks(network: Predictor, examples: Examples, device: torch.device | str) 
 
 
 def mean_loss(network: Predictor, examples: Examples, device: torch.device | str = "cpu") -> float:
-    """Return the loss over all characters of all names. The network is left in evaluation mode."""
+    """Return the loss over all characters of all names. The network stays in evaluation mode."""
     return float(name_losses(network, examples, device).sum() / examples.lengths.sum())
 
 

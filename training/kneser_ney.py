@@ -1,6 +1,4 @@
-"""The best of the models that only count: interpolated Kneser-Ney (Kneser & Ney 1995; Chen & Goodman 1999).
-What a network must beat to be worth its training.
-"""
+"""The counting baseline: interpolated Kneser-Ney (Kneser & Ney 1995; Chen & Goodman 1999)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,16 +15,16 @@ from training.errors import TrainingError
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 ORDER = 6
-# The discount where the formula has nothing to go by: without one, whatever was not counted would be impossible.
+# The discount if no run occurs once: without a discount, every unseen run would have probability 0.
 NO_SINGLES = 0.5
 
 
 @dataclass(frozen=True)
 class _Level:
-    """What is known of runs of k characters, each run packed into one number to the base V, sorted.
+    """Counts of runs of k characters. Each run is a number in base V; the runs are sorted.
 
     `counts`: of each run; `contexts`: the runs without their last character, with the sum of the counts and the number
-    of different last characters of each; `discount`: what every count gives away to shorter runs.
+    of different last characters of each; `discount`: the part of each count that goes to shorter runs.
     """
 
     runs: Codes
@@ -45,8 +43,9 @@ class _Level:
         return cls(runs, counts, contexts, sums, kinds, once / (once + 2 * twice) if once else NO_SINGLES)
 
     def refine(self, runs: Codes, V: int, shorter: Floats) -> Floats:
-        """Return the probability of each run's last character after the rest, `shorter` being that of one character
-        less.
+        """Return the probability of each run's last character given the rest.
+
+        `shorter` has the same probabilities for runs that are one character shorter.
         """
         count = np.where(_found(self.runs, runs), self.counts[_place(self.runs, runs)], 0)
         context = runs // V
@@ -59,8 +58,9 @@ class _Level:
 class KneserNey:
     """Probabilities of the next character from counts of runs up to `order` characters long.
 
-    Names are padded on the left; the longest runs count how often they occur, shorter ones after how many different
-    characters they do. One discount an order, n1 / (n1 + 2 n2); below order 1 all characters are equally likely.
+    Names are padded on the left. The longest runs count their occurrences, shorter ones the number of different
+    characters before them. Each order has one discount, n1 / (n1 + 2 n2). Below order 1 all characters are equally
+    likely.
     """
 
     vocabulary: Vocabulary
@@ -68,9 +68,7 @@ class KneserNey:
 
     @classmethod
     def fit(cls, names: Sequence[str], vocabulary: Vocabulary, order: int = ORDER) -> "KneserNey":
-        """Count `names`. Raises `TrainingError` where runs of this alphabet do not fit into 63 bits, and
-        `UnknownCharacter`.
-        """
+        """Count `names`. Raises `UnknownCharacter`, and `TrainingError` if runs do not fit into 63 bits."""
         V = len(vocabulary)
         if order < 1 or V**order >= 2**63:
             most = next(n for n in range(64, 0, -1) if V**n < 2**63)
@@ -90,7 +88,7 @@ class KneserNey:
         return torch.zeros(len(names), dtype=torch.float64).index_add_(0, owner, torch.from_numpy(losses))
 
     def probabilities(self, context: str) -> Floats:
-        """Return how likely each character follows `context`, a name's beginning: (V,), index 0 its end."""
+        """Return the probability of each character after `context`: (V,), index 0 is the end."""
         V, order = len(self.vocabulary), len(self.levels)
         ids = [*[0] * order, *self.vocabulary.encode(context)]
         code = sum(i * V ** (k + 1) for k, i in enumerate(reversed(ids[len(ids) - order + 1 :])))
@@ -105,7 +103,7 @@ class KneserNey:
 
 
 def _pack(examples: Examples, V: int, order: int) -> Codes:
-    """Return each position's last `order` characters, the one to predict the last, as a number to the base V."""
+    """Return the last `order` characters of each position, the target last, as a number in base V."""
     codes = examples.rows.targets.numpy().copy()
     if order > 1:
         columns = examples.windows(order - 1).X.numpy()

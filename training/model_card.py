@@ -1,6 +1,6 @@
-"""The model card: what a version is, what it learned from, how well it does and where it fails, in Markdown.
+"""The model card in Markdown: the model, its data, its losses and its limits (Mitchell et al. 2019).
 
-After Mitchell et al. 2019. The text is made of what it is given; nothing is measured here.
+Nothing is measured here.
 """
 
 import re
@@ -11,8 +11,8 @@ from models.config import WHOLE_NAME
 from models.spelling import capitalize
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.inside.explanations import EXPLANATIONS
-from training.invention import COUNT, Invention
+from training.diagnostics.explanations import EXPLANATIONS
+from training.sampling_stats import COUNT, SamplingStats
 
 WHAT = {
     "bigram": "a table: how likely each character is after the one before it",
@@ -26,8 +26,9 @@ WHAT = {
 
 @dataclass(frozen=True)
 class Card:
-    """Everything a card tells. `losses`: train, dev and test in nats per character; `comparison`: lines on other
-    models.
+    """The contents of a card.
+
+    `losses`: train, dev and test in nats per character; `comparison`: lines about other models.
     """
 
     corpus: Corpus
@@ -37,7 +38,7 @@ class Card:
     losses: Mapping[str, float]
     best_step: int
     seconds: float
-    inventions: Sequence[Invention]
+    sampling_stats: Sequence[SamplingStats]
     has_plot: bool
     comparison: Sequence[str] = ()
     quality: str = ""
@@ -96,12 +97,12 @@ def _losses(card: Card) -> str:
 
 
 def _names(card: Card) -> str:
-    rows = [(f"{i.temperature:g}", f"{i.new:.1%}", f"{i.repeated:.1%}") for i in card.inventions]
+    rows = [(f"{i.temperature:g}", f"{i.new:.1%}", f"{i.repeated:.1%}") for i in card.sampling_stats]
     text = f"## What it invents\n\nOf {COUNT:,} names drawn at each temperature, repeats and all:\n\n"
     text += _table(("temperature", "not in the list", "drawn before"), rows)
-    for invention in card.inventions:
-        names = ", ".join(_plain(capitalize(name)) for name in invention.names)
-        text += f"\n\nTemperature {invention.temperature:g}: {names}"
+    for stats in card.sampling_stats:
+        names = ", ".join(_plain(capitalize(name)) for name in stats.names)
+        text += f"\n\nTemperature {stats.temperature:g}: {names}"
     return text
 
 
@@ -121,7 +122,7 @@ def _recipe(card: Card) -> str:
 
 
 def _inside(card: Card) -> str:
-    """Return the pictures of what goes on inside, each with what to look for."""
+    """Return the diagnostic plots with their explanations."""
     if not card.pictures:
         return ""
     lines = [
@@ -155,5 +156,5 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return `text` so that Markdown shows it as it is: names may hold any character."""
+    """Escape `text` for Markdown: names may contain any character."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|&~])", r"\\\1", text)

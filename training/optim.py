@@ -14,7 +14,7 @@ FLOOR = 1e-3
 
 
 def constant(progress: float) -> float:
-    """Return 1, always."""
+    """Return 1 at all times."""
     return 1.0
 
 
@@ -24,7 +24,7 @@ def step_decay(progress: float) -> float:
 
 
 def one_cycle(progress: float) -> float:
-    """Rise straight to 1 in the first tenth, then fall along a cosine (Smith & Topin 2018, without the momentum)."""
+    """Rise linearly to 1 in the first tenth, then fall along a cosine (Smith & Topin 2018)."""
     if progress < WARM_UP:
         return max(progress / WARM_UP, FLOOR)
     return max((1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2, FLOOR)
@@ -34,20 +34,20 @@ SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "step": 
 
 
 class Optimizer(Protocol):
-    """A rule over the parameters it was made with."""
+    """An update rule for a fixed sequence of parameters."""
 
     def step(self, gradients: Sequence[Tensor], learning_rate: float) -> None:
-        """Change the parameters in place."""
+        """Update the parameters in place."""
 
     def state(self) -> dict[str, Tensor]:
-        """Return what the steps to come depend on, copied."""
+        """Return a copy of the state that determines later steps."""
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on where `state` was taken."""
+        """Restore `state`."""
 
 
 class SGD:
-    """Plain stochastic gradient descent: p -= learning_rate * gradient. It remembers nothing."""
+    """Plain stochastic gradient descent: p -= learning_rate * gradient. It has no state."""
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
@@ -67,7 +67,7 @@ class SGD:
 class AdamW:
     """Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019).
 
-    Weight decay falls on matrices, embeddings included, and not on biases, gamma and beta.
+    Weight decay applies to matrices, including embeddings, and not to biases, gamma and beta.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class AdamW:
         beta1, beta2 = self.betas
         mean.lerp_(gradient, 1 - beta1)
         square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        # Both averages start at zero; dividing by how much of them is filled undoes that.
+        # Bias correction: both averages start at zero.
         scale = square.div(1 - beta2**self.steps).sqrt_().add_(self.eps)
         parameter.addcdiv_(mean, scale, value=-learning_rate / (1 - beta1**self.steps))
 
@@ -112,12 +112,12 @@ class AdamW:
 
 
 def make_optimizer(config: TrainingConfig, parameters: Sequence[Tensor]) -> Optimizer:
-    """Return the optimizer that the hyperparameters name."""
+    """Return the optimizer of the config."""
     return SGD(parameters) if config.optimizer == "sgd" else AdamW(parameters, config.weight_decay)
 
 
 def clip(gradients: Sequence[Tensor], limit: float) -> None:
-    """Shorten `gradients`, in place, so that the norm of all of them together is at most `limit`."""
+    """Scale `gradients` in place so that their total norm is at most `limit`."""
     norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
     factor = (limit / (norm + 1e-6)).clamp(max=1.0)
     for gradient in gradients:

@@ -1,4 +1,4 @@
-"""Options that several commands share: hyperparameters, the list, the store, the processor."""
+"""Options that several commands share: hyperparameters, the list, the store, the device."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,19 +17,19 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_STORE = Path(".namewave/artifacts")
 SHAPES = {
-    "architecture": "What kind of network.",
+    "architecture": "Kind of network.",
     "block_size": "Characters of context.",
     "n_embd": "Width of a character's embedding.",
     "n_hidden": "Width of a hidden layer.",
     "n_layers": "Hidden layers of an mlp, or layers of an lstm.",
-    "activation": "What follows each hidden layer.",
-    "dropout": "Share of hidden numbers left out at random while training.",
-    "input_dropout": "Share of embedded numbers left out at random while training.",
+    "activation": "Activation after each hidden layer.",
+    "dropout": "Share of hidden values dropped at random in training.",
+    "input_dropout": "Share of embedding values dropped at random in training.",
 }
 
 
 class Hyperparameter(click.ParamType[Any]):
-    """A value of one field of a pydantic model. Its form is checked here, its range by the model."""
+    """A click type for one field of a pydantic model. It checks the type; the model checks the range."""
 
     def __init__(self, model: type[BaseModel], field: str) -> None:
         schema = model.model_json_schema()["properties"][field]
@@ -39,7 +39,7 @@ class Hyperparameter(click.ParamType[Any]):
         self.allowed = allowed(model, field)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        """Return `value` as the field's type, or fail with what is allowed."""
+        """Return `value` as the field's type, or fail with the allowed values."""
         try:
             parsed = self.parse(value)
         except ValueError:
@@ -50,7 +50,7 @@ class Hyperparameter(click.ParamType[Any]):
 
 
 def hyperparameter_options(command: Command) -> Command:
-    """Add an option for every hyperparameter. One that is not given is None: then the preset's value holds."""
+    """Add an option for every hyperparameter; None means the preset's value."""
     fields: list[tuple[type[BaseModel], str]] = [(ModelConfig, name) for name in ModelConfig.model_fields]
     fields += [(TrainingConfig, name) for name in TrainingConfig.model_fields if name != "model"]
     for model, field in reversed(fields):
@@ -61,7 +61,7 @@ def hyperparameter_options(command: Command) -> Command:
 
 
 def processor_options(command: Command) -> Command:
-    """Add --device and --threads: what trains."""
+    """Add --device and --threads."""
     device = click.option(
         "--device", type=click.Choice(DEVICES), default="cpu", show_default=True, help="Processor that trains."
     )
@@ -110,7 +110,7 @@ def list_options(command: Command) -> Command:
 
 
 def dataset_name(dataset: str | None, data: Path | None, name: str | None) -> str:
-    """Return what the data set is called. Raises `click.UsageError` where the three options contradict."""
+    """Return the name of the data set. Raises `click.UsageError` if the three options contradict."""
     if (data is None) != (name is None):
         raise click.UsageError("--data and --name belong together: --data my_list.txt --name elves.")
     if data is not None and dataset is not None:
@@ -119,12 +119,12 @@ def dataset_name(dataset: str | None, data: Path | None, name: str | None) -> st
 
 
 def read_corpus(called: str, data: Path | None, split_seed: int) -> Corpus:
-    """Return the list at `data` under the name `called`, or the one that ships. Raises `NameListError`."""
+    """Return the list at `data` with the name `called`, or a shipped list. Raises `NameListError`."""
     return shipped_corpus(called, split_seed) if data is None else own_corpus(data, called, split_seed)
 
 
 def one_list_options(command: Command) -> Command:
-    """Add --dataset and --data, for commands that publish nothing and so need no name."""
+    """Add --dataset and --data, for commands that publish nothing and need no name."""
     options = [
         click.option(
             "--dataset", type=click.Choice(list(CATALOG)), default="human", show_default=True, help="A list that ships."
@@ -137,5 +137,5 @@ def one_list_options(command: Command) -> Command:
 
 
 def one_list(dataset: str, data: Path | None, split_seed: int) -> Corpus:
-    """Return the list at `data`, or else the one that ships as `dataset`. Raises `NameListError`."""
+    """Return the list at `data`, or the shipped list `dataset`. Raises `NameListError`."""
     return shipped_corpus(dataset, split_seed) if data is None else own_corpus(data, "own", split_seed)

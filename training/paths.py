@@ -1,4 +1,4 @@
-"""Folders of stores and runs, and files that a command writes."""
+"""Folders of stores and runs, and output files of commands."""
 
 import csv
 import fcntl
@@ -18,21 +18,22 @@ LOCK = ".lock"
 
 
 @contextmanager
-def alone_in(folder: Path, work: str) -> Iterator[None]:
-    """Hold the lock of `folder`, which is there, or raise `TrainingError` at once where another `work` holds it."""
+def exclusive_lock(folder: Path, work: str) -> Iterator[None]:
+    """Hold the lock of `folder`. Raises `TrainingError` if another `work` holds it."""
     with (folder / LOCK).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise TrainingError(
-                f"Another {work} is at work in {folder}. Wait until it ends, or give another --output."
+                f"Another {work} is running in {folder}. Wait until it ends, or give another --output."
             ) from None
         yield
 
 
 def prepare_picture(path: Path, option: str = "--out") -> None:
-    """Make the folder of the picture `path`, as `prepare_output` does. Raises `TrainingError` as that one does, and for
-    a name that is no picture's.
+    """Create the folder of the picture `path`.
+
+    Raises `TrainingError` as `prepare_output` does, and if the name does not end in .png.
     """
     if path.suffix.lower() != ".png" or path.is_dir():
         raise TrainingError(
@@ -42,8 +43,9 @@ def prepare_picture(path: Path, option: str = "--out") -> None:
 
 
 def prepare_output(folder: Path, option: str = "--output") -> None:
-    """Make `folder` and try to write there, so that nobody works for files that cannot be kept. Raises `TrainingError`
-    where that cannot be, and inside of a store, whose versions never change.
+    """Create `folder` and test that it is writable, before any long work.
+
+    Raises `TrainingError` if it is not, and for a folder inside a store, because versions never change.
     """
     if any((place / ALIASES).exists() for place in (folder.resolve(), *folder.resolve().parents)):
         raise TrainingError(f"{option} {folder} lies in a store; published versions never change. Name another folder.")
@@ -56,7 +58,7 @@ def prepare_output(folder: Path, option: str = "--output") -> None:
 
 
 def write_output(folder: Path, files: dict[str, bytes], option: str = "--output") -> list[Path]:
-    """Put each file into `folder`, which is made; return their paths. Raises `TrainingError` as `prepare_output`."""
+    """Write each file into `folder` and return the paths. Raises `TrainingError` as `prepare_output` does."""
     prepare_output(folder, option)
     try:
         for name, content in files.items():
@@ -73,7 +75,7 @@ def _unwritable(folder: Path, error: OSError, option: str) -> TrainingError:
 
 
 def csv_bytes(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """Return a table as CSV: a head, comma, LF, UTF-8; None is an empty cell."""
+    """Return a table as CSV in UTF-8, with a header and LF line ends; None is an empty cell."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(head)
@@ -85,18 +87,18 @@ RUNS = Path(".namewave/runs")
 
 
 def open_registry(store: Path, kernels: Kernels) -> ModelRegistry:
-    """Return the shipped store and `store` read together, or the shipped one alone where they are the same folder."""
+    """Return the registry of the shipped store and `store`, which may be the same folder."""
     if is_shipped(store):
         return ModelRegistry.open(kernels)
     return ModelRegistry.open(kernels, user=store)
 
 
 def is_shipped(store: Path) -> bool:
-    """Whether `store` is the project's own."""
+    """Return whether `store` is the shipped store."""
     return store.resolve() == SHIPPED.resolve()
 
 
 def run_folder(runs: Path | None, store: Path, dataset: str, preset: str) -> Path:
-    """Return where the state of a run lies: in `runs`, or else beside the user's store, never inside a store."""
+    """Return the folder of a run's state: in `runs`, or beside the user's store, never inside a store."""
     beside = RUNS if is_shipped(store) else store.parent / RUNS.name
     return (runs or beside) / f"{dataset}-{preset}"

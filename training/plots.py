@@ -1,4 +1,4 @@
-"""Pictures: the sheet they are drawn on, and the loss over steps."""
+"""Plots: the loss over steps, and helpers for other figures."""
 
 import io
 import math
@@ -11,15 +11,15 @@ from matplotlib.figure import Figure
 from training.trainer import History, smoothed
 
 TRAIN, DEV, FAINT, INK = "#4477aa", "#cc3311", "#d5d5d5", "#333333"
-# Every tick that may be labelled on the logarithmic axis of losses, in nats.
+# Ticks of the logarithmic loss axis, in nats.
 TICKS = [0.5, 1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100]
 
 
 def loss_plot(history: History, title: str, best_step: int) -> bytes:
-    """Return a PNG of the smoothed training loss and the dev losses, the best of them marked.
+    """Return a PNG of the smoothed training loss and the dev losses, with the best one marked.
 
-    The loss axis is logarithmic: it shows the fall at the start and the fine differences at the end. Raises
-    `ValueError` for a history without steps.
+    The logarithmic axis shows both the fall at the start and the small differences at the end. Raises `ValueError` for
+    a history without steps.
     """
     if not history.losses:
         raise ValueError("A run without steps has no plot.")
@@ -31,7 +31,7 @@ def loss_plot(history: History, title: str, best_step: int) -> bytes:
     low, high = min(losses), max(losses)
     if history.dev:
         low, high = _plot_dev(axes, history, best_step, low, high)
-    _dress(axes, title, low, high)
+    _style_axes(axes, title, low, high)
     buffer = io.BytesIO()
     # Without the date and the version of the program, the same run gives the same file.
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -50,7 +50,7 @@ def _plot_dev(axes: Axes, history: History, best_step: int, low: float, high: fl
     return min(low, *losses), max(high, *losses)
 
 
-def _dress(axes: Axes, title: str, low: float, high: float) -> None:
+def _style_axes(axes: Axes, title: str, low: float, high: float) -> None:
     axes.set_title(title, loc="left", color=INK)
     axes.set_xlabel("step", color=INK)
     axes.set_ylabel("nats per character", color=INK)
@@ -68,15 +68,15 @@ def _dress(axes: Axes, title: str, low: float, high: float) -> None:
     axes.legend(frameon=False, fontsize=9, labelcolor=INK)
 
 
-def new_sheet(width: float, height: float) -> Figure:
-    """Return an empty figure, inches wide and high, whose axes find their room themselves."""
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of this size in inches, with a constrained layout."""
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def dress(axes: Axes, title: str, x: str, y: str) -> None:
-    """Give `axes` their words and the house's quiet looks."""
+def style_axes(axes: Axes, title: str, x: str, y: str) -> None:
+    """Set the title, labels and style of `axes`."""
     axes.set_title(title, loc="left", color=INK, fontsize=10.5)
     axes.set_xlabel(x, color=INK, fontsize=9)
     axes.set_ylabel(y, color=INK, fontsize=9)
@@ -87,8 +87,8 @@ def dress(axes: Axes, title: str, x: str, y: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def tell(axes: Axes, loc: Literal["best", "upper right"] = "best") -> None:
-    """Add the legend."""
+def add_legend(axes: Axes, loc: Literal["best", "upper right"] = "best") -> None:
+    """Add the legend to `axes`."""
     axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc=loc)
 
 

@@ -1,4 +1,4 @@
-"""Progress of what takes long, on a terminal or line by line, and stop requests by Ctrl-C."""
+"""Progress bars and lines for long work, and stop requests by Ctrl-C."""
 
 import signal
 import threading
@@ -20,9 +20,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Within the block, the function it gives tells whether a stop was asked for. A second request ends at once.
+    """Yield a function that returns whether a stop was requested. A second request stops at once.
 
-    Outside the main thread no signal can be caught; then nothing is ever asked for.
+    Outside the main thread no signal can be caught, and the function returns False.
     """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -45,11 +45,11 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
 Clock = Callable[[], float]
 
-# Seconds between two lines where there is no terminal.
+# Seconds between two lines if there is no terminal.
 PAUSE = 5.0
-# What the bar says in front of steps.
+# Description of training steps in the bar.
 TRAINING = "training"
-# The shown training loss is a running mean: a single batch says little.
+# Decay of the shown training loss, a running mean: a single batch says little.
 MEMORY = 0.98
 
 
@@ -61,7 +61,7 @@ class LossMeter:
         self._dev = "-"
 
     def add(self, step: Step) -> None:
-        """Take in one step."""
+        """Update the means with one step."""
         self._sum = MEMORY * self._sum + (1 - MEMORY) * step.loss
         self._weight = MEMORY * self._weight + (1 - MEMORY)
         if step.dev_loss is not None:
@@ -92,18 +92,18 @@ class Bar(AbstractContextManager["Bar"]):
         self._task = self._progress.add_task(TRAINING, total=None, losses=str(self._meter))
 
     def show(self, step: Step) -> None:
-        """Take in one step; the bar redraws itself in its own time."""
+        """Show one step; the bar redraws itself periodically."""
         self._meter.add(step)
         self._turn_to(TRAINING)
         self._progress.update(self._task, total=step.total, completed=step.step, losses=str(self._meter))
 
     def count(self, what: str, done: int, total: int) -> None:
-        """Take in how far the work `what` is, which comes before the first step."""
+        """Show the progress of the work `what` that precedes the first step."""
         self._turn_to(what)
         self._progress.update(self._task, total=total, completed=done, losses="")
 
     def _turn_to(self, work: str) -> None:
-        """Begin anew for another work: its time left has nothing to do with the speed of the one before."""
+        """Reset the bar for other work, whose time left does not depend on the previous speed."""
         if work != self._work:
             self._work = work
             self._progress.reset(self._task, description=work)
@@ -128,16 +128,16 @@ class Lines(AbstractContextManager["Lines"]):
         self._start = self._seen = self._last = clock()
 
     def show(self, step: Step) -> None:
-        """Take in one step; print it if it is the last, or if the last line is long ago."""
+        """Record one step; print it if it is the last one or the last line is `pause` seconds old."""
         self._meter.add(step)
         self._line("step", step.step - 1, step.step, step.total, f"  {self._meter}")
 
     def count(self, what: str, done: int, total: int) -> None:
-        """Take in how far the work `what` is, which comes before the first step; print it as a step."""
+        """Record the progress of the work `what` that precedes the first step; print it like a step."""
         self._line(what, done, done, total, "")
 
     def _line(self, work: str, before: int, done: int, total: int, rest: str) -> None:
-        """Print that `done` of `total` are done. `before`: how many were, when it began, if it begins now."""
+        """Print that `done` of `total` are done. `before`: how many were done at the start of new work."""
         now = self._clock()
         if work != self._work:
             self._work, self._first, self._start = work, before, self._seen if done > before else now
@@ -158,7 +158,7 @@ class Lines(AbstractContextManager["Lines"]):
 
 
 def progress_on(console: Console, clock: Clock) -> Bar | Lines:
-    """Return the kind of progress that suits `console`."""
+    """Return a bar for a terminal, lines otherwise."""
     return Bar(console) if console.is_terminal else Lines(console, clock)
 
 
@@ -166,8 +166,8 @@ def _clock_time(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-class Relay:
-    """Takes the steps of `runs` runs of equal length, and shows each as a step of the whole."""
+class MultiRunProgress:
+    """Shows the steps of `runs` runs of equal length as the steps of one run."""
 
     def __init__(self, show: Callable[[Step], None], is_stopped: Callable[[], bool], runs: int) -> None:
         self._show, self._is_stopped, self._runs = show, is_stopped, runs
@@ -184,7 +184,7 @@ class Relay:
 
 
 @contextmanager
-def relay_on(console: Console, runs: int) -> Iterator[Relay]:
-    """Within the block, steps are shown on `console`, and Ctrl-C is a polite request."""
+def multi_run_progress(console: Console, runs: int) -> Iterator[MultiRunProgress]:
+    """Yield a callback that shows the steps of `runs` runs on `console`; Ctrl-C stops between steps."""
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
-        yield Relay(progress.show, is_stopped, runs)
+        yield MultiRunProgress(progress.show, is_stopped, runs)

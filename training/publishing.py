@@ -1,4 +1,4 @@
-"""From a finished run to a published version: its draft with card and pictures, and the network of a published one."""
+"""Build and publish a version from a finished run, and load the network of a published version."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,17 +16,20 @@ from models.store.publishing import draft_generator
 from training.dataset import Examples
 from training.errors import TrainingError
 from training.evaluation import name_losses, split_losses
-from training.invention import Invention, inventions
 from training.model_card import Card, write_card
 from training.paths import open_registry
 from training.plots import loss_plot
 from training.quality import draw, likelihood, measure, quality_lines
-from training.run import Outcome
+from training.run import RunResult
 from training.run_state import RunState
+from training.sampling_stats import SamplingStats, sampling_stats
 
 
 def publish(draft: Draft, store: Path, kernels: Kernels, state: RunState) -> Version:
-    """Publish `draft` into `store`, then remove `state`. Raises `TrainingError` where that fails; the state is kept."""
+    """Publish `draft` into `store`, then remove `state`.
+
+    Raises `TrainingError` on failure and keeps the state.
+    """
     try:
         registry = open_registry(store, kernels)
         version = registry.resolve(None, registry.publish(draft).reference)
@@ -39,8 +42,8 @@ def publish(draft: Draft, store: Path, kernels: Kernels, state: RunState) -> Ver
     return version
 
 
-def network_of(version: Version) -> Network:
-    """Return the version's network, in evaluation mode. Raises `CheckpointError` where its files were altered."""
+def load_network(version: Version) -> Network:
+    """Return the version's network in evaluation mode. Raises `CheckpointError` if its files were altered."""
     checkpoint = load_checkpoint(version.folder)
     manifest = checkpoint.manifest
     network = build_model(manifest.config, len(manifest.alphabet), torch.Generator())
@@ -49,88 +52,88 @@ def network_of(version: Version) -> Network:
     return network
 
 
-def split_of(version: Version) -> Split:
-    """Return the split that the version was trained with, from its names and its split seed."""
+def recreate_split(version: Version) -> Split:
+    """Return the split of the version's training run, from its names and split seed."""
     names = version.file(NAMES).decode().splitlines()
     return split_names(names, version.manifest.data.split_seed)
 
 
 def published_losses(version: Version, device: torch.device | str = "cpu") -> dict[str, float]:
     """Return the losses on train, dev and test, in nats per character."""
-    network = network_of(version)
+    network = load_network(version)
     network.to(device)
-    return split_losses(network, split_of(version), version.manifest.alphabet, device)
+    return split_losses(network, recreate_split(version), version.manifest.alphabet, device)
 
 
-# Names that the quality is measured on.
+# Names sampled to measure the quality.
 SAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A draft ready to publish, and the names that its model invented on the way."""
+class BuiltDraft:
+    """A draft that is ready to publish, and the sampling statistics in its card."""
 
     draft: Draft
-    inventions: list[Invention]
+    sampling_stats: list[SamplingStats]
 
 
-def finish(
-    outcome: Outcome,
+def build_draft(
+    result: RunResult,
     kernels: Kernels,
     comparison: Sequence[str] = (),
     samples: int = SAMPLES,
     pictures: Mapping[str, bytes] | None = None,
-) -> Finished:
-    """Return the draft with its card and, for a run of steps, its plot.
+) -> BuiltDraft:
+    """Return the draft with its card and, for a gradient run, its plot.
 
-    `comparison`: lines for the card; `samples`: how many names the quality in the card is measured on; `pictures`: of
-    `diagnostics`, by file name.
+    `comparison`: lines for the card; `samples`: number of names that the card's quality section measures; `pictures`:
+    the plots of `diagnostics`, by file name.
     """
-    bare = _bare_draft(outcome)
+    bare = _bare_draft(result)
     generator = draft_generator(bare, kernels)
-    drawn = inventions(generator)
-    quality = _quality(outcome, generator, samples)
+    drawn = sampling_stats(generator)
+    quality = _quality(result, generator, samples)
     pictures = pictures or {}
-    card = _card(outcome, drawn, comparison, quality, tuple(pictures))
+    card = _card(result, drawn, comparison, quality, tuple(pictures))
     files = {"card.md": card.encode(), **pictures}
-    if outcome.history.losses:
-        files["loss.png"] = _plot(outcome)
-    return Finished(replace(bare, files=files), drawn)
+    if result.history.losses:
+        files["loss.png"] = _plot(result)
+    return BuiltDraft(replace(bare, files=files), drawn)
 
 
-def _bare_draft(outcome: Outcome) -> Draft:
-    job = outcome.job
+def _bare_draft(result: RunResult) -> Draft:
+    job = result.job
     hyperparameters = job.config.hyperparameters()
     return Draft(
         dataset=job.corpus.dataset,
         config=job.config.model,
         vocabulary=job.corpus.vocabulary,
-        parameters=outcome.network.parameter_count,
+        parameters=result.network.parameter_count,
         data=job.corpus.record(),
         seed=job.config.seed,
-        metrics=outcome.losses,
-        training={"preset": job.preset, **job.origin(), **hyperparameters, "best_step": outcome.best_step},
-        arrays=outcome.network.to_arrays(),
+        metrics=result.losses,
+        training={"preset": job.preset, **job.origin(), **hyperparameters, "best_step": result.best_step},
+        arrays=result.network.to_arrays(),
         names=job.corpus.names,
         files={},
     )
 
 
-def _plot(outcome: Outcome) -> bytes:
-    job = outcome.job
+def _plot(result: RunResult) -> bytes:
+    job = result.job
     title = f"{job.corpus.dataset}/{job.config.model.architecture}, preset {job.preset}"
-    return loss_plot(outcome.history, title, outcome.best_step)
+    return loss_plot(result.history, title, result.best_step)
 
 
-def _quality(outcome: Outcome, generator: NameGenerator, samples: int) -> str:
-    """Return the card's section on names drawn at temperature 1; nothing for a model that does not end its names."""
-    corpus = outcome.job.corpus
+def _quality(result: RunResult, generator: NameGenerator, samples: int) -> str:
+    """Return the card's section on names sampled at temperature 1; empty if the model never ends a name."""
+    corpus = result.job.corpus
     names = draw(generator, samples)
     if not names:
         return ""
 
     def losses(names: Sequence[str]) -> NDArray[np.float64]:
-        return name_losses(outcome.network, Examples.of(names, corpus.vocabulary)).numpy()
+        return name_losses(result.network, Examples.of(names, corpus.vocabulary)).numpy()
 
     split = corpus.split
     quality = measure(names, split.train, split.dev, listed=split.test)
@@ -138,26 +141,26 @@ def _quality(outcome: Outcome, generator: NameGenerator, samples: int) -> str:
 
 
 def _card(
-    outcome: Outcome,
-    drawn: Sequence[Invention],
+    result: RunResult,
+    drawn: Sequence[SamplingStats],
     comparison: Sequence[str],
     quality: str,
     pictures: Sequence[str],
 ) -> str:
     return write_card(
         Card(
-            corpus=outcome.job.corpus,
-            config=outcome.job.config,
-            preset=outcome.job.preset,
-            parameters=outcome.network.parameter_count,
-            losses=outcome.losses,
-            best_step=outcome.best_step,
-            seconds=outcome.seconds,
-            inventions=drawn,
-            has_plot=bool(outcome.history.losses),
+            corpus=result.job.corpus,
+            config=result.job.config,
+            preset=result.job.preset,
+            parameters=result.network.parameter_count,
+            losses=result.losses,
+            best_step=result.best_step,
+            seconds=result.seconds,
+            sampling_stats=drawn,
+            has_plot=bool(result.history.losses),
             comparison=comparison,
             quality=quality,
             pictures=pictures,
-            origin=outcome.job.origin(),
+            origin=result.job.origin(),
         )
     )

@@ -1,4 +1,4 @@
-"""How good drawn names are: measured beside real ones, as a table of the card."""
+"""The quality of sampled names, compared with real ones, as a table for the card."""
 
 import random
 from bisect import bisect_left
@@ -15,23 +15,24 @@ from models import NameGenerator, SamplingOptions
 from models.inference import AS_DRAWN
 from training.comparison import Gap
 
-# Stands before and after each name among its pairs. No character is empty, so nothing in a name equals it.
+# Marks the start and end of a name in its pairs. No character is empty, so no character equals it.
 EDGE = ""
 
 
 def length_distance(a: Iterable[str], b: Iterable[str]) -> float:
-    """Return the total variation distance of the distributions of length: 0 (the same) to 1 (nothing in common).
+    """Return the total variation distance of the distributions of length: 0 (equal) to 1 (disjoint).
 
-    Half the sum of |P - Q|. Raises `ValueError` where a list is empty.
+    It is half the sum of |P - Q|. Raises `ValueError` for an empty list.
     """
     P, Q = _distributions(map(len, a), map(len, b))
     return float(np.abs(P - Q).sum() / 2)
 
 
 def pair_divergence(a: Iterable[str], b: Iterable[str]) -> float:
-    """Return the Jensen-Shannon divergence (Lin 1991) of the distributions of pairs of neighbours, in bits: 0 to 1.
+    """Return the Jensen-Shannon divergence of the distributions of character pairs, in bits.
 
-    A name's start and end count as neighbours. Raises `ValueError` where a list is empty.
+    It is between 0 and 1 (Lin 1991). The start and end of a name count as characters. Raises `ValueError` for an empty
+    list.
     """
     P, Q = _distributions(_pairs(a), _pairs(b))
     M = (P + Q) / 2
@@ -39,9 +40,9 @@ def pair_divergence(a: Iterable[str], b: Iterable[str]) -> float:
 
 
 def shared_beginnings(names: Iterable[str], known: Iterable[str]) -> list[int]:
-    """Return of each name how many first characters it shares with the known name that shares most: (names,).
+    """Return the length of the longest prefix that each name shares with any known name: (names,).
 
-    In order of spelling that one stands next to where the name would, before it or after it.
+    In sorted order, that known name is directly before or after the name.
     """
     order = sorted(set(known))
     return [max((_shared(name, other) for other in _neighbours(name, order)), default=0) for name in names]
@@ -82,8 +83,9 @@ Losses = Callable[[Sequence[str]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Prefix:
-    """Longest beginnings that names share with any train name: mean and longest in characters, mean and greatest as a
-    share of the name.
+    """Longest prefixes that names share with any train name.
+
+    `mean` and `longest` are in characters, `share` (mean) and `greatest` relative to the length of the name.
     """
 
     mean: float
@@ -94,11 +96,11 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Figures:
-    """A list of `count` names, judged by the dev names. Shares lie between 0 and 1.
+    """Statistics of a list of `count` names, compared with the dev names. Shares are between 0 and 1.
 
-    `new`: share that is not in train; `unlisted`: share that is in no part of the list; `repeated`: share that came
-    before; `longest`: characters of the longest; `lengths`, `pairs`: distances to dev, see `distances`; `prefix`: of
-    the new names alone, as the others share all of themselves; None where no name is new.
+    `new`: share that is not in train; `unlisted`: share that is in no part of the list; `repeated`: share of
+    duplicates; `longest`: length of the longest name; `lengths`, `pairs`: distances to dev; `prefix`: of the new names
+    only, None if no name is new.
     """
 
     count: int
@@ -113,7 +115,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Means of `repeated`, `lengths` and `pairs` over `blocks` lists of `count` names each, no two sharing a place."""
+    """Means of `repeated`, `lengths` and `pairs` over `blocks` disjoint lists of `count` names each."""
 
     count: int
     blocks: int
@@ -124,13 +126,13 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Quality:
-    """A model's names, and real ones to read the figures by.
+    """Statistics of a model's names, and of real names for comparison.
 
-    Distances fall and repeats grow with the number of names, so names are read beside as many others. `drawn` is read
-    by `train`: real train names, as many as were drawn, or all where there are fewer (then the two do not compare).
-    `drawn_blocks` is read by `train_blocks`: as many names at a time as there are dev names, so that this pair compares
-    for every list; means over blocks, as one block of so few is blurred by chance. What is new and how names begin is
-    read by `dev`: real names that the model never saw, beside the same train names.
+    Distances fall and duplicates grow with the number of names, so compare lists of equal length only. `drawn`
+    compares with `train`: as many train names as were drawn, or all if there are fewer (then the two do not compare).
+    `drawn_blocks` compares with `train_blocks`: blocks of as many names as there are dev names, which works for every
+    list; these are means over blocks, because one small block is noisy. Novelty and prefixes compare with `dev`: real
+    names that the model never saw.
     """
 
     drawn: Figures
@@ -142,10 +144,10 @@ class Quality:
 
 @dataclass(frozen=True)
 class Likelihood:
-    """Mean log-probability in nats of drawn and of real dev names, of a whole name and of a character (end included).
+    """Mean log-probability of drawn and dev names in nats, for a name and for a character (end included).
 
-    `gap`: how much more dev names cost than train names, per character; far above that of a comparable model, a model
-    has learned its list by heart. `train`, `dev`: these two losses.
+    `train`, `dev`: the losses per character; `gap`: their difference. A gap far above that of a comparable model means
+    that the model memorised its list.
     """
 
     drawn_name: float
@@ -163,10 +165,10 @@ def measure(
     listed: Collection[str] = (),
     seed: int = SEED,
 ) -> Quality:
-    """Return the quality of names that a model drew, repeats and all, in the order in which they came.
+    """Return the quality of a model's names, duplicates included, in the order of sampling.
 
-    `listed`: the whole list, where it holds more than train and dev. `seed` chooses the train names of the yardsticks.
-    Raises `ValueError` where there are no names, no train or no dev.
+    `listed`: other names of the list. `seed` selects the train names for comparison. Raises `ValueError` if any of the
+    three lists is empty.
     """
     if not (generator_names and train and dev):
         raise ValueError("Quality needs drawn names, train names and dev names; one of the lists is empty.")
@@ -211,13 +213,13 @@ def _prefix(new: Sequence[str], known: Collection[str]) -> Prefix | None:
     if not new:
         return None
     shared = np.array(shared_beginnings(new, known))
-    # A model may draw the empty name, which has nothing to share.
+    # A model may sample the empty name.
     shares = shared / np.array([max(len(name), 1) for name in new])
     return Prefix(float(shared.mean()), int(shared.max()), float(shares.mean()), float(shares.max()))
 
 
 def likelihood(losses: Losses, drawn: Sequence[str], train: Sequence[str], dev: Sequence[str]) -> Likelihood:
-    """Return how likely a model finds the names it drew, and those it learned from beside those it never saw."""
+    """Return the likelihood of a model's own names, of train names and of dev names."""
     (of_drawn, drawn_size), (of_train, train_size), (of_dev, dev_size) = (
         (np.asarray(losses(names), np.float64), np.array([len(name) + 1.0 for name in names]))
         for names in (drawn, train, dev)
@@ -241,9 +243,9 @@ def _mean(losses: NDArray[np.float64], sizes: NDArray[np.float64]) -> Gap:
 
 
 def draw(generator: NameGenerator, count: int = COUNT, seed: int = SEED) -> list[str]:
-    """Return `count` names at temperature 1, repeats and all; fewer where the model hardly ever ends a name.
+    """Sample `count` names at temperature 1, duplicates included; fewer if the model rarely ends a name.
 
-    Names longer than the list's longest are not among them, as the service gives none.
+    As in the service, names longer than the longest name of the list are rejected.
     """
     return generator.generate(count, seed=seed, options=SamplingOptions(), constraints=AS_DRAWN).names
 
@@ -251,7 +253,7 @@ def draw(generator: NameGenerator, count: int = COUNT, seed: int = SEED) -> list
 HEADING = "## How good the names are"
 NONE = "–"
 Cell = Callable[[Figures], str]
-# Rows that are read beside the dev names, which the model never saw.
+# Rows that compare with the dev names, which the model never saw.
 BY_DEV: tuple[tuple[str, Cell], ...] = (
     ("new to the train names", lambda f: f"{f.new:.1%}"),
     ("shared beginning, mean", lambda f: _prefix_row(f, lambda p: f"{p.mean:.2f} characters, {p.share:.1%}")),
@@ -277,7 +279,7 @@ WORDS = (
 
 
 def quality_lines(quality: Quality, likelihood: Likelihood | None = None) -> list[str]:
-    """Return the section as lines of Markdown: a table, and in plain words what each row means."""
+    """Return the section as lines of Markdown: a table and an explanation of each row."""
     short = f"{quality.drawn_blocks.count:,}"
     head = ("", f"drawn ({quality.drawn.count:,})", f"real ({quality.train.count:,})", f"drawn ({short})")
     table = [(*head, f"real ({short})"), ("---",) * 5, *_rows(quality), *(_likely(likelihood) if likelihood else [])]

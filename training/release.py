@@ -1,6 +1,6 @@
-"""The project's own release: every shipped data set with every shipped model, compared before it is published.
+"""The release of all shipped models: train each on its data set, compare them, and publish them.
 
-One model that does not beat the next simpler one stops the release: then nothing of that data set is published.
+If a model does not beat the next simpler one, the release stops and publishes nothing of that data set.
 """
 
 import statistics
@@ -15,16 +15,16 @@ from training.comparison import Gap, names_gap, paired_gap
 from training.config import load_config
 from training.corpus import Corpus, relatives_corpus, shipped_corpus
 from training.dataset import Examples
+from training.diagnostics.diagnose import STEPS, diagnose_run
 from training.errors import TrainingError
 from training.evaluation import name_losses
-from training.inside.diagnose import STEPS, inside
 from training.kneser_ney import ORDER, KneserNey
 from training.progress import Clock
-from training.publishing import finish
-from training.run import Distillation, Job, Outcome
-from training.transfer import Start
+from training.publishing import build_draft
+from training.run import Distillation, Job, RunResult
+from training.transfer import WarmStart
 
-# Simplest first, each with the one that it must beat.
+# Presets, simplest first, each with the one that it must beat.
 PRESETS = {
     "bigram": None,
     "mlp": "bigram",
@@ -34,58 +34,58 @@ PRESETS = {
     "lstm-student": "wavenet",
 }
 STUDENT, LARGE = "lstm-student", "lstm"
-# Who teaches the student of each data set: only those that know more than it could find out by itself.
+# Teachers of the student of each data set: only models that are better than a student trained alone.
 TEACHERS = {"human": (LARGE, "gated_wavenet"), "animal": (LARGE,)}
-# A split of a small list says little: there several are tried, and the first one ships.
+# One split of a small list says little, so several are tried there; the first one ships.
 SPLIT_SEEDS = {"human": (42,), "animal": (42, 43, 44, 45, 46)}
-# A short list's network starts from what longer ones of like words taught: data set to preset.
-STARTED = {"animal": "lstm"}
+# The network of a short list starts from weights trained on a longer list of similar words: data set to preset.
+WARM_STARTED = {"animal": "lstm"}
 # Names drawn for the quality in each card.
 SAMPLES = 20_000
 
-Runner = Callable[[Job], Outcome]
+Runner = Callable[[Job], RunResult]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One preset's outcomes on one data set, one for each split seed; the first is the one to ship."""
+    """The results of one preset on one data set, one for each split seed. The first one ships."""
 
     preset: str
-    outcomes: Sequence[Outcome]
+    results: Sequence[RunResult]
 
     def losses(self, part: str) -> list[float]:
-        """Return the loss on `part` of each outcome."""
-        return [outcome.losses[part] for outcome in self.outcomes]
+        """Return the loss on `part` of each result."""
+        return [result.losses[part] for result in self.results]
 
 
 @dataclass(frozen=True)
 class ReleaseContext:
-    """Context of a release: what runs a job, the log, the device, and the kernels with which teachers invent names."""
+    """Context of a release: the job runner, the log, the device, and the kernels that sample names."""
 
     run: Runner
-    say: Callable[[str], None]
+    log: Callable[[str], None]
     device: torch.device
     kernels: Kernels
     clock: Clock = time.perf_counter
     samples: int = SAMPLES
-    looked_at: int = STEPS
-    imagined: int | None = None
+    diagnostic_steps: int = STEPS
+    sample_count: int | None = None
 
 
 def release_all(registry: ModelRegistry, context: ReleaseContext) -> list[Manifest]:
-    """Train and publish everything that ships; the student of each data set becomes its default, with the reason."""
+    """Train and publish everything that ships. The student of each data set becomes its default."""
     manifests = []
     for dataset in SPLIT_SEEDS:
         comparisons = _train_all(dataset, context)
         cards = {preset: _compare(comparisons, preset) for preset in comparisons}
         published = {}
         for preset, comparison in comparisons.items():
-            outcome = comparison.outcomes[0]
-            seen = inside(outcome, context.looked_at, lambda step: None)
-            draft = finish(outcome, context.kernels, cards[preset], context.samples, seen).draft
+            result = comparison.results[0]
+            pictures = diagnose_run(result, context.diagnostic_steps, lambda step: None)
+            draft = build_draft(result, context.kernels, cards[preset], context.samples, pictures).draft
             manifests.append(registry.publish(draft))
             published[preset] = manifests[-1].reference
-            context.say(f"published {manifests[-1].reference}")
+            context.log(f"published {manifests[-1].reference}")
         student, large = (registry.resolve(None, published[preset]) for preset in (STUDENT, LARGE))
         target = published[STUDENT].partition("/")[2]
         registry.alias(dataset, "default", target, _reason(comparisons, student, large, context.clock))
@@ -96,47 +96,49 @@ def _train_all(dataset: str, context: ReleaseContext) -> dict[str, Comparison]:
     comparisons: dict[str, Comparison] = {}
     start = _start(dataset, context)
     for preset in PRESETS:
-        outcomes = []
+        results = []
         for i, seed in enumerate(SPLIT_SEEDS[dataset]):
             config = load_config(preset, dataset, {"split_seed": seed})
             distillation = _distillation(dataset, comparisons, i, context) if preset == STUDENT else None
-            begun = start if STARTED.get(dataset) == preset else None
-            outcomes.append(
+            begun = start if WARM_STARTED.get(dataset) == preset else None
+            results.append(
                 context.run(Job(shipped_corpus(dataset, seed), config, preset, context.device, distillation, begun))
             )
-            losses = "  ".join(f"{part} {loss:.4f}" for part, loss in outcomes[-1].losses.items())
-            context.say(f"{dataset} {preset}, split seed {seed}: {losses}")
-        comparisons[preset] = Comparison(preset, outcomes)
+            losses = "  ".join(f"{part} {loss:.4f}" for part, loss in results[-1].losses.items())
+            context.log(f"{dataset} {preset}, split seed {seed}: {losses}")
+        comparisons[preset] = Comparison(preset, results)
     return comparisons
 
 
-def _start(dataset: str, context: ReleaseContext) -> Start | None:
-    """Return a network that learned from words like the data set's, where it needs one."""
-    preset = STARTED.get(dataset)
+def _start(dataset: str, context: ReleaseContext) -> WarmStart | None:
+    """Return a network trained on similar words, if the data set needs one."""
+    preset = WARM_STARTED.get(dataset)
     if preset is None:
         return None
     corpus = relatives_corpus(SPLIT_SEEDS[dataset][0])
-    outcome = context.run(Job(corpus, load_config(preset, corpus.dataset, {}), preset, context.device))
-    context.say(f"{corpus.dataset} {preset}: dev {outcome.losses['dev']:.4f}")
-    corpus = outcome.job.corpus
-    return Start(f"an {preset} of {corpus.title.lower()}", outcome.network, corpus.vocabulary, frozenset(corpus.names))
+    result = context.run(Job(corpus, load_config(preset, corpus.dataset, {}), preset, context.device))
+    context.log(f"{corpus.dataset} {preset}: dev {result.losses['dev']:.4f}")
+    corpus = result.job.corpus
+    return WarmStart(
+        f"an {preset} of {corpus.title.lower()}", result.network, corpus.vocabulary, frozenset(corpus.names)
+    )
 
 
 def _distillation(dataset: str, comparisons: dict[str, Comparison], i: int, context: ReleaseContext) -> Distillation:
-    teachers = [comparisons[preset].outcomes[i].network for preset in TEACHERS[dataset]]
+    teachers = [comparisons[preset].results[i].network for preset in TEACHERS[dataset]]
     names = tuple(f"the {dataset}/{preset} beside it" for preset in TEACHERS[dataset])
     distillation = Distillation(names, tuple(teachers), context.kernels)
     return (
         distillation
-        if context.imagined is None
-        else Distillation(names, tuple(teachers), context.kernels, context.imagined)
+        if context.sample_count is None
+        else Distillation(names, tuple(teachers), context.kernels, context.sample_count)
     )
 
 
 def _compare(comparisons: dict[str, Comparison], preset: str) -> list[str]:
-    """Return the card's lines. Raises `TrainingError` where the simpler model does as well."""
+    """Return the card's lines. Raises `TrainingError` if the simpler model is as good."""
     comparison, lines = comparisons[preset], []
-    n = len(comparison.outcomes)
+    n = len(comparison.results)
     over = f"{n} split seeds" if n > 1 else "the dev names"
     if n > 1:
         dev, test = (statistics.fmean(comparison.losses(part)) for part in ("dev", "test"))
@@ -160,22 +162,22 @@ def _compare(comparisons: dict[str, Comparison], preset: str) -> list[str]:
 
 
 def gap_between(comparison: Comparison, other: Comparison) -> Gap:
-    """Return the gap on dev: over the split seeds where there are several, else over the dev names."""
-    if len(comparison.outcomes) > 1:
+    """Return the gap on dev, over the split seeds if there are several, else over the dev names."""
+    if len(comparison.results) > 1:
         return paired_gap(comparison.losses("dev"), other.losses("dev"))
-    dev = _dev(comparison.outcomes[0].job.corpus)
-    mine, theirs = (name_losses(c.outcomes[0].network, dev) for c in (comparison, other))
+    dev = _dev(comparison.results[0].job.corpus)
+    mine, theirs = (name_losses(c.results[0].network, dev) for c in (comparison, other))
     return names_gap(mine, theirs, dev.lengths)
 
 
 def gap_to_counts(comparison: Comparison) -> Gap:
-    """Return the gap on dev to Kneser-Ney counts of the same train names, in the same way."""
-    counted = [_counted(outcome.job.corpus) for outcome in comparison.outcomes]
-    devs = [_dev(outcome.job.corpus) for outcome in comparison.outcomes]
+    """Return the gap on dev to Kneser-Ney counts of the same train names, computed as in `gap_between`."""
+    counted = [_counted(result.job.corpus) for result in comparison.results]
+    devs = [_dev(result.job.corpus) for result in comparison.results]
     if len(counted) > 1:
         theirs = [float(losses.sum() / dev.lengths.sum()) for losses, dev in zip(counted, devs, strict=True)]
         return paired_gap(comparison.losses("dev"), theirs)
-    return names_gap(name_losses(comparison.outcomes[0].network, devs[0]), counted[0], devs[0].lengths)
+    return names_gap(name_losses(comparison.results[0].network, devs[0]), counted[0], devs[0].lengths)
 
 
 def _counted(corpus: Corpus) -> torch.Tensor:
@@ -187,7 +189,7 @@ def _dev(corpus: Corpus) -> Examples:
 
 
 def _reason(comparisons: dict[str, Comparison], student: Version, large: Version, clock: Clock) -> str:
-    """Return why the student is the default: how well both do, over all splits, and how soon, measured here and now."""
+    """Return why the student is the default: mean losses over all splits, and measured times."""
     loss, above = (statistics.fmean(comparisons[preset].losses("dev")) for preset in (STUDENT, LARGE))
     soon, late = (milliseconds(version.generator, clock) for version in (student, large))
     return (

@@ -1,4 +1,4 @@
-"""What commands print: losses, names, figures that lessons promise, characters that can be seen."""
+"""Output of commands: losses, names, metrics and printable characters."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,38 +16,38 @@ SPACE = "␣"
 FONT = "DejaVu Sans"
 
 
-def symbol_of(character: str) -> str:
-    """Return the character, a sign for a blank, or its Unicode number where the pictures' font does not have it."""
+def printable_character(character: str) -> str:
+    """Return the character, a symbol for a space, or its Unicode number if the plots' font lacks it."""
     if character.isspace():
         return SPACE
     is_known = get_font(findfont(FONT)).get_char_index(ord(character)) > 0
     return character if is_known else f"{ord(character):04X}"
 
 
-# A label, a colon, a number and nothing else; a loss that is no number is one to find, too.
+# A label, a colon and a number, which may be inf or nan.
 _LINE = re.compile(r"(?P<label>\S.*): (?P<value>[-+]?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|inf|nan))\s*", re.IGNORECASE)
 
 
-def figure_line(label: str, value: float, form: str = ".4f") -> str:
-    """Return a figure as a line; `form` as in Python's format strings."""
+def metric_line(label: str, value: float, form: str = ".4f") -> str:
+    """Return a metric as a line; `form` is a format specification."""
     return f"{label}: {value:{form}}"
 
 
-def show_figures(console: Console, figures: Mapping[str, float], form: str = ".4f") -> None:
-    """Print each figure on a line of its own, never wrapped."""
+def show_metrics(console: Console, figures: Mapping[str, float], form: str = ".4f") -> None:
+    """Print each metric on its own line, never wrapped."""
     for label, value in figures.items():
-        console.print(Text(figure_line(label, value, form)), soft_wrap=True)
+        console.print(Text(metric_line(label, value, form)), soft_wrap=True)
 
 
-def found_figures(output: str) -> dict[str, float]:
-    """Return the figures in what a command printed, by label; the last of one label counts."""
+def parse_metrics(output: str) -> dict[str, float]:
+    """Return the metrics in a command's output by label; the last one of a label counts."""
     matches = (_LINE.fullmatch(line) for line in output.splitlines())
     return {match["label"]: float(match["value"]) for match in matches if match}
 
 
 def show_losses(console: Console, losses: Mapping[str, float]) -> None:
     """Print the loss of each part, in nats per character."""
-    show_figures(console, {f"{part} loss": loss for part, loss in losses.items()})
+    show_metrics(console, {f"{part} loss": loss for part, loss in losses.items()})
 
 
 def show_losses_beside(console: Console, losses: Mapping[str, float], published: Mapping[str, float]) -> None:
@@ -67,13 +67,13 @@ def show_names(console: Console, names: Sequence[str], title: str) -> None:
 
 
 def show_publication(console: Console, version: Version) -> None:
-    """Print where a version lies and how to ask a service for its names."""
+    """Print the folder of a version, and how to request its names."""
     manifest = version.manifest
     model = f"{manifest.architecture}@{manifest.version}"
     body = f'{{"dataset":"{manifest.dataset}","model":"{model}","count":5}}'
     lines = [
         f"Published {manifest.reference} in {version.folder}",
-        "Try it: a service that runs offers it within seconds (else: python -m app serve), then",
+        "A running service offers it within seconds (start one with python -m app serve). Try it:",
         f"  curl -X POST localhost:8000/generate -H 'content-type: application/json' -d '{body}'",
     ]
     for line in lines:
@@ -81,7 +81,7 @@ def show_publication(console: Console, version: Version) -> None:
 
 
 def show_versions(console: Console, registry: ModelRegistry) -> None:
-    """Print every version with its aliases, and those that are refused with the reason."""
+    """Print every version with its aliases, and every refused version with the reason."""
     table = Table("version", "aliases", "preset")
     for head in ("parameters", "dev loss", "names"):
         table.add_column(head, justify="right")

@@ -1,7 +1,7 @@
-"""The story of one run on one page: a list and hyperparameters go in, a trained network with its losses comes out.
+"""One training run: from a list and hyperparameters to a trained network with its losses.
 
-Steps drip to whoever watches; a stop request keeps the state and ends the run. No printing; publishing is `draft`'s
-and the registry's job.
+A callback receives each step. A stop request saves the state and ends the run. This module prints and publishes
+nothing.
 """
 
 from collections.abc import Callable
@@ -14,32 +14,33 @@ from models.networks import Network, bigram_by_counting
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Batches
-from training.distillation import IMAGINED, Ensemble, TaughtBatches, imagined, lessons
+from training.distillation import SAMPLED_NAMES, Ensemble, SoftTargetBatches, label_names, sample_names
 from training.errors import Interrupted, TrainingError
 from training.evaluation import split_losses
 from training.progress import Clock
 from training.run_state import RunState, Saved
 from training.trainer import History, Step, Trainer, new_trainer
-from training.transfer import Start
+from training.transfer import WarmStart
 
-# Seconds between two states kept during a run: what a power cut can cost.
+# Seconds between two saved states: the most that a power cut can lose.
 SAVE_EVERY = 60.0
 
 
 @dataclass(frozen=True)
 class Distillation:
-    """Who teaches, by name and as networks in evaluation mode, and how many names each of them invents for it."""
+    """The teachers, by name and as networks in evaluation mode, and how many names each of them samples."""
 
     names: tuple[str, ...]
     networks: tuple[Network, ...]
     kernels: Kernels
-    imagined: int = IMAGINED
+    sample_count: int = SAMPLED_NAMES
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to train, on which list, and where: from fresh weights or those of a `start`; with a `distillation`, on what
-    its teachers say instead of the list.
+    """A training job: corpus, hyperparameters, device, and optional pretrained models.
+
+    `start` gives the initial weights. With a `distillation`, the targets are its teachers' predictions.
     """
 
     corpus: Corpus
@@ -47,32 +48,34 @@ class Job:
     preset: str
     device: torch.device
     distillation: Distillation | None = None
-    start: Start | None = None
+    start: WarmStart | None = None
 
     def origin(self) -> dict[str, str]:
-        """Return where the run got its knowledge from, beside the list, as a manifest keeps it."""
+        """Return the pretrained versions that the run uses, as a manifest stores them."""
         start = {"start": self.start.name} if self.start else {}
         return start | ({"teachers": ", ".join(self.distillation.names)} if self.distillation else {})
 
 
 @dataclass(frozen=True)
-class Watch:
-    """The world around a run: who is shown each step and told of what takes long, who may stop it, the clock, and where
-    its state is kept. `count(what, done, total)`: how far the work before the first step is.
+class RunCallbacks:
+    """Callbacks of a run, its clock, and the place of its saved state.
+
+    `on_step` receives each step, `log` a line of text, and `on_progress(what, done, total)` the progress of work before
+    the first step. `is_stopped` returns whether to stop.
     """
 
-    show: Callable[[Step], None]
+    on_step: Callable[[Step], None]
     is_stopped: Callable[[], bool]
     clock: Clock
     state: RunState | None = None
     resume: bool = False
-    say: Callable[[str], None] = lambda line: None
-    count: Callable[[str, int, int], None] = lambda what, done, total: None
+    log: Callable[[str], None] = lambda line: None
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A finished run. The network lies on the CPU, in evaluation mode; `losses`: train, dev and test."""
+class RunResult:
+    """A finished run. The network is on the CPU, in evaluation mode; `losses` has train, dev and test."""
 
     job: Job
     network: Network
@@ -82,88 +85,91 @@ class Outcome:
     seconds: float
 
 
-def run(job: Job, watch: Watch) -> Outcome:
-    """Train to the end. Raises `Interrupted` after a stop request, the state kept; `TrainingError` otherwise."""
+def run(job: Job, callbacks: RunCallbacks) -> RunResult:
+    """Train to the end. Raises `TrainingError`, or `Interrupted` after a stop request, with the state saved."""
     if job.config.method == "counting":
-        return _count(job, watch)
-    # First of all: a state of another run is refused before teachers speak for minutes.
-    saved = watch.state.load() if watch.state is not None and watch.resume else None
-    batches = None if job.distillation is None else _taught(job, job.distillation, watch)
+        return _count(job, callbacks)
+    # Load the state first: a state of another run fails before the teachers work for minutes.
+    saved = callbacks.state.load() if callbacks.state is not None and callbacks.resume else None
+    batches = None if job.distillation is None else _soft_target_batches(job, job.distillation, callbacks)
     trainer = new_trainer(job.config, job.corpus, job.device, job.start, batches)
     network = trainer.network
     if saved is not None:
         _restore(trainer, saved)
-    seconds = _drive(trainer, watch, saved.seconds if saved else 0.0)
+    seconds = _drive(trainer, callbacks, saved.seconds if saved else 0.0)
     losses = split_losses(network, job.corpus.split, job.corpus.vocabulary, job.device)
     network.to("cpu")
-    return Outcome(job, network, losses, trainer.history, trainer.best_step, seconds)
+    return RunResult(job, network, losses, trainer.history, trainer.best_step, seconds)
 
 
-def _taught(job: Job, distillation: Distillation, watch: Watch) -> Batches:
-    """Return batches of the list and of as many names as the teachers invent, with what they say about each. Raises
-    `Interrupted` after a stop request.
+def _soft_target_batches(job: Job, distillation: Distillation, callbacks: RunCallbacks) -> Batches:
+    """Return batches of the list and of sampled names, labelled by the teachers.
+
+    Raises `Interrupted` after a stop request.
     """
     corpus, seed = job.corpus, job.config.seed
     longest = max(map(len, corpus.names))
     names = list(corpus.split.train)
     for i, teacher in enumerate(distillation.networks):
-        watch.say(f"{distillation.names[i]} invents {distillation.imagined:,} names")
+        callbacks.log(f"{distillation.names[i]} invents {distillation.sample_count:,} names")
         stream = seed * len(distillation.networks) + i
-        names += imagined(teacher, corpus.vocabulary, longest, distillation.kernels, distillation.imagined, stream)
-    watch.say(f"the teachers say what they think of {len(names):,} names")
+        names += sample_names(
+            teacher, corpus.vocabulary, longest, distillation.kernels, distillation.sample_count, stream
+        )
+    callbacks.log(f"the teachers say what they think of {len(names):,} names")
 
-    def told(done: int, total: int) -> None:
-        watch.count("labelling", done, total)
-        if watch.is_stopped():
+    def on_progress(done: int, total: int) -> None:
+        callbacks.on_progress("labelling", done, total)
+        if callbacks.is_stopped():
             raise Interrupted("Stopped before the first step; nothing was kept.")
 
-    labelled = lessons(names, corpus.vocabulary, Ensemble(distillation.networks), told)
+    labelled = label_names(names, corpus.vocabulary, Ensemble(distillation.networks), on_progress)
     generator = torch.Generator().manual_seed(seed)
-    return TaughtBatches(labelled, job.config.batch_size, generator, job.device)
+    return SoftTargetBatches(labelled, job.config.batch_size, generator, job.device)
 
 
-def _count(job: Job, watch: Watch) -> Outcome:
+def _count(job: Job, callbacks: RunCallbacks) -> RunResult:
     split, vocabulary = job.corpus.split, job.corpus.vocabulary
-    start = watch.clock()
+    start = callbacks.clock()
     network = bigram_by_counting(split.train, vocabulary, job.config.smoothing)
     losses = split_losses(network, split, vocabulary)
-    return Outcome(job, network, losses, History(), 0, watch.clock() - start)
+    return RunResult(job, network, losses, History(), 0, callbacks.clock() - start)
 
 
-def _drive(trainer: Trainer, watch: Watch, before: float) -> float:
-    """Run the trainer to its end and return how many seconds it took, with those `before` an interruption."""
-    start = watch.clock() - before
-    kept = watch.clock()
+def _drive(trainer: Trainer, callbacks: RunCallbacks, before: float) -> float:
+    """Run the trainer to its end. Return the seconds it took, including those `before` an interruption."""
+    start = callbacks.clock() - before
+    kept = callbacks.clock()
     for step in trainer.fit():
-        watch.show(step)
-        if watch.is_stopped() and not trainer.is_over:
-            _keep(trainer, watch, start)
-            raise Interrupted(_farewell(step, watch))
-        if watch.clock() - kept > SAVE_EVERY:
-            _keep(trainer, watch, start)
-            kept = watch.clock()
-    # What comes after may fail, on a full disk for one; then the training at least is not lost.
-    _keep(trainer, watch, start)
-    return watch.clock() - start
+        callbacks.on_step(step)
+        if callbacks.is_stopped() and not trainer.is_over:
+            _keep(trainer, callbacks, start)
+            raise Interrupted(_interruption_message(step, callbacks))
+        if callbacks.clock() - kept > SAVE_EVERY:
+            _keep(trainer, callbacks, start)
+            kept = callbacks.clock()
+    # Later steps may fail, for example on a full disk; the training is not lost then.
+    _keep(trainer, callbacks, start)
+    return callbacks.clock() - start
 
 
 def _restore(trainer: Trainer, saved: Saved) -> None:
-    """Put the kept state back. Raises `TrainingError` where it does not fit."""
+    """Restore the saved state. Raises `TrainingError` if it does not fit."""
     try:
         trainer.load_state(saved.tensors)
     except (KeyError, ValueError, RuntimeError) as error:
         raise TrainingError(
-            f"The state of the interrupted run does not fit ({error}); leave out --resume to start anew."
+            f"The state of the interrupted run does not fit ({error}); leave out --resume to start again."
         ) from error
 
 
-def _keep(trainer: Trainer, watch: Watch, start: float) -> None:
-    if watch.state is not None:
-        watch.state.save(Saved(trainer.step, watch.clock() - start, trainer.state()))
+def _keep(trainer: Trainer, callbacks: RunCallbacks, start: float) -> None:
+    if callbacks.state is not None:
+        callbacks.state.save(Saved(trainer.step, callbacks.clock() - start, trainer.state()))
 
 
-def _farewell(step: Step, watch: Watch) -> str:
+def _interruption_message(step: Step, callbacks: RunCallbacks) -> str:
     lead = f"Stopped after step {step.step:,} of {step.total:,}; nothing was published."
-    if watch.state is None:
+    if callbacks.state is None:
         return lead
-    return f"{lead} The same command with --resume goes on from here (state in {watch.state.folder})."
+    return f"{lead} The same command with --resume continues from here (state in {callbacks.state.folder})."

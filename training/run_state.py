@@ -1,7 +1,7 @@
-"""The state of an interrupted run on disk, so that it can go on as if nothing had happened.
+"""The state of an interrupted run on disk, from which the run continues exactly.
 
-`state.json` tells which run it belongs to and names the file of tensors with its digest; it is replaced last, in one
-step, so that there is always one whole state. It lies outside every store: nothing here is a version.
+`state.json` identifies the run and names the file of tensors with its digest. It is replaced last, atomically, so that
+there is always one complete state. The folder is outside every store.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from training.config import TrainingConfig
 from training.errors import TrainingError
 
 _DOCUMENT = "state.json"
-# What brings each origin of a run about on the command line.
+# The command-line option of each origin.
 _ORIGINS = {"start": "--start", "teachers": "--teacher"}
 
 
@@ -43,7 +43,7 @@ class _Record(BaseModel):
 
 @dataclass(frozen=True)
 class Saved:
-    """A state: after which step, how many seconds of training it took so far, and the trainer's tensors."""
+    """A saved state: its step, the seconds of training so far, and the trainer's tensors."""
 
     step: int
     seconds: float
@@ -52,8 +52,10 @@ class Saved:
 
 @dataclass(frozen=True)
 class RunState:
-    """Where the state of one run lies: of one list (by the digest of its file), one set of hyperparameters, and the
-    versions that it goes on from and learns from, as `Job.origin` names them.
+    """The folder with the state of one run.
+
+    A run is identified by its list (the digest of the file), its hyperparameters, and its pretrained versions as in
+    `Job.origin`.
     """
 
     folder: Path
@@ -62,7 +64,7 @@ class RunState:
     origin: Mapping[str, str] = field(default_factory=dict)
 
     def step(self) -> int | None:
-        """Return the step of the state that lies here, None if there is none that can be read."""
+        """Return the step of the saved state, None if there is no readable one."""
         try:
             record = self._record()
         except TrainingError:
@@ -70,7 +72,7 @@ class RunState:
         return record.step if record else None
 
     def save(self, state: Saved) -> None:
-        """Put this state in the place of an older one. Raises `TrainingError` where the disk is full or read-only."""
+        """Replace the saved state. Raises `TrainingError` if the disk is full or read-only."""
         content = save(dict(state.tensors))
         name = f"step-{state.step}.safetensors"
         record = _Record(
@@ -96,7 +98,7 @@ class RunState:
             ) from error
 
     def load(self) -> Saved:
-        """Return the state that lies here. Raises `TrainingError` where there is none, or it is of another run."""
+        """Return the saved state. Raises `TrainingError` if there is none or it belongs to another run."""
         record = self._record()
         if record is None:
             raise TrainingError(f"No interrupted run lies in {self.folder}; leave out --resume to start one.")
@@ -105,13 +107,13 @@ class RunState:
         try:
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != record.sha256:
-                raise TrainingError(f"{path} is damaged; leave out --resume to start anew.")
+                raise TrainingError(f"{path} is damaged; leave out --resume to start again.")
             return Saved(record.step, record.seconds, load(content))
         except (OSError, SafetensorError, ValueError) as error:
-            raise TrainingError(f"{path} cannot be read ({error}); leave out --resume to start anew.") from error
+            raise TrainingError(f"{path} cannot be read ({error}); leave out --resume to start again.") from error
 
     def remove(self) -> None:
-        """Take the state away: the run it belongs to is over."""
+        """Remove the state of a finished run."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _record(self) -> _Record | None:
@@ -121,11 +123,11 @@ class RunState:
         except FileNotFoundError:
             return None
         except (OSError, ValidationError):
-            raise TrainingError(f"{path} cannot be read; leave out --resume to start anew.") from None
+            raise TrainingError(f"{path} cannot be read; leave out --resume to start again.") from None
 
     def _refuse_other_run(self, record: _Record) -> None:
         lead = f"The interrupted run in {self.folder} was"
-        end = "Give the same again, or leave out --resume to start anew."
+        end = "Give the same again, or leave out --resume to start again."
         if record.list_sha256 != self.list_sha256:
             raise TrainingError(f"{lead} on another list of names. {end}")
         differing = [

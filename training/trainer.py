@@ -1,4 +1,4 @@
-"""The training loop, which yields its steps, the history of its losses, and a trainer at its first step."""
+"""The training loop, which yields its steps, and the history of its losses."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,29 +14,29 @@ from training.dataset import Batch, Batches, Examples, NameBatches, WindowBatche
 from training.errors import TrainingError
 from training.evaluation import cross_entropy, mean_loss
 from training.optim import SCHEDULES, clip, make_optimizer
-from training.transfer import Start, begin
+from training.transfer import WarmStart, copy_weights
 
 
 @dataclass
 class History:
-    """`losses[i]`: the training loss of step i + 1's batch; `dev`: (step, dev loss) wherever it was measured."""
+    """`losses[i]`: the training loss of step i + 1's batch; `dev`: (step, dev loss) at each evaluation."""
 
     losses: list[float] = field(default_factory=list)
     dev: list[tuple[int, float]] = field(default_factory=list)
 
     def state(self) -> dict[str, Tensor]:
-        """Return everything as float64 tensors."""
+        """Return the history as float64 tensors."""
         dev = torch.tensor(self.dev, dtype=torch.float64).view(-1, 2)
         return {"losses": torch.tensor(self.losses, dtype=torch.float64), "dev": dev}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on where `state` was taken."""
+        """Restore `state`."""
         self.losses = state["losses"].tolist()
         self.dev = [(int(step), loss) for step, loss in state["dev"].tolist()]
 
 
 def smoothed(losses: Sequence[float], points: int = 200) -> tuple[list[float], list[float]]:
-    """Return at most `points` steps and losses: means over neighbouring steps, and where their middles lie."""
+    """Return at most `points` steps and losses: means over neighbouring steps, and their midpoints."""
     width = max(1, -(-len(losses) // points))
     starts = range(0, len(losses), width)
     groups = [losses[start : start + width] for start in starts]
@@ -47,7 +47,7 @@ def smoothed(losses: Sequence[float], points: int = 200) -> tuple[list[float], l
 
 @dataclass(frozen=True)
 class Step:
-    """One step that was made: its number from 1 to `total`, its batch's loss, the dev loss where it was measured."""
+    """A finished step: its number from 1 to `total`, its batch loss, and the dev loss if evaluated."""
 
     step: int
     total: int
@@ -57,9 +57,9 @@ class Step:
 
 
 class Trainer:
-    """Trains `network` on `train`; keeps the weights with the lowest loss on `dev`.
+    """Trains `network` on `train`, and keeps the weights with the lowest loss on `dev`.
 
-    `generator` draws the batches, unless `batches` bring their own. The network lies on `device`.
+    `generator` draws the batches, unless `batches` are given. The network is on `device`.
     """
 
     def __init__(
@@ -85,9 +85,9 @@ class Trainer:
         self.without_best = 0
 
     def fit(self) -> Iterator[Step]:
-        """Train to the end, one step for each item. When the last item was taken, the network has its best weights.
+        """Train to the end and yield each step. Afterwards the network has its best weights.
 
-        Raises `TrainingError` when the loss is no longer a number.
+        Raises `TrainingError` if the loss is not finite.
         """
         while not self.is_over:
             rate = self.config.learning_rate * SCHEDULES[self.config.schedule](self.step / self.total)
@@ -98,7 +98,7 @@ class Trainer:
         self.network.eval()
 
     def learn(self, rate: float) -> float:
-        """Make one step at the learning rate `rate` and return its batch's loss. Raises `TrainingError` as `fit`."""
+        """Make one step at the learning rate `rate` and return its batch loss. Raises `TrainingError` as `fit`."""
         loss = self._learn(self.batches.draw(), rate)
         self.step += 1
         self.history.losses.append(loss)
@@ -106,9 +106,9 @@ class Trainer:
 
     @property
     def is_over(self) -> bool:
-        """Whether all steps were made, or `patience` dev losses brought no new best."""
-        tired = 0 < self.config.patience <= self.without_best
-        return tired or self.step >= self.total
+        """Whether all steps are done, or the last `patience` dev losses were no new best."""
+        is_out_of_patience = 0 < self.config.patience <= self.without_best
+        return is_out_of_patience or self.step >= self.total
 
     def _learn(self, batch: Batch, rate: float) -> float:
         self.network.train()
@@ -122,7 +122,7 @@ class Trainer:
         return value
 
     def gradients_of(self, batch: Batch) -> tuple[Tensor, Sequence[Tensor]]:
-        """Return the loss of `batch` and the gradient of each parameter, penalty included: here by autograd."""
+        """Return the loss of `batch` and the gradient of each parameter, including the penalty."""
         loss = cross_entropy(batch.logits(self.network), batch.targets).mean()
         return loss, torch.autograd.grad(loss + self._penalty(), self.parameters)
 
@@ -152,7 +152,7 @@ class Trainer:
         return loss
 
     def state(self) -> dict[str, Tensor]:
-        """Return everything that the steps to come depend on, copied to the CPU."""
+        """Return the state that determines later steps, copied to the CPU."""
         numbers = {
             "step": torch.tensor(self.step),
             "best_loss": torch.tensor(self.best_loss, dtype=torch.float64),
@@ -170,7 +170,7 @@ class Trainer:
         return {f"{part}/{name}": t.cpu().clone() for part, tensors in parts.items() for name, t in tensors.items()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on where `state` was taken. Raises `KeyError`, `ValueError` or `RuntimeError` where it does not fit."""
+        """Restore `state`. Raises `KeyError`, `ValueError` or `RuntimeError` if it does not fit."""
         numbers = _part(state, "trainer")
         self.step, self.best_step = int(numbers["step"]), int(numbers["best_step"])
         self.best_loss, self.without_best = float(numbers["best_loss"]), int(numbers["without_best"])
@@ -184,7 +184,7 @@ class Trainer:
 def make_batches(
     config: TrainingConfig, train: Examples, generator: torch.Generator, device: torch.device | str
 ) -> Batches:
-    """Return the kind of batches that the hyperparameters name."""
+    """Return the batches that the config selects."""
     if config.batch == "names":
         return NameBatches(train, config.batch_size, generator, device)
     return WindowBatches(train, config.model.block_size, config.batch_size, generator, device)
@@ -202,17 +202,17 @@ def new_trainer(
     config: TrainingConfig,
     corpus: Corpus,
     device: torch.device,
-    start: Start | None = None,
+    start: WarmStart | None = None,
     batches: Batches | None = None,
 ) -> Trainer:
     """Return a trainer over the train and dev names of `corpus`.
 
-    Weights and batches are those of the config's seed, unless there is a `start` or there are `batches`.
+    The config's seed decides weights and batches, unless `start` or `batches` are given.
     """
     generator = torch.Generator().manual_seed(config.seed)
     network = build_model(config.model, len(corpus.vocabulary), generator)
     if start is not None:
-        begin(network, corpus.vocabulary, start)
+        copy_weights(network, corpus.vocabulary, start)
     network.to(device)
     train, dev = (Examples.of(names, corpus.vocabulary) for names in (corpus.split.train, corpus.split.dev))
     return Trainer(network, config, train, dev, generator, device, batches)

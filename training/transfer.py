@@ -1,5 +1,6 @@
-"""Going on from a network that learned another list: its weights move into a fresh network of the same shape, character
-by character. A short list then starts from what a long one taught.
+"""Transfer learning: copy the weights of a network trained on another list into a fresh one.
+
+Characters are matched by name, so the two vocabularies may differ.
 """
 
 from collections.abc import Mapping
@@ -13,13 +14,13 @@ from models.networks import Network
 from models.vocabulary import END
 from training.errors import TrainingError
 
-# The arrays that have a place for each character, and the axis where it is.
+# Arrays with an entry for each character, and the axis of that entry.
 BY_CHARACTER = {"embedding.weight": 0, "output.weight": 1, "output.bias": 0}
 
 
 @dataclass(frozen=True)
-class Start:
-    """A trained network to go on from: what it is called, its alphabet, and the names that it has seen."""
+class WarmStart:
+    """A trained network that gives the initial weights, with its name, vocabulary and training names."""
 
     name: str
     network: Network
@@ -27,18 +28,18 @@ class Start:
     names: frozenset[str]
 
 
-def begin(network: Network, vocabulary: Vocabulary, start: Start) -> None:
-    """Copy the weights of `start` into `network`, in place. A character that only `network` knows keeps its fresh
-    numbers, one that it does not know is left behind.
+def copy_weights(network: Network, vocabulary: Vocabulary, start: WarmStart) -> None:
+    """Copy the weights of `start` into `network`, in place.
 
-    Raises `TrainingError` where the two have different shapes, and for a bigram, which is nothing but characters.
+    A character that only `network` knows keeps its fresh weights; one that it does not know is dropped. Raises
+    `TrainingError` if the shapes differ, and for a bigram, which has no weights beyond those of its characters.
     """
     if network.config.architecture == "bigram" or shape(network.config) != shape(start.network.config):
         raise TrainingError(
             f"{start.name} cannot be started from: it is made as {shape(start.network.config)}, this run as "
             f"{shape(network.config)}; allowed is the same shape, and no bigram."
         )
-    mine, theirs = places(vocabulary, start.vocabulary)
+    mine, theirs = shared_positions(vocabulary, start.vocabulary)
     old = start.network.state_dict()
     for name, array in network.state_dict().items():
         axis = BY_CHARACTER.get(name)
@@ -46,12 +47,12 @@ def begin(network: Network, vocabulary: Vocabulary, start: Start) -> None:
 
 
 def shape(config: ModelConfig) -> Mapping[str, object]:
-    """Return what of a config decides the form of the weights."""
+    """Return the fields of `config` that decide the shapes of the weights."""
     return config.model_dump(exclude={"dropout", "input_dropout"})
 
 
-def places(mine: Vocabulary, theirs: Vocabulary) -> tuple[Tensor, Tensor]:
-    """Return where the characters that both know stand in the one and in the other, end token first."""
+def shared_positions(mine: Vocabulary, theirs: Vocabulary) -> tuple[Tensor, Tensor]:
+    """Return the indices of the shared characters in both vocabularies, end token first."""
     both = sorted(set(mine.characters) & set(theirs.characters))
     here, there = (torch.tensor([END, *vocabulary.encode("".join(both))]) for vocabulary in (mine, theirs))
     return here, there

@@ -47,7 +47,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
-    """Invent names: over HTTP, or here."""
+    """Invent names, over HTTP or here."""
 
 
 @main.command()
@@ -103,7 +103,7 @@ def models(context: click.Context) -> None:
 
 @models.command("list")
 def list_models() -> None:
-    """List all versions and what the aliases mean; on standard error, what is refused and what stands in."""
+    """List all versions and the targets of aliases; on standard error, refused versions and aliases that fall back."""
     registry = open_registry(load_settings())
     for version in registry.versions():
         losses = "  ".join(f"{part} {loss:.4f}" for part, loss in version.manifest.metrics.items())
@@ -113,7 +113,7 @@ def list_models() -> None:
     for reference, reason in registry.refused.items():
         click.echo(f"refused {reference}: {reason}", err=True)
     for line in registry.stand_ins:
-        click.echo(f"stands in: {line}", err=True)
+        click.echo(f"fallback: {line}", err=True)
 
 
 @models.command()
@@ -131,15 +131,15 @@ def alias(place: str, alias: str, target: str, reason: str) -> None:
 @click.argument("reference")
 @click.option("--reason", required=True, help="Why; it is kept with the aliases.")
 def remove(reference: str, reason: str) -> None:
-    """Remove a version from your own store: `human/wavenet@7`, which no alias may point to."""
+    """Remove a version from your own store: `human/wavenet@7`. No alias may point to it."""
     click.echo(f"{open_registry(load_settings()).remove(reference, reason)} is removed; its number is not given again.")
 
 
 @models.command()
 def pins() -> None:
-    """Print the pinned manifests, for the file of NAMEWAVE_PINS, of all versions that the stores hold, each verified.
+    """Print the pins of all valid versions in the stores, for the file of NAMEWAVE_PINS.
 
-    The pins that are set now do not count here: NAMEWAVE_PINS is ignored, so that versions that are new get theirs.
+    NAMEWAVE_PINS itself is ignored, so that new versions are included.
     """
     versions = open_registry(load_settings().model_copy(update={"pins": None})).versions()
     click.echo(pin_lines((each.reference, (each.folder / MANIFEST).read_bytes()) for each in versions), nl=False)
@@ -156,8 +156,9 @@ def republish(reference: str) -> None:
 @main.command()
 @click.argument("name")
 def key(name: str) -> None:
-    """Make an API key for NAME. Its line for the file of NAMEWAVE_KEYS goes to standard output, the key itself, which
-    is kept nowhere, to standard error.
+    """Create an API key for NAME.
+
+    The line for the file of NAMEWAVE_KEYS goes to standard output, and the key, which is not stored, to standard error.
     """
     key = generate_key()
     click.echo(key_line(name, key))
@@ -179,6 +180,6 @@ def settings() -> None:
 @main.command()
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to keep the code (NAMEWAVE_KERNELS).")
 def compile(folder: Path | None) -> None:
-    """Compile the kernels ahead of time, for every processor level of this machine's kind."""
+    """Compile the kernels ahead of time for every processor level of this machine."""
     place = folder or load_settings().kernels or default_folder()
     click.echo(f"Compiled for {', '.join(compile_every_level(place))} in {place}.")

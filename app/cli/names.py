@@ -68,7 +68,7 @@ def _source_options(command: Command) -> Command:
 )
 @click.option("--json", "form", flag_value="json", help="The same as --format json.")
 def generate(form: str, **options: Any) -> None:
-    """Invent names, one a line."""
+    """Invent names, one per line."""
     settings = load_settings()
     request = with_seed(_query(GenerateLink, options), lambda: secrets.randbelow(MAX_SEED + 1))
     sources = _open_sources(settings)
@@ -142,7 +142,7 @@ def _report_shortfall(job: SamplingJob) -> None:
 @click.argument("names", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="The answer of the service.")
 def score(as_json: bool, names: tuple[str, ...], **options: Any) -> None:
-    """Tell how likely the model finds NAMES: log-probability, perplexity, the nearest name of the list."""
+    """Print how likely the model finds NAMES: log-probability, perplexity, the nearest name of the list."""
     request = _query(ScoreRequest, {**options, "names": list(names)})
     answer = Scorer().score(request, _open_sources(load_settings()).find(request.dataset, request.model))
     if as_json:
@@ -164,7 +164,7 @@ def score(as_json: bool, names: tuple[str, ...], **options: Any) -> None:
 @click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 safer, above 1 wilder.")
 @click.option("--json", "as_json", is_flag=True, help="The answer of the service.")
 def next_characters(as_json: bool, **options: Any) -> None:
-    """Tell what may follow a prefix, the most probable character first; "." is the end of the name."""
+    """Print the next characters after a prefix, the most probable first; "." is the end of the name."""
     request = _query(NextQuery, options)
     answer = Scorer().next(request, _open_sources(load_settings()).find(request.dataset, request.model))
     if as_json:

@@ -24,9 +24,7 @@ async def live() -> Health:
 
 @router.get("/health/ready", summary="Readiness", responses={503: {"model": Health}})
 async def ready(service: ServiceDep, response: Response) -> Health:
-    """Answer 200 if every data set has a default version that is served, its own or a fallback, otherwise 503 with the
-    problems.
-    """
+    """Answer 200 if every data set has a served default version, its own or a fallback; otherwise 503."""
     registry, now = service.registry, service.registry.now
     problems = [without_paths(registry, line) for line in now.problems()]
     if problems:

@@ -58,7 +58,7 @@ class GraphLine(BaseModel):
 
 
 class GraphAddition(BaseModel):
-    """What one operand gets in a step: gradient = derivative x the result's gradient."""
+    """The gradient that one operand gets in a step: derivative x the result's gradient."""
 
     operand: NodeId
     derivative: float = Field(description="Of the result by the operand.", examples=[1.0])
@@ -66,7 +66,7 @@ class GraphAddition(BaseModel):
 
 
 class GraphStep(BaseModel):
-    """One value hands its gradient, which is complete by then, on to its operands."""
+    """One value passes its complete gradient to its operands."""
 
     node: NodeId
     additions: list[GraphAddition]
@@ -120,7 +120,7 @@ class Place(BaseModel):
 
 
 class Node(BaseModel):
-    """One node: what it computed, and of which places of the window."""
+    """One node: its output, and the places of the window that it covers."""
 
     first: int
     last: int = Field(examples=[1])

@@ -1,1 +1,1 @@
-"""Who may ask, and how much: API keys, client addresses, rate limits."""
+"""API keys, client addresses and rate limits."""

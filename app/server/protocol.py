@@ -216,7 +216,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         if not self.between_requests:
-            # A trailer may ask for it too, and the parser reads no more.
+            # A trailer may also request an upgrade, and the parser stops there.
             self.cycle.keep_alive = False
             if self.cycle.response_complete:
                 self.transport.close()

@@ -107,7 +107,7 @@ class Server(uvicorn.Server):
             # Several processes take one at a time, so that connections spread over them.
             sockets = [*sockets, *(each.dup() for each in sockets for _ in range(ACCEPTED_PER_TURN - 1))]
         await super().startup(sockets)
-        # What is loaded now stays; the garbage collector would stop everything for a tenth of a second to look at it.
+        # Loaded objects stay, and scanning them would make the garbage collector pause for a tenth of a second.
         gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

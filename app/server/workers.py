@@ -238,7 +238,7 @@ def _has_counts(path: Path) -> bool:
 
 
 def run_workers(config: Config, listener: socket.socket) -> int:
-    """Serve with `config.workers` processes until told to stop; return the exit status, 3 where none could start.
+    """Serve with `config.workers` processes until a stop signal. Return the exit status, 3 if none could start.
 
     The application of `config` must be a factory that can be sent to another process.
     """

@@ -10,7 +10,7 @@ from app.settings import Settings
 from models.errors import ConfigError
 
 PACKAGES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
-# Where spans go (opentelemetry.io/docs/specs/otel/protocol/exporter).
+# The endpoint for spans (opentelemetry.io/docs/specs/otel/protocol/exporter).
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 

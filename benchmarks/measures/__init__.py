@@ -1,1 +1,1 @@
-"""What `benchmarks.serving` measures, one file a question. The servers measured are next door."""
+"""The measurements of `benchmarks.serving`. The measured servers are in `benchmarks.servers`."""

@@ -1,5 +1,6 @@
-"""The second table's figures, in a process of its own: how fast one core draws names from one version, and how fast it
-could multiply and add. No HTTP.
+"""The second table: the sampling rate of one version on one core, and the peak multiply-add rate of the core.
+
+This runs in its own process, without HTTP.
 
     python -m benchmarks.measures.core human/wavenet@1 --seconds 2      (prints one line of JSON)
 """
@@ -16,18 +17,18 @@ from models import ModelRegistry, NameGenerator, prepare
 from models.config import ModelConfig
 from models.inference import AS_DRAWN, TEXT, NameStream, PrefixMemory
 
-# One call draws so many: enough that the call itself costs nothing.
+# Names per call: enough that the cost of the call itself is negligible.
 CALL = 65_536
 MEMORY_MIB = 64
-# A memory is warm after so many times the seconds that are measured then.
+# A prefix cache is warm after this multiple of the measured seconds.
 WARMING = 4
-# A chain of products and sums on each of LANES numbers: short enough that many run at once, long enough that loading
-# and storing are nothing beside it.
+# A chain of products and sums on each of LANES numbers: short enough that many run in parallel, long enough that loads
+# and stores are negligible.
 LANES, DEPTH = 1024, 16
 
 
 def draw(generator: NameGenerator, count: int, offset: int, memory: PrefixMemory | None) -> int:
-    """Draw `count` names as lines from candidate `offset` of seed 1 on, repeats included; return where that ended."""
+    """Draw `count` names as lines from candidate `offset` of seed 1, duplicates included; return the next offset."""
     stream = NameStream(generator.prepare(constraints=AS_DRAWN), count, seed=1, offset=offset)
     write = generator.writer(TEXT, True)
     while not stream.finished:
@@ -36,7 +37,7 @@ def draw(generator: NameGenerator, count: int, offset: int, memory: PrefixMemory
 
 
 def rate(generator: NameGenerator, memory: PrefixMemory | None, offset: int, seconds: float) -> tuple[float, int]:
-    """Return names a second of processor time, drawn for `seconds` from `offset` on, and where that ended."""
+    """Return names per second of processor time, drawn for `seconds` from `offset`, and the next offset."""
     began, names = time.process_time(), 0
     while (spent := time.process_time() - began) < seconds or not names:
         offset = draw(generator, CALL, offset, memory)
@@ -45,9 +46,7 @@ def rate(generator: NameGenerator, memory: PrefixMemory | None, offset: int, sec
 
 
 def products(config: ModelConfig, vocab_size: int) -> int:
-    """Return the multiply-adds of one position, with first layers as tables of characters and nothing kept between
-    names but what the position's own name has computed.
-    """
+    """Return the multiply-adds of one position, with first layers as tables and without a prefix cache."""
     C, H, V, depth = config.n_embd, config.n_hidden, vocab_size, len(config.fans)
     if config.architecture == "bigram":
         return 0
@@ -68,9 +67,9 @@ def _chains(a: Any, b: Any, x: Any, times: int) -> None:
 
 
 def peak(seconds: float = 0.5) -> float:
-    """Return the float32 multiply-adds a second of this core, each rounded twice (no fused operations, no fastmath).
+    """Return the float32 multiply-adds per second of this core, each rounded twice (not fused, no fastmath).
 
-    LANES x DEPTH products and sums, vectorised over the lanes; what one chain waits for, the next ones fill.
+    It computes LANES x DEPTH products and sums, vectorised over the lanes.
     """
     chains = numba.njit("void(float32[::1], float32[::1], float32[::1], int64)", nogil=True)(_chains)
     a, b = np.full(LANES, 0.5, np.float32), np.full(LANES, 1.0, np.float32)
@@ -110,7 +109,7 @@ def measure(reference: str, seconds: float) -> dict[str, float | int | str]:
 
 
 def _call_of_20(generator: NameGenerator, memory: PrefixMemory | None) -> float:
-    """Return the processor seconds of a call for 20 names that nobody drew before."""
+    """Return the processor seconds of a call for 20 names that were not drawn before."""
     times, began = 200, time.process_time()
     for i in range(times):
         generator.generate(20, seed=10**9, offset=1000 * i, memory=memory)
@@ -121,7 +120,7 @@ def _call_of_20(generator: NameGenerator, memory: PrefixMemory | None) -> float:
 @click.argument("reference", required=False)
 @click.option("--seconds", default=2.0, show_default=True)
 def main(reference: str | None, seconds: float) -> None:
-    """Print the figures of REFERENCE as JSON, or without one those of the core itself."""
+    """Print the figures of REFERENCE as JSON, or those of the core without a reference."""
     if reference is None:
         click.echo(json.dumps({"peak": peak()}))
     else:

@@ -1,4 +1,4 @@
-"""The third table's figures: how soon the service is ready, how much memory it holds, how large it is on disk."""
+"""The third table: start-up time, memory, and size on disk."""
 
 import json
 import statistics
@@ -19,7 +19,7 @@ CORE = 0
 def start(rounds: int) -> dict[str, float | int | str]:
     """Return the median seconds until ready, and the MiB then and after requests to every version.
 
-    A start before the measured ones leaves the compiled code behind.
+    A start before the measured ones compiles the kernels.
     """
     ready, resident, used = [], [], []
     for number in range(rounds + 1):

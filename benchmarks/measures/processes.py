@@ -1,6 +1,4 @@
-"""A server in a process of its own: started on chosen cores, waited for, looked at, and always ended. What it is asked
-is not known here.
-"""
+"""A server in its own process on chosen cores: start, wait, measure, and always end."""
 
 import os
 import re
@@ -14,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -31,7 +29,7 @@ class Process:
     log: Path
 
     def family(self) -> list[int]:
-        """Return the process and all that it started."""
+        """Return the process and its descendants."""
         pids = [self.pid]
         for pid in pids:
             with suppress(OSError):
@@ -40,11 +38,11 @@ class Process:
         return pids
 
     def resident(self) -> float:
-        """Return the MiB of memory that it and its children hold (VmRSS, shared pages counted in each)."""
+        """Return the memory of the process and its children in MiB (VmRSS, which counts shared pages in each)."""
         return sum(_resident(pid) for pid in self.family())
 
     def cpu_seconds(self) -> float:
-        """Return the processor seconds that it and its living children took so far."""
+        """Return the processor seconds of the process and its living children."""
         return sum(_cpu_seconds(pid) for pid in self.family())
 
 
@@ -67,12 +65,12 @@ def _cpu_seconds(pid: int) -> float:
 def started(
     command: Sequence[str], port: int, folder: Path, cores: Sequence[int], environment: Mapping[str, str] | None = None
 ) -> Iterator[Process]:
-    """Run `command` on `cores` with one computing thread, in a session of its own; at the end all of it is ended.
+    """Run `command` on `cores` with one computing thread, in its own session, and end the whole session afterwards.
 
-    Its output goes to a file of `folder`. Raises `NotMeasuredError` where it cannot be started.
+    Its output goes to a file of `folder`. Raises `NotMeasuredError` if it cannot start.
     """
     log = folder / f"server-{port}.log"
-    # One client asks for all: the service's limit is not what is measured.
+    # All load comes from one client, so disable the rate limit.
     single = {"NAMEWAVE_LIMIT": "0", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with log.open("wb") as out:
         try:
@@ -94,7 +92,7 @@ def started(
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """End the whole session that was started: kindly, and after five seconds at once."""
+    """End the whole session, with SIGKILL after five seconds."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -105,12 +103,12 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 def wait_until(process: Process, path: str, body: bytes | None = None, pause: float = 0.02) -> float:
-    """Ask for `path` until the answer is 200 and return the clock then (`time.perf_counter`).
+    """Request `path` until the answer is 200, and return the clock then (`time.perf_counter`).
 
-    Raises `NotMeasuredError` where it never is, with the end of the server's output.
+    Raises `NotMeasuredError` with the end of the server's output if it never is.
     """
     began = time.perf_counter()
-    while time.perf_counter() - began < PATIENCE:
+    while time.perf_counter() - began < TIMEOUT_SECONDS:
         with suppress(OSError):
             if ask(process.address + path, body)[0] == 200:
                 return time.perf_counter()
@@ -131,7 +129,7 @@ def ask(url: str, body: bytes | None = None, accept: str = "application/json") -
     """Return status and content of one request: POST with a JSON `body`, else GET. Raises `OSError` without answer."""
     headers = {"Accept": accept, "Content-Type": "application/json"}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=TIMEOUT_SECONDS) as answer:
             return int(answer.status), answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

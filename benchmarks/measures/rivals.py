@@ -1,5 +1,6 @@
-"""Which servers are measured over HTTP, side by side: how each is started and asked. What they do is in
-`benchmarks.servers`.
+"""The servers that are compared over HTTP: how to start each, and its requests.
+
+`benchmarks.servers` has their code.
 """
 
 import subprocess
@@ -51,12 +52,12 @@ RIVALS = {
         ),
     )
 }
-# Nothing of ours is told to BentoML's makers, and its files stay in the temporary folder.
+# Disable the telemetry of BentoML, and keep its files in the temporary folder.
 QUIET = {"BENTOML_DO_NOT_TRACK": "1"}
 
 
 def interpreter(rival: Rival, others: Path | None) -> str:
-    """Return the Python that runs `rival`: `others` where it needs packages that are not ours."""
+    """Return the Python that runs `rival`: `others` if it needs extra packages."""
     return str(others) if rival.needs and others else sys.executable
 
 

@@ -1,6 +1,4 @@
-"""The first table's figures: every server in turn, round after round, loaded with requests for 1, 20 and 1,000 names.
-No tables here.
-"""
+"""The first table: rounds of load on every server, with requests for 1, 20 and 1,000 names."""
 
 import json
 import re
@@ -19,17 +17,16 @@ from tests.harness.service import free_port
 COUNTS = (1, 20, 1000)
 SERVER_CORE, LOAD_CORE = 0, 1
 PATH = "/generate"
-# Servers that take long for an answer are loaded longer than asked: until so many answers, or so many times as long.
-# Those that take longer than SLOW seconds have nothing to warm up, and would first have to end what that began.
+# Slow servers are loaded longer: until ENOUGH answers, or LONGEST times as long. Servers that take more than SLOW
+# seconds for an answer are not warmed up, because unfinished requests would delay the measurement.
 ENOUGH, LONGEST, SLOW = 4 * wrk.CONNECTIONS, 5, 0.1
-# Every server is loaded for so many seconds before it is measured: compilers, caches and memories of what was drawn
-# come to what they are on any working day, ours and the others' alike.
-WARM, USUAL = 10.0, 20
-Say = Callable[[str], None]
+# Seconds of load before each measurement, so that compilers and caches of all servers are warm.
+WARM, DEFAULT_COUNT = 10.0, 20
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Taken:
+class Measurement:
     """One server, one round, one count; `busy` is the share of its core that the server used."""
 
     load: wrk.Load
@@ -38,7 +35,7 @@ class Taken:
 
 def measure(
     rival: Rival, others: Path | None, seconds: float, first_seed: int, counts: Sequence[int] = COUNTS
-) -> dict[int, Taken]:
+) -> dict[int, Measurement]:
     """Start `rival`, load it for each of `counts`, end it. Raises `NotMeasuredError` with the reason."""
     python = interpreter(rival, others)
     if reason := wrk.missing() or lacks(rival, python):
@@ -48,33 +45,31 @@ def measure(
         environment = {**QUIET, "BENTOML_HOME": str(folder / "bentoml")}
         with started(rival.arguments(python, port), port, folder, [SERVER_CORE], environment) as process:
             wait_until(process, PATH, rival.asked(1).replace("%d", "1").encode())
-            _warm_up(rival, process, folder, USUAL, WARM, first_seed + 400_000_000)
+            _warm_up(rival, process, folder, DEFAULT_COUNT, WARM, first_seed + 400_000_000)
             return {count: _one(rival, process, folder, count, seconds, first_seed) for count in counts}
 
 
-def _one(rival: Rival, process: Process, folder: Path, count: int, seconds: float, first_seed: int) -> Taken:
+def _one(rival: Rival, process: Process, folder: Path, count: int, seconds: float, first_seed: int) -> Measurement:
     each = _warm_up(rival, process, folder, count, max(seconds / 4, 1), first_seed + 500_000_000)
     script = wrk.write_script(folder, rival.asked(count), first_seed)
     seconds = max(seconds, min(ENOUGH * each, LONGEST * seconds))
     before, clock = process.cpu_seconds(), time.perf_counter()
     load = wrk.run(process.address, script, seconds, [LOAD_CORE])
-    return Taken(load, (process.cpu_seconds() - before) / (time.perf_counter() - clock))
+    return Measurement(load, (process.cpu_seconds() - before) / (time.perf_counter() - clock))
 
 
 def _warm_up(rival: Rival, process: Process, folder: Path, count: int, seconds: float, first_seed: int) -> float:
-    """Load what is not too slow for it; return the seconds that one answer took before."""
+    """Warm up the server unless it is slow; return the seconds of one answer before that."""
     each = check(rival, process, count)
     if each < SLOW:
         wrk.run(process.address, wrk.write_script(folder, rival.asked(count), first_seed), seconds, [LOAD_CORE])
-        # What the warm-up left unanswered is still worked on: an answer now says that this is over.
+        # The server may still work on requests of the warm-up; an answer shows that it has finished.
         check(rival, process, count)
     return each
 
 
 def check(rival: Rival, process: Process, count: int) -> float:
-    """See that the answers hold `count` names, the same for two seeds or not, as they should; return the last one's
-    seconds.
-    """
+    """Check that answers have `count` names that depend on the seed; return the seconds of the last one."""
     found, began = [], 0.0
     for seed in ("7", "8"):
         began = time.perf_counter()
@@ -93,13 +88,11 @@ def all_rounds(
     others: Path | None,
     times: int,
     seconds: float,
-    say: Say,
-    done: Callable[[Rival, Mapping[int, Sequence[Taken]] | str], None],
+    say: Log,
+    done: Callable[[Rival, Mapping[int, Sequence[Measurement]] | str], None],
 ) -> None:
-    """Measure all `rivals` in turn, `times` over; after each, `done` is told all of its rounds, or why there are
-    none.
-    """
-    taken: dict[str, dict[int, list[Taken]]] = {rival.row: {count: [] for count in COUNTS} for rival in rivals}
+    """Measure all `rivals` in turn, `times` times, and pass the rounds of each to `done`, or the error."""
+    taken: dict[str, dict[int, list[Measurement]]] = {rival.row: {count: [] for count in COUNTS} for rival in rivals}
     failed: set[str] = set()
     for number in range(1, times + 1):
         for rival in rivals:
@@ -117,7 +110,7 @@ def all_rounds(
             done(rival, taken[rival.row])
 
 
-def notes(taken: Mapping[int, Sequence[Taken]]) -> dict[str, float | int | str]:
+def notes(taken: Mapping[int, Sequence[Measurement]]) -> dict[str, float | int | str]:
     """Return the medians of all rounds, by figure and count, with all errors."""
     found: dict[str, float | int | str] = {"rounds": min(map(len, taken.values()))}
     for count, figures in taken.items():

@@ -1,4 +1,4 @@
-"""A million names over HTTP as one stream of text: how fast they come, and what the server's memory does meanwhile."""
+"""A stream of a million names over HTTP: its speed, and the memory of the server."""
 
 import json
 import os
@@ -20,20 +20,20 @@ SERVER_CORE, READER_CORE = 0, 1
 
 
 @dataclass
-class _Watch:
-    """Looks at the server's memory, again and again, until stopped; the highest is kept."""
+class _MemorySampler:
+    """Samples the server's memory until stopped, and keeps the maximum."""
 
     process: Process
     highest: float = 0.0
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def look(self) -> None:
+    def sample(self) -> None:
         while not self.stopped.wait(0.02):
             self.highest = max(self.highest, self.process.resident())
 
 
 def measure() -> dict[str, float | int | str]:
-    """Return names a second and MiB of growth. Raises `NotMeasuredError`, also where there are no streams yet."""
+    """Return names a second and MiB of growth. Raises `NotMeasuredError`, also if the service has no streams."""
     with tempfile.TemporaryDirectory() as name:
         port = free_port()
         command = [sys.executable, "-m", "app", "serve", "--port", str(port)]
@@ -41,8 +41,8 @@ def measure() -> dict[str, float | int | str]:
             wait_until(process, "/health/ready")
             _read(port, 1000)  # what the first stream loads is not growth
             before = process.resident()
-            watch = _Watch(process)
-            looking = threading.Thread(target=watch.look)
+            watch = _MemorySampler(process)
+            looking = threading.Thread(target=watch.sample)
             looking.start()
             try:
                 began = time.perf_counter()
@@ -62,7 +62,7 @@ def measure() -> dict[str, float | int | str]:
 
 
 def _read(port: int, count: int) -> int:
-    """Ask for `count` names as text from the reader's core; return how many lines the body has."""
+    """Request `count` names as text on the reader's core; return the number of lines in the body."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, [READER_CORE])
     try:
@@ -80,8 +80,9 @@ def _read(port: int, count: int) -> int:
 
 
 def count_lines(connection: socket.socket) -> int:
-    """Return the lines of the body. What frames a chunk ends in CR LF, a name in LF alone, so that nothing needs to be
-    taken apart.
+    """Return the number of lines in a chunked body.
+
+    Chunk framing ends in CR LF and a name in LF alone, so the chunks need not be decoded.
     """
     head = b""
     while b"\r\n\r\n" not in head:

@@ -1,4 +1,4 @@
-"""How kept rows are shown: the tables, and the goals beside what was reached. Nothing is measured here."""
+"""The tables of saved rows, and the goals beside the results."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ def show(screen: Console, rows: Rows) -> None:
 
 
 def number(row: Result | None, key: str) -> float | None:
-    """Return a figure of a row, or None where it was not measured."""
+    """Return a figure of a row, or None if it was not measured."""
     value = row.notes.get(key) if row is not None else None
     return float(value) if isinstance(value, int | float) else None
 
@@ -52,11 +52,11 @@ def over_http(rows: Rows) -> Table:
         for count in COUNTS:
             figures = [number(result, f"{key}_{count}") for key in ("requests", "names", "p50", "p99", "busy")]
             errors = result.notes[f"errors_{count}"]
-            # Where other programs took a part of the core, what the server did in the rest still tells something.
+            # If other programs used a part of the core, the rate per core second is still meaningful.
             alone = figures[0] / figures[4] if figures[0] is not None and figures[4] else None
-            told = str(errors) if errors == 0 else f"[bold red]{errors}: not valid[/]"
+            shown = str(errors) if errors == 0 else f"[bold red]{errors}: not valid[/]"
             cells = [_figure(figures[0]), _figure(figures[1]), *map(_figure, figures[2:]), _figure(alone)]
-            table.add_row(rival.title if count == COUNTS[0] else "", f"{count:,}", *cells, told, result.commit)
+            table.add_row(rival.title if count == COUNTS[0] else "", f"{count:,}", *cells, shown, result.commit)
         table.add_section()
     return table
 
@@ -64,8 +64,8 @@ def over_http(rows: Rows) -> Table:
 def in_process(rows: Rows) -> Table:
     """Return the second table: a line for each shipped model."""
     best = number(rows.get("core"), "peak")
-    told = "not measured" if best is None else f"{best / 1e9:.1f} G/s"
-    title = f"in-process, one core (float32 multiply-adds of this core, not fused: {told})"
+    shown = "not measured" if best is None else f"{best / 1e9:.1f} G/s"
+    title = f"in-process, one core (float32 multiply-adds of this core, not fused: {shown})"
     table = Table("model", title=title, title_justify="left")
     heads = (
         "parameters",
@@ -95,7 +95,7 @@ def in_process(rows: Rows) -> Table:
 
 
 def share(result: Result, best: float | None) -> float | None:
-    """Return which part of the core's multiply-adds the kernel reaches without a memory; None for a table of counts."""
+    """Return the share of the core's peak that the kernel reaches without a cache; None for a bigram."""
     names, products = number(result, "off"), number(result, "products")
     return names * products / best if names and products and best else None
 
@@ -128,15 +128,15 @@ def footprint(rows: Rows) -> Table:
 
 
 def goals(rows: Rows) -> Table:
-    """Return what was wanted beside what was reached."""
+    """Return the goals beside the results."""
     table = Table("what", title="goals", title_justify="left")
     for head in ("goal", "reached", ""):
         table.add_column(head, justify="right")
     for title, goal, reached in _goals(rows):
         most = title.startswith("at most")
         mark = "" if reached is None else "yes" if (reached <= goal if most else reached >= goal) else "no"
-        told = "not measured" if reached is None else f"{reached:,.2f}" if reached < 1000 else f"{reached:,.0f}"
-        table.add_row(title, f"{goal:,g}", told, mark)
+        shown = "not measured" if reached is None else f"{reached:,.2f}" if reached < 1000 else f"{reached:,.0f}"
+        table.add_row(title, f"{goal:,g}", shown, mark)
     return table
 
 
@@ -168,7 +168,7 @@ def _goals(rows: Rows) -> list[tuple[str, float, float | None]]:
 
 
 def _ratio(rows: Rows, other: str) -> float | None:
-    """Return this service's requests for 20 names against another's; None where either had errors."""
+    """Return the ratio of requests for 20 names to another server's; None if either had errors."""
     mine, theirs = rows.get("http-namewave"), rows.get(f"http-{other}")
     if number(mine, "errors_20") != 0 or number(theirs, "errors_20") != 0:
         return None

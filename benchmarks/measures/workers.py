@@ -1,6 +1,4 @@
-"""Two worker processes against one, on two cores that the load generator must share: what is left when its part is
-subtracted.
-"""
+"""Two worker processes against one, on two cores that they share with the load generator."""
 
 import statistics
 import sys
@@ -18,10 +16,10 @@ PATH, COUNT, CORES = "/generate", 20, (0, 1)
 
 
 def measure(rounds: int, seconds: float) -> dict[str, float | int | str]:
-    """Return requests a second of one and of two workers, as counted and for each core second left to the servers.
+    """Return requests per second of one and of two workers, as counted and per core second of the servers.
 
-    One worker has core 0 for itself. Two workers and wrk share both cores, so that of the 2 T core seconds those of wrk
-    are no part of the comparison: the honest figure is requests / (2 T - wrk's seconds) x 2. Raises `NotMeasuredError`.
+    One worker has core 0 for itself. Two workers share both cores with wrk, so the comparable figure subtracts wrk's
+    part of the 2 T core seconds: requests / (2 T - wrk's seconds) x 2. Raises `NotMeasuredError`.
     """
     if "workers" not in Settings.model_fields:
         raise NotMeasuredError("not there yet: the service has no NAMEWAVE_WORKERS")
@@ -55,7 +53,7 @@ def _load(
         environment = {"NAMEWAVE_WORKERS": str(workers)}
         with started(rival.arguments(sys.executable, port), port, folder, cores, environment) as process:
             wait_until(process, PATH, rival.asked(1).replace("%d", "1").encode())
-            # Both workers must be there, and have their memories filled, before it counts.
+            # Both workers must be running with warm caches before the measurement.
             warm = wrk.write_script(folder, rival.asked(COUNT), 500_000_000)
             wrk.run(process.address, warm, max(seconds, 2), load_cores)
             script = wrk.write_script(folder, rival.asked(COUNT), (number + 1) * 1_000_000_000)

@@ -1,6 +1,4 @@
-"""Load over HTTP by wrk: its script, one run, what it reports. What the server is, and how it was started, is not known
-here.
-"""
+"""HTTP load with wrk: its script, one run, and its report."""
 
 import json
 import os
@@ -15,7 +13,7 @@ from benchmarks.measures.processes import NotMeasuredError
 
 CONNECTIONS = 16
 MARK = "measured: "
-# Each request has a seed of its own, so that no answer was given before. wrk tells the errors that it counted apart.
+# Each request has its own seed, so that no answer repeats. wrk reports its errors separately.
 SCRIPT = """
 local seed = {first}
 local headers = {{ ["Content-Type"] = "application/json" }}
@@ -35,8 +33,9 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """One run: answers a second, milliseconds until half and until 99 % of them were there, answers that are not 2xx
-    or broke off, and the processor seconds that wrk itself took.
+    """One run: answers per second, p50 and p99 in milliseconds, errors, and wrk's own processor seconds.
+
+    Errors are answers that are not 2xx, or incomplete.
     """
 
     requests: float
@@ -47,7 +46,7 @@ class Load:
 
 
 def missing() -> str | None:
-    """Return why nothing can be measured over HTTP, or None."""
+    """Return the reason why HTTP cannot be measured, or None."""
     return None if shutil.which("wrk") else "wrk is not installed (apt-get install wrk)"
 
 
@@ -61,14 +60,14 @@ def write_script(folder: Path, body: str, first: int) -> Path:
 def parse(output: str) -> tuple[float, float, float, int]:
     """Return requests a second, p50 and p99 in milliseconds and errors from what wrk printed.
 
-    Raises `NotMeasuredError` where the script's line is missing.
+    Raises `NotMeasuredError` if the script's line is missing.
     """
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
     if not lines:
         raise NotMeasuredError(f"wrk ended without a result: {output.strip()[-300:]}")
-    told = json.loads(lines[-1].removeprefix(MARK))
-    seconds = told["microseconds"] / 1e6
-    return told["requests"] / seconds, told["p50"] / 1e3, told["p99"] / 1e3, told["refused"] + told["broken"]
+    shown = json.loads(lines[-1].removeprefix(MARK))
+    seconds = shown["microseconds"] / 1e6
+    return shown["requests"] / seconds, shown["p50"] / 1e3, shown["p99"] / 1e3, shown["refused"] + shown["broken"]
 
 
 def run(address: str, script: Path, seconds: float, cores: Sequence[int]) -> Load:

@@ -1,1 +1,1 @@
-"""Measurements of what the service survives, a file for each attack. `benchmarks.reliability` is their command."""
+"""Measurements under faults and attacks, one file for each. `benchmarks.reliability` is their command."""

@@ -1,5 +1,6 @@
-"""An open load: requests come when they come, whether or not earlier ones were answered. Connections are kept open, and
-there are as many as are needed. What is asked, and what the answers mean, is not known here.
+"""Open load: requests arrive on schedule, whether or not earlier ones are answered.
+
+Connections stay open, and new ones are opened as needed.
 """
 
 import asyncio
@@ -13,8 +14,8 @@ HEAD_END = b"\r\n\r\n"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request to be sent: its kind, how many names it wants, its bytes."""
+class PlannedRequest:
+    """A request to send: its kind, its number of names, and its bytes."""
 
     kind: str
     names: int
@@ -22,12 +23,13 @@ class Asked:
 
 
 @dataclass
-class Seen:
-    """What became of one: seconds of the monotonic clock when it was due, sent and answered (0: never), and the status
-    (0: broken off).
+class ObservedRequest:
+    """The result of a request: monotonic times when it was due, sent and answered (0: never), and its status.
+
+    Status 0 means a broken connection.
     """
 
-    asked: Asked
+    asked: PlannedRequest
     due: float
     sent: float = 0.0
     done: float = 0.0
@@ -36,7 +38,7 @@ class Seen:
 
     @property
     def latency(self) -> float:
-        """Milliseconds from when it was due, which a client that is late cannot hide."""
+        """Milliseconds since the request was due, which includes any delay of the client."""
         return (self.done - self.due) * 1000
 
 
@@ -45,13 +47,13 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, free: "list[_Connection]") -> None:
         self._free, self._got = free, bytearray()
-        self._seen: Seen | None = None
+        self._seen: ObservedRequest | None = None
         self._over: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
-    def ask(self, seen: Seen, over: Callable[[], None]) -> None:
+    def ask(self, seen: ObservedRequest, over: Callable[[], None]) -> None:
         self._seen, self._over = seen, over
         seen.sent = time.monotonic()
         self.transport.write(seen.asked.data)
@@ -87,7 +89,7 @@ class _Connection(asyncio.Protocol):
 
 
 class Load:
-    """Sends requests to one address, each at its time."""
+    """Sends requests to one address on schedule."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -95,13 +97,13 @@ class Load:
         self._under_way = 0
         self._idle = asyncio.Event()
 
-    async def send(self, requests: Sequence[tuple[float, Asked]]) -> list[Seen]:
-        """Send each at its time, in seconds from now, wait for all answers and return what became of them."""
+    async def send(self, requests: Sequence[tuple[float, PlannedRequest]]) -> list[ObservedRequest]:
+        """Send each request at its time, in seconds from now, and return all results."""
         began = time.monotonic()
-        seen: list[Seen] = []
+        seen: list[ObservedRequest] = []
         tasks: set[asyncio.Task[None]] = set()
         for after, asked in requests:
-            entry = Seen(asked, began + after)
+            entry = ObservedRequest(asked, began + after)
             seen.append(entry)
             pause = entry.due - time.monotonic()
             if pause > 0:
@@ -112,7 +114,7 @@ class Load:
             if self._free:
                 self._free.pop().ask(entry, self._over)
             else:
-                task = asyncio.create_task(self._ask_anew(entry))
+                task = asyncio.create_task(self._send_on_new_connection(entry))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
         while self._under_way:
@@ -120,7 +122,7 @@ class Load:
             await self._idle.wait()
         return seen
 
-    async def _ask_anew(self, entry: Seen) -> None:
+    async def _send_on_new_connection(self, entry: ObservedRequest) -> None:
         try:
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(lambda: _Connection(self._free), "127.0.0.1", self._port)
@@ -140,15 +142,15 @@ class Load:
 
 
 def poisson(
-    rate: float, seconds: float, asked: Callable[[], Asked], chance: random.Random
-) -> list[tuple[float, Asked]]:
-    """Return arrivals of independent clients, `rate` a second on the average, for so many seconds."""
+    rate: float, seconds: float, asked: Callable[[], PlannedRequest], chance: random.Random
+) -> list[tuple[float, PlannedRequest]]:
+    """Return Poisson arrivals at `rate` per second, for `seconds` seconds."""
     at, found = 0.0, []
     while (at := at + chance.expovariate(rate)) < seconds:
         found.append((at, asked()))
     return found
 
 
-def steady(rate: float, seconds: float, asked: Asked) -> list[tuple[float, Asked]]:
-    """Return arrivals at even distances."""
+def steady(rate: float, seconds: float, asked: PlannedRequest) -> list[tuple[float, PlannedRequest]]:
+    """Return arrivals at equal intervals."""
     return [(k / rate, asked) for k in range(int(rate * seconds))]

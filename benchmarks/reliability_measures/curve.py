@@ -1,4 +1,4 @@
-"""The picture of an overload: what is answered, and how late, by how much is asked. No measuring."""
+"""The plot of an overload: goodput and latency over the offered load."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Row 14: what a client notices of another one that floods the service, with the limit and without."""
+"""Row 14: the latency of a client while another one floods the service, with and without the limit."""
 
 import http.client
 import json
@@ -20,15 +20,15 @@ from benchmarks.measures.processes import started
 FLOODER, CLIENT = "127.0.0.1", "127.0.0.2"
 HEADERS = {"Content-Type": "application/json"}
 SMALL, LARGE = json.dumps({"count": 20}), json.dumps({"count": 100})
-# Requests a second of the client that is measured, and characters a minute that the limit leaves the flooder.
+# Requests per second of the measured client, and the rate limit in characters per minute.
 PACE, LIMIT = 50, 800_000
 CONNECTIONS = 4
-# Seconds for the flooder to take what he may have.
+# Seconds for the flooder to exhaust its limit.
 FILLING = 10
 
 
 def ask(port: int, host: str, body: str, pace: float, seconds: float) -> list[tuple[int, float]]:
-    """Ask `pace` times a second over one connection of `host`; return each status and the seconds since it was due."""
+    """Send `pace` requests per second over one connection of `host`; return each status and its delay in seconds."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30, source_address=(host, 0))
     connection.connect()
     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -46,7 +46,7 @@ def ask(port: int, host: str, body: str, pace: float, seconds: float) -> list[tu
 
 
 def flood(port: int, rate: float, seconds: float, result: "multiprocessing.Queue[Counter[int]]") -> None:
-    """Ask for large answers `rate` times a second over several connections; put how often each status came."""
+    """Send `rate` large requests per second over several connections, and put the count of each status."""
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         runs = [pool.submit(ask, port, FLOODER, LARGE, rate / CONNECTIONS, seconds) for _ in range(CONNECTIONS)]
         result.put(Counter(status for run in runs for status, _ in run.result()))
@@ -54,7 +54,7 @@ def flood(port: int, rate: float, seconds: float, result: "multiprocessing.Queue
 
 @contextmanager
 def served(limit: int) -> Iterator[int]:
-    """Serve on the first core with this limit; give the port."""
+    """Serve on the first core with this limit, and yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     command = [sys.executable, "-m", "app", "serve", "--port", str(port)]
@@ -70,7 +70,7 @@ def served(limit: int) -> Iterator[int]:
 
 
 def measure(limit: int, rate: float, seconds: float) -> tuple[list[float], Counter[int]]:
-    """Return the client's seconds, sorted, and what the flooder got."""
+    """Return the client's sorted latencies in seconds, and the flooder's statuses."""
     result: multiprocessing.Queue[Counter[int]] = multiprocessing.Queue()
     with served(limit) as port:
         ask(port, CLIENT, SMALL, PACE, 2)
@@ -96,5 +96,5 @@ def fairness(seconds: float, rate: float) -> None:
     for title, limit, pace in (("alone", LIMIT, 0.0), ("flood, no limit", 0, rate), ("flood, limit", LIMIT, rate)):
         times, statuses = measure(limit, pace, seconds)
         p50, p99 = (1000 * times[int(share * (len(times) - 1))] for share in (0.5, 0.99))
-        told = ", ".join(f"{number} x {status}" for status, number in sorted(statuses.items())) or "none"
-        click.echo(f"{title:<16} p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   flooder: {told}")
+        shown = ", ".join(f"{number} x {status}" for status, number in sorted(statuses.items())) or "none"
+        click.echo(f"{title:<16} p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   flooder: {shown}")

@@ -1,4 +1,4 @@
-"""Throw raw bytes at the service for hours: `python -m benchmarks.reliability fuzz`."""
+"""Send random raw bytes to the service for hours: `python -m benchmarks.reliability fuzz`."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ RECEIVE = 0.5
 @click.option("--connections", default=16, show_default=True, help="How many at a time.")
 @click.option("--flooders", default=0, show_default=True, help="Clients that keep the service in overload meanwhile.")
 def fuzz(hours: float, seed: int, first: int, connections: int, flooders: int) -> None:
-    """Throw bytes at the service for hours; end with 1 where one was not answered as promised."""
+    """Send random bytes to the service for hours; exit with 1 after a wrong answer."""
     end = time.monotonic() + hours * 3600
     result = FuzzResult()
     with served(NAMEWAVE_RECEIVE_SECONDS=str(RECEIVE)) as service:

@@ -28,7 +28,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {"decoder": decode_request, "manif
 
 
 def main(arguments: list[str]) -> None:
-    """Fuzz a target until told to stop; the other arguments are libFuzzer's."""
+    """Fuzz a target until stopped; the other arguments are libFuzzer's."""
     if len(arguments) < 2 or arguments[1] not in TARGETS:
         sys.exit(f"Give a target: {', '.join(TARGETS)}, and then libFuzzer's options, as -max_total_time=60.")
     target = TARGETS[arguments[1]]

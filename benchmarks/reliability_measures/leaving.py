@@ -10,16 +10,16 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmarks.measures.processes import PATIENCE, Process, started, wait_until
+from benchmarks.measures.processes import TIMEOUT_SECONDS, Process, started, wait_until
 from tests.harness.service import free_port
 
-# Nearly everything is drawn before and refused, so that all of the budget is drawn.
+# Almost all candidates are rejected, so that the whole budget is drawn.
 WORST = {"count": 10_000, "temperature": 0.05, "novel": True, "max_attempts": 1_000_000, "seed": 1}
 IDLE_FOR = 0.05
 
 
 def _ask(port: int) -> http.client.HTTPConnection:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     connection.request("POST", "/generate", json.dumps(WORST), {"Content-Type": "application/json"})
     return connection
 
@@ -55,7 +55,7 @@ def leaving(rounds: int) -> None:
             seconds = time.monotonic() - began
     # The processor's clock ticks every 10 ms: no figure is finer than that.
     print(f"work ended after the client left: median {np.median(taken):.0f} ms, worst {max(taken):.0f} ms of {rounds}")
-    told = f"complete {answer['complete']}, {answer['attempts']:,} attempts, {len(answer['names']):,} names"
-    print(f"the worst legal request: {seconds:.1f} s, {told}")
+    shown = f"complete {answer['complete']}, {answer['attempts']:,} attempts, {len(answer['names']):,} names"
+    print(f"the worst legal request: {seconds:.1f} s, {shown}")
     if np.median(taken) > 100 or seconds > 32:
         raise SystemExit(1)

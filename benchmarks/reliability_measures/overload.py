@@ -1,4 +1,4 @@
-"""What comes of it when more is asked for than can be done: the service on core 0, an open load on core 1."""
+"""Overload: the service on core 0, an open load on core 1."""
 
 import asyncio
 import gc
@@ -21,24 +21,24 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measures.processes import Process, ask, started, wait_until
-from benchmarks.reliability_measures.arrivals import Asked, Load, Seen, poisson, steady
+from benchmarks.reliability_measures.arrivals import Load, ObservedRequest, PlannedRequest, poisson, steady
 from benchmarks.reliability_measures.curve import draw_curve
 from tests.harness.service import free_port
 
 SERVER_CORE, LOAD_CORE = 0, 1
-# Names a request and the share of such requests: half of them are small, most of the work is not.
+# Names per request, and the share of such requests: half of them are small, but most work is large.
 MIXES = {"mixed": ((20, 0.5), (500, 0.4), (2000, 0.1)), "small": ((20, 1.0),)}
 FACTORS = (0.5, 0.8, 1.0, 2.0, 5.0, 10.0, 0.5)
-HEALTH = Asked("health", 0, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+HEALTH = PlannedRequest("health", 0, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
 PROBES = 20.0
 OK, BUSY = 200, 503
-# As many as keep the service busy, and are not too many for it.
+# Clients that keep the service busy without overloading it.
 CLIENTS = 3
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one load led to; times in milliseconds, goodput in names a second."""
+    """The figures of one load: times in milliseconds, goodput in names per second."""
 
     factor: float
     offered: float
@@ -55,23 +55,23 @@ class Step:
     processor: float
 
 
-class Asker:
-    """Makes requests of a mix, each with a seed of its own."""
+class RequestFactory:
+    """Creates requests of a mix, each with its own seed."""
 
     def __init__(self, mix: str, chance: random.Random) -> None:
         self._mix, self._chance = MIXES[mix], chance
         self.mean = sum(count * share for count, share in self._mix)
 
-    def __call__(self) -> Asked:
+    def __call__(self) -> PlannedRequest:
         counts, shares = zip(*self._mix, strict=True)
         count = self._chance.choices(counts, shares)[0]
         body = json.dumps({"count": count, "seed": self._chance.randrange(2**40), "unique": False}).encode()
         head = f"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        return Asked(f"{count}", count, head.encode() + b"\r\n\r\n" + body)
+        return PlannedRequest(f"{count}", count, head.encode() + b"\r\n\r\n" + body)
 
 
-async def _capacity(port: int, asker: Asker, seconds: float) -> float:
-    """Return the names a second that some clients get who ask again as soon as they have their answer."""
+async def _capacity(port: int, asker: RequestFactory, seconds: float) -> float:
+    """Return the names per second of clients that send the next request after each answer."""
     until = time.monotonic() + seconds
     names = 0
 
@@ -90,7 +90,7 @@ async def _capacity(port: int, asker: Asker, seconds: float) -> float:
 
 
 async def _step(
-    port: int, server: Process, asker: Asker, factor: float, rate: float, seconds: float, chance: random.Random
+    port: int, server: Process, asker: RequestFactory, factor: float, rate: float, seconds: float, chance: random.Random
 ) -> Step:
     load, probe = Load(port), Load(port)
     began, used = time.monotonic(), server.cpu_seconds()
@@ -100,15 +100,22 @@ async def _step(
     used = (server.cpu_seconds() - used) / (time.monotonic() - began)
     load.close()
     probe.close()
-    return judged(seen, health, factor, began, seconds, used)
+    return step_figures(seen, health, factor, began, seconds, used)
 
 
-def judged(seen: list[Seen], health: list[Seen], factor: float, began: float, seconds: float, processor: float) -> Step:
+def step_figures(
+    seen: list[ObservedRequest],
+    health: list[ObservedRequest],
+    factor: float,
+    began: float,
+    seconds: float,
+    processor: float,
+) -> Step:
     """Return the figures of one load."""
     good = [entry for entry in seen if entry.status == OK]
     refused = [entry for entry in seen if entry.status == BUSY and entry.retry_after.isdecimal()]
     in_time = [entry for entry in good if entry.done <= began + seconds]
-    # A probe that was not answered counts as one that took a minute.
+    # An unanswered probe counts as one minute.
     probes = [entry.latency if entry.status == OK else 60_000.0 for entry in health]
     return Step(
         factor=factor,
@@ -128,8 +135,9 @@ def judged(seen: list[Seen], health: list[Seen], factor: float, began: float, se
 
 
 def together(steps: Sequence[Step]) -> Step:
-    """Return the figures of one load that was tried several times, with all others between: medians, for a machine's
-    speed changes from minute to minute; of what must never happen, the worst.
+    """Combine repeated measurements of one load: medians, and the worst of values that must never be bad.
+
+    The repetitions alternate with other loads, because the speed of a machine changes from minute to minute.
     """
     medians = {field.name: statistics.median(getattr(step, field.name) for step in steps) for field in fields(Step)}
     return Step(
@@ -142,7 +150,7 @@ def together(steps: Sequence[Step]) -> Step:
     )
 
 
-def _percentile(seen: list[Seen], which: float) -> float:
+def _percentile(seen: list[ObservedRequest], which: float) -> float:
     return float(np.percentile([entry.latency for entry in seen], which)) if seen else 0.0
 
 
@@ -178,8 +186,8 @@ async def _sweep(
     port: int, server: Process, mix: str, seconds: float, rounds: int, screen: Console
 ) -> tuple[float, list[Step]]:
     chance = random.Random(1)
-    asker = Asker(mix, chance)
-    # The first seconds teach the service how fast it is.
+    asker = RequestFactory(mix, chance)
+    # In the first seconds the service measures its own speed.
     await _capacity(port, asker, min(seconds, 3.0))
     capacity = await _capacity(port, asker, seconds)
     tries: list[list[Step]] = [[] for _ in FACTORS]
@@ -205,7 +213,7 @@ def overload(seconds: float, rounds: int, mix: str, picture: Path | None) -> Non
         with started(command, port, Path(folder), [SERVER_CORE], quiet) as server:
             wait_until(server, "/health/ready")
             os.sched_setaffinity(0, {LOAD_CORE})
-            # The load's own collection of garbage takes a tenth of a second, which would be the service's.
+            # A garbage collection of the load generator takes a tenth of a second and would be measured.
             gc.disable()
             capacity, steps = uvloop.run(_sweep(port, server, mix, seconds, rounds, screen))
             assert ask(server.address + "/health/ready")[0] == OK

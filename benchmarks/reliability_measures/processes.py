@@ -99,8 +99,9 @@ def _stopped(service: Service) -> str:
 
 
 def cold_starts(module: str, settings: dict[str, str], starts: int, share: float) -> tuple[list[float], int]:
-    """Start the service so many times while all its processes may run for a `share` of the time only; return the
-    seconds until all workers served, and how many workers were replaced meanwhile.
+    """Start the service `starts` times while its processes may run only for a `share` of the time.
+
+    Return the seconds until all workers served, and the number of replaced workers.
     """
     times, restarts = [], 0
     for _ in range(starts):
@@ -126,10 +127,10 @@ def throttled(share: float, beat: float = 0.1) -> Iterator[None]:
                     pids += [int(child) for child in children.read_text("utf-8").split()]
         return pids[1:]
 
-    def send(wish: signal.Signals) -> None:
+    def send(number: signal.Signals) -> None:
         for pid in all_of_them():
             with suppress(OSError):
-                os.kill(pid, wish)
+                os.kill(pid, number)
 
     def pulse() -> None:
         while not over.wait(beat * share):

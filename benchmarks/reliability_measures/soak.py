@@ -1,6 +1,4 @@
-"""Whether the service's memory grows: hours of ordinary requests of every kind, at a steady rate, and what the process
-holds meanwhile.
-"""
+"""Memory growth: hours of ordinary requests of every kind at a steady rate, and the memory of the process."""
 
 import asyncio
 import math
@@ -18,57 +16,57 @@ import numpy as np
 
 from tests.harness.service import served
 
-# Seconds between two looks at the memory, and two lines that tell of it.
-LOOK, TELL = 2.0, 60.0
-# The part of the time in which memories fill: it is left out of the slope.
+# Seconds between two samples of the memory, and between two printed lines.
+LOOK, REPORT_SECONDS = 2.0, 60.0
+# Share of the time in which caches fill; the slope leaves it out.
 WARM = 1 / 3
 GOAL = 1.0
 DATASETS: tuple[Any, ...] = ("human", "animal", {"human": 0.6, "animal": 0.4})
 FORMS = ("application/json", "application/x-ndjson", "text/csv", "text/plain")
 PAGES = ("/models", "/datasets", "/info", "/metrics", "/health/ready", "/", "/docs")
-# Most are as people ask, a few as programs do.
+# Most counts are typical of people, a few of programs.
 COUNTS = (1, 10, 10, 20, 20, 20, 20, 20, 200, 2_000)
 BUSY, CUT = 503, 0
 RESIDENT = re.compile(r"^namewave_resident_bytes ([0-9.e+]+)$", re.M)
 MISTAKES = ({"temperature": 0}, {"count": -1}, {"prefix": "\u00df"}, {"nonsense": 1}, {"dataset": "dwarves"})
 
 
-class Watched(Protocol):
-    """A service, and what it holds."""
+class WatchedService(Protocol):
+    """A service and its memory."""
 
     @property
     def address(self) -> str:
-        """Where it answers."""
+        """The address of the service."""
 
     def memory(self) -> float:
         """Return the resident memory in MiB."""
 
 
-class Elsewhere:
-    """A service that somebody else started: in a container, on another machine."""
+class RemoteService:
+    """A service in a container or on another machine."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
     def memory(self) -> float:
-        """Return what it tells of its memory, in MiB; while it refuses, what is not known."""
+        """Return the memory in MiB from its metrics, NaN if they are unavailable."""
         try:
-            [told] = RESIDENT.findall(httpx.get(f"{self.address}/metrics", timeout=10).text)
+            [shown] = RESIDENT.findall(httpx.get(f"{self.address}/metrics", timeout=10).text)
         except (httpx.HTTPError, ValueError):
             return math.nan
-        return float(told) / 2**20
+        return float(shown) / 2**20
 
 
 @dataclass(frozen=True)
 class Slope:
-    """What a straight line through the memory says: MiB an hour, and the standard error of that."""
+    """The slope of a line through the memory in MiB per hour, and its standard error."""
 
     growth: float
     error: float
 
 
 def request(chance: random.Random) -> tuple[str, str, dict[str, Any], dict[str, str]]:
-    """Return the method, path, what goes with it and the headers of some request."""
+    """Return the method, path, arguments and headers of a random request."""
     kind = chance.random()
     if kind < 0.1:
         names = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(1, 12))) for _ in range(20)]
@@ -80,11 +78,11 @@ def request(chance: random.Random) -> tuple[str, str, dict[str, Any], dict[str, 
         return "GET", chance.choice(PAGES), {}, {}
     if kind < 0.3:
         return "POST", "/generate", {"json": chance.choice(MISTAKES)}, {}
-    return "POST", "/generate", {"json": wish(chance)}, {"accept": chance.choice(FORMS)}
+    return "POST", "/generate", {"json": random_fields(chance)}, {"accept": chance.choice(FORMS)}
 
 
-def wish(chance: random.Random) -> dict[str, Any]:
-    """Return what is asked of /generate: any data set and length, with some of the controls."""
+def random_fields(chance: random.Random) -> dict[str, Any]:
+    """Return random fields for /generate: any data set and count, with some of the options."""
     fields: dict[str, Any] = {
         "dataset": chance.choice(DATASETS),
         "count": chance.choice(COUNTS),
@@ -98,15 +96,15 @@ def wish(chance: random.Random) -> dict[str, Any]:
 
 
 def slope(rows: list[tuple[float, float]]) -> Slope:
-    """Return the line through (seconds, MiB) by least squares, per hour; rows that are not known are left out."""
+    """Return the line through (seconds, MiB) by least squares, per hour; rows with NaN are left out."""
     rows = [row for row in rows if not math.isnan(row[1])]
     hours, memory = np.array([row[0] for row in rows]) / 3600, np.array([row[1] for row in rows])
     (growth, _), covariance = np.polyfit(hours, memory, 1, cov=True)
     return Slope(float(growth), float(np.sqrt(covariance[0, 0])))
 
 
-async def ask_on(address: str, rate: float, end: float, seed: int, statuses: dict[int, int]) -> None:
-    """Ask `rate` times a second until `end`, one after the other; a late request is not made up for."""
+async def send_until_stopped(address: str, rate: float, end: float, seed: int, statuses: dict[int, int]) -> None:
+    """Send `rate` requests per second until `end`, one after the other, without catching up."""
     chance = random.Random(seed)
     async with httpx.AsyncClient(base_url=address, timeout=60) as client:
         due = time.monotonic()
@@ -115,29 +113,29 @@ async def ask_on(address: str, rate: float, end: float, seed: int, statuses: dic
             try:
                 status = (await client.request(method, path, headers=headers, **sent)).status_code
             except httpx.RemoteProtocolError:
-                # A stream that fell short ends without its last chunk, as it should.
+                # A truncated stream ends without its last chunk, as intended.
                 status = CUT
             statuses[status] = statuses.get(status, 0) + 1
             due = max(due + 1 / rate, time.monotonic() - 1)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
-async def watch(service: Watched, end: float, rows: list[tuple[float, float]], statuses: dict[int, int]) -> None:
-    """Write down the memory until `end`, and tell of it now and then."""
-    began = told = time.monotonic()
+async def watch(service: WatchedService, end: float, rows: list[tuple[float, float]], statuses: dict[int, int]) -> None:
+    """Record the memory until `end`, and print it periodically."""
+    began = shown = time.monotonic()
     while (now := time.monotonic()) < end:
         rows.append((now - began, service.memory()))
-        if now - told > TELL:
-            told = now
+        if now - shown > REPORT_SECONDS:
+            shown = now
             click.echo(f"{(now - began) / 60:5.0f} min {sum(statuses.values()):9,} requests {rows[-1][1]:7.1f} MiB")
         await asyncio.sleep(LOOK)
 
 
-async def _soak(service: Watched, seconds: float, rate: float, clients: int, seed: int) -> tuple[Any, Any]:
+async def _soak(service: WatchedService, seconds: float, rate: float, clients: int, seed: int) -> tuple[Any, Any]:
     end = time.monotonic() + seconds
     rows: list[tuple[float, float]] = []
     statuses: dict[int, int] = {}
-    asking = [ask_on(service.address, rate / clients, end, seed + k, statuses) for k in range(clients)]
+    asking = [send_until_stopped(service.address, rate / clients, end, seed + k, statuses) for k in range(clients)]
     await asyncio.gather(watch(service, end, rows, statuses), *asking)
     return rows, statuses
 
@@ -161,14 +159,15 @@ def soak(
     at: str | None,
     rows: Path | None,
 ) -> None:
-    """Ask for hours; end with 1 where memory grows by more than 1 MiB an hour after the first third, or an answer is
-    an error of the service. A service that is there, `--at`, tells its memory itself, and is judged by its answers
-    alone.
+    """Send requests for hours; exit with 1 if memory grows by more than 1 MiB an hour, or after a server error.
+
+    The growth is measured after the first third. With `--at`, the service reports its own memory, and only its answers
+    decide the exit status.
     """
     module = "benchmarks.servers.leaky" if leak else "app"
     chosen = dict(setting.split("=", 1) for setting in ("LIMIT=0", *settings))
     ours = served(module, **{f"NAMEWAVE_{name}": value for name, value in chosen.items()})
-    with ours if at is None else nullcontext(Elsewhere(at)) as service:
+    with ours if at is None else nullcontext(RemoteService(at)) as service:
         seen, statuses = asyncio.run(_soak(service, hours * 3600, rate, clients, seed))
     if rows:
         rows.write_text("seconds,mib\n" + "".join(f"{second:.0f},{memory:.2f}\n" for second, memory in seen))

@@ -1,6 +1,7 @@
-"""`python -m benchmarks.reliability store`: rows 24 to 27, long: every prefix, thousands of bits, every file operation,
-a thousand publications by twenty processes, hundreds of histories. Prints a line each, and ends with an error where a
-promise does not hold.
+"""`python -m benchmarks.reliability store`: rows 24 to 27, at length.
+
+It tries every prefix, thousands of bits, every file operation, a thousand publications by twenty processes, and
+hundreds of histories. It prints a line for each, and fails if a promise does not hold.
 """
 
 import tempfile
@@ -26,7 +27,7 @@ from tests.harness.stores import make_stores, version_folder
 @click.option("--examples", default=500, show_default=True, help="Histories of publish, crash, corrupt, alias, remove.")
 @click.option("--seed", default=1, show_default=True, help="Which bits.")
 def store(flips: int, publishers: int, rounds: int, examples: int, seed: int) -> None:
-    """Damage the store and let its writers die; print what was survived."""
+    """Damage the store and kill its writers; print the results."""
     kernels, began = prepare(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -62,11 +63,11 @@ def _faults(root: Path, start: Path, kernels: Kernels) -> None:
     (root / "empty").mkdir()
     rows = [(name, action, start) for name, action in ACTIONS.items()]
     for name, action, place in [*rows, ("publish the first", ACTIONS["publish"], root / "empty")]:
-        told = []
+        shown = []
         for fault, code in FAULTS.items():
             if code is not None:
                 states = Counter(each_failure(action, place, root / "scratch", kernels, code))
-                told.append(f"{fault} {states.total()} ({states['old']} old, {states['new']} new)")
+                shown.append(f"{fault} {states.total()} ({states['old']} old, {states['new']} new)")
         states = Counter(each_failure(action, place, root / "scratch", kernels, killed=True))
-        told.append(f"SIGKILL {states.total()} ({states['old']} old, {states['new']} new)")
-        click.echo(f"row 26: {name}: {', '.join(told)}, none between, all done again")
+        shown.append(f"SIGKILL {states.total()} ({states['old']} old, {states['new']} new)")
+        click.echo(f"row 26: {name}: {', '.join(shown)}, none between, all done again")

@@ -42,7 +42,7 @@ async def _answer(reader: asyncio.StreamReader) -> int:
     return int(head[9:12])
 
 
-async def _ask_again(port: int, request: bytes, seen: Seen, end: float) -> None:
+async def _resend(port: int, request: bytes, seen: Seen, end: float) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
     while time.monotonic() < end:
         start = time.monotonic()
@@ -68,7 +68,7 @@ async def _check_health(port: int, seen: Seen, end: float) -> None:
 async def load(port: int, connections: int, count: int, seconds: float) -> Seen:
     """Request `count` names repeatedly on each of `connections` connections; return the answers they saw."""
     seen, end = Seen(), time.monotonic() + seconds
-    clients = [_ask_again(port, post(count), seen, end) for _ in range(connections)]
+    clients = [_resend(port, post(count), seen, end) for _ in range(connections)]
     await asyncio.gather(_check_health(port, seen, end), *clients)
     return seen
 

@@ -1,6 +1,6 @@
-"""This very service with a leak in it: each request leaves a thousand bytes behind. What measures memory must see it.
+"""The service with a planted leak: each request leaks a thousand bytes, which `soak` must detect.
 
-Run as `python -m benchmarks.servers.leaky serve --port N`: the service's own command line starts it.
+Run it as `python -m benchmarks.servers.leaky serve --port N`.
 """
 
 from collections.abc import Callable

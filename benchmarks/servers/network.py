@@ -13,7 +13,7 @@ from models.store.checkpoint import load_checkpoint
 from models.store.registry import SHIPPED
 from models.vocabulary import END, Vocabulary
 
-# What every torch server serves: the newest tree WaveNet 24/128 of the human names.
+# The model of every torch server: the newest tree WaveNet 24/128 of the human names.
 FOLDER = SHIPPED / "human" / "wavenet"
 
 

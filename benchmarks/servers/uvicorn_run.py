@@ -1,5 +1,5 @@
 """How the FastAPI servers of this folder are run: one uvicorn process with the fastest loop and parser that are
-installed, no access log. The answer of those that draw with torch stands here too, in the service's own schema.
+installed, no access log. The torch servers share the answer of this module, in the service's own schema.
 """
 
 import click

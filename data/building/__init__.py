@@ -1,4 +1,4 @@
-"""How the shipped lists are remade: fetching packages, reading their formats, choosing words. `data.build` is the door.
+"""Rebuild the shipped lists: fetch packages, read their formats, select words. `data.build` is the command.
 
-Nothing here is needed to train or to serve, and nothing outside `data.build` imports it.
+Training and serving do not need this package; only `data.build` imports it.
 """

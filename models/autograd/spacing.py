@@ -1,16 +1,16 @@
-"""Things on a line that want to be somewhere and must keep their distance: one exact answer, no graph in here."""
+"""Space items on a line: each as close as possible to its desired position, with minimum distances."""
 
 from collections.abc import Sequence
 
 
 def spaced(wished: Sequence[float], sizes: Sequence[float], weights: Sequence[float]) -> list[float]:
-    """Return where things in a fixed order stand so that they do not overlap, as near as can be to where they wish.
+    """Return non-overlapping positions of items in a fixed order, as close as possible to `wished`.
 
-    Neighbours are half of both sizes apart or more, and the weighted sum of squared distances to `wished` is the least
-    that there is: an isotonic regression, by pooling neighbours that stand in each other's way (Ayer et al. 1955).
+    Neighbours are at least half of both sizes apart, and the weighted sum of squared distances to `wished` is minimal.
+    This is an isotonic regression by pooling adjacent violators (Ayer et al. 1955).
     """
     before = 0.0
-    # Less what must lie between them, things only have to be in order.
+    # After subtracting the minimum distances, items only have to be in order.
     offsets: list[float] = []
     for i, size in enumerate(sizes):
         before += (sizes[i - 1] + size) / 2 if i else 0.0

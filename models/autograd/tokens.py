@@ -1,4 +1,4 @@
-"""An expression's text as tokens: numbers, names, operators. What may follow what is `expression`'s matter."""
+"""Split the text of an expression into tokens: numbers, names and operators."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ FIELD = "expression"
 MAX_NAME = 16
 SYMBOLS = "letters without accents, digits, + - * / ** ( ) . = and ;"
 
-# What is written for - * / where things are typeset; each is one character, so that places stay.
+# Typographic signs for - * /; each is one character, so that positions stay.
 TYPESET = MappingProxyType({0x2212: "-", 0x2013: "-", 0xD7: "*", 0xB7: "*", 0x22C5: "*", 0xF7: "/"})
 # ASCII alone: \d and \w would take the digits and letters of all scripts.
 _TOKEN = re.compile(
@@ -25,7 +25,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of the text; `position` is that of its first character, counted from 1. The last one is the "end"."""
+    """A token of the text; `position` is that of its first character, counted from 1. The last token is "end"."""
 
     kind: Literal["number", "name", "operator", "separator", "end"]
     text: str
@@ -33,8 +33,10 @@ class Token:
 
 
 def tokenize(text: str) -> list[Token]:
-    """Return the tokens of `text`, the end included. Raises `ExpressionError` for characters and names that are not
-    allowed, and numbers that are too large. A typographer's minus, times and division signs are - * /.
+    """Return the tokens of `text`, including the end.
+
+    Raises `ExpressionError` for characters and names that are not allowed, and for numbers that are too large.
+    Typographic minus, times and division signs mean - * /.
     """
     found: list[Token] = []
     plain = text.translate(TYPESET)
@@ -67,6 +69,6 @@ def _token(text: str, kind: str | None, match: re.Match[str]) -> Token:
 
 
 def wrong(text: str, position: int, reason: str, allowed: str, nearest: tuple[str, ...] = ()) -> ExpressionError:
-    """Return the error for what is wrong at a position of `text`, which its message alone repeats."""
+    """Return the error for a position of `text`. Only its message repeats the text."""
     message = f"Character {position} of {text!r}: {reason}; allowed: {allowed}."
     return ExpressionError(message, field=FIELD, allowed=allowed, nearest=nearest, position=position, reason=reason)

@@ -1,6 +1,4 @@
-"""Backward, step by step, for whoever wants to watch: the same additions in the same order as `Value.backward` makes,
-as records.
-"""
+"""Record backpropagation step by step: the additions of `Value.backward`, in the same order."""
 
 from dataclasses import dataclass
 
@@ -9,7 +7,7 @@ from models.autograd.engine import Value, topological
 
 @dataclass(frozen=True)
 class Addition:
-    """What one operand gets in a step: `gradient` = `derivative` (of the result by the operand) x the result's own."""
+    """The gradient that one operand gets in a step: `derivative` (of the result) x the result's gradient."""
 
     operand: Value
     derivative: float
@@ -18,14 +16,14 @@ class Addition:
 
 @dataclass(frozen=True)
 class Step:
-    """One value hands its gradient, which is complete by then, on to its operands, in their order."""
+    """One value passes its complete gradient to its operands, in order."""
 
     value: Value
     additions: tuple[Addition, ...]
 
 
 def backward_steps(root: Value) -> list[Step]:
-    """Return the steps of the pass that `root.backward()` made last, from `root` to what is nearest to the leaves."""
+    """Return the steps of the last `root.backward()`, from `root` towards the leaves."""
     return [
         Step(
             value,

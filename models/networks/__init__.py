@@ -1,4 +1,4 @@
-"""Networks built from nothing but tensors; the half of `models` that needs torch. Serving never imports this folder."""
+"""Networks built from tensors: the part of `models` that needs torch. Serving never imports it."""
 
 from models.networks.architectures import Network, build_model
 from models.networks.counting import bigram_by_counting, count_bigrams

@@ -1,6 +1,4 @@
-"""The architectures side by side, and the table that builds them. Layers live next door; training lives in another
-room.
-"""
+"""The architectures, and the table that builds them."""
 
 from collections.abc import Callable, Mapping
 
@@ -31,11 +29,10 @@ ACTIVATIONS: dict[str, Callable[[], Layer]] = {"tanh": Tanh, "relu": ReLU}
 
 
 class Network:
-    """A next-character model. `windows` and `names` are two views of the same function (in evaluation mode, to the
-    bit's edge).
+    """A next-character model with two views of the same function, equal up to rounding in eval mode.
 
-    `windows` is the view of the lectures: one prediction for each window of block_size characters. `names` predicts at
-    every position of whole names at once and computes nothing twice: training uses it.
+    `windows`, as in the lectures, predicts once for each window of block_size characters. `names` predicts at every
+    position of whole names at once and computes nothing twice; training uses it.
     """
 
     def __init__(self, config: ModelConfig, layers: Sequential) -> None:
@@ -49,7 +46,7 @@ class Network:
         return self.layers(X)
 
     def _last_of_each(self, X: Tensor) -> Tensor:
-        """Read each context from its name's first character on, as a state must, and keep the last prediction."""
+        """Read each context from the first character of its name, and keep the last prediction."""
         lengths = (X > 0).sum(1) + 1
         ends = lengths.cumsum(0)
         positions = torch.arange(int(ends[-1]), device=X.device) - (ends - lengths).repeat_interleave(lengths)
@@ -58,28 +55,28 @@ class Network:
         return torch.index_select(self.names(ids, positions), 0, ends - 1)
 
     def names(self, ids: Tensor, positions: Tensor, see: Onlooker | None = None) -> Tensor:
-        """Return logits (N, V) for whole names laid end to end.
+        """Return logits (N, V) for concatenated names.
 
-        ids (N,): each position's last known character, 0 at a name's first position. positions (N,): 0, 1, 2... within
-        each name. BatchNorm sees real positions only, because there are no others. `see` is told each layer's output.
+        ids (N,): the last known character of each position, 0 at the start of a name. positions (N,): 0, 1, 2... within
+        each name. BatchNorm sees no padding, because there is none. `see` is called with the output of each layer.
         """
         return self.layers.over_names(ids, positions, see)
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers are learned."""
+        """The number of parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def parameters(self) -> list[Tensor]:
-        """Return the learned tensors, in order."""
+        """Return the trainable tensors, in order."""
         return self.layers.parameters()
 
     def train(self) -> None:
-        """Normalise with each batch's own statistics, and remember them."""
+        """Switch to training mode: normalise with the statistics of each batch, and update the running ones."""
         self.layers.train()
 
     def eval(self) -> None:
-        """Normalise with the remembered statistics: what serving does."""
+        """Switch to evaluation mode: normalise with the running statistics."""
         self.layers.eval()
 
     def to(self, device: torch.device | str) -> None:
@@ -91,7 +88,7 @@ class Network:
         return self.layers.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor | np.ndarray]) -> None:
-        """Copy `state` in. Raises `ValueError` where it does not fit."""
+        """Copy `state` in. Raises `ValueError` if it does not fit."""
         self.layers.load_state_dict(state)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -99,20 +96,20 @@ class Network:
         return {name: tensor.cpu().numpy().astype(np.float32) for name, tensor in self.state_dict().items()}
 
     def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Copy a checkpoint's arrays in. Raises `ValueError` where they do not fit."""
+        """Copy a checkpoint's arrays in. Raises `ValueError` if they do not fit."""
         self.load_state_dict({name: np.array(array) for name, array in arrays.items()})
 
 
 def bigram(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> list[tuple[str, Layer]]:
-    """One row of logits for each last character: the counting model's table, learned."""
+    """Return the layers of a bigram: a trainable row of logits for each last character."""
     table = Embedding(vocab_size, vocab_size, generator, scale=SMALL)
     return [("embedding", table), ("join0", FlattenConsecutive(1))]
 
 
 def stack(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> list[tuple[str, Layer]]:
-    """Embedding, then for each fan of the config: join, Linear, BatchNorm, activation; then a Linear to the logits.
+    """Return an embedding, then join, Linear, BatchNorm and activation per fan, and a Linear to the logits.
 
-    One fan of block_size is the MLP of Bengio et al. 2003; fans of two are the tree of the WaveNet.
+    One fan of block_size is the MLP of Bengio et al. 2003; fans of two are the tree of WaveNet.
     """
     layers: list[tuple[str, Layer]] = [("embedding", Embedding(vocab_size, config.n_embd, generator))]
     width, gain = config.n_embd, GAINS[config.activation]
@@ -130,9 +127,9 @@ def stack(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> l
 
 
 def gated(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> list[tuple[str, Layer]]:
-    """Embedding, gated residual blocks, then what all of them found, through two hidden layers, to the logits.
+    """Return an embedding, gated residual blocks, and two hidden layers over all their outputs.
 
-    Van den Oord et al. 2016, figure 4, with BatchNorm before each nonlinearity.
+    This is figure 4 of van den Oord et al. 2016, with BatchNorm before each nonlinearity.
     """
     n_blocks, H, p = len(config.fans), config.n_hidden, config.dropout
     layers: list[tuple[str, Layer]] = [
@@ -152,9 +149,9 @@ def gated(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> l
 
 
 def lstm(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> list[tuple[str, Layer]]:
-    """Embedding, states carried along the name one above the other (Graves 2013), then a Linear to the logits.
+    """Return an embedding, stacked LSTM layers (Graves 2013), and a Linear to the logits.
 
-    Dropout goes upwards only, never along the name (Zaremba et al. 2014).
+    Dropout applies between layers, never along the name (Zaremba et al. 2014).
     """
     layers: list[tuple[str, Layer]] = [
         ("embedding", Embedding(vocab_size, config.n_embd, generator)),
@@ -181,5 +178,5 @@ BUILDERS: dict[str, Callable[[ModelConfig, int, torch.Generator], list[tuple[str
 
 
 def build_model(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> Network:
-    """Return an untrained network, in training mode, its weights drawn from `generator` alone."""
+    """Return an untrained network in training mode; `generator` draws its weights."""
     return Network(config, Sequential(BUILDERS[config.architecture](config, vocab_size, generator)))

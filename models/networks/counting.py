@@ -1,4 +1,4 @@
-"""The bigram reached by counting: the closed form that gradient descent on the same network must meet."""
+"""The bigram by counting: the closed form that gradient descent on the same network approaches."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -13,7 +13,7 @@ from models.vocabulary import END, Vocabulary
 
 
 def count_bigrams(names: Iterable[str], vocabulary: Vocabulary) -> Tensor:
-    """Return N (V, V) int64: how often character j follows i; index 0 stands for a name's start and its end."""
+    """Return N (V, V) int64: how often character j follows i. Index 0 is the start and the end of a name."""
     pairs: list[int] = []
     size = len(vocabulary)
     for name in names:
@@ -23,9 +23,9 @@ def count_bigrams(names: Iterable[str], vocabulary: Vocabulary) -> Tensor:
 
 
 def bigram_by_counting(names: Iterable[str], vocabulary: Vocabulary, smoothing: float) -> Network:
-    """Return the bigram network whose probabilities are (N + smoothing) / row sum (Laplace; Lidstone for fractions).
+    """Return the bigram network with the probabilities (N + smoothing) / row sum (Laplace; Lidstone).
 
-    Raises `ConfigError` for a smoothing that is not above 0: an unseen pair would have the logarithm of nothing.
+    Raises `ConfigError` unless the smoothing is above 0, because unseen pairs would have the logarithm of 0.
     """
     if not smoothing > 0:
         raise ConfigError(f"smoothing is {smoothing}; it must be above 0.", field="smoothing", allowed="above 0")

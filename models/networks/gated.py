@@ -1,8 +1,7 @@
-"""The residual stack of the gated WaveNet (van den Oord et al. 2016, sections 2.3 and 2.4), made of the plain layers
-next door.
+"""The residual stack of the gated WaveNet (van den Oord et al. 2016, sections 2.3 and 2.4).
 
-Each block joins two positions, gates them and adds what it found to the stream that the next block reads; what all
-blocks found goes on side by side. What comes before and after the stack is `architectures`' business.
+Each block joins two positions, applies a gate, and adds the result to the stream that the next block reads. The outputs
+of all blocks are concatenated.
 """
 
 from collections.abc import Mapping
@@ -24,10 +23,10 @@ from models.networks.layers import (
 
 
 class GatedBlock(Layer):
-    """What two joined positions of the stream say: (..., 2 n_embd) -> z (..., n_hidden).
+    """A gated block over two joined positions of the stream: (..., 2 n_embd) -> z (..., n_hidden).
 
-    z = tanh(a) * sigmoid(b), where a and b are the halves of norm(joined @ gate). The stream grows by `residual`(z);
-    the last block of a stack has none, since nobody would read it.
+    z = tanh(a) * sigmoid(b), where a and b are the halves of norm(joined @ gate). `residual`(z) is added to the stream;
+    the last block of a stack has none.
     """
 
     def __init__(self, n_embd: int, n_hidden: int, p: float, generator: torch.Generator, *, is_last: bool) -> None:
@@ -41,7 +40,7 @@ class GatedBlock(Layer):
         return self.watched(x, None)
 
     def watched(self, x: Tensor, see: Onlooker | None) -> Tensor:
-        """Return z, and tell `see` its two factors."""
+        """Return z, and pass its two factors to `see`."""
         a, b = self.norm(self.gate(x)).chunk(2, dim=-1)
         tanh, sigmoid = self.tanh(a), self.sigmoid(b)
         if see is not None:
@@ -55,8 +54,10 @@ class GatedBlock(Layer):
 
 
 class GatedStack(Layer):
-    """Blocks at dilations 1, 2, 4...: (B, 2^n_blocks, n_embd) -> (B, n_blocks n_hidden), every block's z side by side,
-    first block first. Over whole names (N, n_embd) -> (N, n_blocks n_hidden).
+    """Blocks at dilations 1, 2, 4...: (B, 2^n_blocks, n_embd) -> (B, n_blocks n_hidden).
+
+    The output concatenates the z of all blocks, first block first. Over whole names it is (N, n_embd) -> (N, n_blocks
+    n_hidden).
     """
 
     def __init__(self, n_blocks: int, n_embd: int, n_hidden: int, p: float, generator: torch.Generator) -> None:

@@ -1,8 +1,8 @@
-"""The layers, from scratch on plain tensors: no `torch.nn`, no hidden state beyond what `arrays` names.
+"""Layers from scratch on plain tensors, without `torch.nn`.
 
-Shapes: B examples, T positions, C channels, N rows (all the positions of a batch of whole names, end to end). A layer
-does not keep its output: in a server that is a leak and a race. What a layer learns is in `parameters`; what it
-stores, running statistics included, in `arrays`.
+Shapes: B examples, T positions, C channels, N rows (all positions of a batch of concatenated names). A layer does not
+keep its output, which would be a memory leak and a race in a server. `parameters` are trainable; `arrays` are all
+stored tensors, including running statistics.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,61 +11,61 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# What each activation does to the spread of unit-normal inputs, undone by the weights before it (He et al. 2015;
+# Factors that undo the effect of each activation on the standard deviation of unit-normal inputs (He et al. 2015;
 # the values are those of torch.nn.init.calculate_gain).
 GAINS = {"linear": 1.0, "tanh": 5 / 3, "relu": 2**0.5}
 
-# Someone who looks on: told a layer's name and its output, while it is computed.
+# A callback that receives the name and output of each layer during the forward pass.
 Onlooker = Callable[[str, Tensor], None]
 
 
 def within(name: str, see: Onlooker) -> Onlooker:
-    """Return the onlooker for the parts of the layer called `name`: it tells `see` their full names."""
+    """Return a callback for the parts of the layer `name` that passes their full names to `see`."""
     return lambda part, output: see(f"{name}.{part}", output)
 
 
 class Layer:
-    """A function of one tensor, which either stores arrays of its own or is made of `parts`.
+    """A function of one tensor, with its own arrays or made of `parts`.
 
-    `training` matters to layers whose two modes differ. `reach`: how many times further apart neighbours lie once the
-    layer has joined them.
+    `training` matters to layers with two modes. `reach`: the factor by which the layer increases the distance between
+    neighbours.
     """
 
     training = True
     reach = 1
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return the layer's output for `x`; each kind of layer says how."""
+        """Return the layer's output for `x`."""
         raise NotImplementedError
 
     def over_names(self, x: Tensor, positions: Tensor, dilation: int, see: Onlooker | None = None) -> Tensor:
-        """Return the output for rows (N, C) of whole names laid end to end.
+        """Return the output for rows (N, C) of concatenated names.
 
-        `positions` (N,) counts from 0 within each name; `dilation`: how far apart neighbours lie. Layers that look at
-        one position only need neither. `see` is told what layers made of parts compute on the way.
+        `positions` (N,) counts from 0 within each name; `dilation` is the distance between neighbours. Layers that use
+        one position need neither. `see` is called with intermediate results of compound layers.
         """
         return self(x)
 
     def parts(self) -> Mapping[str, "Layer"]:
-        """Return the layers that this one is made of, by name."""
+        """Return the layers that this one consists of, by name."""
         return {}
 
     def arrays(self) -> dict[str, Tensor]:
-        """Return everything worth storing, by name."""
+        """Return all stored tensors by name."""
         return {f"{name}.{key}": a for name, part in self.parts().items() for key, a in part.arrays().items()}
 
     def parameters(self) -> list[Tensor]:
-        """Return the tensors that are learned."""
+        """Return the trainable tensors."""
         return [array for array in self.arrays().values() if array.requires_grad]
 
     def train(self, mode: bool = True) -> None:
-        """Go into training mode, or into evaluation mode with `mode=False`, parts and all."""
+        """Switch to training mode, or to evaluation mode with `mode=False`, including parts."""
         self.training = mode
         for part in self.parts().values():
             part.train(mode)
 
     def to(self, device: torch.device | str) -> None:
-        """Move every tensor to `device`, in place; parameters stay leaves that are learned."""
+        """Move every tensor to `device`, in place; parameters stay trainable leaves."""
         if parts := self.parts():
             for part in parts.values():
                 part.to(device)
@@ -110,11 +110,11 @@ class Linear(Layer):
 
 
 class BatchNorm1d(Layer):
-    """Each channel to mean 0 and variance 1 over all other axes, then gamma * x + beta: (B, C) or (B, T, C), same out.
+    """Normalise each channel over all other axes, then gamma * x + beta: (B, C) or (B, T, C).
 
-    As torch does it (Ioffe & Szegedy 2015): the biased variance normalises, the unbiased one goes into `running_var`;
-    running = (1 - momentum) * running + momentum * batch. In evaluation mode the running statistics normalise.
-    Raises `ValueError` in training mode on a single value a channel, whose variance means nothing.
+    As in torch (Ioffe & Szegedy 2015), the biased variance normalises, and the unbiased one updates `running_var`;
+    running = (1 - momentum) * running + momentum * batch. In evaluation mode the running statistics normalise. Raises
+    `ValueError` in training mode for one value per channel, which has no variance.
     """
 
     def __init__(self, n_channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
@@ -169,9 +169,9 @@ class Sigmoid(Layer):
 
 
 class LayerNorm(Layer):
-    """Each position's channels to mean 0 and variance 1, then gamma * x + beta: (..., C), same out (Ba et al. 2016).
+    """Normalise the channels of each position, then gamma * x + beta: (..., C) (Ba et al. 2016).
 
-    The biased variance normalises, in both modes alike.
+    The biased variance normalises in both modes.
     """
 
     def __init__(self, n_channels: int, eps: float = 1e-5) -> None:
@@ -189,11 +189,11 @@ class LayerNorm(Layer):
 
 
 class Dropout(Layer):
-    """In training mode each number becomes 0 with probability `p` and is divided by 1 - p otherwise, so that the mean
-    stays; any shape (Srivastava et al. 2014). In evaluation mode nothing happens.
+    """Set each number to 0 with probability `p` in training mode, and divide the others by 1 - p; any shape.
 
-    The choice is drawn on the CPU by `generator`, so that every device drops the same, and one random byte for each
-    number must do, which is many times faster than a random float: `p` counts to the nearest 1/256.
+    This keeps the mean (Srivastava et al. 2014). Evaluation mode changes nothing. `generator` draws on the CPU, so that
+    every device drops the same numbers. One random byte for each number is many times faster than a random float, so
+    `p` is rounded to 1/256.
     """
 
     def __init__(self, p: float, generator: torch.Generator) -> None:
@@ -210,11 +210,10 @@ class Dropout(Layer):
 
 
 class FlattenConsecutive(Layer):
-    """Join each `n` neighbouring positions into one: (B, T, C) -> (B, T / n, n C), or (B, n C) where one position is
-    left.
+    """Join `n` neighbouring positions into one: (B, T, C) -> (B, T / n, n C), or (B, n C) if one is left.
 
-    The same join over whole names is `over_names`: there each position is joined with earlier ones `dilation` apart, as
-    a causal dilated convolution does (van den Oord et al. 2016), and no position is computed twice.
+    `over_names` does the same over whole names: it joins each position with earlier ones that are `dilation` apart,
+    like a causal dilated convolution (van den Oord et al. 2016), and computes no position twice.
     """
 
     def __init__(self, n: int) -> None:
@@ -226,10 +225,10 @@ class FlattenConsecutive(Layer):
         return joined.squeeze(1)
 
     def over_names(self, x: Tensor, positions: Tensor, dilation: int, see: Onlooker | None = None) -> Tensor:
-        """Join rows (N, C) of whole names laid end to end into (N, n C), oldest position first.
+        """Join rows (N, C) of concatenated names into (N, n C), oldest position first.
 
-        `positions` (N,) counts from 0 within each name. What lies before a name is end tokens without end, and so is
-        all that position 0 can see: hence looking back stops at position 0, which stands for everything before it.
+        `positions` (N,) counts from 0 within each name. Everything before a name is end tokens, and position 0 sees
+        nothing else, so the look-back stops at position 0.
         """
         if self.n == 1:
             return x
@@ -239,7 +238,7 @@ class FlattenConsecutive(Layer):
 
 
 class Sequential:
-    """Named layers, one after the other. Not itself a layer: nothing here nests deeper."""
+    """Named layers in sequence. It is not itself a layer, and nothing nests deeper."""
 
     def __init__(self, named: Iterable[tuple[str, Layer]]) -> None:
         self.layers = dict(named)
@@ -252,7 +251,7 @@ class Sequential:
     def over_names(self, ids: Tensor, positions: Tensor, see: Onlooker | None = None) -> Tensor:
         """Return the output for every position of whole names: ids (N,), positions (N,) -> (N, C).
 
-        `see` is told each layer's name and output.
+        `see` is called with the name and output of each layer.
         """
         x, dilation = ids, 1
         for name, layer in self.layers.items():
@@ -263,16 +262,16 @@ class Sequential:
         return x
 
     def train(self, mode: bool = True) -> None:
-        """Put every layer into training mode, or into evaluation mode with `mode=False`."""
+        """Switch all layers to training mode, or to evaluation mode with `mode=False`."""
         for layer in self.layers.values():
             layer.train(mode)
 
     def eval(self) -> None:
-        """Put every layer into evaluation mode."""
+        """Switch all layers to evaluation mode."""
         self.train(False)
 
     def parameters(self) -> list[Tensor]:
-        """Return the learned tensors of all layers, in order."""
+        """Return the trainable tensors of all layers, in order."""
         return [parameter for layer in self.layers.values() for parameter in layer.parameters()]
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -280,9 +279,7 @@ class Sequential:
         return {f"{name}.{key}": a.detach() for name, layer in self.layers.items() for key, a in layer.arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor | np.ndarray]) -> None:
-        """Copy `state` into the layers. Raises `ValueError` naming arrays that are missing, foreign or of another
-        shape.
-        """
+        """Copy `state` into the layers. Raises `ValueError` that names missing, foreign or misshapen arrays."""
         mine = self.state_dict()
         if odd := sorted(set(mine) ^ set(state)):
             raise ValueError(f"The arrays do not fit this network: {', '.join(odd)} missing or unknown.")
@@ -293,6 +290,6 @@ class Sequential:
             tensor.copy_(given)
 
     def to(self, device: torch.device | str) -> None:
-        """Move every tensor to `device`, in place; parameters stay leaves that are learned."""
+        """Move every tensor to `device`, in place; parameters stay trainable leaves."""
         for layer in self.layers.values():
             layer.to(device)

@@ -1,6 +1,4 @@
-"""The long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000), over whole
-names at once, with its gradient by hand. What comes before and after it is `architectures`' business.
-"""
+"""The LSTM (Hochreiter & Schmidhuber 1997; Gers et al. 2000) over whole names, with its gradient by hand."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,11 +12,11 @@ from models.networks.layers import Layer, Onlooker
 
 
 class LSTM(Layer):
-    """Carries a state along each name: (N, n_embd) -> h (N, n_hidden), names laid end to end.
+    """Carry a state along each name: (N, n_embd) -> h (N, n_hidden), for concatenated names.
 
     i, f, o = sigmoid and g = tanh of x @ input + h' @ hidden + bias; c = f * c' + i * g; h = o * tanh(c), where h' and
-    c' are those of the position before, 0 before a name. Columns stand in the order i, f, g, o. Weights start
-    normal with standard deviation 1 / sqrt(n_hidden), the input's as well.
+    c' are those of the previous position, 0 at the start of a name. Columns have the order i, f, g, o. Weights start
+    normal with standard deviation 1 / sqrt(n_hidden), including those of the input.
     """
 
     def __init__(self, n_embd: int, n_hidden: int, generator: torch.Generator) -> None:
@@ -37,8 +35,10 @@ class LSTM(Layer):
         return h
 
     def _show_gates(self, x: Tensor, positions: Tensor, h: Tensor, see: Onlooker) -> None:
-        """Tell `see` the sigmoids i, f, o (N, 3 n_hidden) and the tanh g (N, n_hidden), computed anew from h (N,
-        n_hidden): the recurrence itself hands out nothing else. No gradient of the loss reaches them.
+        """Pass the sigmoids i, f, o (N, 3 n_hidden) and the tanh g (N, n_hidden) to `see`.
+
+        They are computed again from h (N, n_hidden), because the recurrence does not return them. No gradient of the
+        loss reaches them.
         """
         H = self.hidden.shape[0]
         before = h.roll(1, 0) * (positions > 0)[:, None]
@@ -52,9 +52,9 @@ class LSTM(Layer):
 
 
 def by_time(positions: Tensor) -> tuple[Tensor, list[int]]:
-    """Return the rows (N,) ordered by position, the longest names first at each, and how many there are at each.
+    """Return the rows (N,) ordered by position, longest names first, and their number at each position.
 
-    So the names that still go on at a position are always the first ones of the position before.
+    The names that continue at a position are then always the first ones of the previous position.
     """
     starts = (positions == 0).nonzero()[:, 0]
     ends = torch.cat([starts[1:], starts.new_tensor([len(positions)])])
@@ -67,7 +67,7 @@ def by_time(positions: Tensor) -> tuple[Tensor, list[int]]:
 
 
 def _slices(active: list[int]) -> Iterator[tuple[slice, slice]]:
-    """Yield for each position after the first its rows, and the rows of the same names at the position before."""
+    """Yield the rows of each position after the first, and the rows of the same names at the previous position."""
     start = 0
     for before, n in pairwise(active):
         yield slice(start + before, start + before + n), slice(start, start + n)
@@ -75,10 +75,10 @@ def _slices(active: list[int]) -> Iterator[tuple[slice, slice]]:
 
 
 class _Recurrence(torch.autograd.Function):
-    """What goes along the names: gates before their nonlinearity (N, 4 H), without the part of h', -> h (N, H).
+    """The recurrent part: gates before the nonlinearity (N, 4 H), without the part of h' -> h (N, H).
 
-    By hand, because then all that can be computed for every position at once is: along the names go one product and a
-    few sums. That halves the time of a step against what autograd makes of the same formulas.
+    The gradient is by hand, so that everything except one product and a few sums per position is computed for all
+    positions at once. This halves the time of a step compared with autograd.
     """
 
     @staticmethod
@@ -109,7 +109,7 @@ class _Recurrence(torch.autograd.Function):
         before = torch.cat([rows[earlier] for _, earlier in steps]) if steps else rows[:0]
         c_before = torch.zeros_like(c)
         c_before[ctx.active[0] :] = torch.index_select(c, 0, before)
-        # What a small change of each gate's input does to c (for o: to h), for all positions at once.
+        # The derivative of c (for o: of h) by each gate's input, for all positions at once.
         slopes = torch.cat([g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)], dim=1)
         dc_dh = o * (1 - tanh_c * tanh_c)
         dh, dc, dz = gradients[0].clone(), torch.zeros_like(c), slopes

@@ -1,1 +1,1 @@
-"""Versions on disk: found, verified, published, named, removed. Two stores are read together."""
+"""Versions on disk: find, verify, publish, alias and remove them. Two stores are read together."""

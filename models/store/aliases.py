@@ -1,5 +1,4 @@
-"""Movable names for versions: the alias file of one store, parsed strictly, and what two stores say together. No file
-access.
+"""Aliases of versions: a parser of the alias file, and the combination of several. No file access.
 
 {"human": {"default": "wavenet@2", "wavenet": {"latest": 2, "stable": 1}}, "reasons": [...]}
 """
@@ -20,7 +19,7 @@ Number = Annotated[int, Field(ge=1)]
 
 
 class Reason(BaseModel):
-    """Why an alias was moved, by whom it concerns, and when (UTC, ISO 8601)."""
+    """The reason of an alias move, its alias and target, and its time (UTC, ISO 8601)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +38,7 @@ class DatasetAliases(BaseModel):
     versions: dict[str, dict[AliasName, Number]] = {}
 
     def over(self, below: "DatasetAliases") -> "DatasetAliases":
-        """Return both together; where both speak, these win."""
+        """Return the combination of both; these aliases win."""
         architectures = {**below.versions, **self.versions}
         versions = {a: {**below.versions.get(a, {}), **self.versions.get(a, {})} for a in architectures}
         return DatasetAliases(default=self.default or below.default, versions=versions)
@@ -50,7 +49,7 @@ class DatasetAliases(BaseModel):
         return self.model_copy(update={"versions": {**self.versions, architecture: moved}})
 
     def as_json(self) -> dict[str, object]:
-        """Return the form of the alias file."""
+        """Return the contents for the alias file."""
         head: dict[str, object] = {} if self.default is None else {DEFAULT: self.default}
         return {**head, **self.versions}
 
@@ -73,9 +72,7 @@ class Aliases(BaseModel):
 
 
 def parse_aliases(content: bytes, place: str) -> Aliases:
-    """Return the alias file's contents. A damaged one raises `StoreError`: taken for empty, it would soon be written
-    over.
-    """
+    """Parse an alias file. Raises `StoreError` for a damaged one, which must not be overwritten as empty."""
     try:
         document = TypeAdapter(dict[str, object]).validate_json(content)
         reasons = document.pop(REASONS, [])
@@ -87,7 +84,7 @@ def parse_aliases(content: bytes, place: str) -> Aliases:
 
 
 def _fault(error: Exception) -> str:
-    """Return what is wrong in plain words. A name out of the file is in quotes, as it may hold anything."""
+    """Describe the error in plain words. A name from the file is quoted, because it may hold anything."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors(include_url=False, include_input=False)[0]

@@ -1,6 +1,4 @@
-"""Writing files so that a crash leaves the old state or the new one, never something between. Knows nothing of
-models.
-"""
+"""Write files atomically: after a crash there is the old state or the new one, nothing between."""
 
 import os
 import tempfile
@@ -16,7 +14,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put `content` in the place of `path` in one step. The temporary file's name is unique: writers do not meet."""
+    """Replace `path` by `content` atomically. Concurrent writers use different temporary files."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:

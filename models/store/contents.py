@@ -1,5 +1,6 @@
-"""What counts of one store: its versions and aliases as they are now, and where they cannot be read, as they were
-before. Verifying versions is the registry's job.
+"""The contents of one store: its versions and aliases, or their last readable state.
+
+The registry verifies versions.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,11 @@ from models.store.files import Key, Stamp, Store
 
 @dataclass(frozen=True)
 class StoreFingerprint:
-    """A store as cheaply as it can be seen: two glances are equal where nothing was published, removed or moved.
+    """A cheap fingerprint of a store; it is equal while nothing is published, removed or moved.
 
-    `manifests`: the versions with their manifests' stamps; `aliases`: the alias file itself, none without one, because
-    a file can change twice within one tick of its time stamp; `troubles`: why one of them could not be read.
+    `manifests`: the versions with the stamps of their manifests. `aliases`: the content of the alias file, empty
+    without one, because a file can change twice within one tick of its time stamp. `troubles`: why a part could not be
+    read.
     """
 
     manifests: Mapping[Key, Stamp] | None
@@ -24,7 +26,7 @@ class StoreFingerprint:
 
     @classmethod
     def of(cls, store: Store) -> "StoreFingerprint":
-        """Look at `store`: some ten microseconds for each architecture."""
+        """Return the fingerprint of `store`; it takes some ten microseconds for each architecture."""
         manifests, aliases, unread, unlisted = None, None, "", ""
         # The aliases first: what they point to was there before them.
         try:
@@ -40,7 +42,7 @@ class StoreFingerprint:
 
 @dataclass(frozen=True)
 class Contents:
-    """What counts of a store, and in `troubles` what of it is not as it should be."""
+    """The contents of a store; `troubles` lists its problems."""
 
     fingerprint: StoreFingerprint | None = None
     manifests: Mapping[Key, Stamp] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Contents:
 
     @classmethod
     def of(cls, store: Store, before: "Contents") -> "Contents":
-        """Read `store`; what cannot be read counts as it was `before`."""
+        """Read `store`; unreadable parts keep their content of `before`."""
         fingerprint = StoreFingerprint.of(store)
         manifests, aliases, troubles = fingerprint.manifests, before.aliases, []
         if manifests is None:

@@ -1,8 +1,7 @@
-"""One store on disk: <root>/<dataset>/<architecture>/<version>/ and <root>/aliases.json. What is in a version is
-`checkpoint`'s job.
+"""One store on disk: <root>/<dataset>/<architecture>/<version>/ and <root>/aliases.json.
 
-Folders appear by one rename, whole; whatever has no number for a name is not a version. Writers take turns by a lock
-file.
+`checkpoint` reads and writes the files of a version. Version folders appear by one atomic rename; a folder whose name
+is not a number is not a version. A lock file serializes writers.
 """
 
 import fcntl
@@ -27,7 +26,7 @@ NUMBER = re.compile("[1-9][0-9]{0,8}")
 
 
 class Key(NamedTuple):
-    """The place of a version in a store."""
+    """The identity of a version in a store: data set, architecture and number."""
 
     dataset: str
     architecture: str
@@ -40,7 +39,7 @@ class Key(NamedTuple):
 
 
 class Store:
-    """A folder of immutable versions. A folder that is not there is an empty store; the first publication makes it."""
+    """A folder of immutable versions. A missing folder is an empty store; the first publication creates it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -50,12 +49,14 @@ class Store:
         return sorted(self.manifests())
 
     def manifests(self) -> dict[Key, Stamp]:
-        """Return the versions present, each with its manifest's stamp. A folder without a manifest is unfinished and
-        does not count. Raises `StoreError` where the store is there but cannot be read.
+        """Return the versions present, each with the stamp of its manifest.
+
+        A folder without a manifest is unfinished and does not count. Raises `StoreError` if the store exists but cannot
+        be read.
         """
         found: dict[Key, Stamp] = {}
         try:
-            # What others may not read inside is not a version; a store that cannot be read at all is an error.
+            # An unreadable folder inside is not a version; an unreadable store is an error.
             for dataset in _folders(self.root, private=False):
                 for architecture in _folders(dataset.path):
                     for folder in _folders(architecture.path):
@@ -67,19 +68,19 @@ class Store:
         return found
 
     def folder(self, key: Key) -> Path:
-        """Return where `key` lies or would lie."""
+        """Return the folder of `key`, which may not exist."""
         return self.root / key.dataset / key.architecture / str(key.version)
 
     def aliases(self) -> Aliases:
-        """Return the alias file's contents, none without a file. Raises `StoreError` for a damaged one."""
+        """Return the contents of the alias file, empty without a file. Raises `StoreError` for a damaged one."""
         return self.parse(self.alias_file())
 
     def parse(self, content: bytes | None) -> Aliases:
-        """Return what an alias file says, nothing for None. Raises `StoreError` for a damaged one."""
+        """Parse an alias file; None is empty. Raises `StoreError` for a damaged one."""
         return Aliases() if content is None else parse_aliases(content, str(self.root / ALIASES))
 
     def alias_file(self) -> bytes | None:
-        """Return the alias file, None where there is none. Raises `StoreError` where it cannot be read."""
+        """Return the alias file, None if it is missing. Raises `StoreError` if it cannot be read."""
         path = self.root / ALIASES
         try:
             return path.read_bytes()
@@ -89,14 +90,12 @@ class Store:
             raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
 
     def change_aliases(self, change: Callable[[Aliases], Aliases]) -> None:
-        """Replace the alias file in one step by `change` of its contents. Call it inside `writing`."""
+        """Replace the alias file atomically by `change` of its contents. Call it inside `writing`."""
         replace_file(self.root / ALIASES, dump_aliases(change(self.aliases())))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the store's lock; what a killed writer left behind is swept away. Raises `StoreError` where nothing
-        can be written.
-        """
+        """Hold the store's lock, and remove leftovers of killed writers. Raises `StoreError` if it is not writable."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with (self.root / LOCK).open("a") as lock:
@@ -111,8 +110,9 @@ class Store:
             raise StoreError(f"The store {self.root} cannot be written: {place}: {error.strerror}.") from error
 
     def add(self, key: Key, fill: Callable[[Path], None]) -> None:
-        """Let `fill` write a version into a temporary folder, then put it in its place by one rename. Call it inside
-        `writing`.
+        """Let `fill` write a version into a temporary folder, then rename that into place.
+
+        Call it inside `writing`.
         """
         place = self.folder(key)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -127,8 +127,9 @@ class Store:
             sync_folder(folder)
 
     def take_away(self, key: Key) -> None:
-        """Remove a version: by one rename it is gone, then its files are deleted. Call it inside `writing`, which also
-        sweeps away what a crash left.
+        """Remove a version by one rename, then delete its files.
+
+        Call it inside `writing`, which also removes leftovers of a crash.
         """
         place = self.folder(key)
         temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=TEMPORARY))
@@ -138,7 +139,7 @@ class Store:
 
 
 def stamp(path: Path | str) -> Stamp | None:
-    """Return the file's stamp, None where there is no such file or it may not be seen."""
+    """Return the stamp of a file, None if it is missing or unreadable."""
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -147,7 +148,7 @@ def stamp(path: Path | str) -> Stamp | None:
 
 
 def stamps(folder: Path) -> dict[str, Stamp | None]:
-    """Return the stamps of all files in `folder`, none where it cannot be read."""
+    """Return the stamps of all files in `folder`, none if it cannot be read."""
     try:
         return {path.name: stamp(path) for path in folder.iterdir()}
     except OSError:
@@ -155,7 +156,7 @@ def stamps(folder: Path) -> dict[str, Stamp | None]:
 
 
 def _folders(path: Path | str, private: bool = True) -> list[os.DirEntry[str]]:
-    """Return the folders in `path`, none where it is no folder or, if it may be `private`, cannot be read."""
+    """Return the folders in `path`, none if it is not a folder or, with `private`, cannot be read."""
     try:
         with os.scandir(path) as entries:
             return [entry for entry in entries if entry.is_dir()]

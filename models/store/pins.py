@@ -1,9 +1,10 @@
-"""Pinned manifests: digests that the operator keeps where who can write the store cannot, one a line, as
+"""Pinned manifests: digests that an operator keeps where writers of the store cannot change them.
+
+Each is a line:
 
     <SHA-256 of manifest.json>  human/wavenet@1
 
-A manifest holds the digest of every other file, so a pin decides on the whole version. How a version is loaded is
-`checkpoint`'s job.
+A manifest has the digests of all other files, so a pin covers the whole version. `checkpoint` loads versions.
 """
 
 import re
@@ -19,19 +20,19 @@ LINE = re.compile(r"([0-9a-f]{64})  ([a-z][a-z0-9-]{0,31}/[a-z][a-z0-9_]{0,31}@[
 
 @dataclass(frozen=True)
 class Pins:
-    """`digests`: reference to the SHA-256 of its manifest file. `place`: where they stand, for errors."""
+    """Pinned digests of manifest files by reference. `place` is the path of the file, for errors."""
 
     digests: Mapping[str, str]
     place: str = "the pins"
 
     @property
     def name(self) -> str:
-        """What a stranger may be told of `place`: the file's name without its folders."""
+        """The file's name without its folders, which may be shown to clients."""
         return Path(self.place).name
 
     @classmethod
     def read(cls, path: Path) -> "Pins":
-        """Return the pins of a file; empty lines and those that begin with # do not count. Raises `StoreError`."""
+        """Return the pins of a file; empty lines and those that begin with # are ignored. Raises `StoreError`."""
         try:
             lines = path.read_text("utf-8").splitlines()
         except OSError as error:
@@ -52,7 +53,7 @@ class Pins:
         return cls(digests, str(path))
 
     def check(self, reference: str, manifest: bytes) -> None:
-        """Raise `CheckpointError` unless `manifest`, the file, is the one that is pinned for `reference`."""
+        """Raise `CheckpointError` unless the file `manifest` is the pinned one for `reference`."""
         if reference not in self.digests:
             raise CheckpointError(f"{reference} is not pinned in {self.place}.")
         if sha256(manifest) != self.digests[reference]:
@@ -60,5 +61,5 @@ class Pins:
 
 
 def pin_lines(manifests: Iterable[tuple[str, bytes]]) -> str:
-    """Return the text of a file of pins for manifests, each a reference and the file's content."""
+    """Return the text of a file of pins for manifests, given as pairs of reference and content."""
     return "".join(f"{sha256(content)}  {reference}\n" for reference, content in manifests)

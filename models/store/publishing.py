@@ -31,8 +31,9 @@ GOLDEN_COUNT, GOLDEN_SEED = 20, 0
 
 @dataclass(frozen=True)
 class Draft:
-    """A trained model, not yet numbered. `names`: every distinct name of its list; `files`: card.md, pictures and the
-    like.
+    """A trained model without a version number.
+
+    `names`: every distinct name of its list; `files`: card.md, plots and others.
     """
 
     dataset: str
@@ -49,22 +50,23 @@ class Draft:
 
 
 def golden_names(generator: NameGenerator) -> tuple[str, ...]:
-    """Return the first 20 names of seed 0 at temperature 1: what a loader must draw again, to the letter."""
+    """Return the first 20 names of seed 0 at temperature 1, which a loader must reproduce exactly."""
     return tuple(generator.generate(GOLDEN_COUNT, seed=GOLDEN_SEED, constraints=AS_DRAWN).names)
 
 
 def draft_generator(draft: Draft, kernels: Kernels) -> NameGenerator:
-    """Return the generator that the published version will be: for samples before there is a version."""
+    """Return the generator of the future version, for samples before it is published."""
     predictor = predictor_of(draft.config, draft.arrays, draft.vocabulary, kernels)
     return NameGenerator(predictor, draft.names, draft.data.longest, kernels)
 
 
 def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: datetime) -> Manifest:
-    """Put `draft` into the last of `stores` under the next number over all of them, and return its manifest.
+    """Publish `draft` into the last of `stores` under the next number, and return its manifest.
 
-    `latest` moves; `default` and `stable` are set where there are none. After a crash the version is there whole or
-    not at all. A removed version's number is not given again: `latest` in the alias file keeps the highest one. Raises
-    `StoreError` for a reserved name, for a damaged alias file and where the store cannot be written.
+    The number is above those of all stores. `latest` moves; `default` and `stable` are set if they are missing. After a
+    crash the version is complete or absent. The number of a removed version is not used again, because `latest` in the
+    alias file keeps the highest one. Raises `StoreError` for a reserved name, for a damaged alias file, and if the
+    store is not writable.
     """
     if draft.dataset == REASONS:
         raise StoreError(f'A data set cannot be called "{REASONS}": the alias file uses the word.', field="dataset")
@@ -82,7 +84,7 @@ def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: dateti
 
 
 def draft_of(folder: Path) -> Draft:
-    """Return a published version as a draft again, whatever its sampling number. Raises `CheckpointError`."""
+    """Return a published version as a draft, with any sampling number. Raises `CheckpointError`."""
     checkpoint = load_checkpoint(folder, any_sampling=True)
     m = checkpoint.manifest
     extras = {name: read_verified(folder, m, name) for name in m.files if name not in (WEIGHTS, NAMES)}
@@ -106,7 +108,7 @@ def _place(draft: Draft) -> tuple[str, str]:
 
 
 def _highest(place: tuple[str, str], stores: Sequence[Store]) -> int:
-    """Return the highest number that was given in any of `stores`, 0 if none was."""
+    """Return the highest number ever used in any of `stores`, 0 if there is none."""
     present = [key.version for store in stores for key in store.present() if key[:2] == place]
     dataset, architecture = place
     given = [store.aliases().of(dataset).versions.get(architecture, {}).get(LATEST, 0) for store in stores]
@@ -132,7 +134,7 @@ def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: dateti
 
 
 def _announce(key: Key, aliases: Aliases, below: Sequence[Aliases]) -> Aliases:
-    """Return `aliases` with the new version as `latest`, and as `stable` and `default` where no store has them."""
+    """Return `aliases` with the new version as `latest`, and as `stable` and `default` if no store has them."""
     together = merged([*below, aliases], key.dataset)
     mine = aliases.of(key.dataset).moved(key.architecture, LATEST, key.version)
     if STABLE not in together.versions.get(key.architecture, {}):
@@ -143,10 +145,10 @@ def _announce(key: Key, aliases: Aliases, below: Sequence[Aliases]) -> Aliases:
 
 
 def remove(key: Key, stores: Sequence[Store], reason: str, now: datetime) -> None:
-    """Remove `key` from the last of `stores`. Aliases that no other version could take over go along.
+    """Remove `key` from the last of `stores`, with aliases that no other version could take over.
 
-    Raises `OptionError` where an alias points to it that could be moved, where the last store does not have it or is
-    not the user's own beside others, and without a reason; `StoreError` where the store cannot be written.
+    Raises `OptionError` if an alias that could be moved points to it, if the last store does not have it or is not the
+    user's own, and without a reason; `StoreError` if the store is not writable.
     """
     if not reason.strip():
         raise OptionError('A removal wants a reason, which is kept with the aliases: --reason "...".', field="reason")
@@ -171,7 +173,7 @@ def remove(key: Key, stores: Sequence[Store], reason: str, now: datetime) -> Non
 
 
 def _refuse_if_meant(key: Key, rest: Sequence[Key], aliases: DatasetAliases) -> None:
-    """Raise where an alias points to `key` and another version of `rest` could take it over."""
+    """Raise if an alias points to `key` and another version of `rest` could take it over."""
     brothers = [each for each in rest if each[:2] == key[:2]]
     relatives = [each for each in rest if each.dataset == key.dataset]
     names = aliases.versions.get(key.architecture, {})
@@ -191,7 +193,7 @@ def _refuse_if_meant(key: Key, rest: Sequence[Key], aliases: DatasetAliases) -> 
 
 
 def _without(key: Key, rest: Sequence[Key], aliases: Aliases, entry: Reason) -> Aliases:
-    """Return `aliases` with the reason, and without those that nothing is left for. `latest` keeps the number."""
+    """Return `aliases` with the reason, without aliases of nothing. `latest` keeps the number."""
     mine = aliases.of(key.dataset)
     if key not in rest:
         names = mine.versions.get(key.architecture, {})

@@ -1,6 +1,4 @@
-"""How a version is named in a request, and the error for a name that nothing has. What a name means is the snapshot's
-job.
-"""
+"""Parse references to versions, and report unknown ones. The snapshot resolves references."""
 
 import difflib
 from collections.abc import Iterable
@@ -11,15 +9,16 @@ NONE = "one that exists; there is none"
 
 
 def halves(model: str) -> tuple[str, str]:
-    """Return the data set (or nothing) and the rest of "dataset/architecture@version"; a slash after the @ means
-    nothing.
+    """Split "dataset/architecture@version" into data set, if any, and the rest.
+
+    A slash after the @ has no meaning.
     """
     before, slash, after = model.partition("/")
     return (before, after) if slash and "@" not in before else ("", model)
 
 
 def unknown(field: str, given: str, known: Iterable[str], lead: str) -> UnknownReference:
-    """Return the error that names what there is, and the nearest of it."""
+    """Return the error for an unknown name, with all valid names and the nearest ones."""
     names = list(known)
     nearest = difflib.get_close_matches(given, names, n=3, cutoff=0.4) or names[:5]
     listed = ", ".join(names[:12])

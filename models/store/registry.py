@@ -1,7 +1,7 @@
-"""The versions that can be served, over two stores read together: what is new is verified here before anyone sees it.
-What a reference means is the snapshot's job; a reference is looked up, never made a path.
+"""The versions that can be served from two stores. New versions are verified before they are visible.
 
-A version that cannot be trusted is listed in `refused` with the reason; the others go on.
+The snapshot resolves references; a reference is looked up and never becomes a path. An untrusted version is listed in
+`refused` with the reason; the others are served.
 """
 
 import errno
@@ -24,17 +24,17 @@ from models.store.snapshot import Snapshot
 from models.store.version import Version
 
 SHIPPED = Path(__file__).parents[1] / "artifacts"
-# These pass: a version that could not be read for one of them is tried again.
+# Transient errors: the next refresh tries the version again.
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 
-# Where a version lies and the stamp of its manifest; where one that was refused lies and the stamps of all its files.
+# The folder of a version and the stamp of its manifest; the folder of a refused one and the stamps of all its files.
 Place = tuple[Path, Stamp]
 Seen = tuple[Path, dict[str, Stamp | None]]
 
 
 @dataclass(frozen=True)
 class _Verified:
-    """What verifying gave: the versions, why others are refused, and what each of both was read from."""
+    """The result of verification: the versions, reasons for refusals, and the stamps of the files of both."""
 
     versions: dict[Key, Version] = field(default_factory=dict)
     refused: dict[Key, str] = field(default_factory=dict)
@@ -43,10 +43,9 @@ class _Verified:
 
 
 class ModelRegistry:
-    """Versions of several stores, the later ones' aliases winning. Empty until `refresh`.
+    """The versions of several stores; aliases of later stores win. Empty until `refresh`.
 
-    `now` is what is served, whole: who reads more than one thing of it reads it from there. Threads may share a
-    registry.
+    `now` is an immutable snapshot: read several things from the same one. Threads may share a registry.
     """
 
     def __init__(self, stores: Sequence[Store], kernels: Kernels, pins: Pins | None = None) -> None:
@@ -62,8 +61,9 @@ class ModelRegistry:
     def open(
         cls, kernels: Kernels, user: Path | None = None, shipped: Path | None = None, pins: Pins | None = None
     ) -> "ModelRegistry":
-        """Return a refreshed registry over the shipped store and the user's, where one is given. With `pins`, it trusts
-        only what they name.
+        """Return a refreshed registry over the shipped store and the user's, if given.
+
+        With `pins`, it trusts only pinned versions.
         """
         folders = [shipped or SHIPPED] if user is None else [shipped or SHIPPED, user]
         registry = cls([Store(folder) for folder in folders], kernels, pins)
@@ -71,16 +71,16 @@ class ModelRegistry:
         return registry
 
     def changed(self) -> bool:
-        """Tell whether `refresh` would find anything new: far less than a millisecond for some dozens of versions."""
+        """Return whether `refresh` would find changes. It takes far less than a millisecond."""
         seen = any(
             c.fingerprint != StoreFingerprint.of(store) for store, c in zip(self.stores, self._contents, strict=True)
         )
         return seen or any(stamps(folder) != read for folder, read in self._verified.rejected.values())
 
     def refresh(self) -> None:
-        """Read the stores again: every version not yet known is verified, frozen and made to draw its golden names.
+        """Read the stores again. New versions are verified, frozen, and reproduce their golden names.
 
-        It is seen by nobody before that. What cannot be read counts as it was before, and `stand_ins` says so.
+        They are visible only after that. Unreadable parts keep their last state, and `stand_ins` says so.
         """
         with self._lock:
             pairs = zip(self.stores, self._contents, strict=True)
@@ -94,13 +94,14 @@ class ModelRegistry:
             aliases = [each.aliases for each in contents]
             troubles = [line for each in contents for line in each.troubles]
             now = Snapshot(verified.versions, verified.refused, aliases, troubles, self.now.meanings)
-            # Made here, it is not made by the first request.
+            # Computed here, so that the first request does not have to.
             _ = now.choices, now.stand_ins
             self._contents, self._verified, self.now = contents, verified, now
 
     def _verify(self, places: Mapping[Key, Place]) -> _Verified:
-        """Return what can be served, and why the rest cannot. What was verified is not read again before it changes,
-        and serves as long as it is there.
+        """Return the versions that can be served, and why others cannot.
+
+        A verified version is not read again until it changes, and serves as long as it exists.
         """
         # Versions of one list share its names.
         names: dict[str, frozenset[str]] = {}
@@ -117,10 +118,10 @@ class ModelRegistry:
                 try:
                     after.versions[key], after.read[key] = _load(key, folder, self.kernels, names, self.pins), place
                     continue
-                # Whatever is wrong with one version, the others go on.
+                # Any error of one version must not affect the others.
                 except Exception as error:
                     reason = str(error) if isinstance(error, ModelError) else f"{folder} cannot be loaded: {error!r}."
-                    # Nothing has such stamps: it is tried again.
+                    # No file has these stamps, so the next refresh tries it again.
                     seen = (folder, {"": None}) if _passes(error) else seen
             after.refused[key], after.rejected[key] = reason, seen
             if key in before.versions:
@@ -129,16 +130,16 @@ class ModelRegistry:
 
     @property
     def refused(self) -> dict[str, str]:
-        """Versions that are in a store but cannot be trusted, and why."""
+        """Untrusted versions of the stores, with reasons."""
         return self.now.refused
 
     @property
     def stand_ins(self) -> list[str]:
-        """One line for each alias that means another version than it says, and for each store that cannot be read."""
+        """One line for each alias that falls back to another version, and for each unreadable store."""
         return self.now.stand_ins
 
     def datasets(self) -> list[str]:
-        """Return the names of all data sets with a version that is served."""
+        """Return the names of all data sets with a served version."""
         return self.now.datasets()
 
     def versions(self, dataset: str | None = None) -> list[Version]:
@@ -146,24 +147,24 @@ class ModelRegistry:
         return self.now.versions(dataset)
 
     def aliases(self, dataset: str) -> DatasetAliases:
-        """Return what the data set's aliases mean."""
+        """Return the current targets of the data set's aliases."""
         return self.now.aliases(dataset)
 
     def resolve(self, dataset: str | None = None, model: str | None = None) -> Version:
-        """Return the version that is meant.
+        """Return the version that a request selects.
 
-        `model`: None for the data set's default, "architecture" (its latest), "architecture@version",
+        `model`: None for the data set's default, "architecture" (its latest), "architecture@version", or
         "architecture@alias", each also with "dataset/" before it. Raises `UnknownReference` with the nearest names,
-        `OptionError` where the two data sets differ, `CheckpointError` where the version is there but refused.
+        `OptionError` if the two data sets differ, and `CheckpointError` if the version exists but is refused.
         """
         return self.now.resolve(dataset, model)
 
     def problems(self) -> list[str]:
-        """Return one line for each data set of which nothing can be served; none means ready."""
+        """Return one line for each data set without a served version; an empty list means ready."""
         return self.now.problems()
 
     def reasons(self) -> list[Reason]:
-        """Return why each alias that was moved by hand points where it does, and why versions were removed."""
+        """Return the reasons of alias moves and removals."""
         return self.now.reasons()
 
     def publish(self, draft: Draft) -> Manifest:
@@ -173,10 +174,9 @@ class ModelRegistry:
         return manifest
 
     def republish(self, model: str) -> Manifest:
-        """Publish a version's weights again under a new number: what one of an earlier sampling number needs.
+        """Publish a version's weights again under a new number, after a change of the sampling number.
 
-        Aliases that meant the old version mean the new one then. Raises `UnknownReference`, `CheckpointError`,
-        `StoreError`.
+        Aliases of the old version move to the new one. Raises `UnknownReference`, `CheckpointError`, `StoreError`.
         """
         key = self.now.meant(None, model)
         if key in self.now.versions_by_key:
@@ -193,10 +193,10 @@ class ModelRegistry:
         return manifest
 
     def alias(self, place: str, alias: str, target: str, reason: str) -> Version:
-        """Move an alias in the last store and return the version it now means.
+        """Move an alias in the last store and return its new version.
 
-        alias("human", "default", "wavenet@2", ...) or alias("human/wavenet", "stable", "2", ...). The
-        target must be one that is served. Raises `UnknownReference`, `OptionError`, `StoreError`.
+        Examples: alias("human", "default", "wavenet@2", ...) or alias("human/wavenet", "stable", "2", ...). The target
+        must be served. Raises `UnknownReference`, `OptionError`, `StoreError`.
         """
         dataset, _, architecture = place.partition("/")
         if bool(architecture) == (alias == DEFAULT) or alias == LATEST or not reason.strip():
@@ -228,8 +228,8 @@ class ModelRegistry:
     def remove(self, reference: str, reason: str) -> str:
         """Remove a version from the last store and return its reference. See `publishing.remove`.
 
-        `reference` is "dataset/architecture@number": no alias, which may mean another version tomorrow. Raises
-        `UnknownReference`, `OptionError`, `StoreError`.
+        `reference` is "dataset/architecture@number", not an alias, whose version may change. Raises `UnknownReference`,
+        `OptionError`, `StoreError`.
         """
         key = self.now.meant(None, reference)
         if key.reference != reference:

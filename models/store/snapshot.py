@@ -1,9 +1,8 @@
-"""What the stores held at one moment, and what every name meant then. It is replaced whole, so that a reader never sees
-half of a refresh. No file access.
+"""An immutable snapshot of the stores: versions, aliases, and their resolution. No file access.
 
-An alias whose version is refused or missing means what it meant before, as long as that is served; else the newest
-served version of its architecture; `default`, where its architecture has none, the data set's served version with the
-lowest dev loss. A number never means another version than its own.
+The registry replaces it atomically. If the version of an alias is refused or missing, the alias keeps its previous
+version while that is served; then it falls back to the newest served version of its architecture, and `default`, if
+there is none, to the served version of the data set with the lowest dev loss. A number never means another version.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +22,10 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`refusals`: versions that are there but not served, and why; `files`: the alias files, later ones win;
-    `troubles`: what of the stores could not be read; `before`: what each alias meant in the snapshot before.
+    """The state of the stores.
+
+    `refusals`: versions that are not served, with reasons; `files`: the alias files, later ones win; `troubles`:
+    unreadable parts of the stores; `before`: the target of each alias in the previous snapshot.
     """
 
     versions_by_key: Mapping[Key, Version] = field(default_factory=dict)
@@ -35,17 +36,17 @@ class Snapshot:
 
     @property
     def refused(self) -> dict[str, str]:
-        """Versions that are in a store but cannot be trusted as they lie there, and why."""
+        """Untrusted versions of the stores, with reasons."""
         return {key.reference: reason for key, reason in self.refusals.items()}
 
     @cached_property
     def said(self) -> dict[str, DatasetAliases]:
-        """What the alias files say of each data set together, whether it can be served or not."""
+        """The combined alias files of each data set, whether or not it can be served."""
         return {dataset: merged(self.files, dataset) for dataset in sorted({key.dataset for key in self._keys})}
 
     @cached_property
     def meanings(self) -> dict[Place, Key]:
-        """What each alias means now; where nothing can stand in, what it says."""
+        """The target of each alias; the declared one if nothing can replace it."""
         meanings = {place: self._meaning(place, key) for place, key in self._said_keys.items()}
         for key in self._keys:
             served = [each for each in self.versions_by_key if each[:2] == key[:2]]
@@ -59,7 +60,7 @@ class Snapshot:
 
     @cached_property
     def stand_ins(self) -> list[str]:
-        """One line for each alias that means another version than it says, and for each store that cannot be read."""
+        """One line for each alias that falls back to another version, and for each unreadable store."""
         lines = list(self.troubles)
         for place, said in self._said_keys.items():
             meant = self.meanings[place]
@@ -70,7 +71,7 @@ class Snapshot:
 
     @cached_property
     def choices(self) -> dict[str, dict[str, dict[str, int]]]:
-        """What may stand behind the @, and the version it means, by data set and architecture; all are sorted."""
+        """The valid words after the @ and their versions, by data set and architecture, sorted."""
         choices: dict[str, dict[str, dict[str, int]]] = {dataset: {} for dataset in self.said}
         for key in self._keys:
             choices[key.dataset].setdefault(key.architecture, {})[str(key.version)] = key.version
@@ -80,7 +81,7 @@ class Snapshot:
         return choices
 
     def datasets(self) -> list[str]:
-        """Return the names of all data sets with a version that is served."""
+        """Return the names of all data sets with a served version."""
         return sorted({key.dataset for key in self.versions_by_key})
 
     def versions(self, dataset: str | None = None) -> list[Version]:
@@ -90,7 +91,7 @@ class Snapshot:
         return [version for key, version in self.versions_by_key.items() if dataset in (None, key.dataset)]
 
     def aliases(self, dataset: str) -> DatasetAliases:
-        """Return what the data set's aliases mean now."""
+        """Return the current targets of the data set's aliases."""
         mine = {place: key for place, key in self.meanings.items() if place[0] == dataset}
         default = mine.pop((dataset, "", DEFAULT), None)
         versions: dict[str, dict[str, int]] = {}
@@ -100,12 +101,12 @@ class Snapshot:
         return DatasetAliases(default=target, versions=versions)
 
     def reasons(self) -> list[Reason]:
-        """Return the last move of each alias that was moved by hand, later stores winning, and each removal."""
+        """Return the last manual move of each alias, later stores winning, and each removal."""
         last = {reason.alias: reason for aliases in self.files for reason in aliases.reasons}
         return list(last.values())
 
     def resolve(self, dataset: str | None = None, model: str | None = None) -> Version:
-        """Return the version that is meant. See `ModelRegistry.resolve`."""
+        """Return the version that a request selects. See `ModelRegistry.resolve`."""
         if version := self._resolved.get((dataset, model)):
             return version
         key = self.meant(dataset, model)
@@ -116,8 +117,9 @@ class Snapshot:
         raise CheckpointError(f"{key.reference} is not served: {reason}", field="model")
 
     def problems(self) -> list[str]:
-        """Return one line for each data set of which nothing can be served, also where only its aliases are left; none
-        means ready. No data set at all is a problem.
+        """Return one line for each data set without a served version; an empty list means ready.
+
+        This includes data sets of which only aliases are left. An empty store is also a problem.
         """
         lines = [] if self._keys else ["No store holds a model."]
         for dataset in self.choices:
@@ -132,7 +134,7 @@ class Snapshot:
         return lines
 
     def meant(self, dataset: str | None, model: str | None) -> Key:
-        """Return what `resolve` resolves to, whether it is served or refused."""
+        """Return the key that `resolve` selects, served or refused."""
         before, after = halves(model or "")
         if before and dataset is not None and before != dataset:
             raise OptionError(
@@ -155,7 +157,7 @@ class Snapshot:
 
     @cached_property
     def _resolved(self) -> dict[tuple[str | None, str | None], Version]:
-        """What `resolve` has returned; there are only so many ways to name a version."""
+        """A cache of `resolve`; the number of references to a version is limited."""
         return {}
 
     @cached_property
@@ -164,7 +166,7 @@ class Snapshot:
 
     @cached_property
     def _said_keys(self) -> dict[Place, Key]:
-        """What the alias files say, of each alias that says something; `latest` goes by itself."""
+        """The declared target of each alias; `latest` is computed."""
         said: dict[Place, Key] = {}
         architectures = {key[:2] for key in self._keys}
         for dataset, aliases in self.said.items():
@@ -189,8 +191,9 @@ class Snapshot:
         return self._best(place[0]) if place[2] == DEFAULT and self._of(place[0]) else said
 
     def _best(self, dataset: str) -> Key:
-        """Return the served version with the lowest dev loss, the newest of equals; where none is served, a refused
-        one.
+        """Return the served version with the lowest dev loss, the newest of equals.
+
+        If none is served, return a refused one.
         """
         return min(
             self._of(dataset) or [key for key in self._keys if key.dataset == dataset],
@@ -206,6 +209,6 @@ class Snapshot:
 
 
 def alias_name(place: Place) -> str:
-    """Return how an alias is written: "human default", "human/wavenet stable"."""
+    """Return the name of an alias as text: "human default", "human/wavenet stable"."""
     dataset, architecture, alias = place
     return f"{dataset}/{architecture} {alias}" if architecture else f"{dataset} {alias}"

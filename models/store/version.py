@@ -1,4 +1,4 @@
-"""A version that is served: verified, loaded, and its files on demand. Finding it by name is the snapshot's job."""
+"""A served version: verified, loaded, with its files on demand. The snapshot finds it by name."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,22 +34,24 @@ class Version:
 
     @property
     def model(self) -> str:
-        """What an answer calls it: the reference."""
+        """The name of the version in answers: its reference."""
         return self.reference
 
     @property
     def digest(self) -> str:
-        """What the names depend on: the weights, the list, and how names are drawn."""
+        """The digest that the names depend on: the weights, the list, and the sampling."""
         files = self.manifest.files
         return f"{self.reference} {files[WEIGHTS].sha256} {files[NAMES].sha256} {self.manifest.sampling}"
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the weights as they were trained, nothing folded. Raises what `file` does."""
+        """Return the trained weights, not folded. Raises the errors of `file`."""
         return load(self.file(WEIGHTS))
 
     def file(self, name: str) -> bytes:
-        """Return a file that the manifest lists. Raises `UnknownReference` for any other name and where the version was
-        removed since, `CheckpointError` if the file was altered.
+        """Return a file that the manifest lists.
+
+        Raises `UnknownReference` for any other name and after a removal of the version, and `CheckpointError` if the
+        file was altered.
         """
         if name not in self.manifest.files:
             raise unknown("file", name, self.manifest.files, f"{self.reference} has no file")

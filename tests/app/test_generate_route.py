@@ -95,7 +95,7 @@ async def test_random_seed_is_echoed_and_not_cached(client: AppClient) -> None:
 
 
 async def test_long_work_goes_on_in_a_thread(client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was sampled on the event loop is not sampled again."""
+    """Names sampled on the event loop are not sampled again."""
     seen: list[tuple[int, bool]] = []
     real = GenerateJob.next_chunk
 

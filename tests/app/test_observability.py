@@ -232,7 +232,7 @@ def by_label(samples: Samples, name: str, label: str) -> dict[str, float]:
 
 
 async def test_names_candidates_and_characters_are_counted(client: httpx.AsyncClient) -> None:
-    """Of JSON and streams; rejected candidates by constraint. A name has its characters and an end."""
+    """The counters cover JSON, streams and rejected candidates. A name has its characters and an end."""
     fields = {"dataset": "elves", "count": 30, "seed": 1, "max_length": 8}
     answer = (await client.post("/generate", json=fields)).json()
     stream = await client.post("/generate", json=fields, headers={"accept": "application/x-ndjson"})

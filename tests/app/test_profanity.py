@@ -1,4 +1,4 @@
-"""What `safe` refuses: measured on the shipped lists, tried on composed names, with an operator's own words."""
+"""Names that `safe` refuses: on the shipped lists, on composed names, and with an operator's own words."""
 
 import string
 import sys

@@ -28,7 +28,7 @@ class SeenRequest(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """What came back on a connection, and whether the server closed it."""
+    """The bytes received on a connection, and whether the server closed it."""
 
     received: bytes
     closed: bool
@@ -76,7 +76,7 @@ class Recorder(ThreadedServer):
         return [request.target for request in self.seen]
 
     def exchange(self, *pieces: bytes, answers: int = 1) -> Exchange:
-        """Send the pieces on a new connection, and read so many answers, or fewer if it is closed."""
+        """Send the pieces on a new connection, and read `answers` answers, or fewer if it is closed."""
         with self.connect() as client:
             try:
                 for piece in pieces:
@@ -179,7 +179,7 @@ UNREADABLE = {
     "an escape in the address": b"GET /\x1b HTTP/1.1\r\n" + HOST + b"\r\n",
     "TLS": bytes.fromhex("16030100c8010000c40303"),
     "a chunk with a bare line feed": post(CHUNKED, b"3\nabc\r\n0\r\n\r\n"),
-    "a chunk that is longer than told": post(CHUNKED, b"3\r\nabcXX0\r\n\r\n"),
+    "a chunk that is longer than announced": post(CHUNKED, b"3\r\nabcXX0\r\n\r\n"),
     "a chunk's size with 0x": post(CHUNKED, b"0x3\r\nabc\r\n0\r\n\r\n"),
     "a chunk's size that overflows": post(CHUNKED, b"fffffffffffffffff\r\nabc\r\n0\r\n\r\n"),
 }

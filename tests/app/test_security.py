@@ -1,4 +1,4 @@
-"""Who may ask, and how much: API keys, client addresses, rate limits and CORS."""
+"""API keys, client addresses, rate limits and CORS."""
 
 import hashlib
 import hmac
@@ -199,7 +199,7 @@ async def test_details_cost_each_scored_character(settings: Settings, accept: st
     assert 1_000_000 - rate_limit(metrics)["r"] == expected
 
 
-async def test_answers_to_keys_are_kept_by_their_client_alone(key_file: KeyFile, settings: Settings) -> None:
+async def test_answers_to_keys_are_cached_by_their_client_only(key_file: KeyFile, settings: Settings) -> None:
     path, [key, _] = key_file
     link = "/generate?dataset=elves&model=wavenet@1&seed=1&count=2"
     async with app_client(settings, keys=path) as client:

@@ -180,7 +180,7 @@ def test_idle_connection_has_no_receive_timeout(connection: Connection) -> None:
 
 
 def test_client_that_takes_nothing_is_disconnected(connection: Connection) -> None:
-    """What is written meanwhile does not extend its 30 s."""
+    """Data written meanwhile does not extend its 30 s."""
     connection.timer.message_received()
     connection.unsent = 100_000
     for _ in range(29):

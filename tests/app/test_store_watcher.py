@@ -213,7 +213,7 @@ def test_two_workers_follow_store_changes_under_load(stores: Path, kernels: Kern
                 )
             )
             fallback = "elves default: elves/wavenet@1 serves instead of elves/wavenet@3, which is refused."
-            until_both("stands in", reason=fallback)
+            until_both("fallback", reason=fallback)
             for _ in range(20):
                 ready = get("/health/ready")
                 assert (ready["status"], ready["stand_ins"]) == ("ok", [fallback])
@@ -223,7 +223,7 @@ def test_two_workers_follow_store_changes_under_load(stores: Path, kernels: Kern
             listed = command("list")
             assert f"refused {broken}" in listed
             # A process that never saw version 1 as the default takes the newest that is served.
-            assert "stands in: elves default: elves/wavenet@2 serves instead of elves/wavenet@3" in listed
+            assert "fallback: elves default: elves/wavenet@2 serves instead of elves/wavenet@3" in listed
 
             command("remove", "elves/wavenet@2", "--reason", "not needed")
             until_both("version went", model="elves/wavenet@2")

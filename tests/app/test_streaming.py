@@ -116,7 +116,7 @@ async def test_error_in_the_first_chunk_is_a_500_problem(client: AppClient, monk
 
 
 async def test_only_small_chunks_run_on_the_event_loop(client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Of each chunk: whether it is small, and whether it runs on the event loop. Their number depends on the machine.
+    # For each chunk: whether it is small, and whether it runs on the event loop. Their number depends on the machine.
     seen: list[tuple[bool, bool]] = []
     real = StreamJob.next_chunk
 

@@ -56,7 +56,7 @@ def test_names_can_be_copied_and_downloaded(page: Page) -> None:
     assert [row["name"] for row in csv.DictReader(downloaded(page, "Export CSV").splitlines())] == names
 
 
-def test_kept_name_survives_a_reload_until_it_is_let_go(page: Page) -> None:
+def test_kept_name_survives_a_reload_until_it_is_removed(page: Page) -> None:
     first = shown_names(page)
     names = names_after(page, draw_button(page).click)
     assert names != first

@@ -133,9 +133,9 @@ def test_errors_carry_the_problem_details_of_the_service(client: Any) -> None:
 
 def test_invalid_arguments_are_refused_before_sending(connect: Callable[..., Any]) -> None:
     unused = connect(transport=httpx.MockTransport(lambda request: pytest.fail("a request is sent")))
-    with pytest.raises(TypeError, match="is 'temperature' meant"):
+    with pytest.raises(TypeError, match="did you mean 'temperature'"):
         unused.generate(temprature=1)
-    with pytest.raises(TypeError, match="not one text"):
+    with pytest.raises(TypeError, match="not one string"):
         unused.score("Anna")
     with pytest.raises(ValueError, match="JSON"):
         unused.generate(temperature=float("nan"))

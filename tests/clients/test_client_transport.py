@@ -14,7 +14,7 @@ from namewave_client.name_lines import LONGEST_LINE, LineParser, name_of
 from namewave_client.retries import retry_after
 
 NOW = 1_800_000_000.0
-# Of a newer service: with unknown and without optional fields.
+# An answer of a newer service: with unknown fields and without optional ones.
 BATCH = json.loads(
     '{"dataset": "human", "model": "human/lstm@4", "seed": 1, "offset": 0, "next_offset": 1, "temperature": 1.0,'
     ' "complete": true, "attempts": 1, "names": ["Anna"], "of_a_newer_service": {"x": [1]}}'

@@ -22,7 +22,7 @@ def run(*command: object, cwd: Path) -> str:
 
 
 def expected(address: str) -> list[object]:
-    """What both clients print."""
+    """The output of both clients."""
     names = httpx.get(f"{address}/generate?count=3&seed=1&model=human/lstm@4").json()["names"]
     return [names, 3, 7, True, "mar", "human/lstm@4", "invalid_field"]
 

@@ -156,7 +156,7 @@ def fork(work: Callable[[], object]) -> int:
 
 
 def publish_concurrently(root: Path, kernels: Kernels, publishers: int, rounds: int) -> int:
-    """Let so many processes publish so many versions each to one store; return how many it has, none of them lost."""
+    """Publish `rounds` versions from each of `publishers` processes to one store; return the number of versions."""
 
     def publish_often(variant: int) -> None:
         registry = ModelRegistry([Store(root / "shipped"), Store(root / "user")], kernels)

@@ -73,7 +73,7 @@ async def fuzz(
     result: FuzzResult,
     flooders: int = 0,
 ) -> None:
-    """Send requests `first`, `first` + 1, ... of a seed over so many connections while `goes_on`, beside `flooders`."""
+    """Send the requests of a seed from number `first` over `connections` connections while `goes_on`."""
     numbers = count(first)
 
     async def work() -> None:
@@ -87,7 +87,7 @@ async def fuzz(
 
 @asynccontextmanager
 async def overloaded(port: int, clients: int) -> AsyncIterator[None]:
-    """Keep the service overloaded by so many clients."""
+    """Keep the service overloaded by `clients` clients."""
     over = False
 
     async def flood() -> None:

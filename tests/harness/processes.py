@@ -104,7 +104,7 @@ def replace_worker(service: Service, number: signal.Signals) -> tuple[Load, floa
 def reload_workers(
     service: Service, reloads: int, requests: int, body: bytes | None = None, pause: float = 0.0
 ) -> Load:
-    """Replace all workers by SIGHUP so many times under load, of so many requests at least."""
+    """Replace all workers by SIGHUP `reloads` times, under a load of at least `requests` requests."""
     with Load(service.port, body=body, pause=pause) as load:
         for _ in range(reloads):
             old = service.workers()

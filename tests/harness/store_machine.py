@@ -54,7 +54,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     `published`: variant by version number; `highest`: last number ever given; `broken`: damaged numbers, `altered`
     those with a damaged manifest, which a running process notices; `aliases`: targets in the alias file.
-    Of the running process `live`: `loaded`: numbers read while complete; `meanings`: what aliases meant to it.
+    For the running process `live`: `loaded`: numbers read while complete; `meanings`: what aliases meant to it.
     """
 
     numbers: Bundle[int] = Bundle("numbers")

@@ -41,7 +41,7 @@ def open_registry(root: Path, kernels: Kernels) -> ModelRegistry:
 
 
 def make_stores(root: Path, kernels: Kernels, versions: int = 3) -> Path:
-    """Publish so many versions to user/ of `root`, and return `root`."""
+    """Publish this number of versions to user/ of `root`, and return `root`."""
     for variant in range(1, versions + 1):
         open_registry(root, kernels).publish(small_draft(variant))
     return root
@@ -59,7 +59,7 @@ def version_folder(root: Path, number: int) -> Path:
 
 @dataclass(frozen=True)
 class View:
-    """What a new process sees: the digest of each version, the target of each alias, and all problems."""
+    """The stores as a new process sees them: version digests, alias targets, and problems."""
 
     versions: dict[str, str]
     aliases: dict[tuple[str, str, str], str]

@@ -29,7 +29,7 @@ def admission(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AdmissionControl
 
 
 async def fill(admission: AdmissionController, seconds: float) -> list[AdmittedJob]:
-    """Admit requests of so many seconds until one is refused."""
+    """Admit requests of `seconds` seconds each until one is refused."""
     admitted: list[AdmittedJob] = []
     for _ in range(1000):
         try:

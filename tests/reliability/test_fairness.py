@@ -53,7 +53,7 @@ def client_at(host: str, address: str) -> httpx.Client:
 
 
 def flood(address: str, requests: int, host: str) -> Counter[int]:
-    """Send so many requests over eight connections, and return how often each status came."""
+    """Send `requests` requests over eight connections, and return the count of each status."""
 
     def ask(times: int) -> list[int]:
         with client_at(host, address) as client:
@@ -64,7 +64,7 @@ def flood(address: str, requests: int, host: str) -> Counter[int]:
 
 
 def in_one_window(attempt: Callable[[str], Result]) -> Result:
-    """Return the result of an attempt that fell into one window of the limiter; each is made by a new client."""
+    """Return the result of an attempt that fell into one window of the limiter; each attempt uses a new client."""
     for k in itertools.count(100):
         # Counters in memory follow the monotonic clock, those in Redis the time of day.
         windows = [clock() // WINDOW_SECONDS for clock in (time.monotonic, time.time)]

@@ -57,7 +57,7 @@ async def test_service_limits_threads_and_warns_if_set(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Of two workers: the default number of threads is reduced silently if each worker has a processor."""
+    """With two workers, the default number of threads is reduced silently if each worker has a processor."""
     monkeypatch.setattr("app.main.available_processors", lambda: processors)
     settings = Settings(store=shared_stores / "user", shipped_store=shared_stores / "shipped", workers=2, watchdog=0)
     async with app_client(settings, **({"threads": wanted} if wanted else {})) as client:

@@ -119,7 +119,7 @@ def test_slow_reader_gets_the_whole_stream(service: Service) -> None:
     with connect(service.port, STREAM.replace(b"1000000", b"400000"), 65_536) as client:
         data = b""
         for _ in range(2):
-            # A connection without a request is closed after two seconds, which are the send timeout too.
+            # A connection without a request is closed after two seconds, which is also the send timeout.
             with connect(service.port, b"") as silent:
                 while is_open(silent):
                     data += client.recv(16_384)
@@ -139,7 +139,7 @@ def test_service_stops_beside_idle_and_slow_clients() -> None:
 
 @pytest.mark.row(4)
 def test_http_1_0_stream_is_505_and_json_is_answered(service: Service) -> None:
-    """Over HTTP/1.0 the end of a stream cannot be told from a cut."""
+    """Over HTTP/1.0 the end of a stream looks like a cut."""
     head = b"GET /generate?count=300&seed=5 HTTP/1.0\r\nAccept: %s\r\n\r\n"
     stream, whole = (asyncio.run(ask(service.port, [head % accept])) for accept in (b"text/plain", b"*/*"))
     assert stream.status == 505

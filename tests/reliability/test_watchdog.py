@@ -70,7 +70,7 @@ def test_blocked_event_loop_ends_the_process_with_a_stack() -> None:
         assert "in blocked" in line
 
 
-def test_event_loop_blocked_in_c_ends_the_process_too() -> None:
+def test_event_loop_blocked_in_c_ends_the_process() -> None:
     """While C code holds Python's lock, no Python runs."""
     with start("main(0.3, blocked_in_c)") as process:
         _, stack = process.communicate(timeout=LIMIT)

@@ -71,7 +71,7 @@ def test_sigterm_loses_no_request_and_no_process_stays(own: Service, body: bytes
 
 
 @pytest.mark.row(22)
-def test_sigterm_ends_a_hanging_worker_too(own: Service) -> None:
+def test_sigterm_ends_a_hanging_worker(own: Service) -> None:
     workers = own.workers()
     os.kill(workers[0], signal.SIGSTOP)
     stop_under_load(own)
@@ -117,7 +117,7 @@ def has_counts(folder: Path, pid: int) -> bool:
 @pytest.mark.row(21)
 @pytest.mark.parametrize("kind", ["keys", "pins"])
 def test_file_that_becomes_bad_ends_no_serving_worker(shared_stores: Path, tmp_path: Path, kind: str) -> None:
-    """Of two workers one is killed and cannot start again; a reload with a good file brings both back at once."""
+    """One of two workers is killed and cannot start again; a reload with a good file restores both immediately."""
     stores = store_settings(shared_stores)
     pins = CliRunner(env=stores).invoke(main, ["models", "pins"]).stdout
     good = key_line("alice", generate_key()) if kind == "keys" else pins

@@ -52,7 +52,7 @@ def interrupt(arguments: list[str], line: bytes, **environment: str) -> str:
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read().decode()
     assert process.returncode == 130, rest
-    assert "--resume goes on from here" in rest
+    assert "--resume continues from here" in rest
     return rest
 
 

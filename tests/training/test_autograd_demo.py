@@ -16,7 +16,7 @@ from matplotlib.image import imread
 from models.autograd.engine import Value
 from models.autograd.nn import MLP
 from tests.training.conftest import PNG, run_cli
-from training.lessons.autograd_demo import DECAY, border_plot, examine, learn, margin_loss, moons, scores_at
+from training.lessons.autograd_demo import DECAY, decision_boundary_plot, evaluate, margin_loss, moons, scores_at, train
 
 FILES = ("border.png", "neuron.dot", "neuron.svg")
 
@@ -46,8 +46,8 @@ def test_command_prints_progress_and_writes_pictures(tmp_path: Path) -> None:
 def test_same_seed_gives_same_output_and_files(tmp_path: Path) -> None:
     seeds = {"a": "7", "b": "7", "c": "8"}
     outputs = [run(tmp_path / folder, "--steps", "3", "--seed", seed) for folder, seed in seeds.items()]
-    figures = [re.findall(r"loss [\d.]+|accuracy [\d.]+%", text) for text in outputs]
-    assert figures[0] == figures[1] != figures[2]
+    printed_metrics = [re.findall(r"loss [\d.]+|accuracy [\d.]+%", text) for text in outputs]
+    assert printed_metrics[0] == printed_metrics[1] != printed_metrics[2]
     for name in FILES:
         a, b, c = ((tmp_path / folder / name).read_bytes() for folder in "abc")
         assert a == b != c
@@ -70,10 +70,10 @@ def test_loss_and_gradients_equal_those_of_torch() -> None:
 def test_learning_reduces_the_loss() -> None:
     random = Random(3)
     points, network = moons(20, random), MLP(2, [4, 1], random)
-    before = examine(network, points)[0]
-    losses = [now.loss for now in learn(network, points, 25)]
+    before = evaluate(network, points)[0]
+    losses = [now.loss for now in train(network, points, 25)]
     assert losses[0] == pytest.approx(before, abs=1e-12)
-    assert examine(network, points)[0] < 0.5 * before
+    assert evaluate(network, points)[0] < 0.5 * before
 
 
 def test_moons_are_half_circles_that_no_line_separates() -> None:
@@ -96,6 +96,6 @@ def test_plot_shows_scores_of_the_network(activation) -> None:  # type: ignore[n
     places = np.array([[p.x, p.y] for p in points])
     own = [network([Value(x), Value(y)])[0].data for x, y in places]
     assert scores_at(network, places) == pytest.approx(own, abs=1e-12)
-    pixels = imread(io.BytesIO(border_plot(network, points, "title")))[..., :3].reshape(-1, 3)
+    pixels = imread(io.BytesIO(decision_boundary_plot(network, points, "title")))[..., :3].reshape(-1, 3)
     for colour in ("#d1603d", "#1f6f8b", "#1d2430"):
         assert (np.abs(pixels - to_rgb(colour)).max(axis=1) < 0.02).sum() > 50

@@ -37,10 +37,10 @@ from training.lessons.backprop_check import (
     backprop_plot,
     check,
     named_parameters,
-    race,
     rows,
     set_precision,
     start,
+    train_both,
 )
 from training.trainer import Trainer
 
@@ -150,7 +150,7 @@ def test_backward_of_network_equals_autograd(network: Network, generator: torch.
 
 @pytest.mark.parametrize(
     ("before", "after", "words"),
-    [([], [nn.LayerNorm(6)], "no rule by hand for a LayerNorm"), ([nn.Tanh()], [], "layer0 hands its gradient")],
+    [([], [nn.LayerNorm(6)], "no rule by hand for a LayerNorm"), ([nn.Tanh()], [], "layer0 passes its gradient")],
     ids=["layer without a rule", "embedding not first"],
 )
 def test_unsupported_layers_are_rejected(before: list[nn.Layer], after: list[nn.Layer], words: str) -> None:
@@ -218,7 +218,7 @@ def trainers(corpus: Corpus) -> Trainers:
 @pytest.fixture
 def steps_compared(trainers: Trainers) -> Iterator[StepPair]:
     """The steps of both trainers, made on demand."""
-    return race(*trainers, lambda step: None)
+    return train_both(*trainers, lambda step: None)
 
 
 def test_check_compares_every_gradient(trainers: Trainers) -> None:
@@ -233,7 +233,7 @@ def test_check_compares_every_gradient(trainers: Trainers) -> None:
     assert names["parameters"] == learned.split()
     assert {"probs", "log_probs", "maxima", "logits"} <= set(names["cross-entropy"])
     assert {"mean", "variance", "inv_std", "x_hat", "x"} <= set(names["batch norm"])
-    assert all(row.close and row.apart < 1e-14 for row in found)
+    assert all(row.close and row.difference < 1e-14 for row in found)
     assert any(row.exact for row in found)
     assert all(torch.equal(array, before[name]) for name, array in network.state_dict().items())
 
@@ -286,7 +286,7 @@ def test_rows_classify_exact_close_and_wrong_gradients() -> None:
     given = {"same": ones, "near": ones + 1e-15, "far": ones + 1e-6, "nan": ones * torch.nan, "shape": ones[None]}
     found = rows("part", given, dict.fromkeys(given, ones))
     assert [(row.exact, row.close) for row in found] == [(True, True), (False, True), *[(False, False)] * 3]
-    assert found[2].apart == pytest.approx(1e-6)
+    assert found[2].difference == pytest.approx(1e-6)
 
 
 def test_rows_reject_missing_and_surplus_gradients() -> None:
@@ -300,10 +300,10 @@ def test_rows_reject_missing_and_surplus_gradients() -> None:
 def test_training_by_hand_equals_training_by_autograd(trainers: Trainers) -> None:
     by_hand, by_autograd = trainers
     first = [parameter.detach().clone() for parameter in by_hand.parameters]
-    steps_compared = list(race(by_hand, by_autograd, lambda step: None))
+    steps_compared = list(train_both(by_hand, by_autograd, lambda step: None))
     assert len(steps_compared) == 40
     assert all(pair.by_hand.loss == pytest.approx(pair.by_autograd.loss, abs=1e-12) for pair in steps_compared)
-    assert steps_compared[-1].apart < 1e-12
+    assert steps_compared[-1].difference < 1e-12
     assert by_hand.best_loss == pytest.approx(by_autograd.best_loss, abs=1e-12)
     assert steps_compared[-1].by_hand.loss < steps_compared[0].by_hand.loss - 0.1
     assert all(not torch.equal(p, before) for p, before in zip(by_hand.parameters, first, strict=True))
@@ -320,7 +320,7 @@ def test_training_by_hand_never_calls_autograd(trainers: Trainers, monkeypatch: 
 
 def test_wrong_rule_makes_weights_diverge(steps_compared: Iterator[StepPair], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backprop, "tanh_backward", tanh_slope_of_input)
-    assert next(steps_compared).apart > 1e-6
+    assert next(steps_compared).difference > 1e-6
 
 
 def test_batches_of_whole_names_are_rejected(trainers: Trainers, corpus: Corpus, generator: torch.Generator) -> None:
@@ -339,10 +339,10 @@ def test_plot_is_reproducible_for_any_alphabet_size(size: int, steps_compared: I
 
 def test_plot_title_shows_number_of_steps_which_is_not_zero(steps_compared: Iterator[StepPair]) -> None:
     made, batch = list(steps_compared), (torch.zeros(4, 3, dtype=torch.float64), [1] * 4, [".", "a", "b"])
-    figures = [backprop_figure(*batch, shown) for shown in (made, made[:1], made * 50)]
-    titles = [figure.axes[0].get_title(loc="left").partition(":")[0] for figure in figures]
+    printed_metrics = [backprop_figure(*batch, shown) for shown in (made, made[:1], made * 50)]
+    titles = [figure.axes[0].get_title(loc="left").partition(":")[0] for figure in printed_metrics]
     assert titles == ["After 40 steps", "After 1 step", "After 2,000 steps"]
-    with pytest.raises(ValueError, match="no picture"):
+    with pytest.raises(ValueError, match="no plot"):
         backprop_plot(*batch, [])
 
 

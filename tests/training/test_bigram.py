@@ -24,21 +24,21 @@ from tests.training.conftest import PNG, NamesAndVocabulary, figure_in, invoke, 
 from training.dataset import Examples
 from training.evaluation import mean_loss
 from training.lessons.bigram import (
-    MEETINGS,
+    FIT_SMOOTHINGS,
     PENALTIES,
     SHADES,
     SMOOTHINGS,
     bigram_figure,
     bigram_plot,
-    board_of,
+    caption,
     compare,
     contrast,
+    count_grid,
     palette,
     readable_on,
-    words,
 )
 from training.lessons.bigram_fits import descend, gradient, log_probabilities, loss_of, one_hot_loss
-from training.report import symbol_of
+from training.report import printable_character
 
 
 @pytest.fixture
@@ -161,29 +161,29 @@ def test_comparison_covers_both_ways_and_all_strengths(ten_names: NamesAndVocabu
     names, vocabulary = ten_names
     train, dev = counts_of(names[:8], vocabulary), counts_of(names[8:], vocabulary)
     progress: list[tuple[int, int]] = []
-    twice = compare(train, dev, 2000, lambda done, total: progress.append((done, total)))
-    assert [one.smoothing for one in twice.fits] == list(MEETINGS)
-    for one in twice.fits:
+    comparison = compare(train, dev, 2000, lambda done, total: progress.append((done, total)))
+    assert [one.smoothing for one in comparison.fits] == list(FIT_SMOOTHINGS)
+    for one in comparison.fits:
         closed = log_probabilities(train, one.smoothing)
         assert (one.counted.train, one.counted.dev) == (loss_of(closed, train), loss_of(closed, dev))
         assert one.descended.train == pytest.approx(one.counted.train, abs=2e-3)
-        assert one.apart < 2e-2
-    assert len(twice.smoothed) == len(SMOOTHINGS) == len(PENALTIES) == len(twice.penalised)
-    assert twice.penalised[0] == twice.fits[0].descended
-    for losses in (twice.smoothed, twice.penalised):
+        assert one.difference < 2e-2
+    assert len(comparison.smoothed) == len(SMOOTHINGS) == len(PENALTIES) == len(comparison.penalised)
+    assert comparison.penalised[0] == comparison.fits[0].descended
+    for losses in (comparison.smoothed, comparison.penalised):
         trains = [one.train for one in losses]
         assert trains == sorted(trains)
         assert trains[-1] == pytest.approx(math.log(len(vocabulary)), abs=0.06)
     found = end_of_descent(train, 0.1, 2000).log_softmax(1)
-    assert twice.penalised[PENALTIES.index(0.1)].dev == pytest.approx(loss_of(found, dev), abs=1e-9)
-    assert progress[-1][0] == progress[-1][1] == 2000 * (len(MEETINGS) + len(PENALTIES) - 1)
+    assert comparison.penalised[PENALTIES.index(0.1)].dev == pytest.approx(loss_of(found, dev), abs=1e-9)
+    assert progress[-1][0] == progress[-1][1] == 2000 * (len(FIT_SMOOTHINGS) + len(PENALTIES) - 1)
     assert progress == sorted(progress)
 
 
 def test_picture_shows_each_pair_with_its_count() -> None:
     vocabulary = Vocabulary(("a", "b"))
     N = np.array([[0, 30, 7], [12, 1, 24], [25, 6, 0]])
-    axes = bigram_figure(board_of(N, vocabulary), "elves").axes[0]
+    axes = bigram_figure(count_grid(N, vocabulary), "elves").axes[0]
     assert len([patch for patch in axes.patches if isinstance(patch, Rectangle)]) == 9
     found: dict[tuple[int, int], list[str]] = {}
     for text in axes.texts:
@@ -213,40 +213,40 @@ def test_large_alphabet_shows_most_frequent_characters() -> None:
     vocabulary = Vocabulary(tuple(chr(0x3B1 + i) for i in range(20)) + tuple(chr(0x430 + i) for i in range(20)))
     draw = random.Random(1)
     N = np.array([[draw.randrange(50) for _ in range(41)] for _ in range(41)])
-    board = board_of(N, vocabulary)
-    assert len(board.symbols) == 27
-    assert board.symbols[0] == "."
+    grid = count_grid(N, vocabulary)
+    assert len(grid.symbols) == 27
+    assert grid.symbols[0] == "."
     sums = {symbol: int(N[i].sum()) for i, symbol in enumerate(vocabulary.itos) if i}
-    assert list(board.symbols[1:]) == sorted(sorted(sums, key=lambda symbol: -sums[symbol])[:26])
-    shown = [vocabulary.itos.index(symbol) for symbol in board.symbols]
-    assert board.counts[3, 5] == N[shown[3], shown[5]]
+    assert list(grid.symbols[1:]) == sorted(sorted(sums, key=lambda symbol: -sums[symbol])[:26])
+    shown = [vocabulary.itos.index(symbol) for symbol in grid.symbols]
+    assert grid.counts[3, 5] == N[shown[3], shown[5]]
     share = N[np.ix_(shown, shown)].sum() / N.sum()
-    assert f"The 26 most frequent of 40 characters; {share:.1%} of all pairs" in words(board)
-    whole = board_of(N, vocabulary, most=41)
+    assert f"The 26 most frequent of 40 characters; {share:.1%} of all pairs" in caption(grid)
+    whole = count_grid(N, vocabulary, most=41)
     assert whole.share == 1
-    assert "most frequent" not in words(whole)
+    assert "most frequent" not in caption(whole)
 
 
 def test_undrawable_characters_are_shown_as_unicode_numbers() -> None:
-    assert [symbol_of(c) for c in ("a", "ж", " ", "中")] == ["a", "ж", "␣", "4E2D"]
-    board = board_of(np.array([[0, 3, 4], [2, 1, 900], [1, 12345, 0]]), Vocabulary(("中", "国")))
-    assert board.symbols == (".", "4E2D", "56FD")
-    assert {"900", "12k"} <= {text.get_text() for text in bigram_figure(board, "elves").axes[0].texts}
-    assert "shown by their Unicode numbers" in words(board)
-    png_of(lambda: bigram_plot(board, "elves"))
+    assert [printable_character(c) for c in ("a", "ж", " ", "中")] == ["a", "ж", "␣", "4E2D"]
+    grid = count_grid(np.array([[0, 3, 4], [2, 1, 900], [1, 12345, 0]]), Vocabulary(("中", "国")))
+    assert grid.symbols == (".", "4E2D", "56FD")
+    assert {"900", "12k"} <= {text.get_text() for text in bigram_figure(grid, "elves").axes[0].texts}
+    assert "shown by their Unicode numbers" in caption(grid)
+    png_of(lambda: bigram_plot(grid, "elves"))
 
 
 def test_full_stop_in_names_differs_from_end_token() -> None:
-    board = board_of(np.ones((3, 3), dtype=np.int64), Vocabulary((".", "a")))
-    assert len(set(board.symbols)) == 3
-    assert f'"{board.symbols[0]}" is where a name begins and ends' in words(board)
+    grid = count_grid(np.ones((3, 3), dtype=np.int64), Vocabulary((".", "a")))
+    assert len(set(grid.symbols)) == 3
+    assert f'"{grid.symbols[0]}" is where a name begins and ends' in caption(grid)
 
 
 def test_png_palette_keeps_exact_shades() -> None:
     """The most frequent pair has the darkest shade, an unseen pair pure white: no colour is lost to a smaller file."""
-    board = board_of(np.array([[0, 900, 9], [4, 30, 100], [1, 0, 25]]), Vocabulary(("a", "b")))
-    axes = bigram_figure(board, "elves").axes[0]
-    with Image.open(io.BytesIO(bigram_plot(board, "elves"))) as image:
+    grid = count_grid(np.array([[0, 900, 9], [4, 30, 100], [1, 0, 25]]), Vocabulary(("a", "b")))
+    axes = bigram_figure(grid, "elves").axes[0]
+    with Image.open(io.BytesIO(bigram_plot(grid, "elves"))) as image:
         pixels = image.convert("RGB")
     for (i, j), expected in {(0, 1): SHADES[-1], (0, 0): "#ffffff", (2, 1): "#ffffff"}.items():
         x, y = axes.transData.transform((j + 0.1, i + 0.1))

@@ -7,19 +7,19 @@ import pytest
 from tests.training.conftest import png_of
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.inside.explanations import EXPLANATIONS
-from training.invention import Invention
+from training.diagnostics.explanations import EXPLANATIONS
 from training.model_card import Card, write_card
 from training.plots import loss_plot
+from training.sampling_stats import SamplingStats
 from training.trainer import History, smoothed
 
 
 @pytest.fixture
 def card(corpus: Corpus, tiny_config: TrainingConfig) -> Card:
     """The card of an invented run."""
-    inventions = [Invention(0.5, 0.125, 0.5, ("mi_ra", "o'brien")), Invention(1.0, 0.9, 0.01, ("renlo",))]
+    sampling_stats = [SamplingStats(0.5, 0.125, 0.5, ("mi_ra", "o'brien")), SamplingStats(1.0, 0.9, 0.01, ("renlo",))]
     losses = {"train": 1.25, "dev": 2.125, "test": 2.1875}
-    return Card(corpus, tiny_config, "tiny", 4321, losses, 10, 3.0, inventions, True, ["Better than chance."])
+    return Card(corpus, tiny_config, "tiny", 4321, losses, 10, 3.0, sampling_stats, True, ["Better than chance."])
 
 
 def test_card_states_origin_losses_settings_and_limits(card: Card) -> None:
@@ -30,7 +30,7 @@ def test_card_states_origin_losses_settings_and_limits(card: Card) -> None:
     assert [words for words in expected if words not in text] == []
 
 
-def test_card_shows_its_pictures_with_what_to_look_for(card: Card) -> None:
+def test_card_explains_each_of_its_pictures(card: Card) -> None:
     shown = tuple(EXPLANATIONS)[:2]
     text = write_card(replace(card, pictures=shown))
     for name in shown:

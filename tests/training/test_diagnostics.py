@@ -13,22 +13,22 @@ from tests.training.conftest import BIGRAM, PNG, MakeTrainer
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Examples, Rows
-from training.errors import TrainingError
-from training.evaluation import cross_entropy, mean_loss
-from training.inside.diagnose import DiagnosedModel, bad_title, diagnose, patient_of, write
-from training.inside.diagnostics import (
-    Course,
+from training.diagnostics.diagnose import DiagnosedModel, bad_title, diagnose, load_diagnosed, write
+from training.diagnostics.explanations import EXPLANATIONS
+from training.diagnostics.plots import loss_limits
+from training.diagnostics.statistics import (
+    TrainingCurve,
+    break_init,
+    distribution,
     first_batch,
-    follow,
     named_matrices,
-    plane,
+    principal_plane,
+    record_training,
     saturation,
     snapshot,
-    spoil,
-    spread,
 )
-from training.inside.explanations import EXPLANATIONS
-from training.inside.pictures import loss_limits
+from training.errors import TrainingError
+from training.evaluation import cross_entropy, mean_loss
 
 CONFIGS = {
     "mlp": ModelConfig(architecture="mlp", block_size=3, n_embd=4, n_hidden=8, n_layers=2),
@@ -65,16 +65,16 @@ def test_saturation_is_share_of_outputs_at_the_ends(layer: str, outputs: list[fl
     assert saturation(layer, torch.tensor(outputs)) == pytest.approx(share)
 
 
-def test_spread_equals_numpy_histogram() -> None:
+def test_distribution_equals_numpy_histogram() -> None:
     x = torch.randn(5000, generator=torch.Generator().manual_seed(0)).clamp(-0.999, 0.999)
-    ours, values = spread("activation0", x, 0.25), x.double().numpy()
+    ours, values = distribution("activation0", x, 0.25), x.double().numpy()
     density, edges = np.histogram(values, bins=60, range=(values.min(), values.max()), density=True)
     np.testing.assert_allclose(ours.edges, edges, atol=1e-6)
     np.testing.assert_allclose(ours.counts, density, atol=0.02)
     assert (ours.mean, ours.std) == pytest.approx((values.mean(), values.std(ddof=1)))
 
 
-def test_gradient_spread_equals_finite_differences(fresh: Fresh, rows: Rows) -> None:
+def test_gradient_distribution_equals_finite_differences(fresh: Fresh, rows: Rows) -> None:
     network = fresh("mlp")
     network.state_dict()["output.weight"].mul_(10)
     ours = next(g for g in snapshot(network, rows).gradients if g.name == "activation1")
@@ -101,7 +101,7 @@ def test_gradient_spread_equals_finite_differences(fresh: Fresh, rows: Rows) -> 
 @pytest.mark.parametrize("name", list(CONFIGS))
 def test_bad_start_has_higher_loss_and_saturation(name: str, fresh: Fresh, rows: Rows, corpus: Corpus) -> None:
     good, bad = fresh(name), fresh(name)
-    spoil(bad)
+    break_init(bad)
     assert bad.state_dict().keys() == good.state_dict().keys()
     one, other = snapshot(good, rows), snapshot(bad, rows)
     assert one.loss == pytest.approx(np.log(len(corpus.vocabulary)), abs=0.1)
@@ -111,9 +111,9 @@ def test_bad_start_has_higher_loss_and_saturation(name: str, fresh: Fresh, rows:
         assert bad_share > good_share + 0.2
 
 
-def test_update_ratio_is_spread_of_change_over_spread_of_matrix(make_trainer: MakeTrainer) -> None:
+def test_update_ratio_is_std_of_change_over_std_of_matrix(make_trainer: MakeTrainer) -> None:
     config = TrainingConfig(model=CONFIGS["lstm"], steps=6, batch_size=32, eval_every=3)
-    course = follow(make_trainer(config), lambda step: None)
+    curve = record_training(make_trainer(config), lambda step: None)
     again = make_trainer(config)
     matrices = named_matrices(again.network)
     expected: dict[str, list[float]] = {name: [] for name in matrices}
@@ -123,27 +123,27 @@ def test_update_ratio_is_spread_of_change_over_spread_of_matrix(make_trainer: Ma
         next(steps)
         for name, matrix in matrices.items():
             expected[name].append(float((matrix.detach() - before[name]).std() / before[name].std()))
-    assert course.ratios == expected
-    assert course.losses == again.history.losses
-    assert [step for step, _ in course.dev] == [3, 6]
+    assert curve.ratios == expected
+    assert curve.losses == again.history.losses
+    assert [step for step, _ in curve.dev] == [3, 6]
 
 
 @pytest.mark.parametrize("end", [2.5, 40.0])
 def test_huge_first_loss_does_not_flatten_the_good_run(end: float) -> None:
     """The good run fills half of the logarithmic height where the bad one ends near it."""
-    good = Course([3.3, 2.5, 2.2], [(3, 2.1)], {})
-    low, top = loss_limits([good, Course([103.0, 60.0, end], [(3, end + 0.1)], {})])
+    good = TrainingCurve([3.3, 2.5, 2.2], [(3, 2.1)], {})
+    low, top = loss_limits([good, TrainingCurve([103.0, 60.0, end], [(3, end + 0.1)], {})])
     assert low < 2.1
     assert max(3.3, end + 0.1) < top
     if end < 3.3:
         assert np.log(3.3 / 2.1) > np.log(top / low) / 2
-    assert (low, top) == loss_limits([good, Course([9000.0, 60.0, end], [(3, end + 0.1)], {})])
+    assert (low, top) == loss_limits([good, TrainingCurve([9000.0, 60.0, end], [(3, end + 0.1)], {})])
 
 
-def test_plane_keeps_distances_of_points_within_it() -> None:
+def test_projection_keeps_distances_of_points_in_a_plane() -> None:
     points = torch.randn(7, 2, generator=torch.Generator().manual_seed(0)).double()
     basis = torch.linalg.qr(torch.randn(5, 2, generator=torch.Generator().manual_seed(1)).double())[0]
-    flat, share = plane(points @ basis.T + 3)
+    flat, share = principal_plane(points @ basis.T + 3)
     assert share == pytest.approx(1)
     torch.testing.assert_close(torch.cdist(flat, flat), torch.cdist(points, points))
 
@@ -179,7 +179,7 @@ def test_lstm_gates_equal_those_of_a_numpy_loop(fresh: Fresh, rows: Rows) -> Non
     assert shown["lstm0"].share is None
 
 
-def test_only_networks_with_batchnorm_are_said_to_lose_it(fresh: Fresh) -> None:
+def test_title_of_bad_start_names_batchnorm_only_if_present(fresh: Fresh) -> None:
     assert {name for name in CONFIGS if "no BatchNorm" in bad_title(fresh(name))} == {"mlp", "relu", "gated_wavenet"}
 
 
@@ -206,7 +206,7 @@ def test_every_architecture_has_small_explained_pictures(name: str, corpus: Corp
 
 
 def test_version_is_diagnosed_with_its_own_weights(elves: ModelRegistry, elf_draft: Draft, corpus: Corpus) -> None:
-    diagnosed = patient_of("elves/wavenet", "human", elves)
+    diagnosed = load_diagnosed("elves/wavenet", "human", elves)
     assert diagnosed.network is not None
     dev = Examples.of(diagnosed.corpus.split.dev, diagnosed.corpus.vocabulary)
     original = build_model(elf_draft.config, len(corpus.vocabulary), torch.Generator())
@@ -214,12 +214,12 @@ def test_version_is_diagnosed_with_its_own_weights(elves: ModelRegistry, elf_dra
     assert mean_loss(diagnosed.network, dev) == pytest.approx(mean_loss(original, dev))
 
 
-def test_unknown_patient_is_an_error(registry: ModelRegistry) -> None:
+def test_unknown_reference_is_an_error(registry: ModelRegistry) -> None:
     with pytest.raises(TrainingError, match="neither a preset nor a version"):
-        patient_of("wavent", "human", registry)
+        load_diagnosed("wavent", "human", registry)
 
 
-def test_pictures_are_written_anywhere_but_into_a_store(registry: ModelRegistry, tmp_path: Path) -> None:
+def test_plots_are_not_written_into_a_store(registry: ModelRegistry, tmp_path: Path) -> None:
     for folder in (tmp_path / "user/elves", tmp_path / "shipped/human/new"):
         with pytest.raises(TrainingError, match="published versions never change"):
             write({"a.png": b""}, folder, registry)

@@ -44,7 +44,7 @@ PROBABILITIES = torch.softmax(torch.randn(50, 9, generator=torch.Generator().man
 @pytest.mark.parametrize(
     "targets", [CHARACTERS, torch.eye(9)[CHARACTERS], PROBABILITIES], ids=["ids", "one-hot", "soft"]
 )
-def test_surprise_equals_torch_cross_entropy(targets: torch.Tensor) -> None:
+def test_cross_entropy_equals_that_of_torch(targets: torch.Tensor) -> None:
     logits = torch.randn(50, 9, generator=torch.Generator().manual_seed(0)) * 5
     logits[3, 4] = 200.0
     expected = torch.nn.functional.cross_entropy(logits, targets, reduction="none")

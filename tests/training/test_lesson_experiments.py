@@ -16,15 +16,23 @@ from tests.training.conftest import GeneratorAndNetwork, png_of, run_cli
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Examples
-from training.inside.diagnostics import first_batch, snapshot
+from training.diagnostics.statistics import first_batch, snapshot
 from training.lessons import context, notebook
-from training.lessons.context import FLAT, TREE, context_plot, counted_loss, flat_width, parameters_of, sights
-from training.lessons.context import figures as context_figures
-from training.lessons.notebook import Comparison, lines, notebook_name, random_words
-from training.lessons.shapes import layer_shapes, views_apart
-from training.lessons.starts import STARTS, begin_as, even_guess, saturated_share, starts_plot, try_starts
+from training.lessons.context import (
+    FLAT,
+    TREE,
+    context_plot,
+    counted_loss,
+    flat_width,
+    models_to_compare,
+    parameters_of,
+)
+from training.lessons.context import printed_metrics as context_metrics
+from training.lessons.notebook import Comparison, lines, notebook_name, uniform_number
+from training.lessons.shapes import layer_shapes, max_logit_difference
+from training.lessons.starts import INITIALISATIONS, initialise, saturated_share, starts_plot, try_starts, uniform_loss
 from training.lessons.temperatures import SHOWN, TEMPERATURES, character_log_prob, expect, sample_at, temperatures_plot
-from training.lessons.temperatures import figures as temperature_figures
+from training.lessons.temperatures import printed_metrics as temperature_metrics
 from training.trainer import Step
 
 SHAPE = ModelConfig(architecture="wavenet", block_size=8, n_embd=24, n_hidden=128)
@@ -59,10 +67,10 @@ def test_shapes_count_every_parameter_once(name: str) -> None:
 def test_windows_and_whole_names_give_same_logits(name: str, corpus: Corpus) -> None:
     network = untrained(CONFIGS[name], len(corpus.vocabulary))
     examples = Examples.of(corpus.names[:40], corpus.vocabulary)
-    assert views_apart(network, examples) < 1e-4
+    assert max_logit_difference(network, examples) < 1e-4
     windows = network.windows
     network.windows = lambda X: windows(X.roll(1, dims=1))  # type: ignore[method-assign]
-    assert views_apart(network, examples) > 0.01
+    assert max_logit_difference(network, examples) > 0.01
 
 
 def test_shapes_command_prints_shapes_and_parameters() -> None:
@@ -73,8 +81,8 @@ def test_shapes_command_prints_shapes_and_parameters() -> None:
 
 def test_flat_and_tree_networks_have_nearest_possible_sizes() -> None:
     pairs: dict[int, dict[str, ModelConfig]] = {}
-    for sight in sights(SHAPE, 27):
-        pairs.setdefault(sight.block_size, {})[sight.kind] = sight.config
+    for model in models_to_compare(SHAPE, 27):
+        pairs.setdefault(model.block_size, {})[model.kind] = model.config
     both = {TREE, FLAT}
     assert {size: set(pair) for size, pair in pairs.items()} == {1: {FLAT}, 2: {TREE}, 4: both, 8: both, 16: both}
     for pair in (pairs[4], pairs[8], pairs[16]):
@@ -94,17 +102,17 @@ def test_tree_and_flat_network_of_two_characters_are_equal() -> None:
 
 def test_context_experiment_trains_every_network_alike(corpus: Corpus) -> None:
     config = TrainingConfig(model=SHAPE, batch_size=32, steps=5, eval_every=5, seed=2)
-    networks = list(sights(SHAPE.model_copy(update={"n_hidden": 6, "n_embd": 3}), len(corpus.vocabulary)))
+    networks = list(models_to_compare(SHAPE.model_copy(update={"n_hidden": 6, "n_embd": 3}), len(corpus.vocabulary)))
     steps: list[Step] = []
-    reached = context.compare(config, corpus, steps.append, networks)
+    results = context.compare(config, corpus, steps.append, networks)
     assert [step.step for step in steps] == [1, 2, 3, 4, 5] * len(networks)
-    assert [one.sight for one in reached] == networks
-    for one in reached:
-        assert one.parameters == parameters_of(one.sight.config, len(corpus.vocabulary))
+    assert [one.model for one in results] == networks
+    for one in results:
+        assert one.parameters == parameters_of(one.model.config, len(corpus.vocabulary))
         assert 0 < one.dev < 4
     counting = counted_loss(corpus)
-    assert list(context_figures(reached, counting).values()) == [counting, *(one.dev for one in reached)]
-    png_of(lambda: context_plot(reached, counting))
+    assert list(context_metrics(results, counting).values()) == [counting, *(one.dev for one in results)]
+    png_of(lambda: context_plot(results, counting))
 
 
 @pytest.mark.slow
@@ -112,7 +120,9 @@ def test_longer_context_beats_bigram(corpus: Corpus) -> None:
     """The names have syllables of two letters: four characters help, one does not."""
     config = TrainingConfig(model=SHAPE, batch_size=64, steps=200, eval_every=200, learning_rate=0.02, seed=1)
     shape = SHAPE.model_copy(update={"n_hidden": 24, "n_embd": 8})
-    networks = [s for s in sights(shape, len(corpus.vocabulary)) if (s.kind, s.block_size) in ((FLAT, 1), (TREE, 4))]
+    networks = [
+        s for s in models_to_compare(shape, len(corpus.vocabulary)) if (s.kind, s.block_size) in ((FLAT, 1), (TREE, 4))
+    ]
     one, four = context.compare(config, corpus, lambda step: None, networks)
     bigram = counted_loss(corpus)
     assert one.dev == pytest.approx(bigram, abs=0.1)
@@ -127,7 +137,7 @@ def test_notebook_loop_draws_names_of_the_service(any_generator: GeneratorAndNet
     assert found.different == 0
     assert len(set(found.notebook)) > 10
     assert list(found.service) == generator.generate(len(found.notebook), seed=3, constraints=AS_DRAWN).names
-    assert found.apart < 1e-4
+    assert found.difference < 1e-4
     assert (found.notebook_seconds, found.service_seconds) == (1.5, 1.5)
     assert progress == [(i, 120) for i in range(1, 121)]
 
@@ -137,11 +147,11 @@ def test_notebook_comparison_detects_other_weights(any_generator: GeneratorAndNe
     other = untrained(network.config, generator.vocab_size, seed=2)
     found = notebook.compare(other, generator, 120, 3, lambda: 0.0, lambda *progress: None)
     assert found.different > 5
-    assert found.apart > 0.01
+    assert found.difference > 0.01
 
 
-def test_random_words_are_uniform_and_distinct() -> None:
-    words = np.array([[random_words(7, index, t) for t in range(8)] for index in range(500)])
+def test_random_numbers_are_uniform_and_distinct() -> None:
+    words = np.array([[uniform_number(7, index, t) for t in range(8)] for index in range(500)])
     assert ((words >= 0) & (words < 1)).all()
     assert np.histogram(words, bins=10, range=(0, 1))[0] == pytest.approx(np.full(10, 400), abs=80)
     assert len(np.unique(words)) > 3990
@@ -168,12 +178,12 @@ def first_shares(corpus: Corpus, seed: int) -> dict[str, tuple[float, float]]:
     """The saturated share of the first layer and the first loss, by the name of the start."""
     batch = first_batch(Examples.of(corpus.names, corpus.vocabulary), 100, 1)
     found = {}
-    for start in STARTS:
+    for start in INITIALISATIONS:
         network = build_model(DEEP, len(corpus.vocabulary), torch.Generator().manual_seed(seed))
-        begin_as(network, start)
-        shot = snapshot(network, batch)
-        assert shot.activations[0].share is not None
-        found[start.name] = shot.activations[0].share, shot.loss
+        initialise(network, start)
+        statistics = snapshot(network, batch)
+        assert statistics.activations[0].share is not None
+        found[start.name] = statistics.activations[0].share, statistics.loss
     return found
 
 
@@ -194,11 +204,13 @@ def test_first_layer_saturates_as_closed_form_predicts(corpus: Corpus) -> None:
 
 def test_only_large_output_weights_start_above_uniform_loss(corpus: Corpus) -> None:
     V = len(corpus.vocabulary)
-    assert even_guess(V) == -np.log(np.full(V, 1 / V)).mean()
+    assert uniform_loss(V) == -np.log(np.full(V, 1 / V)).mean()
     shares = first_shares(corpus, 1)
-    for start in STARTS:
+    for start in INITIALISATIONS:
         _, loss = shares[start.name]
-        assert loss > 2 * even_guess(V) if start.sure else loss == pytest.approx(even_guess(V), abs=0.1)
+        assert (
+            loss > 2 * uniform_loss(V) if start.unit_normal_output else loss == pytest.approx(uniform_loss(V), abs=0.1)
+        )
 
 
 def test_batchnorm_cancels_the_scale_of_weights(corpus: Corpus) -> None:
@@ -211,11 +223,11 @@ def test_initialisation_experiment_trains_every_start_alike(corpus: Corpus) -> N
     config = TrainingConfig(model=DEEP, batch_size=32, steps=6, eval_every=6, seed=2)
     steps: list[Step] = []
     results = try_starts(config, corpus, steps.append)
-    assert [result.start for result in results] == list(STARTS)
-    assert Counter(step.step for step in steps) == dict.fromkeys(range(1, 7), len(STARTS))
+    assert [result.start for result in results] == list(INITIALISATIONS)
+    assert Counter(step.step for step in steps) == dict.fromkeys(range(1, 7), len(INITIALISATIONS))
     assert all(math.isfinite(result.dev) and len(result.losses) == 6 for result in results)
-    assert try_starts(config, corpus, lambda step: None, STARTS[2:3])[0].losses == results[2].losses
-    png_of(lambda: starts_plot(results, even_guess(len(corpus.vocabulary))))
+    assert try_starts(config, corpus, lambda step: None, INITIALISATIONS[2:3])[0].losses == results[2].losses
+    png_of(lambda: starts_plot(results, uniform_loss(len(corpus.vocabulary))))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
@@ -235,7 +247,7 @@ def test_entropy_equals_closed_form_and_grows_with_temperature(generator: NameGe
     assert entropies[-1] < math.log(generator.vocab_size)
 
 
-def test_harvest_counts_new_and_repeated_names(generator: NameGenerator) -> None:
+def test_sample_counts_new_and_repeated_names(generator: NameGenerator) -> None:
     one = sample_at(generator, 0.25, 300)
     assert one == sample_at(generator, 0.25, 300)
     known = NameGenerator(generator.predictor, [*generator.names, *one.first], generator.longest, generator.kernels)
@@ -254,10 +266,10 @@ def test_log_probability_is_mean_over_characters(generator: NameGenerator) -> No
     assert character_log_prob(generator, names) == pytest.approx(float(np.mean(steps)), abs=1e-5)
 
 
-def test_temperatures_have_figures_and_a_reproducible_plot(generator: NameGenerator) -> None:
+def test_temperatures_have_metrics_and_a_reproducible_plot(generator: NameGenerator) -> None:
     expectations = [expect(generator, "ka", t) for t in SHOWN]
     samples = [sample_at(generator, t, 50) for t in TEMPERATURES]
-    found = temperature_figures("ka", expectations, samples)
+    found = temperature_metrics("ka", expectations, samples)
     assert len(found) == 3 * len(SHOWN)
     assert found['entropy after "ka" at temperature 2'] == expectations[2].entropy
     assert found["share of new names at temperature 2"] == samples[-1].new

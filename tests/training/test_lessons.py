@@ -17,8 +17,16 @@ from tests.training.conftest import ROOT, invoke
 from training.corpus import shipped_corpus
 from training.errors import Interrupted, TrainingError
 from training.lessons import check
-from training.lessons.check import FOLDER, Ended, Figure, environment, read_lesson, read_lessons, run_command
-from training.report import figure_line, found_figures
+from training.lessons.check import (
+    FOLDER,
+    CommandResult,
+    ExpectedMetric,
+    environment,
+    read_lesson,
+    read_lessons,
+    run_command,
+)
+from training.report import metric_line, parse_metrics
 
 PAGE = """# The bigram
 
@@ -57,14 +65,14 @@ def lesson(folder: Path, name: str, command: str, figure: str) -> None:
     page(folder, f"# {name}\n\n## Check yourself\n\n```sh\n{command}\n```\n\n```figure\n{figure}\n```\n", name)
 
 
-def test_page_yields_commands_and_promised_figures(tmp_path: Path) -> None:
+def test_page_yields_commands_and_expected_metrics(tmp_path: Path) -> None:
     read = read_lesson(page(tmp_path, PAGE))
     assert (read.number, read.title) == ("01", "The bigram")
     sample = ("python", "-m", "training", "sample", "human/mlp@3", "--prefix", "van ", "--seed", "1")
     assert read.commands == (sample, ("python", "-m", "app", "generate"), read.check)
     assert read.check == ("python", "-m", "training", "bigram-picture", "--steps", "10000")
-    dev_loss = Figure("dev loss by counting, smoothing 1", 2.4715, 0.0002)
-    assert read.figures == (dev_loss, Figure("names that differ", 0.0, 1.0))
+    dev_loss = ExpectedMetric("dev loss by counting, smoothing 1", 2.4715, 0.0002)
+    assert read.metrics == (dev_loss, ExpectedMetric("names that differ", 0.0, 1.0))
 
 
 def test_lessons_are_numbered_pages_in_order(tmp_path: Path) -> None:
@@ -78,9 +86,13 @@ def test_lessons_are_numbered_pages_in_order(tmp_path: Path) -> None:
     ("before", "after", "words"),
     [
         ("python -m app generate", "rm -rf lists", "allowed in a block of language sh: one command a line"),
-        ("2.4715 +- 0.0002", "2.4715", "promises 'dev loss by counting, smoothing 1: 2.4715'; allowed: a line like"),
+        (
+            "2.4715 +- 0.0002",
+            "2.4715",
+            "has the line 'dev loss by counting, smoothing 1: 2.4715'; allowed: a line like",
+        ),
         ("## Check yourself", "## Check", "has 0 commands and 0 blocks of figures"),
-        ("```figure\n", "```figure\n```\n\n```text\n", "promises no figure"),
+        ("```figure\n", "```figure\n```\n\n```text\n", "has no figure"),
         ("--steps 10000", "--steps 10000\npython -m app next", "has 2 commands and 1 blocks"),
     ],
 )
@@ -97,33 +109,36 @@ def test_folder_without_lessons_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("printed", [2.4715, 2.4717, 2.4713, 2.4718, 2.4712, math.nan, None])
-def test_figure_is_met_within_inclusive_tolerance(printed: float | None) -> None:
-    assert Figure("dev loss", 2.4715, 0.0002).is_met(printed) is (printed in (2.4715, 2.4717, 2.4713))
+def test_metric_is_met_within_inclusive_tolerance(printed: float | None) -> None:
+    assert ExpectedMetric("dev loss", 2.4715, 0.0002).is_met(printed) is (printed in (2.4715, 2.4717, 2.4713))
 
 
-def test_printed_figures_are_parsed_back() -> None:
-    lines = [figure_line("dev loss", 9), "step 10/10  loss 2.1  dev 2.2", figure_line("dev loss", 2.45361)]
-    lines += [figure_line("apart by at most", 3.81e-6, ".1e"), figure_line("names", 500, "d")]
-    lines += [figure_line("broken", math.nan), "dev loss: 3.1 nats", 'entropy after "a: b" at 1: 0.5']
-    found = found_figures("\n".join(lines))
+def test_printed_metrics_are_parsed_back() -> None:
+    lines = [metric_line("dev loss", 9), "step 10/10  loss 2.1  dev 2.2", metric_line("dev loss", 2.45361)]
+    lines += [metric_line("apart by at most", 3.81e-6, ".1e"), metric_line("names", 500, "d")]
+    lines += [metric_line("broken", math.nan), "dev loss: 3.1 nats", 'entropy after "a: b" at 1: 0.5']
+    found = parse_metrics("\n".join(lines))
     assert str(found.pop("broken")) == "nan"
     assert found == {"dev loss": 2.4536, "apart by at most": 3.8e-6, "names": 500, 'entropy after "a: b" at 1': 0.5}
 
 
-def test_check_reports_missed_figures_and_failed_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_reports_missed_metrics_and_failed_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lesson(tmp_path, "02-good.md", "python -m training good", "parameters: 15230 +- 2")
     lesson(tmp_path, "03-wrong.md", "python -m training good", "parameters: 15229 +- 2\nbirds: 1 +- 1")
     lesson(tmp_path, "05-broken.md", "python -m training broken", "parameters: 15232 +- 1")
-    outputs = {"good": Ended(0, "parameters: 15232\n"), "broken": Ended(1, "parameters: 15232\nError: no.\n")}
-    monkeypatch.setattr("training.lessons.check.run_command", lambda command, folder, hear: outputs[command[3]])
+    outputs = {
+        "good": CommandResult(0, "parameters: 15232\n"),
+        "broken": CommandResult(1, "parameters: 15232\nError: no.\n"),
+    }
+    monkeypatch.setattr("training.lessons.check.run_command", lambda command, folder, on_line: outputs[command[3]])
     result = invoke("lessons", "--folder", tmp_path)
     assert result.exit_code == 1
     for words in (
-        "ok     parameters: 15232, promised 15230 +- 2",
-        "MISSED parameters: 15232, promised 15229 +- 2",
-        "MISSED birds: nothing, promised 1 +- 1",
+        "ok     parameters: 15232, expected 15230 +- 2",
+        "MISSED parameters: 15232, expected 15229 +- 2",
+        "MISSED birds: nothing, expected 1 +- 1",
         "the command ended with status 1",
-        "2 of 3 lessons did not print what they promise: 03, 05.",
+        "2 of 3 lessons did not print the expected numbers: 03, 05.",
         "--only 03 --only 05",
     ):
         assert words in result.output
@@ -135,8 +150,8 @@ def test_option_only_runs_the_command_of_one_lesson(tmp_path: Path) -> None:
     result = invoke("lessons", "--folder", tmp_path, "--only", "2")
     assert result.exit_code == 1
     assert "   | Usage: python -m app next [OPTIONS]\n" in result.output
-    assert "MISSED parameters: nothing, promised 15232 +- 0" in result.output
-    assert "1 of 1 lessons did not print what they promise: 02." in result.output
+    assert "MISSED parameters: nothing, expected 15232 +- 0" in result.output
+    assert "1 of 1 lessons did not print the expected numbers: 02." in result.output
     assert "nothing.\n" not in result.output
     assert "--only is '07'; allowed: 02, 03." in invoke("lessons", "--folder", tmp_path, "--only", "7").output
 
@@ -151,7 +166,7 @@ def test_command_environment_hides_stores_and_runs_of_user() -> None:
 def test_command_runs_in_its_folder_with_packages_of_project(tmp_path: Path) -> None:
     heard: list[str] = []
     source = "import os, data; print(os.getcwd()); raise SystemExit(3)"
-    assert run_command(("python", "-c", source), tmp_path, heard.append) == Ended(3, f"{tmp_path}\n")
+    assert run_command(("python", "-c", source), tmp_path, heard.append) == CommandResult(3, f"{tmp_path}\n")
     assert heard == [str(tmp_path)]
 
 
@@ -169,7 +184,7 @@ except KeyboardInterrupt:
     deaf = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-        with pytest.raises(Interrupted, match="Stopped; what was checked before"):
+        with pytest.raises(Interrupted, match="Stopped; the results so far"):
             run_command(("python", "-c", source), tmp_path, lambda line: signal.raise_signal(number))
         assert (tmp_path / "farewell").read_text() == "asked politely"
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
@@ -178,7 +193,7 @@ except KeyboardInterrupt:
 
 
 def test_command_that_ignores_interrupts_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "PATIENCE", 0.1)
+    monkeypatch.setattr(check, "SHUTDOWN_SECONDS", 0.1)
     source = """
 import signal, threading
 signal.signal(signal.SIGINT, signal.SIG_IGN)

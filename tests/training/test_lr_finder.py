@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.conftest import PNG, png_of, run_cli
-from training.search.lr_finder import BLOWN_UP, MEMORY, Point, exponential_rates, range_plot, range_test, suggest
+from training.search.lr_finder import DIVERGED_FACTOR, MEMORY, Point, exponential_rates, range_plot, range_test, suggest
 
 
 def test_rates_form_a_geometric_sequence() -> None:
@@ -57,7 +57,7 @@ def test_loss_is_unbiased_mean_and_stops_at_four_times_best() -> None:
     for n in range(1, 9):
         weights = [MEMORY ** (n - 1 - i) for i in range(n)]
         expected.append(sum(w * loss for w, loss in zip(weights, given, strict=False)) / sum(weights))
-    last = next(i for i in range(8) if expected[i] > BLOWN_UP * min(expected[: i + 1]))
+    last = next(i for i in range(8) if expected[i] > DIVERGED_FACTOR * min(expected[: i + 1]))
     assert 0 < last < 7
     assert [point.loss for point in points] == pytest.approx(expected[: last + 1], rel=1e-12)
     assert [point.batch_loss for point in points] == given[: last + 1]

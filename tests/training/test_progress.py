@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tests.training.conftest import steps_of
 from training.errors import Interrupted
-from training.progress import Bar, Lines, Relay, progress_on
+from training.progress import Bar, Lines, MultiRunProgress, progress_on
 from training.trainer import Step
 
 
@@ -57,18 +57,18 @@ def test_terminal_gets_a_bar_that_restarts_after_labelling(made: int, printed: i
     assert ("training" in last, "10/10" in last, "dev 2.5000" in last) == (bool(made),) * 3
 
 
-def test_relay_numbers_steps_of_several_runs_consecutively() -> None:
+def test_steps_of_several_runs_are_numbered_consecutively() -> None:
     shown: list[Step] = []
-    relay = Relay(shown.append, lambda: False, runs=2)
+    relay = MultiRunProgress(shown.append, lambda: False, runs=2)
     for step in [*steps_of(3), *steps_of(3)]:
         relay(step)
     assert [(step.step, step.total) for step in shown] == [(n, 6) for n in range(1, 7)]
     assert {(step.loss, step.learning_rate) for step in shown} == {(3.0, 0.1)}
 
 
-def test_stop_request_ends_relay_unless_all_steps_are_made() -> None:
+def test_stop_request_ends_runs_unless_all_steps_are_done() -> None:
     requests: list[bool] = []
-    relay = Relay(lambda step: None, lambda: bool(requests), runs=2)
+    relay = MultiRunProgress(lambda step: None, lambda: bool(requests), runs=2)
     for step in steps_of(3):
         relay(step)
     requests.append(True)

@@ -13,7 +13,7 @@ from training.corpus import Corpus
 from training.errors import TrainingError
 from training.kneser_ney import KneserNey
 from training.release import PRESETS, Comparison, ReleaseContext, gap_to_counts, release_all
-from training.run import Job, Outcome, Watch, run
+from training.run import Job, RunCallbacks, RunResult, run
 
 LSTM = ModelConfig(architecture="lstm", block_size=64, n_embd=4, n_hidden=32)
 CPU = torch.device("cpu")
@@ -28,19 +28,19 @@ SMALL = {
 STEPS = {"bigram": 0, "mlp": 10, "wavenet": 30, "gated_wavenet": 40, "lstm": 60, "lstm-student": 90}
 
 
-def run_small(job: Job, smoothing: float) -> Outcome:
+def run_small(job: Job, smoothing: float) -> RunResult:
     """The job on 300 names and small networks, the simpler ones with fewer steps."""
     changes = {"model": SMALL[job.preset], "steps": STEPS[job.preset], "eval_every": 25, "batch_size": 64}
     changes |= {"learning_rate": 0.02, "weight_decay": 0.0, "smoothing": smoothing}
     small = replace(job, corpus=replace(job.corpus, names=job.corpus.names[:300]))
     small = replace(small, config=job.config.model_copy(update=changes))
-    return run(small, Watch(lambda step: None, lambda: False, lambda: 0.0))
+    return run(small, RunCallbacks(lambda step: None, lambda: False, lambda: 0.0))
 
 
-def context(kernels: Kernels, smoothing: float, say: Callable[[str], None]) -> ReleaseContext:
+def context(kernels: Kernels, smoothing: float, log: Callable[[str], None]) -> ReleaseContext:
     """A release of small models."""
     return ReleaseContext(
-        lambda job: run_small(job, smoothing), say, CPU, kernels, samples=200, looked_at=10, imagined=300
+        lambda job: run_small(job, smoothing), log, CPU, kernels, samples=200, diagnostic_steps=10, sample_count=300
     )
 
 
@@ -81,10 +81,8 @@ def test_every_preset_is_compared_with_an_earlier_one() -> None:
 
 
 def test_gap_to_counts_is_kneser_ney_loss_minus_model_loss(corpus: Corpus) -> None:
-    outcome = run_small(Job(corpus, load_config("wavenet", "elves", {}), "wavenet", CPU), 1.0)
+    result = run_small(Job(corpus, load_config("wavenet", "elves", {}), "wavenet", CPU), 1.0)
     dev = corpus.split.dev
     counts = float(KneserNey.fit(corpus.split.train, corpus.vocabulary).name_losses(dev).sum())
     counts /= sum(len(name) + 1 for name in dev)
-    assert gap_to_counts(Comparison("wavenet", [outcome])).mean == pytest.approx(
-        counts - outcome.losses["dev"], abs=1e-9
-    )
+    assert gap_to_counts(Comparison("wavenet", [result])).mean == pytest.approx(counts - result.losses["dev"], abs=1e-9)

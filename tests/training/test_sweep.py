@@ -17,7 +17,7 @@ from tests.training.conftest import PNG, MakeTrainer, interrupt, invoke, png_of,
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.errors import Interrupted, TrainingError
-from training.search.study import STARTUP_TRIALS, Row, Surroundings, open_study, run_trial
+from training.search.study import STARTUP_TRIALS, Row, TrialContext, open_study, run_trial
 from training.search.sweep_plan import Choices, Range, parse_ranges, read_plan, sweep_names
 from training.search.sweep_report import best_row, best_toml, ranked_rows, show_results, sweep_plot
 from training.trainer import new_trainer
@@ -203,7 +203,7 @@ def test_running_sweep_locks_its_folder(out: Path) -> None:
         trial = study.ask()
         for resume in (False, True):
             with (
-                pytest.raises(TrainingError, match=r"Another sweep is at work in .*out\. Wait until it ends"),
+                pytest.raises(TrainingError, match=r"Another sweep is running in .*out\. Wait until it ends"),
                 open_study(out, RANGES, 1, MARKS, resume=resume),
             ):
                 pass
@@ -237,13 +237,13 @@ def test_diverged_trials_are_listed_as_failed(out: Path, given: list[str], plan_
     assert all("no number any more" in row["note"] for row in rows)
 
 
-def surroundings(hopeless: Callable[[int, float], bool], stopped: bool = False) -> Surroundings:
-    return Surroundings(lambda step: None, lambda: stopped, hopeless)
+def trial_context(hopeless: Callable[[int, float], bool], stopped: bool = False) -> TrialContext:
+    return TrialContext(lambda step: None, lambda: stopped, hopeless)
 
 
 def test_hopeless_trial_is_pruned_with_its_best_loss(make_trainer: MakeTrainer, tiny_config: TrainingConfig) -> None:
     hopeless, trainer = Mock(side_effect=lambda place, dev_loss: place > 500), make_trainer(tiny_config)
-    result = run_trial(trainer, surroundings(hopeless))
+    result = run_trial(trainer, trial_context(hopeless))
     asked = [call.args[0] for call in hopeless.call_args_list]
     assert (result.verdict, asked, trainer.step) == ("pruned", [416, 833], 10)
     assert result.dev_loss == min(loss for _, loss in trainer.history.dev)
@@ -252,10 +252,10 @@ def test_hopeless_trial_is_pruned_with_its_best_loss(make_trainer: MakeTrainer, 
 def test_trial_ends_complete_at_last_step_or_interrupted(
     make_trainer: MakeTrainer, tiny_config: TrainingConfig
 ) -> None:
-    late = run_trial(make_trainer(tiny_config), surroundings(lambda place, loss: place == 1000))
+    late = run_trial(make_trainer(tiny_config), trial_context(lambda place, loss: place == 1000))
     assert late.verdict == "complete"
     with pytest.raises(Interrupted):
-        run_trial(make_trainer(tiny_config), surroundings(lambda place, loss: False, stopped=True))
+        run_trial(make_trainer(tiny_config), trial_context(lambda place, loss: False, stopped=True))
 
 
 def test_loss_of_trial_is_lowest_dev_loss_of_plain_run(corpus: Corpus, tiny_config: TrainingConfig) -> None:
@@ -263,7 +263,7 @@ def test_loss_of_trial_is_lowest_dev_loss_of_plain_run(corpus: Corpus, tiny_conf
     trial, alone = (new_trainer(tiny_config, small, torch.device("cpu")) for _ in range(2))
     losses = [step.dev_loss for step in alone.fit() if step.dev_loss is not None]
     assert len(losses) == 3
-    assert run_trial(trial, surroundings(lambda place, dev_loss: False)).dev_loss == min(losses)
+    assert run_trial(trial, trial_context(lambda place, dev_loss: False)).dev_loss == min(losses)
 
 
 def test_only_complete_trials_can_be_best() -> None:

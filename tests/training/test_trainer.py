@@ -18,8 +18,8 @@ from training.dataset import Examples, NameBatches, WindowBatches
 from training.errors import Interrupted, TrainingError
 from training.evaluation import mean_loss
 from training.optim import SCHEDULES, SGD, AdamW, clip, one_cycle, step_decay
-from training.origins import with_origins
-from training.run import Job, Outcome, Watch, run
+from training.pretrained import add_pretrained
+from training.run import Job, RunCallbacks, RunResult, run
 from training.run_state import RunState, Saved
 from training.trainer import Step, Trainer
 
@@ -334,7 +334,7 @@ def test_start_and_teachers_are_the_origin_of_a_run(
 ) -> None:
     job = Job(elf_corpus, tiny_config, "wavenet", torch.device("cpu"))
     state = RunState(Path("nowhere"), LIST, tiny_config)
-    _, kept = with_origins(job, state, "elves/wavenet", ("elves/wavenet@1",), elves, kernels)
+    _, kept = add_pretrained(job, state, "elves/wavenet", ("elves/wavenet@1",), elves, kernels)
     assert kept.origin == {"start": "elves/wavenet@1", "teachers": "elves/wavenet@1"}
 
 
@@ -358,10 +358,10 @@ def test_unwritable_state_folder_is_an_error_with_option(blocked_folder: Path, t
         RunState(blocked_folder, LIST, tiny_config).save(ONE)
 
 
-def run_until(job: Job, state: RunState, stop_at: int, resume: bool) -> Outcome:
+def run_until(job: Job, state: RunState, stop_at: int, resume: bool) -> RunResult:
     seen: list[Step] = []
     ticks = iter(range(10_000))
-    return run(job, Watch(seen.append, lambda: len(seen) >= stop_at, lambda: float(next(ticks)), state, resume))
+    return run(job, RunCallbacks(seen.append, lambda: len(seen) >= stop_at, lambda: float(next(ticks)), state, resume))
 
 
 @pytest.mark.parametrize("kind", ["mlp", "wavenet"])

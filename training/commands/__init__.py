@@ -1,1 +1,1 @@
-"""Commands of `python -m training` around published versions. Lessons and searches have their own."""
+"""Commands of `python -m training` for published versions. Lessons and searches have their own."""

@@ -1,4 +1,4 @@
-"""`python -m training train`: options in, a run that is watched, a version out."""
+"""`python -m training train`: run a training job and publish the version."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ from rich.text import Text
 from models import prepare
 from training.config import TrainingConfig, load_config
 from training.device import choose_device
-from training.inside.diagnose import STEPS, inside
+from training.diagnostics.diagnose import STEPS, diagnose_run
 from training.options import (
     dataset_name,
     hyperparameter_options,
@@ -21,23 +21,23 @@ from training.options import (
     read_corpus,
     store_option,
 )
-from training.origins import seen, strangers, with_origins
 from training.paths import open_registry, run_folder
+from training.pretrained import add_pretrained, count_leaked_names, unknown_characters_warning
 from training.progress import progress_on, stop_requests
-from training.publishing import finish, publish
+from training.publishing import build_draft, publish
 from training.report import show_losses, show_names, show_publication
-from training.run import Job, Outcome, Watch, run
+from training.run import Job, RunCallbacks, RunResult, run
 from training.run_state import RunState
 
 
 @click.command()
 @list_options
 @click.option("--preset", default="wavenet", show_default=True, help="Hyperparameters: a name, or a file.toml.")
-@click.option("--start", metavar="REFERENCE", help="A version to go on from, as human/lstm: for a short list.")
+@click.option("--start", metavar="REFERENCE", help="A version to start from, such as human/lstm: for a short list.")
 @click.option("--teacher", "teachers", metavar="REFERENCE", multiple=True, help="A version to learn from; repeatable.")
-@click.option("--diagnostics", is_flag=True, help="Publish pictures of what goes on inside as well; takes a while.")
-@click.option("--dry-run", is_flag=True, help="Train and show, publish nothing.")
-@click.option("--resume", is_flag=True, help="Go on with the interrupted run.")
+@click.option("--diagnostics", is_flag=True, help="Also publish diagnostic plots; takes a while.")
+@click.option("--dry-run", is_flag=True, help="Train and print, but publish nothing.")
+@click.option("--resume", is_flag=True, help="Continue the interrupted run.")
 @click.option("--runs", type=click.Path(path_type=Path), envvar="NAMEWAVE_RUNS", help="Folder of interrupted runs.")
 @processor_options
 @store_option
@@ -64,18 +64,18 @@ def train(
     job, state, resume = _prepare(called, data, store, **options)
     ready = prepare(kernels)
     if start is not None or teachers:
-        job, state = with_origins(job, state, start, teachers, open_registry(store, ready), ready)
+        job, state = add_pretrained(job, state, start, teachers, open_registry(store, ready), ready)
     _announce(console, job, state, resume)
-    outcome = run_job(job, console, state, resume)
-    seen_inside = _look_inside(outcome, console) if diagnostics else None
-    finished = finish(outcome, ready, pictures=seen_inside)
-    show_losses(console, outcome.losses)
-    show_names(console, finished.inventions[-1].names, "New names at temperature 1:")
+    result = run_job(job, console, state, resume)
+    pictures = _diagnose(result, console) if diagnostics else None
+    built = build_draft(result, ready, pictures=pictures)
+    show_losses(console, result.losses)
+    show_names(console, built.sampling_stats[-1].names, "New names at temperature 1:")
     if dry_run:
         state.remove()
         console.print("A dry run: nothing was published.")
         return
-    show_publication(console, publish(finished.draft, store, ready, state))
+    show_publication(console, publish(built.draft, store, ready, state))
 
 
 def _prepare(
@@ -89,7 +89,7 @@ def _prepare(
     resume: bool,
     **hyperparameters: object,
 ) -> tuple[Job, RunState, bool]:
-    """Return the job, where its state lies, and whether to go on from there."""
+    """Return the job, its saved state, and whether to continue from it."""
     chosen = {field: value for field, value in hyperparameters.items() if value is not None}
     config = load_config(preset, called, chosen)
     corpus = read_corpus(called, data, config.split_seed)
@@ -101,16 +101,16 @@ def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None
     lines = [f"{job.corpus.dataset}: {job.corpus.summary}", f"preset {job.preset}: {_shape(job.config)}"]
     if job.start is not None:
         lines.append(f"goes on from {job.start.name}")
-        if known := seen(job.start, job.corpus):
+        if known := count_leaked_names(job.start, job.corpus):
             lines.append(f"Note: it has seen {known:,} of the dev and test names; their losses will flatter.")
-        if warning := strangers(job.start, job.corpus):
+        if warning := unknown_characters_warning(job.start, job.corpus):
             click.echo(warning, err=True)
     if job.distillation is not None:
         lines.append(f"taught by {', '.join(job.distillation.names)}")
     left = state.step()
     if left is not None and not resume:
         lines.append(
-            f"An interrupted run (step {left:,}) lies in {state.folder}; starting anew, which replaces it. To go on "
+            f"An interrupted run (step {left:,}) lies in {state.folder}; starting again replaces it. To go on "
             "with it instead, press Ctrl-C now and give --resume."
         )
     for line in lines:
@@ -124,22 +124,22 @@ def _shape(config: TrainingConfig) -> str:
     return f"{model.architecture}, block_size {model.block_size}, n_embd {model.n_embd}, n_hidden {model.n_hidden}"
 
 
-def run_job(job: Job, console: Console, state: RunState | None = None, resume: bool = False) -> Outcome:
+def run_job(job: Job, console: Console, state: RunState | None = None, resume: bool = False) -> RunResult:
     """Run a job with progress on the console. Raises `Interrupted` after Ctrl-C."""
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
-        watch = Watch(
-            show=progress.show,
+        callbacks = RunCallbacks(
+            on_step=progress.show,
             is_stopped=is_stopped,
             clock=time.monotonic,
             state=state,
             resume=resume,
-            say=lambda line: console.print(Text(line)),
-            count=progress.count,
+            log=lambda line: console.print(Text(line)),
+            on_progress=progress.count,
         )
-        return run(job, watch)
+        return run(job, callbacks)
 
 
-def _look_inside(outcome: Outcome, console: Console) -> dict[str, bytes]:
+def _diagnose(result: RunResult, console: Console) -> dict[str, bytes]:
     console.print("Two short runs for the pictures:")
     with progress_on(console, time.monotonic) as progress:
-        return inside(outcome, STEPS, progress.show)
+        return diagnose_run(result, STEPS, progress.show)

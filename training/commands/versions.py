@@ -1,4 +1,4 @@
-"""`python -m training evaluate`, `sample` and `list`: a look at what was published. Nothing is written."""
+"""`python -m training evaluate`, `sample` and `list`: inspect published versions."""
 
 import secrets
 from pathlib import Path
@@ -12,14 +12,14 @@ from models.kernel.sample import MAX_SEED
 from models.spelling import capitalize
 from training.device import choose_device
 from training.options import kernels_option, processor_options, store_option
-from training.origins import find
 from training.paths import open_registry
+from training.pretrained import resolve_reference
 from training.publishing import published_losses
 from training.report import show_losses_beside, show_versions
 
 
 def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:
-    return find(reference, open_registry(store, prepare(kernels)))
+    return resolve_reference(reference, open_registry(store, prepare(kernels)))
 
 
 @click.command()
@@ -28,7 +28,7 @@ def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:
 @store_option
 @kernels_option
 def evaluate(reference: str, device: str, threads: int, store: Path, kernels: Path | None) -> None:
-    """Compute the losses of a published version anew.
+    """Compute the losses of a published version again.
 
     REFERENCE is human, human/wavenet or human/wavenet@2.
     """
@@ -42,7 +42,7 @@ def evaluate(reference: str, device: str, threads: int, store: Path, kernels: Pa
 @click.argument("reference")
 @click.option("--count", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="How many names.")
 @click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 safer, above 1 wilder.")
-@click.option("--prefix", default="", help="What each name starts with.")
+@click.option("--prefix", default="", help="Start of each name.")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Same seed, same names (default: a random one).")
 @click.option("--novel", is_flag=True, help="Only names that are not in the list.")
 @store_option
@@ -57,7 +57,7 @@ def sample(
     store: Path,
     kernels: Path | None,
 ) -> None:
-    """Print names of a published version, one a line.
+    """Print names of a published version, one per line.
 
     REFERENCE is human, human/wavenet or human/wavenet@2.
     """

@@ -1,3 +1,1 @@
-"""What the lessons in docs/lessons need beside the other commands: demonstrations, each with figures to check and maybe
-a picture, and the command that runs the lessons' own checks. This face is empty.
-"""
+"""Commands for the lessons in docs/lessons: demonstrations with metrics and plots, and the check of all lessons."""

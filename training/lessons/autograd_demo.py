@@ -1,4 +1,4 @@
-"""A perceptron of scalar values that parts two moons: data, training, decision boundary and command."""
+"""A perceptron of scalar values that separates two moons: data, training, plot and command."""
 
 import gc
 import io
@@ -31,7 +31,7 @@ NOISE = 0.12
 
 @dataclass(frozen=True)
 class Point:
-    """A place in the plane and its class, -1 (the upper moon) or 1 (the lower one)."""
+    """A point in the plane and its class, -1 (the upper moon) or 1 (the lower one)."""
 
     x: float
     y: float
@@ -39,9 +39,10 @@ class Point:
 
 
 def moons(count: int, random: Random, noise: float = NOISE) -> list[Point]:
-    """Return `count` points, of the two moons in turn, each off its moon by Gaussian `noise` in both directions.
+    """Return `count` points on two half circles, with Gaussian `noise` in both directions.
 
-    The upper moon is half of the unit circle; the lower one is the same turned around, about (0.5, 0.25).
+    The classes alternate. The upper moon is half of the unit circle; the lower one is its rotation by 180 degrees about
+    (0.5, 0.25).
     """
     points: list[Point] = []
     for i in range(count):
@@ -59,7 +60,7 @@ LEARNING_RATE, MOMENTUM, DECAY = 0.5, 0.8, 1e-4
 
 @dataclass(frozen=True)
 class Progress:
-    """How the classifier was before a step: `loss` over all points, `accuracy` the share on the right side."""
+    """The classifier before a step: `loss` over all points, `accuracy` the share classified correctly."""
 
     step: int
     total: int
@@ -68,8 +69,10 @@ class Progress:
 
 
 def margin_loss(scores: Sequence[Value], points: Sequence[Point], parameters: Sequence[Value]) -> Value:
-    """Return the mean hinge loss max(0, 1 - label x score) of a support vector machine (Cortes and Vapnik 1995), plus
-    `DECAY` times the sum of the squares of the parameters, which keeps the margin wide.
+    """Return the mean hinge loss max(0, 1 - label x score) plus a penalty on the parameters.
+
+    This is the loss of a support vector machine (Cortes and Vapnik 1995). The penalty, `DECAY` times the sum of the
+    squared parameters, keeps the margin wide.
     """
     hinges = Value(0)
     for score, point in zip(scores, points, strict=True):
@@ -80,28 +83,29 @@ def margin_loss(scores: Sequence[Value], points: Sequence[Point], parameters: Se
     return hinges / len(points) + DECAY * squares
 
 
-def learn(network: MLP, points: Sequence[Point], steps: int) -> Iterator[Progress]:
-    """Fit `network`, whose one output is above 0 for class 1, to all points in each of `steps` steps of gradient
-    descent with momentum (Polyak 1964); the rate falls in a straight line to a tenth. Yields how it was before each
-    step.
+def train(network: MLP, points: Sequence[Point], steps: int) -> Iterator[Progress]:
+    """Train `network` by gradient descent with momentum, and yield its progress before each step.
+
+    Its one output is above 0 for class 1. Each step uses all points. Momentum follows Polyak (1964); the learning rate
+    falls linearly to a tenth.
     """
     parameters = network.parameters()
-    speeds = [0.0] * len(parameters)
+    velocities = [0.0] * len(parameters)
     for step in range(steps):
-        with _no_search_for_rings():
+        with _without_garbage_collection():
             scores = [network([point.x, point.y])[0] for point in points]
             loss = margin_loss(scores, points, parameters)
             network.zero_grad()
             loss.backward()
         rate = LEARNING_RATE * (1 - 0.9 * step / steps)
         for i, parameter in enumerate(parameters):
-            speeds[i] = MOMENTUM * speeds[i] - rate * parameter.grad
-            parameter.data += speeds[i]
+            velocities[i] = MOMENTUM * velocities[i] - rate * parameter.grad
+            parameter.data += velocities[i]
         yield Progress(step + 1, steps, loss.data, accuracy(scores, points))
 
 
-def examine(network: MLP, points: Sequence[Point]) -> tuple[float, float]:
-    """Return the loss and the accuracy of a network on points."""
+def evaluate(network: MLP, points: Sequence[Point]) -> tuple[float, float]:
+    """Return the loss and accuracy of a network on `points`."""
     scores = [network([point.x, point.y])[0] for point in points]
     return margin_loss(scores, points, network.parameters()).data, accuracy(scores, points)
 
@@ -112,8 +116,8 @@ def accuracy(scores: Sequence[Value], points: Sequence[Point]) -> float:
 
 
 @contextmanager
-def _no_search_for_rings() -> Iterator[None]:
-    """Values never refer to each other in a ring, and to look for one among so many takes longer than all the rest."""
+def _without_garbage_collection() -> Iterator[None]:
+    """Disable the garbage collector: values form no cycles, and searching for them is slow."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -128,7 +132,7 @@ CELLS, ROOM = 240, 0.55
 
 
 def scores_at(network: MLP, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the score of each place x (N, 2): what the network itself says of them one by one, in arrays."""
+    """Return the score of each point x (N, 2), computed with arrays instead of scalar values."""
     values = x
     for layer in network.layers:
         w = np.array([[weight.data for weight in neuron.w] for neuron in layer.neurons])
@@ -138,19 +142,20 @@ def scores_at(network: MLP, x: NDArray[np.float64]) -> NDArray[np.float64]:
     return values[:, 0]
 
 
-def border_plot(network: MLP, points: Sequence[Point], title: str) -> bytes:
-    """Return a PNG of the plane in two colours, with the border (score 0), the margins (scores -1 and 1) and the
-    points; those on the wrong side are ringed.
+def decision_boundary_plot(network: MLP, points: Sequence[Point], title: str) -> bytes:
+    """Return a PNG of the decision boundary (score 0), the margins (scores -1 and 1) and the points.
+
+    Misclassified points have a ring.
     """
     figure = Figure(figsize=(7.2, 5.2), dpi=150, layout="constrained", facecolor=PAPER)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    places = np.array([(point.x, point.y) for point in points])
-    low, high = places.min(axis=0) - ROOM, places.max(axis=0) + ROOM
+    positions = np.array([(point.x, point.y) for point in points])
+    low, high = positions.min(axis=0) - ROOM, positions.max(axis=0) + ROOM
     x, y = np.meshgrid(np.linspace(low[0], high[0], CELLS), np.linspace(low[1], high[1], CELLS))
     z = scores_at(network, np.column_stack([x.ravel(), y.ravel()])).reshape(x.shape)
     _paint(axes, x, y, z)
-    _put(axes, places, np.array([point.label for point in points]), scores_at(network, places))
+    _scatter(axes, positions, np.array([point.label for point in points]), scores_at(network, positions))
     axes.set_xlim(low[0], high[0])
     axes.set_ylim(low[1], high[1])
     axes.set_aspect("equal")
@@ -180,11 +185,13 @@ def _paint(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArra
     axes.contour(x, y, z, levels=[0], colors=[INK], linewidths=2.2)
 
 
-def _put(axes: Axes, places: NDArray[np.float64], labels: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+def _scatter(
+    axes: Axes, positions: NDArray[np.float64], labels: NDArray[np.int64], scores: NDArray[np.float64]
+) -> None:
     for label, colour, marker, size in ((-1, UPPER, "o", 46), (1, LOWER, "D", 36)):
-        x, y = places[labels == label].T
+        x, y = positions[labels == label].T
         axes.scatter(x, y, s=size, c=colour, marker=marker, edgecolors="white", linewidths=1.1, zorder=3)
-    x, y = places[(scores > 0) != (labels > 0)].T
+    x, y = positions[(scores > 0) != (labels > 0)].T
     axes.scatter(x, y, s=170, facecolors="none", edgecolors=INK, linewidths=1.6, zorder=4)
     axes.annotate(
         "line: border    dashes: margins    ring: wrong side",
@@ -197,20 +204,20 @@ def _put(axes: Axes, places: NDArray[np.float64], labels: NDArray[np.int64], sco
 
 
 POINTS, SIZES = 100, (8, 8, 1)
-# What is printed on the way, besides the first and the last step.
+# Progress lines, besides those of the first and last step.
 LINES = 5
 
 
 def small_neuron(seed: int) -> Value:
-    """Return the answer of a neuron with two inputs, its gradients found."""
+    """Return the output of a neuron with two inputs, after its backward pass."""
     output = Neuron(2, Random(seed))([Value(2, "x1"), Value(-1, "x2")])
     output.label = "o"
     output.backward()
     return output
 
 
-def trained(seed: int, steps: int, console: Console) -> tuple[MLP, list[Point]]:
-    """Return a network that learnt, and its points; show the way there."""
+def train_network(seed: int, steps: int, console: Console) -> tuple[MLP, list[Point]]:
+    """Train a network on two moons, print its progress, and return it with the points."""
     random = Random(seed)
     points = moons(POINTS, random)
     network = MLP(2, SIZES, random)
@@ -221,7 +228,7 @@ def trained(seed: int, steps: int, console: Console) -> tuple[MLP, list[Point]]:
     )
     every = max(1, steps // LINES)
     with progress_on(console, time.monotonic) as progress:
-        for now in learn(network, points, steps):
+        for now in train(network, points, steps):
             progress.count("training", now.step, now.total)
             if now.step == 1 or now.step % every == 0:
                 console.print(f"step {now.step:>4}  loss {now.loss:.4f}  accuracy {now.accuracy:.1%}", highlight=False)
@@ -229,7 +236,9 @@ def trained(seed: int, steps: int, console: Console) -> tuple[MLP, list[Point]]:
 
 
 @click.command("autograd-demo")
-@click.option("--steps", type=click.IntRange(1, 100_000), default=120, show_default=True, help="Of gradient descent.")
+@click.option(
+    "--steps", type=click.IntRange(1, 100_000), default=120, show_default=True, help="Steps of gradient descent."
+)
 @click.option(
     "--out",
     "--output",
@@ -239,20 +248,22 @@ def trained(seed: int, steps: int, console: Console) -> tuple[MLP, list[Point]]:
     show_default=True,
     help="Folder for the pictures.",
 )
-@click.option("--seed", type=click.IntRange(0), default=2, show_default=True, help="Of points and first weights.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=2, show_default=True, help="Seed of the points and initial weights."
+)
 def command(steps: int, output: Path, seed: int) -> None:
-    """Let a perceptron of scalar values part two moons, and draw its border.
+    """Train a perceptron of scalar values to separate two moons, and draw its decision boundary.
 
-    Every number is a Value of models/autograd that finds its own gradient. The same seed gives the same run.
+    Every number is a Value of models/autograd, which computes its own gradient. The same seed gives the same run.
     """
     console = Console()
     prepare_output(output)
-    network, points = trained(seed, steps, console)
+    network, points = train_network(seed, steps, console)
     neuron = small_neuron(seed)
-    loss, accuracy = examine(network, points)
-    title = f"Two moons, parted by {len(network.parameters())} scalars: {accuracy:.0%} of {POINTS} points"
+    loss, accuracy = evaluate(network, points)
+    title = f"Two moons, separated by {len(network.parameters())} scalars: {accuracy:.0%} of {POINTS} points"
     files = {
-        "border.png": border_plot(network, points, title),
+        "border.png": decision_boundary_plot(network, points, title),
         "neuron.dot": draw_dot(neuron).encode(),
         "neuron.svg": draw_svg(neuron).encode(),
     }

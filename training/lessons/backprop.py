@@ -14,7 +14,7 @@ Steps = dict[str, Tensor]
 def cross_entropy_steps(logits: Tensor, targets: Tensor) -> Steps:
     """Return the steps from logits (B, V) to the loss (), the mean of -log softmax(logits)[target]."""
     maxima = logits.max(1, keepdim=True).values  # (B, 1)
-    shifted = logits - maxima  # (B, V): no number is above 0 now, so that exp cannot overflow
+    shifted = logits - maxima  # (B, V): at most 0, so that exp cannot overflow
     exps = shifted.exp()  # (B, V)
     sums = exps.sum(1, keepdim=True)  # (B, 1)
     inverses = sums.reciprocal()  # (B, 1)
@@ -38,13 +38,13 @@ def cross_entropy_long_backward(steps: Steps, logits: Tensor, targets: Tensor) -
     """Return the gradient of every step but the loss, and of the logits."""
     B = len(targets)
     dlog_probs = torch.zeros_like(logits)  # (B, V)
-    dlog_probs[torch.arange(B), targets] = -1 / B  # only the target's were read
+    dlog_probs[torch.arange(B), targets] = -1 / B  # only those of the targets are used
     dprobs = dlog_probs / steps["probs"]  # (B, V): the slope of log x is 1 / x
     dinverses = (dprobs * steps["exps"]).sum(1, keepdim=True)  # (B, 1)
     dsums = -dinverses * steps["inverses"].square()  # (B, 1): the slope of 1 / x is -1 / x^2
     dexps = dprobs * steps["inverses"] + dsums  # (B, V): used twice, in probs and in sums
     dshifted = dexps * steps["exps"]  # (B, V): exp is its own slope
-    dmaxima = -dshifted.sum(1, keepdim=True)  # (B, 1): all but zero, for the shift changes no probability
+    dmaxima = -dshifted.sum(1, keepdim=True)  # (B, 1): almost 0, because the shift changes no probability
     dlogits = dshifted.clone()  # (B, V)
     dlogits.scatter_add_(1, logits.argmax(1, keepdim=True), dmaxima)  # each maximum came from one logit
     return {
@@ -60,7 +60,7 @@ def cross_entropy_long_backward(steps: Steps, logits: Tensor, targets: Tensor) -
 
 
 def batch_norm_steps(layer: BatchNorm1d, x: Tensor) -> Steps:
-    """Return the steps from x (N, C) to y (N, C), in training mode; running statistics stay as they are."""
+    """Return the steps from x (N, C) to y (N, C), in training mode; running statistics do not change."""
     mean = x.mean(0, keepdim=True)  # (1, C)
     centred = x - mean  # (N, C)
     squares = centred.square()  # (N, C)
@@ -88,10 +88,10 @@ def batch_norm_long_backward(steps: Steps, layer: BatchNorm1d, dy: Tensor) -> St
     dx_hat = dy * layer.gamma  # (N, C)
     dinv_std = (dx_hat * steps["centred"]).sum(0, keepdim=True)  # (1, C)
     dvariance = -0.5 * dinv_std * steps["inv_std"].pow(3)  # (1, C): the slope of v^(-1/2) is -1/2 v^(-3/2)
-    dsquares = dvariance.expand_as(dy) / N  # (N, C): a mean shares its gradient out evenly
+    dsquares = dvariance.expand_as(dy) / N  # (N, C): a mean spreads its gradient evenly
     dcentred = dx_hat * steps["inv_std"] + dsquares * 2 * steps["centred"]  # (N, C): used twice
     dmean = -dcentred.sum(0, keepdim=True)  # (1, C)
-    dx = dcentred + dmean / N  # (N, C): x was used twice as well, itself and in the mean
+    dx = dcentred + dmean / N  # (N, C): x is used twice, directly and in the mean
     return {
         "mean": dmean,
         "centred": dcentred,
@@ -111,9 +111,7 @@ Own = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Gradients:
-    """What the loss has to do with everything: `outputs`, by the name of the layer that gave them, and `parameters`, by
-    "layer.array".
-    """
+    """Gradients of the loss: of `outputs` by layer name, and of `parameters` by "layer.array"."""
 
     outputs: Mapping[str, Tensor]
     parameters: Mapping[str, Tensor]
@@ -131,8 +129,8 @@ def forward(layers: Sequential, X: Tensor) -> dict[str, Tensor]:
 def backward(layers: Sequential, X: Tensor, outputs: Mapping[str, Tensor], targets: Tensor) -> Gradients:
     """Return the gradients of the mean cross-entropy; `outputs` are those of `forward` in training mode.
 
-    From the loss to the characters: each layer gets the gradient of what it gave, and hands on that of what it got.
-    Raises `TypeError` for a layer without a rule.
+    From the loss to the characters, each layer takes the gradient of its output and returns that of its input. Raises
+    `TypeError` for a layer without a rule.
     """
     named = list(layers.layers.items())
     inputs = [X, *outputs.values()][:-1]
@@ -142,7 +140,7 @@ def backward(layers: Sequential, X: Tensor, outputs: Mapping[str, Tensor], targe
     dx: Tensor | None = cross_entropy_backward(logits, targets)
     for (name, layer), x in zip(reversed(named), reversed(inputs), strict=True):
         if dx is None:
-            raise TypeError(f"{name} hands its gradient on to characters, which have none.")
+            raise TypeError(f"{name} passes its gradient to characters, which have none.")
         dy = by_output[name] = dx
         dx, own = layer_backward(layer, x, outputs[name], dy)
         by_parameter |= {f"{name}.{key}": gradient for key, gradient in own.items()}
@@ -150,7 +148,7 @@ def backward(layers: Sequential, X: Tensor, outputs: Mapping[str, Tensor], targe
 
 
 def layer_backward(layer: Layer, x: Tensor, y: Tensor, dy: Tensor) -> tuple[Tensor | None, Own]:
-    """Return dx, None where x are characters, and the gradients of the layer's parameters. y = layer(x).
+    """Return dx, None if x are characters, and the gradients of the layer's parameters. y = layer(x).
 
     Raises `TypeError` for a layer without a rule.
     """
@@ -171,10 +169,10 @@ def layer_backward(layer: Layer, x: Tensor, y: Tensor, dy: Tensor) -> tuple[Tens
 
 
 def cross_entropy_backward(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return dlogits (B, V) of the mean of -log softmax(logits)[target]: the probabilities, less 1 at the target, over
-    B.
+    """Return dlogits (B, V) of the mean of -log softmax(logits)[target].
 
-    Each row adds up to nothing: what pulls the right character up pushes the others down.
+    It is the probabilities minus 1 at the target, divided by B. Each row sums to 0: the target is pulled up as much as
+    the others are pushed down.
     """
     dlogits = logits.softmax(1)  # (B, V)
     dlogits[torch.arange(len(targets)), targets] -= 1
@@ -182,7 +180,7 @@ def cross_entropy_backward(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def linear_backward(layer: Linear, x: Tensor, dy: Tensor) -> tuple[Tensor, Own]:
-    """Return dx and dweight, dbias of y = x @ weight + bias. The shapes alone nearly say it: nothing else would fit."""
+    """Return dx and dweight, dbias of y = x @ weight + bias. Only these products have the right shapes."""
     dx = dy @ layer.weight.T  # (..., fan_out) @ (fan_out, fan_in) -> (..., fan_in)
     rows, drows = _rows(x), _rows(dy)  # (N, fan_in), (N, fan_out)
     own = {"weight": rows.T @ drows}  # (fan_in, N) @ (N, fan_out) -> (fan_in, fan_out)
@@ -192,10 +190,10 @@ def linear_backward(layer: Linear, x: Tensor, dy: Tensor) -> tuple[Tensor, Own]:
 
 
 def batch_norm_backward(layer: BatchNorm1d, x: Tensor, dy: Tensor) -> tuple[Tensor, Own]:
-    """Return dx and dgamma, dbeta of y = gamma * x_hat + beta in training mode, x_hat = (x - mean) / std over N rows.
+    """Return dx and dgamma, dbeta of y = gamma * x_hat + beta in training mode.
 
-    dx = gamma / std * (dy - mean(dy) - x_hat * mean(dy * x_hat)). Each row moves the mean and the spread of its column,
-    so it answers for all rows: the two means are what is taken away for that (Ioffe & Szegedy 2015, section 3).
+    x_hat = (x - mean) / std over N rows, and dx = gamma / std * (dy - mean(dy) - x_hat * mean(dy * x_hat)). The two
+    means arise because each row affects the mean and std of its column (Ioffe & Szegedy 2015, section 3).
     """
     rows, drows = _rows(x), _rows(dy)  # (N, C) both
     centred = rows - rows.mean(0)  # (N, C)
@@ -208,22 +206,22 @@ def batch_norm_backward(layer: BatchNorm1d, x: Tensor, dy: Tensor) -> tuple[Tens
 
 
 def tanh_backward(y: Tensor, dy: Tensor) -> Tensor:
-    """Return dx of y = tanh(x), any shape: the slope is 1 - y^2, next to nothing where y is near -1 or 1."""
+    """Return dx of y = tanh(x), any shape: the slope is 1 - y^2, almost 0 if y is near -1 or 1."""
     return dy * (1 - y.square())
 
 
 def relu_backward(y: Tensor, dy: Tensor) -> Tensor:
-    """Return dx of y = max(x, 0), any shape: what was cut off gets nothing."""
+    """Return dx of y = max(x, 0), any shape: it is 0 where x was cut off."""
     return dy * (y > 0)
 
 
 def flatten_backward(x: Tensor, dy: Tensor) -> Tensor:
-    """Return dx (B, T, C) of a join to (B, T / n, n C) or (B, n C): nothing was computed, only the shape goes back."""
+    """Return dx (B, T, C) of a join to (B, T / n, n C) or (B, n C): only the shape changes."""
     return dy.reshape(x.shape)
 
 
 def embedding_backward(weight: Tensor, ids: Tensor, dy: Tensor) -> Tensor:
-    """Return dweight (V, C): each row is the sum of the gradients (..., C) at all the places where it was read."""
+    """Return dweight (V, C): each row is the sum of the gradients (..., C) wherever it was used."""
     return torch.zeros_like(weight).index_add_(0, ids.reshape(-1), _rows(dy))
 
 

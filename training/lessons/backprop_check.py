@@ -1,4 +1,4 @@
-"""The backward pass by hand against autograd's: gradients, a training side by side, the picture and the command."""
+"""The backward pass by hand compared with autograd: gradients, two trainings, plot and command."""
 
 import io
 import time
@@ -41,30 +41,30 @@ from training.options import one_list, one_list_options
 from training.paths import prepare_picture, write_output
 from training.plots import DEV, FAINT, INK, TRAIN
 from training.progress import progress_on, stop_requests
-from training.report import symbol_of
+from training.report import printable_character
 from training.trainer import Step, Trainer, smoothed
 
-# What rounding may do to a sum of some hundred products: relative, and absolute where the sum is next to nothing.
+# Rounding error of a sum of some hundred products: relative, and absolute for sums near 0.
 TOLERANCES = {torch.float64: (1e-9, 1e-13), torch.float32: (1e-4, 1e-6)}
 Named = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One gradient, found twice. `exact`: to the bit; `close`: within rounding; `apart`: the largest difference."""
+    """One gradient, computed both ways. `exact`: bit for bit; `close`: within rounding error."""
 
     part: str
     name: str
     shape: tuple[int, ...]
     exact: bool
     close: bool
-    apart: float
+    difference: float
 
 
 def check(network: Network, batch: Windows) -> list[Row]:
-    """Return a row for each gradient of one batch. The network stays as it was, in training mode.
+    """Return a row for each gradient of one batch. The network does not change, and stays in training mode.
 
-    Raises `TypeError` for a network with a layer that has no rule by hand.
+    Raises `TypeError` for a layer that has no rule by hand.
     """
     kept = {name: array.clone() for name, array in network.state_dict().items()}
     network.train()
@@ -85,13 +85,13 @@ def check(network: Network, batch: Windows) -> list[Row]:
 
 
 def named_parameters(network: Network) -> dict[str, Tensor]:
-    """Return what is learned as "layer.array", in the order of `Network.parameters`."""
+    """Return the parameters as "layer.array", in the order of `Network.parameters`."""
     layers = network.layers.layers.items()
     return {f"{name}.{key}": a for name, layer in layers for key, a in layer.arrays().items() if a.requires_grad}
 
 
 def rows(part: str, by_hand: Named, by_other: Named) -> list[Row]:
-    """Return a row for each gradient, in the order of the second. Raises `KeyError` for one that is not in both."""
+    """Return a row for each gradient, in the order of `by_other`. Raises `KeyError` for a foreign one."""
     if foreign := set(by_hand) - set(by_other):
         raise KeyError(f"Gradients of nothing: {', '.join(sorted(foreign))}")
     return [_row(part, name, by_hand[name], other) for name, other in by_other.items()]
@@ -106,7 +106,7 @@ def _row(part: str, name: str, mine: Tensor, other: Tensor) -> Row:
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, by_hand: Gradients) -> list[Row]:
-    """Compare the long way with autograd, and the one expression with the long way."""
+    """Compare the step-by-step gradient with autograd, and the closed form with the step-by-step gradient."""
     logits = logits.clone().requires_grad_()
     steps = cross_entropy_steps(logits, targets)
     loss = steps.pop("loss")
@@ -121,7 +121,7 @@ def _cross_entropy(logits: Tensor, targets: Tensor, by_hand: Gradients) -> list[
 
 
 def _batch_norms(network: Network, outputs: Named, by_hand: Gradients) -> list[Row]:
-    """Compare the long way with autograd, and the one expression with the long way, at the first batch norm."""
+    """Compare the same three gradients at the first batch norm."""
     names, layers = list(outputs), network.layers.layers
     norms = [(before, name) for before, name in pairwise(names) if isinstance(layers[name], BatchNorm1d)]
     return [row for before, name in norms[:1] for row in _batch_norm(network, before, name, outputs, by_hand)]
@@ -151,12 +151,13 @@ Kind = TypeVar("Kind", bound=Trainer)
 
 
 class HandTrainer(Trainer):
-    """A trainer whose gradients come from `backprop` alone; everything else is as in any other."""
+    """A trainer that computes its gradients with `backprop` instead of autograd."""
 
     @torch.no_grad()
     def gradients_of(self, batch: Batch) -> tuple[Tensor, Sequence[Tensor]]:
-        """Return the loss of `batch` and the gradient of each parameter. Raises `TypeError` for whole names: by hand it
-        goes over windows only.
+        """Return the loss of `batch` and the gradient of each parameter.
+
+        Raises `TypeError` for whole names: the backward pass by hand supports windows only.
         """
         if not isinstance(batch, Windows):
             raise TypeError("The backward pass by hand is for batches of windows.")
@@ -164,24 +165,24 @@ class HandTrainer(Trainer):
         *_, logits = outputs.values()
         gradients = backward(self.network.layers, batch.X, outputs, batch.targets).parameters
         loss = cross_entropy(logits, batch.targets).mean()
-        return loss, [gradients[name] + self._pull(p) for name, p in named_parameters(self.network).items()]
+        return loss, [gradients[name] + self._penalty_gradient(p) for name, p in named_parameters(self.network).items()]
 
-    def _pull(self, parameter: Tensor) -> Tensor | float:
+    def _penalty_gradient(self, parameter: Tensor) -> Tensor | float:
         """Return the gradient of the penalty: l2 times the mean square of a matrix."""
         return 2 * self.config.l2 * parameter / parameter.numel() if parameter.dim() > 1 else 0.0
 
 
 @dataclass(frozen=True)
 class StepPair:
-    """One step of both. `apart`: the largest difference between a weight of the one and the same of the other."""
+    """One step of both trainers, and the largest difference of a weight after it."""
 
     by_hand: Step
     by_autograd: Step
-    apart: float
+    difference: float
 
 
 def start(config: TrainingConfig, corpus: Corpus, dtype: torch.dtype) -> tuple[HandTrainer, Trainer]:
-    """Return both trainers at the same start, with generators of their own in the same state."""
+    """Return both trainers with the same initial weights and equal, separate generators."""
     return _trainer(HandTrainer, config, corpus, dtype), _trainer(Trainer, config, corpus, dtype)
 
 
@@ -194,49 +195,54 @@ def _trainer(kind: type[Kind], config: TrainingConfig, corpus: Corpus, dtype: to
 
 
 def set_precision(network: Network, dtype: torch.dtype) -> None:
-    """Turn every array of the network into numbers of `dtype`, in place; parameters stay leaves that are learned."""
+    """Convert every array of the network to `dtype`, in place; parameters stay trainable leaves."""
     for layer in network.layers.layers.values():
         for key, array in layer.arrays().items():
             setattr(layer, key, array.detach().to(dtype).requires_grad_(array.requires_grad))
 
 
-def race(by_hand: Trainer, by_autograd: Trainer, show: Callable[[Step], None]) -> Iterator[StepPair]:
-    """Train both to the end, a step of the one and a step of the other. Raises `TrainingError` as `Trainer.fit`."""
+def train_both(by_hand: Trainer, by_autograd: Trainer, show: Callable[[Step], None]) -> Iterator[StepPair]:
+    """Train both to the end, one step each in turn. Raises `TrainingError` as `Trainer.fit` does."""
     for one, other in zip(by_hand.fit(), by_autograd.fit(), strict=True):
         pairs = zip(by_hand.parameters, by_autograd.parameters, strict=True)
-        apart = max(float((mine - theirs).detach().abs().max()) for mine, theirs in pairs)
+        difference = max(float((mine - theirs).detach().abs().max()) for mine, theirs in pairs)
         show(one)
-        yield StepPair(one, other, apart)
+        yield StepPair(one, other, difference)
 
 
 PRECISIONS = {"double": torch.float64, "single": torch.float32}
-# How far apart the two dev losses may end. Rounding grows from step to step; with single precision it may reach digits
-# that one sees.
+# Largest difference of the final dev losses. Rounding errors grow from step to step; with single precision they may
+# reach the printed digits.
 AGREEMENT = {torch.float64: 1e-6, torch.float32: 1e-3}
-# Architectures with a rule by hand for every layer, and the preset that each takes its hyperparameters from.
+# Architectures with a rule by hand for every layer, and the preset of their hyperparameters.
 PRESETS = {"mlp": "mlp-lecture", "wavenet": "wavenet-lecture"}
 STEPS = 2000
-LAPS = 10
+DEV_LOSSES = 10
 
 
 @click.command("backprop-check")
 @one_list_options
 @click.option(
-    "--architecture", type=click.Choice(list(PRESETS)), default="mlp", show_default=True, help="What is trained."
+    "--architecture", type=click.Choice(list(PRESETS)), default="mlp", show_default=True, help="Architecture to train."
 )
 @click.option(
-    "--precision", type=click.Choice(list(PRECISIONS)), default="double", show_default=True, help="Of every number."
+    "--precision",
+    type=click.Choice(list(PRECISIONS)),
+    default="double",
+    show_default=True,
+    help="Precision of every number.",
 )
 @click.option(
-    "--steps", type=click.IntRange(1, 1_000_000), default=STEPS, show_default=True, help="Of the two trainings."
+    "--steps", type=click.IntRange(1, 1_000_000), default=STEPS, show_default=True, help="Steps of the two trainings."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Draw the trainings, as a PNG file.")
 def command(dataset: str, data: Path | None, architecture: str, precision: str, steps: int, out: Path | None) -> None:
     """Compare the backward pass written by hand with autograd's.
 
-    First for every tensor of one batch, then in two trainings from the same start: one by hand alone, one by autograd.
+    The command compares every tensor of one batch, then two trainings from the same start, one by hand and one by
+    autograd.
     """
-    changes = {"steps": steps, "eval_every": max(1, steps // LAPS)}
+    changes = {"steps": steps, "eval_every": max(1, steps // DEV_LOSSES)}
     config = load_config(PRESETS[architecture], dataset if data is None else "own", changes)
     corpus = one_list(dataset, data, config.split_seed)
     if out is not None:
@@ -247,29 +253,29 @@ def command(dataset: str, data: Path | None, architecture: str, precision: str, 
     batch = _batch(config, corpus, dtype)
     rows = check(by_hand.network, batch)
     console.print(_table(rows, precision))
-    _refuse_wrong(rows)
-    steps_compared = _race(console, by_hand, by_autograd)
+    _check_gradients(rows)
+    steps_compared = _train_both(console, by_hand, by_autograd)
     console.print(_step_table(steps_compared))
-    for line in _words(rows, steps_compared, by_hand, by_autograd):
+    for line in _summary_lines(rows, steps_compared, by_hand, by_autograd):
         console.print(Text(line), soft_wrap=True)
     if out is not None:
-        symbols = [symbol_of(character) for character in corpus.vocabulary.itos]
-        picture = backprop_plot(_pulls(by_hand, batch), batch.targets.tolist(), symbols, steps_compared)
+        symbols = [printable_character(character) for character in corpus.vocabulary.itos]
+        picture = backprop_plot(_logit_gradients(by_hand, batch), batch.targets.tolist(), symbols, steps_compared)
         write_output(out.parent, {out.name: picture}, "--out")
         console.print(Text(f"Written: {out}"), soft_wrap=True)
-    _refuse_apart(by_hand, by_autograd, AGREEMENT[dtype])
+    _check_dev_losses(by_hand, by_autograd, AGREEMENT[dtype])
 
 
 def _batch(config: TrainingConfig, corpus: Corpus, dtype: torch.dtype) -> Windows:
-    """Return the batch that both trainings begin with."""
+    """Return the first batch of both trainings."""
     batch = start(config, corpus, dtype)[0].batches.draw()
     if not isinstance(batch, Windows):
         raise TrainingError("The preset has whole names for batches; the backward pass by hand goes over windows.")
     return batch
 
 
-def _pulls(trainer: Trainer, batch: Windows) -> torch.Tensor:
-    """Return what the loss of the trained network says to the logits of its first batch, (B, V)."""
+def _logit_gradients(trainer: Trainer, batch: Windows) -> torch.Tensor:
+    """Return the gradient of the trained network's loss for the logits of its first batch, (B, V)."""
     with torch.no_grad():
         return cross_entropy_backward(trainer.network.windows(batch.X), batch.targets)
 
@@ -287,11 +293,11 @@ def _table(rows: Sequence[Row], precision: str) -> Table:
             table.add_section()
             table.add_row(Text(part, style="bold"))
         marks = (_yes(row.exact), _yes(row.close))
-        table.add_row(f"  {row.name}", "x".join(map(str, row.shape)), *marks, _small(row.apart))
+        table.add_row(f"  {row.name}", "x".join(map(str, row.shape)), *marks, _format_difference(row.difference))
     return table
 
 
-def _small(difference: float) -> str:
+def _format_difference(difference: float) -> str:
     return f"{difference:.1e}" if difference else "0"
 
 
@@ -299,15 +305,15 @@ def _yes(is_so: bool) -> str:
     return "yes" if is_so else "no"
 
 
-def _refuse_wrong(rows: Sequence[Row]) -> None:
-    if wrong := [f"{row.name} ({row.part}) by {row.apart:.1e}" for row in rows if not row.close]:
+def _check_gradients(rows: Sequence[Row]) -> None:
+    if wrong := [f"{row.name} ({row.part}) by {row.difference:.1e}" for row in rows if not row.close]:
         raise TrainingError(
             f"{len(wrong)} of {len(rows)} gradients by hand are not autograd's: {', '.join(wrong)}. Correct the rules "
-            "in training/lessons/backprop.py; the first wrong one on the way back is to blame."
+            "in training/lessons/backprop.py; start with the first wrong one in the backward pass."
         )
 
 
-def _race(console: Console, by_hand: HandTrainer, by_autograd: Trainer) -> list[StepPair]:
+def _train_both(console: Console, by_hand: HandTrainer, by_autograd: Trainer) -> list[StepPair]:
     steps_compared: list[StepPair] = []
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
 
@@ -316,61 +322,62 @@ def _race(console: Console, by_hand: HandTrainer, by_autograd: Trainer) -> list[
                 raise Interrupted(f"Stopped after step {step.step:,} of {step.total:,}; nothing was written.")
             progress.show(step)
 
-        steps_compared.extend(race(by_hand, by_autograd, show))
+        steps_compared.extend(train_both(by_hand, by_autograd, show))
     return steps_compared
 
 
 def _step_table(steps_compared: Sequence[StepPair]) -> Table:
-    """Return the table of both trainings, a row wherever the dev loss was measured."""
+    """Return the table of both trainings, with a row for each measured dev loss."""
     table = Table(title="Two trainings, same start, same batches: dev loss", title_justify="left")
     for head in ("step", "by hand", "by autograd", "losses apart", "weights apart at most"):
         table.add_column(head, justify="right")
     for pair in steps_compared:
         one, other = pair.by_hand.dev_loss, pair.by_autograd.dev_loss
         if one is not None and other is not None:
-            losses = (f"{one:.6f}", f"{other:.6f}", _small(abs(one - other)))
-            table.add_row(f"{pair.by_hand.step:,}", *losses, _small(pair.apart))
+            losses = (f"{one:.6f}", f"{other:.6f}", _format_difference(abs(one - other)))
+            table.add_row(f"{pair.by_hand.step:,}", *losses, _format_difference(pair.difference))
     return table
 
 
-def _words(
+def _summary_lines(
     rows: Sequence[Row], steps_compared: Sequence[StepPair], by_hand: Trainer, by_autograd: Trainer
 ) -> list[str]:
     exact = sum(row.exact for row in rows)
     close = sum(row.close for row in rows)
+    last = _format_difference(steps_compared[-1].difference)
     return [
         f"gradients compared: {len(rows)}",
         f"gradients that agree: {close}",
         f"gradients that are the same to the bit: {exact}",
-        f"largest difference of a gradient: {_small(max(row.apart for row in rows))}",
-        f"largest difference of a weight after {len(steps_compared):,} steps: {_small(steps_compared[-1].apart)}",
+        f"largest difference of a gradient: {_format_difference(max(row.difference for row in rows))}",
+        f"largest difference of a weight after {len(steps_compared):,} steps: {last}",
         f"dev loss by hand: {by_hand.best_loss:.4f}",
         f"dev loss by autograd: {by_autograd.best_loss:.4f}",
-        f"difference of the dev losses: {_small(abs(by_hand.best_loss - by_autograd.best_loss))}",
+        f"difference of the dev losses: {_format_difference(abs(by_hand.best_loss - by_autograd.best_loss))}",
     ]
 
 
-def _refuse_apart(by_hand: Trainer, by_autograd: Trainer, most: float) -> None:
-    apart = abs(by_hand.best_loss - by_autograd.best_loss)
-    if not apart <= most:
+def _check_dev_losses(by_hand: Trainer, by_autograd: Trainer, most: float) -> None:
+    difference = abs(by_hand.best_loss - by_autograd.best_loss)
+    if not difference <= most:
         raise TrainingError(
-            f"The two trainings ended {apart:.1e} apart in dev loss; rounding alone allows {most:.0e}. One of them "
-            "got other gradients or other batches on the way."
+            f"The two trainings ended {difference:.1e} apart in dev loss; rounding alone allows {most:.0e}. Their "
+            "gradients or batches differ."
         )
 
 
-# Rows of the batch that are shown: more would be too thin to see.
+# Rows of the batch to show; more would be too thin to see.
 ROWS = 32
-# Letters that fit below the columns; where there are more, only every second or third column is named.
+# Letters that fit below the columns; with more, only every second or third column has a label.
 COLUMNS = 40
-# Below every difference of two doubles near 1: stands for none at all on a logarithmic axis.
+# Represents 0 on a logarithmic axis: smaller than any difference of two doubles near 1.
 NOTHING = 1e-18
 
 
 def backprop_plot(
     dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str], steps_compared: Sequence[StepPair]
 ) -> bytes:
-    """Return the figure of `backprop_figure` as a PNG. The same numbers give the same file. Raises `ValueError`."""
+    """Return `backprop_figure` as a PNG. The same numbers give the same file. Raises `ValueError`."""
     buffer = io.BytesIO()
     figure = backprop_figure(dlogits, targets, symbols, steps_compared)
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -380,25 +387,25 @@ def backprop_plot(
 def backprop_figure(
     dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str], steps_compared: Sequence[StepPair]
 ) -> Figure:
-    """Return dlogits (B, V) times B as pulls and pushes, both losses, and how far the weights came apart.
+    """Return a figure of dlogits (B, V) times B, both losses, and the differences of the weights.
 
-    Raises `ValueError` without a pair.
+    Raises `ValueError` without steps.
     """
     if not steps_compared:
-        raise ValueError("A race without a step has no picture.")
+        raise ValueError("A training without steps has no plot.")
     figure = Figure(figsize=(12, 6.2), dpi=110, layout="constrained", facecolor="#ffffff")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1), hspace=0.08, wspace=0.06)
     pulls = figure.add_subplot(grid[:, 0])
-    _draw_pulls(pulls, dlogits * len(dlogits), targets, symbols)
+    _draw_logit_gradients(pulls, dlogits * len(dlogits), targets, symbols)
     after = f"After {len(steps_compared):,} {'step' if len(steps_compared) == 1 else 'steps'}"
     pulls.set_title(f"{after}: each row pulls one character up, pushes the rest", loc="left", color=INK, fontsize=12)
-    _losses(figure.add_subplot(grid[0, 1]), steps_compared)
-    _apart(figure.add_subplot(grid[1, 1]), steps_compared)
+    _plot_losses(figure.add_subplot(grid[0, 1]), steps_compared)
+    _plot_differences(figure.add_subplot(grid[1, 1]), steps_compared)
     return figure
 
 
-def _draw_pulls(axes: Axes, dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str]) -> None:
+def _draw_logit_gradients(axes: Axes, dlogits: Tensor, targets: Sequence[int], symbols: Sequence[str]) -> None:
     shown = dlogits[:ROWS]
     image = axes.imshow(shown.numpy(), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     columns = COLUMNS // max(map(len, symbols))
@@ -413,7 +420,7 @@ def _draw_pulls(axes: Axes, dlogits: Tensor, targets: Sequence[int], symbols: Se
         side.set_color(FAINT)
 
 
-def _losses(axes: Axes, steps_compared: Sequence[StepPair]) -> None:
+def _plot_losses(axes: Axes, steps_compared: Sequence[StepPair]) -> None:
     for label, width, colour, losses in (
         ("by hand", 6, "#a3c8e8", [pair.by_hand.loss for pair in steps_compared]),
         ("by autograd", 1.4, TRAIN, [pair.by_autograd.loss for pair in steps_compared]),
@@ -422,19 +429,19 @@ def _losses(axes: Axes, steps_compared: Sequence[StepPair]) -> None:
     axes.set_ylabel("nats per character", color=INK)
     axes.set_title("Two trainings, one loss", loc="left", color=INK, fontsize=12)
     axes.legend(frameon=False, labelcolor=INK)
-    _dress(axes)
+    _style_axes(axes)
 
 
-def _apart(axes: Axes, steps_compared: Sequence[StepPair]) -> None:
+def _plot_differences(axes: Axes, steps_compared: Sequence[StepPair]) -> None:
     steps = [pair.by_hand.step for pair in steps_compared]
-    axes.semilogy(steps, [max(pair.apart, NOTHING) for pair in steps_compared], color=DEV, linewidth=1.2)
+    axes.semilogy(steps, [max(pair.difference, NOTHING) for pair in steps_compared], color=DEV, linewidth=1.2)
     axes.set_xlabel("step", color=INK)
     axes.set_ylabel("largest difference", color=INK)
     axes.set_title("How far rounding drives their weights apart", loc="left", color=INK, fontsize=12)
-    _dress(axes)
+    _style_axes(axes)
 
 
-def _dress(axes: Axes) -> None:
+def _style_axes(axes: Axes) -> None:
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.tick_params(colors=INK, labelsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

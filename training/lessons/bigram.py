@@ -1,4 +1,4 @@
-"""The lesson on bigrams: one table by counting and by gradient descent. Numbers, pictures and command."""
+"""The lesson on bigrams: one table by counting and by gradient descent. Numbers, plots and command."""
 
 import io
 import math
@@ -33,22 +33,22 @@ from training.options import one_list, one_list_options
 from training.paths import prepare_picture, write_output
 from training.plots import DEV, FAINT, INK, TRAIN
 from training.progress import progress_on, stop_requests
-from training.report import symbol_of
+from training.report import printable_character
 
-# Side by side, from nothing at all to almost even guesses.
+# Strengths to compare, from none to almost uniform distributions.
 SMOOTHINGS = (0.0, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)
 PENALTIES = (0.0, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
-# Where both ways are walked to the same place.
-MEETINGS = (0.0, 0.1, 1.0, 10.0)
-# Somebody who is told how many steps are made, and of how many.
-Told = Callable[[int, int], None]
-# Weights moved between two tellings.
-PAUSE = 100_000
+# Smoothings at which counting and gradient descent are compared.
+FIT_SMOOTHINGS = (0.0, 0.1, 1.0, 10.0)
+# Called with the number of finished steps and the total.
+ProgressCallback = Callable[[int, int], None]
+# Weight updates between two calls of the progress callback.
+REPORT_EVERY = 100_000
 
 
 @dataclass(frozen=True)
 class Losses:
-    """What a table of probabilities costs on the train and on the dev names, in nats a character."""
+    """The train and dev loss of a table of probabilities, in nats per character."""
 
     train: float
     dev: float
@@ -56,21 +56,24 @@ class Losses:
 
 @dataclass(frozen=True)
 class FitComparison:
-    """One smoothing, by counting and by descending the loss on the same smoothed counts. `apart`: the largest
-    difference of a probability; `steps`: how many were made.
+    """One smoothing, by counting and by gradient descent on the same smoothed counts.
+
+    `difference`: the largest difference of a probability; `steps`: steps of gradient descent.
     """
 
     smoothing: float
     counted: Losses
     descended: Losses
-    apart: float
+    difference: float
     steps: int
 
 
 @dataclass(frozen=True)
-class Twice:
-    """The whole comparison. `smoothed` and `penalised`: the losses for each of `SMOOTHINGS` and of `PENALTIES`. `W`
-    (V, V): the weights without either.
+class BigramComparison:
+    """The whole comparison.
+
+    `smoothed` and `penalised`: the losses for each of `SMOOTHINGS` and `PENALTIES`; `W` (V, V): the weights without
+    smoothing or penalty.
     """
 
     fits: tuple[FitComparison, ...]
@@ -79,40 +82,40 @@ class Twice:
     W: Tensor
 
 
-def compare(train: Tensor, dev: Tensor, steps: int, tell: Told) -> Twice:
-    """Walk both ways over the counts (V, V) of the train names, at most `steps` steps each time; float64.
+def compare(train: Tensor, dev: Tensor, steps: int, on_progress: ProgressCallback) -> BigramComparison:
+    """Compare both methods on the counts (V, V) of the train names, in float64.
 
-    `tell` may raise to stop. Raises `ValueError` where a list is empty.
+    Each descent has at most `steps` steps. `on_progress` may raise to stop. Raises `ValueError` for an empty list.
     """
-    pause = max(1, PAUSE // train.numel())
-    total = steps * (len(MEETINGS) + len(PENALTIES) - 1)
-    walks = 0
+    pause = max(1, REPORT_EVERY // train.numel())
+    total = steps * (len(FIT_SMOOTHINGS) + len(PENALTIES) - 1)
+    fits_done = 0
 
-    def walk(N: Tensor, l2: float) -> tuple[Tensor, int]:
-        nonlocal walks
+    def fit(N: Tensor, l2: float) -> tuple[Tensor, int]:
+        nonlocal fits_done
         for step, W in descend(N, l2, steps):  # noqa: B007 (the last ones are what counts)
             if step % pause == 0:
-                tell(walks * steps + step, total)
-        walks += 1
-        tell(walks * steps, total)
+                on_progress(fits_done * steps + step, total)
+        fits_done += 1
+        on_progress(fits_done * steps, total)
         return W, step
 
-    def costs(log_probs: Tensor) -> Losses:
+    def losses(log_probs: Tensor) -> Losses:
         return Losses(loss_of(log_probs, train), loss_of(log_probs, dev))
 
-    def meet(smoothing: float) -> tuple[FitComparison, Tensor]:
+    def compare_fits(smoothing: float) -> tuple[FitComparison, Tensor]:
         counted = log_probabilities(train, smoothing)
-        W, made = walk(train + smoothing, 0.0)
+        W, steps_taken = fit(train + smoothing, 0.0)
         found = W.log_softmax(1)
-        apart = float((counted.exp() - found.exp()).abs().max())
-        return FitComparison(smoothing, costs(counted), costs(found), apart, made), W
+        difference = float((counted.exp() - found.exp()).abs().max())
+        return FitComparison(smoothing, losses(counted), losses(found), difference, steps_taken), W
 
-    fits = [meet(smoothing) for smoothing in MEETINGS]
-    penalised = [costs(walk(train, l2)[0].log_softmax(1)) for l2 in PENALTIES[1:]]
-    return Twice(
+    fits = [compare_fits(smoothing) for smoothing in FIT_SMOOTHINGS]
+    penalised = [losses(fit(train, l2)[0].log_softmax(1)) for l2 in PENALTIES[1:]]
+    return BigramComparison(
         fits=tuple(fit for fit, _ in fits),
-        smoothed=tuple(costs(log_probabilities(train, smoothing)) for smoothing in SMOOTHINGS),
-        # No penalty is no smoothing, and that walk was made already.
+        smoothed=tuple(losses(log_probabilities(train, smoothing)) for smoothing in SMOOTHINGS),
+        # Without penalty and without smoothing the fit is the same, so reuse it.
         penalised=(fits[0][0].descended, *penalised),
         W=fits[0][1],
     )
@@ -120,10 +123,10 @@ def compare(train: Tensor, dev: Tensor, steps: int, tell: Told) -> Twice:
 
 SPLIT_SEED = 42
 STEPS = 10_000
-# What is said of a loss that is measured with this smoothing: the one that ships.
-USUAL = 1.0
-# Nats that a descent may lie above the counted loss before its penalties can be compared: what they change is smaller.
-NEAR = 0.001
+# The smoothing of the shipped bigram.
+DEFAULT_SMOOTHING = 1.0
+# Largest gap to the counted loss, in nats, at which the penalties can be compared.
+MAX_GAP = 0.001
 
 
 @click.command("bigram-picture")
@@ -131,12 +134,16 @@ NEAR = 0.001
 @click.option("--out", type=click.Path(path_type=Path), default="bigram.png", show_default=True, help="The picture.")
 @click.option("--curves", type=click.Path(path_type=Path), help="Draw smoothing beside L2 as well, as a PNG file.")
 @click.option(
-    "--steps", type=click.IntRange(1, 1_000_000), default=STEPS, show_default=True, help="Of each descent, at most."
+    "--steps",
+    type=click.IntRange(1, 1_000_000),
+    default=STEPS,
+    show_default=True,
+    help="Maximum steps of each descent.",
 )
 def command(dataset: str, data: Path | None, out: Path, curves: Path | None, steps: int) -> None:
-    """Draw how often each character follows each other, and find the same table by gradient descent.
+    """Draw how often each character follows another, and fit the same table by gradient descent.
 
-    Every loss is in nats a character, end token included.
+    Every loss is in nats per character, including the end token.
     """
     corpus = one_list(dataset, data, SPLIT_SEED)
     prepare_picture(out)
@@ -145,15 +152,19 @@ def command(dataset: str, data: Path | None, out: Path, curves: Path | None, ste
     console = Console()
     choose_device("cpu")
     N, dev = (count_bigrams(names, corpus.vocabulary) for names in (corpus.split.train, corpus.split.dev))
-    twice = _compare(console, N.double(), dev.double(), steps)
-    board = board_of(N.numpy(), corpus.vocabulary)
-    picture = bigram_plot(board, f"{_title(corpus, data)}: which character follows which")
+    comparison = _compare(console, N.double(), dev.double(), steps)
+    grid = count_grid(N.numpy(), corpus.vocabulary)
+    picture = bigram_plot(grid, f"{_title(corpus, data)}: which character follows which")
     write_output(out.parent, {out.name: picture}, "--out")
     if curves is not None:
-        write_output(curves.parent, {curves.name: strength_plot(twice)}, "--curves")
-    console.print(_meetings(twice))
-    console.print(_strengths(twice))
-    for line in [*_words(twice, corpus), *_drawn(board), *(f"Written: {path}" for path in (out, curves) if path)]:
+        write_output(curves.parent, {curves.name: strength_plot(comparison)}, "--curves")
+    console.print(_fits_table(comparison))
+    console.print(_strengths_table(comparison))
+    for line in [
+        *_summary_lines(comparison, corpus),
+        *_left_out(grid),
+        *(f"Written: {path}" for path in (out, curves) if path),
+    ]:
         console.print(Text(line), soft_wrap=True)
 
 
@@ -161,36 +172,36 @@ def _title(corpus: Corpus, data: Path | None) -> str:
     return corpus.title if data is None else data.name
 
 
-def _compare(console: Console, N: Tensor, dev: Tensor, steps: int) -> Twice:
+def _compare(console: Console, N: Tensor, dev: Tensor, steps: int) -> BigramComparison:
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
 
-        def tell(done: int, total: int) -> None:
+        def on_progress(done: int, total: int) -> None:
             if is_stopped():
                 raise Interrupted(f"Stopped after step {done:,} of {total:,}; nothing was written.")
             progress.count("descending", done, total)
 
-        return compare(N, dev, steps, tell)
+        return compare(N, dev, steps, on_progress)
 
 
-def _meetings(twice: Twice) -> Table:
-    """Return the table of where the two ways meet; apart: the largest difference of a probability."""
+def _fits_table(comparison: BigramComparison) -> Table:
+    """Return the table of both methods; "apart" is the largest difference of a probability."""
     table = Table(title="The same model twice: counted, and found by gradient descent", title_justify="left")
     heads = ("train:\ncounted", "\ndescended", "dev:\ncounted", "\ndescended", "apart\nat most")
     for head in ("\nsmoothing", *heads, "\nsteps"):
         table.add_column(head, justify="right")
-    for one in twice.fits:
+    for one in comparison.fits:
         losses = (one.counted.train, one.descended.train, one.counted.dev, one.descended.dev)
-        table.add_row(f"{one.smoothing:g}", *map(_loss, losses), f"{one.apart:.1e}", f"{one.steps:,}")
+        table.add_row(f"{one.smoothing:g}", *map(_loss, losses), f"{one.difference:.1e}", f"{one.steps:,}")
     return table
 
 
-def _strengths(twice: Twice) -> Table:
-    """Return the table of smoothing beside L2, the lowest dev loss of each marked."""
+def _strengths_table(comparison: BigramComparison) -> Table:
+    """Return the table of smoothing beside L2, with the lowest dev loss of each marked."""
     table = Table(title="Two ways to be less sure: smoothing the counts, or a penalty on the weights")
     table.title_justify = "left"
     for head in ("smoothing", "train", "dev", "", "L2", "train", "dev", ""):
         table.add_column(head, justify="right")
-    left, right = (_rows(*pair) for pair in ((SMOOTHINGS, twice.smoothed), (PENALTIES, twice.penalised)))
+    left, right = (_rows(*pair) for pair in ((SMOOTHINGS, comparison.smoothed), (PENALTIES, comparison.penalised)))
     for one, other in zip(left, right, strict=True):
         table.add_row(*one, *other)
     return table
@@ -204,19 +215,19 @@ def _rows(strengths: tuple[float, ...], losses: tuple[Losses, ...]) -> list[tupl
     ]
 
 
-def _words(twice: Twice, corpus: Corpus) -> list[str]:
-    bare = twice.fits[0]
-    usual = next(one for one in twice.fits if one.smoothing == USUAL)
+def _summary_lines(comparison: BigramComparison, corpus: Corpus) -> list[str]:
+    bare = comparison.fits[0]
+    default = next(one for one in comparison.fits if one.smoothing == DEFAULT_SMOOTHING)
     rows = Examples.of(corpus.split.dev, corpus.vocabulary).rows
-    row_by_row = one_hot_loss(twice.W, rows.ids, rows.targets)
+    row_by_row = one_hot_loss(comparison.W, rows.ids, rows.targets)
     return [
         *_warning(bare),
-        f"Even guesses, where the descent begins: ln({len(twice.W)}) = {math.log(len(twice.W)):.4f}",
+        f"Even guesses, where the descent begins: ln({len(comparison.W)}) = {math.log(len(comparison.W)):.4f}",
         f"train loss by counting: {_loss(bare.counted.train)}",
         f"train loss by gradient descent: {_loss(bare.descended.train)}",
         f"dev loss by gradient descent, one-hot rows times weights: {_loss(row_by_row)}",
-        f"dev loss by counting, smoothing {USUAL:g}: {_loss(usual.counted.dev)}",
-        f"dev loss by gradient descent, smoothing {USUAL:g}: {_loss(usual.descended.dev)}",
+        f"dev loss by counting, smoothing {DEFAULT_SMOOTHING:g}: {_loss(default.counted.dev)}",
+        f"dev loss by gradient descent, smoothing {DEFAULT_SMOOTHING:g}: {_loss(default.descended.dev)}",
     ]
 
 
@@ -228,7 +239,7 @@ def _warning(bare: FitComparison) -> list[str]:
             "name has. The descent is on its way there, and will never arrive."
         )
     gap = bare.descended.train - bare.counted.train
-    if gap > NEAR:
+    if gap > MAX_GAP:
         lines.append(
             f"After {bare.steps:,} steps the descent is still {gap:.4f} above the counted train loss: too few to say "
             f"which L2 is best. Give more with --steps; {STEPS:,} is the default."
@@ -240,25 +251,26 @@ def _loss(loss: float) -> str:
     return f"{loss:.4f}" if math.isfinite(loss) else "infinite"
 
 
-# Squares to a side, and inches to a square: what a page can show.
-MOST, SQUARE = 27, 0.5
+# Squares per side, and inches per square, that fit a page.
+MAX_SYMBOLS, SQUARE_INCHES = 27, 0.5
 MARGINS = {"left": 0.75, "right": 0.3, "bottom": 0.3, "top": 1.05}
-# Inches: a line of words, and the width that the longest one needs.
-LINE, WORDS = 0.27, 9.2
+# Inches: the height of a line of text, and the width of the longest one.
+LINE_INCHES, MIN_WIDTH = 0.27, 9.2
 PAPER, GHOST = "#ffffff", "#b8b8b8"
 SHADES = ["#edf4fb", "#a3c8e8", "#3f86c4", "#0b3c6f"]
-# How many shades there are, and steps from each to its ink: 256 colours are the most that a palette holds.
+# Number of shades, and of steps from each to its ink. A palette holds at most 256 colours.
 LEVELS, PALETTE_STEPS = 32, 5
 INKS = ("#03060a", "#ffffff")
-# The end token's sign in a list that has full stops of its own.
+# Symbol of the end token in a list that contains full stops.
 OTHER_END = "∎"
 Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Board:
-    """What is shown of a count matrix: `symbols` of both sides and their `counts` (n, n); of how many `pairs` and
-    characters (`vocab_size`) in all.
+class CountGrid:
+    """The shown part of a count matrix: `symbols` of both sides and their `counts` (n, n).
+
+    `pairs` and `vocab_size` are the totals of the whole matrix.
     """
 
     symbols: tuple[str, ...]
@@ -268,31 +280,31 @@ class Board:
 
     @property
     def share(self) -> float:
-        """Which share of all pairs the squares hold."""
+        """The share of all pairs that the grid shows."""
         return int(self.counts.sum()) / self.pairs
 
 
-def board_of(N: Counts, vocabulary: Vocabulary, most: int = MOST) -> Board:
-    """Return the end token and the most frequent characters, `most` in all, in the alphabet's order. N: (V, V)."""
+def count_grid(N: Counts, vocabulary: Vocabulary, most: int = MAX_SYMBOLS) -> CountGrid:
+    """Return the grid of the end token and the most frequent characters, `most` in all. N: (V, V)."""
     others = np.argsort(-N[1:].sum(1), kind="stable")[: most - 1] + 1
     chosen = np.array([END, *sorted(others.tolist())])
     end = END_SYMBOL if END_SYMBOL not in vocabulary.characters else OTHER_END
-    symbols = (end, *(symbol_of(vocabulary.itos[i]) for i in chosen.tolist()[1:]))
-    return Board(symbols, N[np.ix_(chosen, chosen)], int(N.sum()), len(vocabulary))
+    symbols = (end, *(printable_character(vocabulary.itos[i]) for i in chosen.tolist()[1:]))
+    return CountGrid(symbols, N[np.ix_(chosen, chosen)], int(N.sum()), len(vocabulary))
 
 
-def bigram_plot(board: Board, title: str) -> bytes:
-    """Return a PNG of the board. The same board gives the same file."""
+def bigram_plot(grid: CountGrid, title: str) -> bytes:
+    """Return a PNG of the grid. The same grid gives the same file."""
     whole, small = io.BytesIO(), io.BytesIO()
-    bigram_figure(board, title).savefig(whole, format="png", facecolor=PAPER)
+    bigram_figure(grid, title).savefig(whole, format="png", facecolor=PAPER)
     with Image.open(whole) as image:
-        # The shades and what their edges blend into are all there is: a palette makes the file four times smaller.
+        # The plot has only these shades and their blends, so a palette makes the file four times smaller.
         image.convert("RGB").quantize(palette=palette(), dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()
 
 
 def palette() -> Image.Image:
-    """Return an image whose palette holds every shade, and the steps from each to the ink that is written on it."""
+    """Return an image whose palette has every shade and its blends with its ink."""
     colours = LinearSegmentedColormap.from_list("pairs", SHADES, N=LEVELS)
     pairs = [(shade, to_rgba(readable_on(shade))) for shade in (colours(i) for i in range(LEVELS))]
     pairs += [(to_rgba(PAPER), to_rgba(ink)) for ink in (INK, GHOST)]
@@ -307,53 +319,53 @@ def palette() -> Image.Image:
     return image
 
 
-def bigram_figure(board: Board, title: str) -> Figure:
-    """Return the board as a figure: darker is more frequent, empty never seen."""
-    n = len(board.symbols)
-    below = words(board)
-    width, height = (n * SQUARE + MARGINS[a] + MARGINS[b] for a, b in (("left", "right"), ("bottom", "top")))
-    width, height = max(width, WORDS), height + LINE * len(below.splitlines())
+def bigram_figure(grid: CountGrid, title: str) -> Figure:
+    """Return the grid as a figure: darker pairs are more frequent, empty ones never occur."""
+    n = len(grid.symbols)
+    below = caption(grid)
+    width, height = (n * SQUARE_INCHES + MARGINS[a] + MARGINS[b] for a, b in (("left", "right"), ("bottom", "top")))
+    width, height = max(width, MIN_WIDTH), height + LINE_INCHES * len(below.splitlines())
     figure = Figure(figsize=(width, height), dpi=96, facecolor=PAPER)
     FigureCanvasAgg(figure)
     left, bottom = MARGINS["left"] / width, MARGINS["bottom"] / height
-    axes = figure.add_axes((left, bottom, n * SQUARE / width, n * SQUARE / height))
-    _squares(axes, board)
-    _sides(axes, board.symbols)
+    axes = figure.add_axes((left, bottom, n * SQUARE_INCHES / width, n * SQUARE_INCHES / height))
+    _squares(axes, grid)
+    _sides(axes, grid.symbols)
     x = MARGINS["left"] / width
     figure.text(x, 1 - 0.2 / height, title, va="top", color=INK, fontsize=19, fontweight="bold")
     figure.text(x, 1 - 0.62 / height, below, va="top", color=INK, fontsize=12.5)
     return figure
 
 
-def words(board: Board) -> str:
-    """Return lines that say how to read the picture, what of the alphabet it leaves out, and what it cannot draw."""
-    end = f'"{board.symbols[0]}" is where a name begins and ends.'
+def caption(grid: CountGrid) -> str:
+    """Return the caption: how to read the picture, and which characters it leaves out or cannot draw."""
+    end = f'"{grid.symbols[0]}" is where a name begins and ends.'
     how = f"Row: the character before. Column: the one that follows. {end}"
     lines = [how]
-    if len(board.symbols) < board.vocab_size:
-        n, all_of_them = len(board.symbols) - 1, board.vocab_size - 1
-        lines.append(f"The {n} most frequent of {all_of_them} characters; {board.share:.1%} of all pairs are here.")
-    if any(len(symbol) > 1 for symbol in board.symbols):
+    if len(grid.symbols) < grid.vocab_size:
+        n, all_of_them = len(grid.symbols) - 1, grid.vocab_size - 1
+        lines.append(f"The {n} most frequent of {all_of_them} characters; {grid.share:.1%} of all pairs are here.")
+    if any(len(symbol) > 1 for symbol in grid.symbols):
         lines.append("Characters that the font of the picture does not have are shown by their Unicode numbers.")
     return "\n".join(lines)
 
 
-def _squares(axes: Axes, board: Board) -> None:
-    n = len(board.symbols)
-    # Counts go from one to thousands: shades of their square root let the rare ones be seen beside the frequent.
-    shades = np.sqrt(board.counts / max(1, board.counts.max()))
+def _squares(axes: Axes, grid: CountGrid) -> None:
+    n = len(grid.symbols)
+    # Counts range from one to thousands; the square root keeps rare pairs visible.
+    shades = np.sqrt(grid.counts / max(1, grid.counts.max()))
     colours = LinearSegmentedColormap.from_list("pairs", SHADES, N=LEVELS)
     for i, j in np.ndindex(n, n):
-        count = int(board.counts[i, j])
+        count = int(grid.counts[i, j])
         face = colours(float(shades[i, j])) if count else to_rgba(PAPER)
         axes.add_patch(Rectangle((j, i), 1, 1, facecolor=face, edgecolor=PAPER if count else FAINT, linewidth=0.8))
-        _write(axes, j + 0.5, i, board.symbols[i] + board.symbols[j], count, readable_on(face))
+        _write(axes, j + 0.5, i, grid.symbols[i] + grid.symbols[j], count, readable_on(face))
     axes.set_xlim(0, n)
     axes.set_ylim(n, 0)
 
 
 def _write(axes: Axes, x: float, top: float, pair: str, count: int, ink: str) -> None:
-    """Write a pair and its count into a square; a code in the place of a character leaves no room for the pair."""
+    """Write a pair and its count into a square; omit the pair if a character is shown as a code."""
     is_short = len(pair) == 2
     if is_short:
         axes.text(x, top + 0.33, pair, color=ink if count else GHOST, ha="center", va="center", fontsize=11.5)
@@ -368,7 +380,7 @@ def readable_on(face: tuple[float, float, float, float]) -> str:
 
 
 def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """Return the contrast ratio of two colours, red, green and blue from 0 to 1: 1 is none, 21 black on white."""
+    """Return the contrast ratio of two RGB colours, from 1 (none) to 21 (black on white)."""
     low, high = sorted(_luminance(colour) for colour in (one, other))
     return (high + 0.05) / (low + 0.05)
 
@@ -397,17 +409,18 @@ def _sides(axes: Axes, symbols: Sequence[str]) -> None:
         side.set_visible(False)
 
 
-def strength_plot(twice: Twice) -> bytes:
-    """Return a PNG of train and dev loss over the strength of either way, on one scale. The same numbers give the same
-    file.
+def strength_plot(comparison: BigramComparison) -> bytes:
+    """Return a PNG of train and dev loss over the strength of smoothing and of L2, on one scale.
+
+    The same numbers give the same file.
     """
     figure = Figure(figsize=(10, 4), dpi=110, layout="constrained", facecolor="#ffffff")
     FigureCanvasAgg(figure)
     first = figure.add_subplot(1, 2, 1)
     second = figure.add_subplot(1, 2, 2, sharey=first)
-    V = len(twice.W)
-    _curve(first, "Smoothing: added to every count", SMOOTHINGS, twice.smoothed, V)
-    _curve(second, "L2: times the mean square of the weights", PENALTIES, twice.penalised, V)
+    V = len(comparison.W)
+    _curve(first, "Smoothing: added to every count", SMOOTHINGS, comparison.smoothed, V)
+    _curve(second, "L2: times the mean square of the weights", PENALTIES, comparison.penalised, V)
     first.set_ylabel("nats per character", color=INK)
     first.legend(frameon=False, labelcolor=INK, loc="center left")
     buffer = io.BytesIO()
@@ -416,7 +429,7 @@ def strength_plot(twice: Twice) -> bytes:
 
 
 def _curve(axes: Axes, title: str, strengths: Sequence[float], losses: Sequence[Losses], V: int) -> None:
-    """Draw both losses; none at all is left out, as a logarithmic axis has no place for it."""
+    """Draw both losses, except at strength 0, which a logarithmic axis cannot show."""
     shown = [(strength, one) for strength, one in zip(strengths, losses, strict=True) if strength > 0]
     x = [strength for strength, _ in shown]
     axes.plot(x, [one.train for _, one in shown], "o-", color=TRAIN, markersize=4, linewidth=1.5, label="train")
@@ -437,6 +450,6 @@ def _curve(axes: Axes, title: str, strengths: Sequence[float], losses: Sequence[
         axes.spines[side].set_visible(False)
 
 
-def _drawn(board: Board) -> list[str]:
-    """Return what the picture leaves out, if it does."""
-    return words(board).splitlines()[1:]
+def _left_out(grid: CountGrid) -> list[str]:
+    """Return the lines of the caption about left-out characters."""
+    return caption(grid).splitlines()[1:]

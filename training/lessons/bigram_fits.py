@@ -1,8 +1,7 @@
-"""The bigram twice, as numbers: its losses by counting, and the same table of weights found by descending the loss,
-with smoothing or an L2 penalty. All in float64. Nothing is drawn or printed here.
+"""The bigram by counting and by gradient descent, with smoothing or an L2 penalty, in float64.
 
-V: characters, the end token included. N (V, V): how often character j follows i, float64. W (V, V): logits, one row for
-each character before.
+V: characters, including the end token. N (V, V): how often character j follows i, float64. W (V, V): logits, one row
+for each preceding character.
 """
 
 from collections.abc import Iterator
@@ -11,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-# Nothing that a loss of four digits shows is left to gain where no number of the gradient is larger.
-FLAT = 1e-13
+# Largest entry of the gradient at which descent stops: four digits of the loss no longer change.
+GRADIENT_TOLERANCE = 1e-13
 
 
 def log_probabilities(N: Tensor, smoothing: float) -> Tensor:
-    """Return the logarithm of (N + smoothing) / row sum, (V, V): minus infinity for a pair never seen, unsmoothed.
+    """Return the log of (N + smoothing) / row sum, (V, V).
 
-    A character that nothing follows says nothing: its row is even.
+    Without smoothing, an unseen pair has minus infinity. The row of a character that nothing follows is uniform.
     """
     P = N + smoothing
     sums = P.sum(1, keepdim=True)
@@ -26,13 +25,13 @@ def log_probabilities(N: Tensor, smoothing: float) -> Tensor:
 
 
 def loss_of(log_probs: Tensor, N: Tensor) -> float:
-    """Return the loss over the pairs that `N` counts, in nats a character: infinite where an impossible one occurs."""
+    """Return the loss over the counted pairs in nats per character, infinite if one has probability 0."""
     seen = N > 0
     return -float((N[seen] * log_probs[seen]).sum() / N.sum())
 
 
 def one_hot_loss(W: Tensor, ids: Tensor, targets: Tensor) -> float:
-    """Return the same loss the plain way, row by row: `ids` and `targets` (N,) int64.
+    """Return the same loss row by row, with one-hot vectors: `ids` and `targets` (N,) int64.
 
     A one-hot vector times a matrix picks a row of the matrix; that is all an embedding does.
     """
@@ -43,10 +42,10 @@ def one_hot_loss(W: Tensor, ids: Tensor, targets: Tensor) -> float:
 
 
 def gradient(W: Tensor, N: Tensor, l2: float) -> Tensor:
-    """Return the slope of the loss on `N` plus `l2` times the mean square of W, (V, V).
+    """Return the gradient of the loss on `N` plus `l2` times the mean square of W, (V, V).
 
-    The same pair has the same gradient wherever it stands, so rows are added up by counting them: how often the model
-    expects j after i, less how often it was counted, over all pairs.
+    A pair has the same gradient at every position, so counts replace the sum over positions: the expected count of j
+    after i minus the observed count, divided by the number of pairs.
     """
     counted = N.sum(1, keepdim=True)
     expected = counted * W.softmax(1)
@@ -54,11 +53,11 @@ def gradient(W: Tensor, N: Tensor, l2: float) -> Tensor:
 
 
 def descend(N: Tensor, l2: float, steps: int) -> Iterator[tuple[int, Tensor]]:
-    """Yield the number of each step and W after it, descending from all zeros, where every guess is even.
+    """Yield the number of each step and W after it, starting at zeros, a uniform distribution.
 
-    Rows never meet in the loss: each descends at the largest rate that is sure never to climb, 1 / (share / 2 + 2 l2 /
-    V^2), the bound on its curvature (Nesterov 2004, section 1.2.3; the Hessian of a softmax is at most 1/2). The last
-    step comes early where the ground is flat. W is changed in place. Raises `ValueError` where nothing is counted.
+    The loss separates over rows. Each row has the largest rate that never increases the loss, 1 / (share / 2 + 2 l2 /
+    V^2), from the bound on its curvature (Nesterov 2004, section 1.2.3; the Hessian of a softmax is at most 1/2).
+    Descent stops early once the gradient is small. W is changed in place. Raises `ValueError` if nothing is counted.
     """
     if not N.sum() > 0:
         raise ValueError("There are no pairs of characters to learn from.")
@@ -70,5 +69,5 @@ def descend(N: Tensor, l2: float, steps: int) -> Iterator[tuple[int, Tensor]]:
         slope = gradient(W, N, l2)
         W -= rates * slope
         yield step, W
-        if slope.abs().max() < FLAT:
+        if slope.abs().max() < GRADIENT_TOLERANCE:
             return

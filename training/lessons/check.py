@@ -1,4 +1,4 @@
-"""Run the closing command of every lesson, and compare its figures with the page."""
+"""Run the check of every lesson, and compare the printed metrics with the page."""
 
 import os
 import re
@@ -17,12 +17,12 @@ from pathlib import Path
 import click
 
 from training.errors import Interrupted, TrainingError
-from training.report import found_figures
+from training.report import parse_metrics
 
 FOLDER = Path(__file__).parents[2] / "docs" / "lessons"
 CHECK = "## Check yourself"
-# What a command may begin with.
-ROOMS = (("python", "-m", "training"), ("python", "-m", "app"))
+# Allowed first words of a command.
+ALLOWED_COMMANDS = (("python", "-m", "training"), ("python", "-m", "app"))
 _PAGE = "[0-9][0-9]-*.md"
 _BLOCK = re.compile(r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _FIGURE = re.compile(r"(?P<label>\S.*): (?P<value>-?\d+(?:\.\d+)?) \+- (?P<tolerance>\d+(?:\.\d+)?(?:e-\d+)?)")
@@ -31,16 +31,16 @@ Command = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Figure:
-    """What a check must print: a label, a number, and how far from it the printed number may lie."""
+class ExpectedMetric:
+    """A metric that a check must print: its label, value and tolerance."""
 
     label: str
     value: float
     tolerance: float
 
     def is_met(self, printed: float | None) -> bool:
-        """Whether the printed number, if there is one, is near enough. No number is near to NaN."""
-        # Both are decimal fractions: the last place is not lost to their binary forms.
+        """Return whether the printed number exists and is within the tolerance. NaN never is."""
+        # The factor allows for the binary representation of decimal fractions.
         return printed is not None and abs(printed - self.value) <= self.tolerance * (1 + 1e-9)
 
     def __str__(self) -> str:
@@ -49,17 +49,17 @@ class Figure:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One page: its number ("05"), its title, every command in order, and its check."""
+    """One page: its number ("05"), title, commands in order, check, and expected metrics."""
 
     number: str
     title: str
     commands: tuple[Command, ...]
     check: Command
-    figures: tuple[Figure, ...]
+    metrics: tuple[ExpectedMetric, ...]
 
 
 def read_lessons(folder: Path) -> list[Lesson]:
-    """Return the lessons of `folder` in order. Raises `TrainingError` where there is none, or one is not as agreed."""
+    """Return the lessons of `folder` in order. Raises `TrainingError` if there is none or one is malformed."""
     paths = sorted(folder.glob(_PAGE))
     if not paths:
         raise TrainingError(
@@ -70,7 +70,7 @@ def read_lessons(folder: Path) -> list[Lesson]:
 
 
 def read_lesson(path: Path) -> Lesson:
-    """Return one page. Raises `TrainingError` where it is not as agreed."""
+    """Return one page. Raises `TrainingError` if it is malformed."""
     text = path.read_text("utf-8")
     _, _, closing = text.partition(f"\n{CHECK}\n")
     commands, check = commands_of(text, path.name), commands_of(closing, path.name)
@@ -85,14 +85,14 @@ def read_lesson(path: Path) -> Lesson:
 
 
 def commands_of(text: str, page: str) -> list[Command]:
-    """Return the commands of all `sh` blocks. Raises `TrainingError` for one that is none of this project's."""
+    """Return the commands of all `sh` blocks. Raises `TrainingError` for a foreign command."""
     blocks = [match["text"] for match in _BLOCK.finditer(text) if match["language"] == "sh"]
     return [_command(line.strip(), page) for block in blocks for line in block.splitlines() if line.strip()]
 
 
 def _command(line: str, page: str) -> Command:
     command = tuple(shlex.split(line, comments=True))
-    if command[:3] not in ROOMS:
+    if command[:3] not in ALLOWED_COMMANDS:
         raise TrainingError(
             f"{page} has the command {line!r}; allowed in a block of language sh: one command a line that begins with "
             "python -m training or python -m app."
@@ -100,47 +100,47 @@ def _command(line: str, page: str) -> Command:
     return command
 
 
-def _figures(block: str, page: str) -> tuple[Figure, ...]:
-    figures = []
+def _figures(block: str, page: str) -> tuple[ExpectedMetric, ...]:
+    metrics = []
     for line in block.splitlines():
         match = _FIGURE.fullmatch(line.strip())
         if match is None:
-            raise TrainingError(f"{page} promises {line!r}; allowed: a line like dev loss: 2.4536 +- 0.002.")
-        figures.append(Figure(match["label"], float(match["value"]), float(match["tolerance"])))
-    if not figures:
-        raise TrainingError(f"{page} promises no figure; its check must have one.")
-    return tuple(figures)
+            raise TrainingError(f"{page} has the line {line!r}; allowed: a line like dev loss: 2.4536 +- 0.002.")
+        metrics.append(ExpectedMetric(match["label"], float(match["value"]), float(match["tolerance"])))
+    if not metrics:
+        raise TrainingError(f"{page} has no figure; its check must have one.")
+    return tuple(metrics)
 
 
 ROOT = Path(__file__).parents[2]
-# What would lead a command to the user's own versions, whose numbers are not the lesson's.
-FOREIGN = ("NAMEWAVE_STORE", "NAMEWAVE_SHIPPED_STORE", "NAMEWAVE_RUNS")
+# Environment variables that would make a command use the user's own versions.
+REMOVED_VARIABLES = ("NAMEWAVE_STORE", "NAMEWAVE_SHIPPED_STORE", "NAMEWAVE_RUNS")
 
-# Seconds in which a command may save what it has.
-PATIENCE = 60.0
+# Seconds for a command to save its state and end.
+SHUTDOWN_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a command ended: its exit status, and all that it printed."""
+class CommandResult:
+    """The exit status and output of a command."""
 
     status: int
     output: str
 
 
 def environment(outer: Mapping[str, str]) -> dict[str, str]:
-    """Return what a command of a lesson sees: this project, no store but the one that ships, no wrapped lines."""
+    """Return the environment of a command: this project, the shipped store only, no wrapped lines."""
     paths = [str(ROOT), *filter(None, [outer.get("PYTHONPATH")])]
     own = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "COLUMNS": "120"}
-    return {name: value for name, value in outer.items() if name not in FOREIGN} | own
+    return {name: value for name, value in outer.items() if name not in REMOVED_VARIABLES} | own
 
 
-def run_command(command: Command, folder: Path, hear: Callable[[str], None]) -> Ended:
-    """Run `command`, whose first word stands for this Python, in `folder`; `hear` is given each line, errors too.
+def run_command(command: Command, folder: Path, on_line: Callable[[str], None]) -> CommandResult:
+    """Run `command` in `folder` with this Python, and pass each line of stdout and stderr to `on_line`.
 
     Raises `Interrupted` after Ctrl-C, when the command has ended.
     """
-    # In a session of its own the command does not hear Ctrl-C itself, and so hears it only once.
+    # In its own session the command does not receive Ctrl-C from the terminal, so it receives it only once.
     process = subprocess.Popen(
         [sys.executable, *command[1:]],
         cwd=folder,
@@ -152,17 +152,17 @@ def run_command(command: Command, folder: Path, hear: Callable[[str], None]) -> 
         encoding="utf-8",
         start_new_session=True,
     )
-    heard: list[str] = []
+    lines: list[str] = []
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _listen(process, heard, hear)
-        return Ended(process.wait(), "".join(heard))
+        _read_lines(process, lines, on_line)
+        return CommandResult(process.wait(), "".join(lines))
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
-        # One that was started deaf to Ctrl-C, as all are behind a nohup, is ended in the end.
+        # A command that ignores SIGINT, for example under nohup, is killed after the timeout.
         with suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=PATIENCE)
-        raise Interrupted("Stopped; what was checked before is told above.") from None
+            process.communicate(timeout=SHUTDOWN_SECONDS)
+        raise Interrupted("Stopped; the results so far are above.") from None
     finally:
         signal.signal(signal.SIGTERM, before)
         if process.poll() is None:
@@ -172,10 +172,10 @@ def run_command(command: Command, folder: Path, hear: Callable[[str], None]) -> 
             process.stdout.close()
 
 
-def _listen(process: subprocess.Popen[str], heard: list[str], hear: Callable[[str], None]) -> None:
+def _read_lines(process: subprocess.Popen[str], lines: list[str], on_line: Callable[[str], None]) -> None:
     for line in process.stdout or ():
-        heard.append(line)
-        hear(line.rstrip("\n"))
+        lines.append(line)
+        on_line(line.rstrip("\n"))
 
 
 @click.command("lessons")
@@ -186,22 +186,22 @@ def _listen(process: subprocess.Popen[str], heard: list[str], hear: Callable[[st
 def command(only: tuple[str, ...], folder: Path) -> None:
     """Run the check of every lesson in docs/lessons.
 
-    All of them together take some minutes. Nothing of yours is read or changed. The exit status is 1 where a figure is
-    not what its lesson promises.
+    All lessons together take some minutes. Your own versions are not read or changed. The exit status is 1 if a
+    printed number differs from the lesson.
     """
     lessons = chosen(read_lessons(folder), only)
     missed = [lesson.number for lesson in lessons if not check(lesson)]
     if missed:
         again = " ".join(f"--only {number}" for number in missed)
         raise TrainingError(
-            f"{len(missed)} of {len(lessons)} lessons did not print what they promise: {', '.join(missed)}. "
-            f"Once that is mended, run them alone with {again}."
+            f"{len(missed)} of {len(lessons)} lessons did not print the expected numbers: {', '.join(missed)}. "
+            f"To run only these again: {again}."
         )
-    click.echo(f"All {len(lessons)} lessons printed what they promise.")
+    click.echo(f"All {len(lessons)} lessons printed the expected numbers.")
 
 
 def chosen(lessons: Sequence[Lesson], only: Sequence[str]) -> list[Lesson]:
-    """Return the lessons with the numbers `only`, all without one. Raises `TrainingError` for a number of none."""
+    """Return the lessons with the numbers `only`, or all. Raises `TrainingError` for an unknown number."""
     numbers = [lesson.number for lesson in lessons]
     wanted = [number.zfill(2) for number in only]
     for number in wanted:
@@ -211,27 +211,27 @@ def chosen(lessons: Sequence[Lesson], only: Sequence[str]) -> list[Lesson]:
 
 
 def check(lesson: Lesson) -> bool:
-    """Run a lesson's check and say whether every figure is as promised; all of it is told as it happens."""
+    """Run a lesson's check, print its output, and return whether every metric matches."""
     click.echo(f"{lesson.title}\n   $ {shlex.join(lesson.check)}")
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        ended = run_command(lesson.check, Path(folder), lambda line: click.echo(f"   | {line}"))
+        result = run_command(lesson.check, Path(folder), lambda line: click.echo(f"   | {line}"))
     took = timedelta(seconds=round(time.monotonic() - start))
-    is_met = judged(lesson, ended)
-    click.echo(f"   {'as promised' if is_met else 'NOT as promised'}, {took}\n")
+    is_met = check_metrics(lesson, result)
+    click.echo(f"   {'as expected' if is_met else 'NOT as expected'}, {took}\n")
     return is_met
 
 
-def judged(lesson: Lesson, ended: Ended) -> bool:
-    """Tell each printed figure beside the promised one, and say whether all of them are as promised."""
-    if ended.status:
-        click.echo(f"   the command ended with status {ended.status}")
-    printed = found_figures(ended.output)
-    is_met = ended.status == 0
-    for figure in lesson.figures:
-        value = printed.get(figure.label)
-        told = "nothing" if value is None else f"{value:g}"
-        verdict = "ok" if figure.is_met(value) else "MISSED"
-        click.echo(f"   {verdict:6} {figure.label}: {told}, promised {figure}")
-        is_met = is_met and figure.is_met(value)
+def check_metrics(lesson: Lesson, result: CommandResult) -> bool:
+    """Print each metric beside the expected one, and return whether all of them match."""
+    if result.status:
+        click.echo(f"   the command ended with status {result.status}")
+    printed = parse_metrics(result.output)
+    is_met = result.status == 0
+    for metric in lesson.metrics:
+        value = printed.get(metric.label)
+        shown = "nothing" if value is None else f"{value:g}"
+        verdict = "ok" if metric.is_met(value) else "MISSED"
+        click.echo(f"   {verdict:6} {metric.label}: {shown}, expected {metric}")
+        is_met = is_met and metric.is_met(value)
     return is_met

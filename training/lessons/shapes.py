@@ -1,6 +1,4 @@
-"""`python -m training shapes`: what shape a batch has after each layer of a preset's network, and how many numbers
-each layer learns. Nothing is trained.
-"""
+"""The command `shapes`: the shape of a batch after each layer, and the parameters of each layer."""
 
 from dataclasses import dataclass
 
@@ -15,16 +13,16 @@ from training.config import load_config
 from training.corpus import shipped_corpus
 from training.dataset import Examples
 from training.errors import TrainingError
-from training.report import figure_line
+from training.report import metric_line
 
 DATASET = "human"
-# Names whose positions are looked at.
+# Names in the batch.
 NAMES = 32
 
 
 @dataclass(frozen=True)
 class LayerShape:
-    """A layer on the way: the shape of what comes out of it, and how many numbers it learns."""
+    """A layer, the shape of its output, and its number of parameters."""
 
     name: str
     shape: tuple[int, ...]
@@ -32,23 +30,24 @@ class LayerShape:
 
 
 def layer_shapes(network: Network, X: Tensor) -> list[LayerShape]:
-    """Return the way of contexts X (B, block_size) through the network. Raises `TrainingError` for an lstm, whose
-    layers read whole names.
+    """Return the output shape of each layer for contexts X (B, block_size).
+
+    Raises `TrainingError` for an LSTM, whose layers read whole names.
     """
     if network.config.architecture == "lstm":
         raise TrainingError(
             "The preset's architecture is lstm, which carries a state along whole names and has no windows; give a "
             "preset of another architecture, as wavenet."
         )
-    way, x = [], X
+    shapes, x = [], X
     for name, layer in network.layers.layers.items():
         x = layer(x)
-        way.append(LayerShape(name, tuple(x.shape), sum(array.numel() for array in layer.parameters())))
-    return way
+        shapes.append(LayerShape(name, tuple(x.shape), sum(array.numel() for array in layer.parameters())))
+    return shapes
 
 
-def views_apart(network: Network, examples: Examples) -> float:
-    """Return the largest difference between the logits of windows and those of whole names, in evaluation mode."""
+def max_logit_difference(network: Network, examples: Examples) -> float:
+    """Return the largest difference between the logits of windows and of whole names, in eval mode."""
     network.eval()
     windows, rows = examples.windows(network.config.block_size), examples.rows
     with torch.no_grad():
@@ -58,9 +57,9 @@ def views_apart(network: Network, examples: Examples) -> float:
 @click.command("shapes")
 @click.argument("preset")
 def command(preset: str) -> None:
-    """Show what shape a batch has after each layer.
+    """Show the shape of a batch after each layer.
 
-    PRESET is any but those of an lstm.
+    PRESET is any preset whose architecture is not lstm.
     """
     config = load_config(preset, DATASET, {})
     corpus = shipped_corpus(DATASET, config.split_seed)
@@ -68,16 +67,16 @@ def command(preset: str) -> None:
     examples = Examples.of(corpus.split.dev[:NAMES], corpus.vocabulary)
     X = examples.windows(config.model.block_size).X
     with torch.no_grad():
-        way = layer_shapes(network, X)
+        shapes = layer_shapes(network, X)
     console, table = Console(), Table("layer", "what comes out")
     table.add_column("parameters", justify="right")
     table.add_row("X", _words(tuple(X.shape)), "")
-    for layer in way:
+    for layer in shapes:
         table.add_row(layer.name, _words(layer.shape), f"{layer.learned:,}" if layer.learned else "")
     console.print(table)
-    console.print(figure_line("parameters", network.parameter_count, "d"), highlight=False)
+    console.print(metric_line("parameters", network.parameter_count, "d"), highlight=False)
     console.print(
-        figure_line("windows and whole names apart by", views_apart(network, examples), ".1e"), highlight=False
+        metric_line("windows and whole names apart by", max_logit_difference(network, examples), ".1e"), highlight=False
     )
 
 

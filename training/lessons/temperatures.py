@@ -1,4 +1,4 @@
-"""The lesson on sampling: what the temperature does to names. Numbers, picture and command."""
+"""The lesson on sampling: the effect of the temperature. Numbers, plot and command."""
 
 import math
 import time
@@ -16,38 +16,39 @@ from rich.text import Text
 from models import NameGenerator, SamplingOptions, prepare
 from models.inference import AS_DRAWN
 from models.spelling import capitalize
-from training.inside.pictures import COLOURS
+from training.diagnostics.plots import COLOURS
 from training.options import kernels_option, store_option
-from training.origins import find
 from training.paths import open_registry, prepare_picture, write_output
-from training.plots import DEV, INK, TRAIN, dress, new_sheet, png, tell
+from training.plots import DEV, INK, TRAIN, add_legend, new_figure, png, style_axes
+from training.pretrained import resolve_reference
 from training.progress import progress_on
-from training.report import show_figures
+from training.report import show_metrics
 
 TEMPERATURES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
-# Those whose next characters are shown.
+# Temperatures whose next characters are shown.
 SHOWN = (0.5, 1.0, 2.0)
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What may follow a prefix at a temperature: probabilities by character, "." for the end."""
+    """The distribution of the next character at a temperature; "." is the end."""
 
     temperature: float
     probabilities: dict[str, float]
 
     @property
     def entropy(self) -> float:
-        """How open it is, in nats: 0 where one character is sure, ln V where all are as likely."""
+        """The entropy in nats: 0 if one character is certain, ln V if all are equally likely."""
         return -sum(p * math.log(p) for p in self.probabilities.values() if p > 0)
 
 
 @dataclass(frozen=True)
 class TemperatureSample:
-    """Names drawn at a temperature. `new`: share that the list does not hold; `repeated`: share that came before;
-    `log_prob`: of a character of theirs, on average, at temperature 1; `too_long`: share of candidates that were
-    refused for being longer than any name of the list.
+    """Statistics of names sampled at one temperature.
+
+    `new`: share not in the list; `repeated`: share of duplicates; `log_prob`: mean log-probability of a character at
+    temperature 1; `too_long`: share of candidates longer than any name of the list.
     """
 
     temperature: float
@@ -59,13 +60,13 @@ class TemperatureSample:
 
 
 def expect(generator: NameGenerator, prefix: str, temperature: float) -> Expectation:
-    """Return what the model expects after `prefix`. Raises `UnknownCharacter`."""
+    """Return the distribution of the character after `prefix`. Raises `UnknownCharacter`."""
     following = generator.next_characters(prefix, temperature)
     return Expectation(temperature, {one.character: one.probability for one in following})
 
 
 def sample_at(generator: NameGenerator, temperature: float, count: int) -> TemperatureSample:
-    """Draw `count` names of seed 0, repeats and all, and say what they are like."""
+    """Sample `count` names with seed 0, duplicates included, and return their statistics."""
     batch = generator.generate(count, seed=SEED, options=SamplingOptions(temperature=temperature), constraints=AS_DRAWN)
     names = batch.names
     return TemperatureSample(
@@ -79,18 +80,18 @@ def sample_at(generator: NameGenerator, temperature: float, count: int) -> Tempe
 
 
 def character_log_prob(generator: NameGenerator, names: Sequence[str]) -> float:
-    """Return the mean log-probability of a character, ends included, at temperature 1, in nats."""
+    """Return the mean log-probability of a character at temperature 1 in nats, end tokens included."""
     scores = generator.score(names)
     return sum(score.log_prob for score in scores) / sum(len(score.characters) for score in scores)
 
 
-# Bars side by side for each character, and how much room they leave.
+# Width of the group of bars of one character.
 ROOM = 0.8
 
 
 def temperatures_plot(prefix: str, expectations: Sequence[Expectation], samples: Sequence[TemperatureSample]) -> bytes:
-    """Return a PNG: above the next characters after `prefix`, below what becomes of names."""
-    figure = new_sheet(9.0, 6.4)
+    """Return a PNG of the next characters after `prefix` (above) and statistics of names (below)."""
+    figure = new_figure(9.0, 6.4)
     grid = figure.add_gridspec(2, 2)
     _draw_next(figure.add_subplot(grid[0, :]), prefix, expectations)
     _draw_shares(figure.add_subplot(grid[1, 0]), samples)
@@ -108,8 +109,8 @@ def _draw_next(axes: Axes, prefix: str, expectations: Sequence[Expectation]) -> 
     axes.set_xticks(range(len(symbols)), symbols)
     axes.set_xlim(-0.6, len(symbols) - 0.4)
     title = f'What may follow "{prefix}"' if prefix else "How a name may begin"
-    dress(axes, title, "next character (. is the end)", "probability")
-    tell(axes, "upper right")
+    style_axes(axes, title, "next character (. is the end)", "probability")
+    add_legend(axes, "upper right")
 
 
 def _draw_shares(axes: Axes, samples: Sequence[TemperatureSample]) -> None:
@@ -123,20 +124,20 @@ def _draw_shares(axes: Axes, samples: Sequence[TemperatureSample]) -> None:
         axes.plot(temperatures, shares, "o-", color=colour, linewidth=1.5, markersize=4, label=label)
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    dress(axes, "Names at each temperature", "temperature", "share")
-    tell(axes)
+    style_axes(axes, "Names at each temperature", "temperature", "share")
+    add_legend(axes)
 
 
 def _draw_log_probs(axes: Axes, samples: Sequence[TemperatureSample]) -> None:
     temperatures, log_probs = [one.temperature for one in samples], [one.log_prob for one in samples]
     axes.plot(temperatures, log_probs, "o-", color=TRAIN, linewidth=1.5, markersize=4)
-    dress(axes, "How likely the model finds its own names", "temperature", "log-probability of a character")
+    style_axes(axes, "How likely the model finds its own names", "temperature", "log-probability of a character")
 
 
 @click.command("temperatures")
 @click.argument("reference")
-@click.option("--prefix", default="mar", show_default=True, help="What comes before the characters that are shown.")
-@click.option("--out", type=click.Path(path_type=Path), help="A picture, as temperatures.png.")
+@click.option("--prefix", default="mar", show_default=True, help="Prefix of the characters that are shown.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write a plot, such as temperatures.png.")
 @click.option(
     "--steps",
     "--count",
@@ -149,13 +150,13 @@ def _draw_log_probs(axes: Axes, samples: Sequence[TemperatureSample]) -> None:
 @store_option
 @kernels_option
 def command(reference: str, prefix: str, out: Path | None, count: int, store: Path, kernels: Path | None) -> None:
-    """Show what the temperature does to names.
+    """Show the effect of the temperature on names.
 
     REFERENCE is human, human/wavenet or human/wavenet@2.
     """
     if out is not None:
         prepare_picture(out)
-    generator = find(reference, open_registry(store, prepare(kernels))).generator
+    generator = resolve_reference(reference, open_registry(store, prepare(kernels))).generator
     expectations = [expect(generator, prefix, temperature) for temperature in SHOWN]
     console = Console()
     samples: list[TemperatureSample] = []
@@ -164,7 +165,7 @@ def command(reference: str, prefix: str, out: Path | None, count: int, store: Pa
             progress.count("temperatures", len(samples), len(TEMPERATURES))
             samples.append(sample_at(generator, temperature, count))
     console.print(_table(samples))
-    show_figures(console, figures(prefix, expectations, samples))
+    show_metrics(console, printed_metrics(prefix, expectations, samples))
     if out is not None:
         write_output(out.parent, {out.name: temperatures_plot(prefix, expectations, samples)}, "--out")
         console.print(Text(f"Written: {out}"), soft_wrap=True)
@@ -182,8 +183,8 @@ def _table(samples: list[TemperatureSample]) -> Table:
     return table
 
 
-def figures(prefix: str, expectations: list[Expectation], samples: list[TemperatureSample]) -> dict[str, float]:
-    """Return what the lesson promises."""
+def printed_metrics(prefix: str, expectations: list[Expectation], samples: list[TemperatureSample]) -> dict[str, float]:
+    """Return the numbers that the lesson shows, by label."""
     found = {f'entropy after "{prefix}" at temperature {one.temperature:g}': one.entropy for one in expectations}
     for one in samples:
         if one.temperature in SHOWN:

@@ -1,1 +1,1 @@
-"""Looking for hyperparameters: the learning-rate finder and the sweep. This face is empty: optuna is slow to import."""
+"""Hyperparameter search: learning-rate finder and sweep. Imports nothing, because optuna is slow."""

@@ -1,4 +1,4 @@
-"""The learning-rate range test: one batch at each of many rates, a picture and a suggestion."""
+"""The learning-rate range test: one batch at each of many rates, a plot and a suggestion."""
 
 import io
 import math
@@ -24,11 +24,11 @@ from training.plots import DEV, FAINT, INK, TRAIN
 from training.progress import progress_on, stop_requests
 from training.trainer import Step, Trainer, new_trainer
 
-# Share of the past in the running mean of the loss: it looks back over about ten batches.
+# Decay of the running mean of the loss, which averages about ten batches.
 MEMORY = 0.9
-# The test is over where the loss is this many times the best one.
-BLOWN_UP = 4.0
-# A slope is taken over this many points to each side: one batch's noise is larger than one step's progress.
+# The test ends when the loss is this many times the best one.
+DIVERGED_FACTOR = 4.0
+# Points on each side of a slope: the noise of one batch is larger than the progress of one step.
 REACH = 6
 MIN_POINTS = 2 * REACH + 1
 
@@ -42,14 +42,14 @@ class Point(NamedTuple):
 
 
 class Suggestion(NamedTuple):
-    """Two readings of the curve: the rate where the loss falls fastest, and a tenth of the rate of the lowest loss."""
+    """Two suggested rates: where the loss falls fastest, and a tenth of the rate of the lowest loss."""
 
     steepest: float
     tenth_of_lowest: float
 
 
 def exponential_rates(low: float, high: float, steps: int) -> list[float]:
-    """Return `steps` rates from `low` to `high`, each the same factor above the one before: low (high/low)^(i/(n-1)).
+    """Return `steps` rates from `low` to `high` with a constant factor: low (high/low)^(i/(n-1)).
 
     Raises `ValueError` unless 0 < low < high and there are two steps or more.
     """
@@ -60,10 +60,11 @@ def exponential_rates(low: float, high: float, steps: int) -> list[float]:
 
 
 def range_test(learn: Callable[[float], float], rates: Sequence[float]) -> list[Point]:
-    """Make a step at each rate and return the points; stop at a loss that is not finite or 4 times the best one.
+    """Make a step at each rate and return the points.
 
-    `learn` makes one step at a rate and returns its batch's loss. The running mean is corrected for its start at zero
-    (Kingma & Ba 2015, section 3). The point that ends the test is left out if its loss is not finite.
+    The test stops at a loss that is not finite or 4 times the best one. `learn` makes one step at a rate and returns
+    its batch's loss. The running mean is corrected for its start at zero (Kingma & Ba 2015, section 3). The point that
+    ends the test is left out if its loss is not finite.
     """
     points: list[Point] = []
     mean, best = 0.0, math.inf
@@ -74,14 +75,14 @@ def range_test(learn: Callable[[float], float], rates: Sequence[float]) -> list[
         mean = MEMORY * mean + (1 - MEMORY) * batch_loss
         loss = mean / (1 - MEMORY**i)
         points.append(Point(rate, loss, batch_loss))
-        if loss > BLOWN_UP * best:
+        if loss > DIVERGED_FACTOR * best:
             break
         best = min(best, loss)
     return points
 
 
 def suggest(points: Sequence[Point]) -> Suggestion:
-    """Return what the curve up to its lowest point suggests. Raises `ValueError` for a curve too short to read.
+    """Return the suggestion of the curve up to its lowest point. Raises `ValueError` if it is too short.
 
     The slope is that of the running mean over the logarithm of the rate, by central differences.
     """
@@ -97,12 +98,12 @@ def _slope(before: Point, after: Point) -> float:
     return (after.loss - before.loss) / math.log(after.rate / before.rate)
 
 
-# Losses above the first one times this are cut off: they would squeeze the valley that matters.
+# Losses above this multiple of the first one are cut off.
 ROOM_ABOVE = 1.25
 
 
 def range_plot(points: Sequence[Point], suggestion: Suggestion, title: str) -> bytes:
-    """Return a PNG of the loss over the learning rate, both suggestions marked. The same points give the same file."""
+    """Return a PNG of the loss over the learning rate, with both suggestions marked."""
     figure = Figure(figsize=(7.2, 4.2), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -111,7 +112,7 @@ def range_plot(points: Sequence[Point], suggestion: Suggestion, title: str) -> b
     axes.plot(rates, [point.loss for point in points], color=TRAIN, linewidth=1.6, label="running mean")
     _mark(axes, points, suggestion.tenth_of_lowest, "a tenth of the lowest loss's rate", "s", INK)
     _mark(axes, points, suggestion.steepest, "suggested, falls fastest", "o", DEV)
-    _dress(axes, points, title)
+    _style_axes(axes, points, title)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -124,7 +125,7 @@ def _mark(axes: Axes, points: Sequence[Point], rate: float, words: str, marker: 
     axes.axvline(nearest.rate, color=color, linewidth=0.8, linestyle=":")
 
 
-def _dress(axes: Axes, points: Sequence[Point], title: str) -> None:
+def _style_axes(axes: Axes, points: Sequence[Point], title: str) -> None:
     losses = [point.loss for point in points]
     low, top = min(losses), min(max(losses), ROOM_ABOVE * losses[0])
     margin = 0.06 * (top - low)
@@ -165,7 +166,7 @@ def find_lr(
     device: str,
     threads: int,
 ) -> None:
-    """Find a good learning rate: one batch at each of many rates. They rise until the loss blows up."""
+    """Find a good learning rate: one batch at each of many rates. The rates rise until the loss diverges."""
     if low >= high:
         raise click.UsageError(f"--low is {low:g} and --high {high:g}; --low has to be the smaller one.")
     called = dataset_name(dataset, data, name)
@@ -197,7 +198,7 @@ def _measure(console: Console, trainer: Trainer, low: float, high: float, steps:
 def _watched(
     trainer: Trainer, total: int, show: Callable[[Step], None], is_stopped: Callable[[], bool]
 ) -> Callable[[float], float]:
-    """Return one step of `trainer` as a function of the rate: shown, stopped on request, infinite where it diverges."""
+    """Return a function that makes one step at a rate and shows it; infinite if the loss diverges."""
 
     def learn(rate: float) -> float:
         if is_stopped():

@@ -15,15 +15,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from training.errors import Interrupted, TrainingError
-from training.paths import alone_in, prepare_output
+from training.paths import exclusive_lock, prepare_output
 from training.search.sweep_plan import Choices, Range, Ranges, Value, is_whole
 from training.trainer import Step, Trainer
 
 FILE = "study.db"
 NAME = "namewave"
-# Trials drawn at random before the sampler has an opinion, and trials that end before one can be cut short.
+# Random trials before the sampler is used, and finished trials before pruning starts.
 STARTUP_TRIALS = 8
-# Streams of random numbers of one sweep lie next to each other, those of another seed far away.
+# Distance between the random streams of two seeds; the streams of one sweep are adjacent.
 STRIDE = 1_000_003
 SEEDS = 2**32
 
@@ -37,7 +37,10 @@ _STATES: dict[Verdict, TrialState] = {
 
 @dataclass(frozen=True)
 class Row:
-    """A finished trial. `number`: from 1; `dev_loss`: its best, in nats, None where it failed; `note`: why it did."""
+    """A finished trial.
+
+    `number`: from 1; `dev_loss`: its best in nats, None if it failed; `note`: why it failed.
+    """
 
     number: int
     verdict: Verdict
@@ -48,7 +51,7 @@ class Row:
 
 
 class Study:
-    """The trials of one sweep: finished ones are counted, one that was broken off is forgotten and drawn again."""
+    """The trials of one sweep. Finished ones count; an interrupted one is dropped and drawn again."""
 
     def __init__(self, study: optuna.Study, ranges: Ranges, seed: int) -> None:
         self._study, self._seed = study, seed
@@ -57,40 +60,40 @@ class Study:
             _settle(study, trial)
 
     def rows(self) -> list[Row]:
-        """Return the finished trials in their order."""
+        """Return the finished trials in order."""
         finished = [trial for trial in self._study.get_trials(deepcopy=False) if "outcome" in trial.user_attrs]
         return [_row(number, trial) for number, trial in enumerate(finished, start=1)]
 
     def ask(self) -> Trial:
-        """Return the next trial: made of the seed and the finished trials alone, so that a broken one comes again."""
-        # The sampler's generator is not kept in the file; a fresh one for each trial needs no keeping.
+        """Return the next trial, which depends only on the seed and the finished trials."""
+        # The file does not store the sampler's generator, so each trial gets a fresh one.
         seed = (self._seed * STRIDE + len(self.rows())) % SEEDS
         self._study.sampler = TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed, constant_liar=False)
         return self._study.ask(self._distributions)
 
     def tell(self, trial: Trial, verdict: Verdict, dev_loss: float | None, seconds: float, note: str = "") -> None:
-        """Note how a trial ended."""
-        # One entry, so that a crash leaves the whole outcome or none.
+        """Record the result of a trial."""
+        # One entry, so that a crash leaves the whole result or none.
         trial.set_user_attr("outcome", {"verdict": verdict, "dev_loss": dev_loss, "seconds": seconds, "note": note})
         _end(self._study, trial.number, verdict, dev_loss)
 
 
 @contextmanager
 def open_study(folder: Path, ranges: Ranges, seed: int, marks: dict[str, str], resume: bool) -> Iterator[Study]:
-    """Give the study in `folder`, a new one or, with `resume`, the one that lies there, and close it in the end.
+    """Open a new study in `folder`, or the existing one with `resume`, and close it at the end.
 
-    `marks`: what makes a sweep the same one, by what a person calls it. Raises `TrainingError` where a study lies there
-    and is not wanted, or is wanted and not there, or is of another sweep, or where another sweep is at work.
+    `marks`: the values that identify a sweep, by readable name. Raises `TrainingError` if a study exists without
+    `resume`, is missing with it, belongs to another sweep, or is in use.
     """
     path = folder / FILE
     if not path.exists() and resume:
         raise TrainingError(f"No sweep lies in {folder}; leave out --resume to start one.")
     prepare_output(folder)
-    # Two sweeps would take each other's running trial for one that a crash broke off.
-    with alone_in(folder, "sweep"):
+    # Without the lock, a second sweep would take a running trial for an interrupted one.
+    with exclusive_lock(folder, "sweep"):
         if path.exists() and not resume:
             raise TrainingError(
-                f"A sweep lies in {folder} already; --resume goes on with it. For a new one give another --output."
+                f"A sweep lies in {folder} already; --resume continues it. For a new one give another --output."
             )
         with _opened(path) as storage:
             yield Study(_load(storage, marks, folder), ranges, seed)
@@ -98,7 +101,7 @@ def open_study(folder: Path, ranges: Ranges, seed: int, marks: dict[str, str], r
 
 @contextmanager
 def _opened(path: Path) -> Iterator[optuna.storages.RDBStorage]:
-    # What a trial brings is said by whoever runs it.
+    # The caller prints the result of a trial.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
@@ -127,7 +130,7 @@ def _load(storage: optuna.storages.RDBStorage, marks: dict[str, str], folder: Pa
 
 
 def _settle(study: optuna.Study, trial: FrozenTrial) -> None:
-    """End a trial that a crash left running: as it was noted, or else as one that never was."""
+    """End a trial that a crash left running: with its recorded result, or as failed."""
     if outcome := trial.user_attrs.get("outcome"):
         _end(study, trial.number, outcome["verdict"], outcome["dev_loss"])
     else:
@@ -154,15 +157,15 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-# A trial's dev losses are compared with those of others that are as far, in thousandths of their steps.
+# Dev losses of trials are compared at equal progress, in thousandths of their steps.
 WHOLE = 1000
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """The world around a trial: who is shown each step, who may stop the sweep, who calls a trial hopeless.
+class TrialContext:
+    """Callbacks of a trial: show a step, stop the sweep, prune the trial.
 
-    `is_hopeless(place, dev_loss)`: `place` is how far the trial is, in thousandths of its steps.
+    `is_hopeless(progress, dev_loss)`: `progress` is in thousandths of the trial's steps.
     """
 
     show: Callable[[Step], None]
@@ -172,26 +175,26 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Result:
-    """How a trial ended; `dev_loss`: its lowest, in nats, None where it failed; `note`: why it failed."""
+    """The result of a trial. `dev_loss`: its lowest in nats, None if it failed; `note`: why it failed."""
 
     verdict: Verdict
     dev_loss: float | None
     note: str = ""
 
 
-def run_trial(trainer: Trainer, world: Surroundings) -> Result:
-    """Train and return what came of it. Raises `Interrupted` after a stop request."""
+def run_trial(trainer: Trainer, context: TrialContext) -> Result:
+    """Train and return the result. Raises `Interrupted` after a stop request."""
     try:
         for step in trainer.fit():
-            world.show(step)
-            if world.is_stopped():
+            context.show(step)
+            if context.is_stopped():
                 raise Interrupted(f"Stopped after step {step.step:,} of {step.total:,}.")
             if step.dev_loss is None:
                 continue
             if not math.isfinite(step.dev_loss):
                 return Result("failed", None, f"The dev loss is {step.dev_loss} after step {step.step:,}.")
-            place = WHOLE * step.step // step.total
-            if world.is_hopeless(place, step.dev_loss) and not trainer.is_over:
+            progress = WHOLE * step.step // step.total
+            if context.is_hopeless(progress, step.dev_loss) and not trainer.is_over:
                 return Result("pruned", trainer.best_loss)
     except Interrupted:
         raise

@@ -1,7 +1,6 @@
-"""`python -m training sweep`: many short runs that look for good hyperparameters, one after the other.
+"""`python -m training sweep`: search hyperparameters with many short runs, one after the other.
 
-The dev loss alone decides; nothing is published. Optuna's part is `study`, one run `sweep_trial`, the rest is drawn
-together here.
+The dev loss decides; nothing is published. `study` wraps Optuna and runs one trial.
 """
 
 import time
@@ -19,7 +18,7 @@ from training.errors import Interrupted, TrainingError
 from training.options import dataset_name, list_options, processor_options, read_corpus
 from training.paths import write_output
 from training.progress import progress_on, stop_requests
-from training.search.study import Result, Row, Study, Surroundings, open_study, run_trial
+from training.search.study import Result, Row, Study, TrialContext, open_study, run_trial
 from training.search.sweep_plan import SweepPlan, read_plan
 from training.search.sweep_report import best_row, best_toml, results_csv, short, show_results, sweep_plot
 from training.trainer import new_trainer
@@ -36,9 +35,9 @@ FOLDER = Path(".namewave/sweeps")
     type=click.Path(path_type=Path, file_okay=False),
     help=f"Folder of the sweep (default: {FOLDER}/DATASET-PRESET).",
 )
-@click.option("--passes", type=click.IntRange(1, 100_000), help="How often each trial sees the training list.")
+@click.option("--passes", type=click.IntRange(1, 100_000), help="Passes of each trial over the training list.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, help="Same seed, same trials.")
-@click.option("--resume", is_flag=True, help="Go on with the sweep in the folder.")
+@click.option("--resume", is_flag=True, help="Continue the sweep in the folder.")
 @processor_options
 def sweep(
     preset: str,
@@ -73,7 +72,7 @@ def sweep(
 def _run_trials(
     console: Console, study: Study, plan: SweepPlan, corpus: Corpus, device: torch.device, trials: int
 ) -> None:
-    """Run trials until `trials` are finished in all. Raises `Interrupted` after a stop request, all finished kept."""
+    """Run trials until `trials` are finished. Raises `Interrupted` after a stop request."""
     with stop_requests() as is_stopped:
         while (done := len(study.rows())) < trials:
             try:
@@ -81,7 +80,7 @@ def _run_trials(
             except Interrupted:
                 raise Interrupted(
                     f"Stopped in trial {done + 1} of {trials}; {done} are kept. "
-                    "The same command with --resume goes on from here."
+                    "The same command with --resume continues from here."
                 ) from None
 
 
@@ -108,7 +107,7 @@ def _run_next(
         except TrainingError as error:
             result = Result("failed", None, str(error))
         else:
-            result = run_trial(trainer, Surroundings(progress.show, is_stopped, is_hopeless))
+            result = run_trial(trainer, TrialContext(progress.show, is_stopped, is_hopeless))
     study.tell(trial, result.verdict, result.dev_loss, time.monotonic() - start, result.note)
     console.print(Text(_outcome(result, best_row(study.rows()))), soft_wrap=True)
 
@@ -122,14 +121,14 @@ def _outcome(result: Result, best: Row | None) -> str:
 
 
 def _finish(console: Console, rows: list[Row], plan: SweepPlan, folder: Path, called: str) -> None:
-    """Print and write what came out. Raises `TrainingError` where no trial came to its end."""
+    """Print and write the results. Raises `TrainingError` if no trial is complete."""
     fields = list(plan.ranges)
     show_results(console, rows, fields)
     best = best_row(rows)
     files = {"results.csv": results_csv(rows, fields)}
     if best is None:
         write_output(folder, files)
-        raise TrainingError(f"None of {len(rows)} trials came to its end; narrow the ranges of [sweep].")
+        raise TrainingError(f"None of {len(rows)} trials is complete; narrow the ranges of [sweep].")
     comment = f"Best of {len(rows)} trials on {called}: trial {best.number}, dev loss {best.dev_loss:.4f}."
     files["best.toml"] = best_toml(plan.config(best.values), comment)
     files["sweep.png"] = sweep_plot(rows, plan.ranges, f"Sweep {plan.title} on {called}")

@@ -1,4 +1,4 @@
-"""What a sweep tries: ranges of hyperparameters from a TOML file."""
+"""The plan of a sweep: ranges of hyperparameters from a TOML file."""
 
 import difflib
 import hashlib
@@ -18,14 +18,14 @@ from training.errors import TrainingError
 Number = int | float
 Value = bool | int | float | str
 
-# Trials that differ in these have losses that cannot be compared, or learn nothing from being compared.
+# Fields that a sweep must not change: losses of such trials cannot be compared, or the comparison is useless.
 FIXED = ("model", "method", "smoothing", "seed", "split_seed", "eval_every", "patience")
 # Tolerance of "a whole number of steps" for steps like 0.1.
 ROUNDING = 1e-9
 
 
 class Range(BaseModel):
-    """Numbers from `low` to `high`, both included; `log`: searched by factors; `step`: only low, low + step, ..."""
+    """Numbers from `low` to `high` inclusive. `log`: logarithmic scale; `step`: low, low + step, ..."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -50,12 +50,12 @@ class Range(BaseModel):
 
     @property
     def ends(self) -> tuple[Value, ...]:
-        """The values that prove the range possible: a hyperparameter's own limits enclose an interval."""
+        """The values to validate: if both ends are allowed, the whole range is."""
         return (self.low, self.high)
 
 
 class Choices(BaseModel):
-    """Some values, each tried as it is."""
+    """A list of values to try."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -69,7 +69,7 @@ class Choices(BaseModel):
 
     @property
     def ends(self) -> tuple[Value, ...]:
-        """Every choice: none follows from another."""
+        """The values to validate: every choice."""
         return self.choices
 
 
@@ -77,7 +77,7 @@ Ranges = Mapping[str, Range | Choices]
 
 
 def parse_ranges(table: object) -> dict[str, Range | Choices]:
-    """Return the ranges by field. Raises `TrainingError`, one line for each thing that is wrong."""
+    """Return the ranges by field. Raises `TrainingError` with one line for each error."""
     if not isinstance(table, dict) or not table:
         raise TrainingError("[sweep] is empty; give a range, e.g. learning_rate = { low = 1e-3, high = 1e-2 }.")
     ranges: dict[str, Range | Choices] = {}
@@ -104,7 +104,7 @@ def _parse(field: str, given: object) -> Range | Choices:
     try:
         parsed = kind.model_validate(given)
     except ValidationError as error:
-        # A number may be whole or not, and has an error as either; one of them is enough.
+        # pydantic reports a wrong number once as int and once as float; one line is enough.
         lines = {item["loc"][:1]: _line(dict(item), kind) for item in error.errors(include_url=False)}
         raise TrainingError("\n".join(f"[sweep] {field}: {line}" for line in lines.values())) from None
     if isinstance(parsed, Range):
@@ -161,31 +161,31 @@ SWEEPS = Path(__file__).parent / "sweeps"
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """`title`: the file's name, bare; `fields`: the preset's, layered for the data set; `ranges`: by field."""
+    """A sweep: the stem of its file, the preset's fields for the data set, and the ranges by field."""
 
     title: str
     fields: Mapping[str, object]
     ranges: Ranges
 
     def config(self, values: Mapping[str, Value]) -> TrainingConfig:
-        """Return the hyperparameters of a trial. Raises `TrainingError` where they contradict each other."""
+        """Return the hyperparameters of a trial. Raises `TrainingError` if they contradict each other."""
         try:
             return TrainingConfig.model_validate(layered(self.fields, _nested(values)))
         except ValidationError as error:
             raise TrainingError("\n".join(explain(error, TrainingConfig, ModelConfig))) from None
 
     def digest(self) -> str:
-        """Return a SHA-256, in hexadecimal, that differs where fields or ranges do."""
+        """Return the hexadecimal SHA-256 of fields and ranges."""
         ranges = {field: r.model_dump(mode="json") for field, r in self.ranges.items()}
         document = json.dumps([self.config({}).model_dump(mode="json"), ranges], sort_keys=True)
         return hashlib.sha256(document.encode()).hexdigest()
 
 
 def read_plan(given: str, dataset: str, passes: int | None = None) -> SweepPlan:
-    """Return the plan of the file `given`, or of the sweep of that name that ships, for `dataset`.
+    """Return the plan of the file or shipped sweep `given` for `dataset`.
 
-    `passes`, where given, win over the file's, and over its steps. Every end of a range and every choice is tried on
-    the hyperparameters here, so that none is refused after hours. Raises `TrainingError`.
+    `passes` override the passes and steps of the file. Every end of a range and every choice is validated here, so
+    that no trial fails after hours. Raises `TrainingError`.
     """
     path = _path(given)
     document = _read(path)
@@ -207,7 +207,7 @@ def read_plan(given: str, dataset: str, passes: int | None = None) -> SweepPlan:
 
 
 def sweep_names() -> list[str]:
-    """Return the names of the sweeps that ship, sorted."""
+    """Return the names of the shipped sweeps, sorted."""
     return sorted(path.stem for path in SWEEPS.glob("*.toml"))
 
 
@@ -250,6 +250,6 @@ def _refuse_impossible(plan: SweepPlan) -> None:
 
 
 def _nested(values: Mapping[str, Value]) -> dict[str, object]:
-    """Put the fields of the network into a table [model]."""
+    """Move the fields of the network into a table [model]."""
     model = {field: value for field, value in values.items() if field in ModelConfig.model_fields}
     return {field: value for field, value in values.items() if field not in model} | {"model": model}

@@ -1,4 +1,4 @@
-"""What a sweep found: a table, a preset and a picture."""
+"""The results of a sweep: a table, a preset and a plot."""
 
 import io
 import json
@@ -21,12 +21,12 @@ from training.search.study import Row
 from training.search.sweep_plan import Choices, Range, Ranges, Value
 
 PRUNED = "#999999"
-# The axis ends this many times as far above the best trial as the median lies: one bad trial does not flatten the rest.
+# The loss axis ends this many times as far above the best trial as the median, so that bad trials do not flatten it.
 ROOM = 4.0
 
 
 def sweep_plot(rows: Sequence[Row], ranges: Ranges, title: str) -> bytes:
-    """Return a PNG; trials above its upper edge are triangles on it. Raises `ValueError` without a complete trial."""
+    """Return a PNG of all trials; triangles are off the scale. Raises `ValueError` without a complete one."""
     best = best_row(rows)
     if best is None or best.dev_loss is None:
         raise ValueError("A sweep without a complete trial has no plot.")
@@ -41,7 +41,7 @@ def sweep_plot(rows: Sequence[Row], ranges: Ranges, title: str) -> bytes:
     trials.set_title(title, loc="left", color=INK)
     for i, (field, given) in enumerate(ranges.items()):
         row, column = divmod(i, across)
-        # What the last line holds is centred under the others.
+        # Centre the last line.
         shift = across - min(across, len(ranges) - row * across)
         axes = figure.add_subplot(grid[1 + row, 2 * column + shift : 2 * column + shift + 2])
         _draw_field(axes, rows, best, field, given, limits)
@@ -64,7 +64,6 @@ def _draw_trials(axes: Axes, rows: Sequence[Row], best: Row, limits: tuple[float
     complete = [row for row in rows if row.verdict == "complete"]
     lows = accumulate((row.dev_loss if row.verdict == "complete" else None for row in rows), _lower)
     running = [(row.number, low) for row, low in zip(rows, lows, strict=True) if low is not None]
-    # The best so far holds to the end of the sweep.
     numbers, best_so_far = zip(*running, strict=True)
     axes.step(numbers, best_so_far, where="post", color=DEV, linewidth=1.2, label="best so far")
     _scatter(axes, rows, [row.number for row in rows], limits)
@@ -85,7 +84,7 @@ def _draw_trials(axes: Axes, rows: Sequence[Row], best: Row, limits: tuple[float
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial", color=INK)
     axes.set_ylabel("dev loss, nats per character", color=INK)
-    _dress(axes, limits)
+    _style_axes(axes, limits)
     handles, labels = axes.get_legend_handles_labels()
     first = dict(zip(reversed(labels), reversed(handles), strict=True))
     keys = list(dict.fromkeys(labels))
@@ -117,7 +116,7 @@ def _draw_field(
     _scatter(axes, rows, xs, limits)
     _ring(axes, best, xs[rows.index(best)])
     axes.set_xlabel(field, color=INK)
-    _dress(axes, limits)
+    _style_axes(axes, limits)
 
 
 def _padded(given: Range) -> tuple[float, float]:
@@ -161,7 +160,7 @@ def _ring(axes: Axes, best: Row, x: float) -> None:
     axes.plot([x], [best.dev_loss or math.nan], "o", color=DEV, markersize=10, fillstyle="none")
 
 
-def _dress(axes: Axes, limits: tuple[float, float]) -> None:
+def _style_axes(axes: Axes, limits: tuple[float, float]) -> None:
     axes.set_ylim(*limits)
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -180,7 +179,7 @@ _ORDER = ("complete", "pruned", "failed")
 
 
 def best_row(rows: Sequence[Row]) -> Row | None:
-    """Return the complete trial with the lowest dev loss, the earliest of equals; None where none is complete."""
+    """Return the complete trial with the lowest dev loss, the earliest of equals; None if there is none."""
     ranked = ranked_rows(rows)
     return ranked[0] if ranked and ranked[0].verdict == "complete" else None
 
@@ -207,7 +206,7 @@ def show_results(console: Console, rows: Sequence[Row], fields: Sequence[str]) -
 
 
 def results_csv(rows: Sequence[Row], fields: Sequence[str]) -> bytes:
-    """Return all trials in their order as CSV, numbers in full."""
+    """Return all trials in order as CSV, with full precision."""
     head = ("trial", "verdict", "dev_loss", "seconds", *fields, "note")
     return csv_bytes(
         head,
@@ -219,17 +218,17 @@ def results_csv(rows: Sequence[Row], fields: Sequence[str]) -> bytes:
 
 
 def best_toml(config: TrainingConfig, comment: str) -> bytes:
-    """Return `config` as a preset: a TOML table of fields and a table [model], under a comment of one line."""
+    """Return `config` as a preset in TOML, with a one-line comment."""
     fields = config.model_dump(exclude={"model"} if config.method == "counting" else {"model", "smoothing"})
     lines = [f"# {comment}", *_table(fields), "", "[model]", *_table(config.model.model_dump())]
     return ("\n".join(lines) + "\n").encode()
 
 
 def short(value: Value) -> str:
-    """Return a value as a person reads it: three digits of a fraction, words as they are."""
+    """Format a value for people: three significant digits of a float, anything else unchanged."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _table(fields: dict[str, Value]) -> list[str]:
-    # Strings, numbers and booleans of these two models look the same in JSON and in TOML.
+    # JSON and TOML write the strings, numbers and booleans of these models in the same way.
     return [f"{field} = {json.dumps(value)}" for field, value in fields.items()]

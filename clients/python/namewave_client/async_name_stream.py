@@ -1,4 +1,4 @@
-"""A stream of names as a async iterator: reads and closes. What the bytes say is told in `name_lines`."""
+"""A stream of names as an async iterator. `name_lines` parses the bytes."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
@@ -30,7 +30,7 @@ class AsyncNameStream(Generic[Item]):
 
     @property
     def end(self) -> StreamEnd:
-        """How it ended. Raises `StreamNotThere` before it did."""
+        """The end record. Raises `StreamNotThere` before the stream has ended."""
         return self._lines.end
 
     def __aiter__(self) -> Self:
@@ -54,7 +54,7 @@ class AsyncNameStream(Generic[Item]):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection, unless the stream was read to its end. May be called again."""
+        """Close the connection. It is safe to call this again."""
         self._closed = True
         if self._response is not None:
             await self._response.aclose()

@@ -1,6 +1,4 @@
-"""What each method asks for: method, path, fields, and how its answer is read. No I/O, so that the sync and the async
-client share it.
-"""
+"""The request of each client method, and the parser of its answer. Shared by both clients; no I/O."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +20,7 @@ from namewave_client.options import (
     query_of,
     source_fields,
 )
-from namewave_client.reading import Record, list_in, parsed
+from namewave_client.reading import JsonReader, list_in, parsed
 
 T = TypeVar("T", covariant=True)
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -30,7 +28,7 @@ REFERENCE = re.compile(r"([\w-]+)/([\w-]+)(?:@([\w-]+))?")
 
 
 class Read(Protocol[T]):
-    """How the body of an answer becomes a value. Raises `UnreadableAnswer`."""
+    """A parser for the body of an answer. Raises `UnreadableAnswer`."""
 
     def __call__(self, content: bytes, /) -> T:
         """Return the value."""
@@ -38,7 +36,7 @@ class Read(Protocol[T]):
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request, and how its answer is read. `statuses` are those of an answer that is hoped for."""
+    """One request and the parser of its answer. `statuses` are those of a good answer."""
 
     method: str
     path: str
@@ -49,77 +47,77 @@ class Call(Generic[T]):
     statuses: tuple[int, ...] = (200,)
 
     def is_answered_by(self, response: httpx.Response) -> bool:
-        """Say whether this is an answer, and no error."""
+        """Return whether the response is a good answer, not an error."""
         media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         return response.status_code in self.statuses and (response.status_code == 200 or media == JSON)
 
 
 def generate(**options: Unpack[GenerateOptions]) -> Call[Batch]:
-    """Ask for names."""
+    """Request names."""
     return Call("POST", "/generate", lambda content: Batch.read(_record(content)), generate_fields(**options))
 
 
 def stream(**options: Unpack[GenerateOptions]) -> Call[None]:
-    """Ask for names as a stream; `LineParser` reads it."""
+    """Request names as a stream; `LineParser` reads it."""
     return Call("POST", "/generate", lambda content: None, generate_fields(**options), accept=NDJSON)
 
 
 def score(names: Sequence[str], **options: Unpack[SourceOptions]) -> Call[Scores]:
-    """Ask what a model makes of names. Raises `TypeError` for one text in the place of a list."""
+    """Request the scores of names. Raises `TypeError` for one string in place of a list."""
     if isinstance(names, str):
-        raise TypeError("names must be a list of texts, not one text.")
+        raise TypeError("names must be a list of strings, not one string.")
     body = {"names": list(names)} | source_fields(**options)
     return Call("POST", "/score", lambda content: Scores.read(_record(content)), body)
 
 
 def next_characters(prefix: str, **options: Unpack[NextOptions]) -> Call[NextCharacters]:
-    """Ask what may follow."""
+    """Request the probabilities of the next character."""
     query = {"prefix": prefix} | query_of(next_fields(**options))
     return Call("GET", "/next", lambda content: NextCharacters.read(_record(content)), query=query)
 
 
 def datasets() -> Call[tuple[Dataset, ...]]:
-    """Ask for the data sets."""
+    """Request the data sets."""
     return Call("GET", "/datasets", lambda content: list_in(content, Dataset.read))
 
 
 def models() -> Call[Models]:
-    """Ask for all versions."""
+    """Request all versions."""
     return Call("GET", "/models", lambda content: Models.read(_record(content)))
 
 
 def model(reference: str) -> Call[ModelPage]:
-    """Ask for one version. Raises `ValueError` for a reference without data set and architecture."""
+    """Request one version. Raises `ValueError` for a reference without data set and architecture."""
     found = REFERENCE.fullmatch(reference)
     if found is None:
-        raise ValueError(f"{reference!r} is no reference; allowed is dataset/architecture@version: human/lstm@4.")
+        raise ValueError(f"{reference!r} is not a reference; allowed is dataset/architecture@version: human/lstm@4.")
     path = f"/models/{found[1]}/{found[2]}/{found[3] or 'latest'}"
     return Call("GET", path, lambda content: ModelPage.read(_record(content)))
 
 
 def info() -> Call[Info]:
-    """Ask for version and limits."""
+    """Request version and limits."""
     return Call("GET", "/info", lambda content: Info.read(_record(content)))
 
 
 def ready() -> Call[Health]:
-    """Ask whether names can be had. That they cannot is an answer, too, and is not asked again."""
+    """Request the readiness. 503 is a good answer here, and is not retried."""
     return Call("GET", "/health/ready", lambda content: Health.read(_record(content)), statuses=(200, 503))
 
 
-def following(options: GenerateOptions, page: Batch) -> GenerateOptions | None:
-    """Return what to ask for after a page, None after the last candidate that there is.
+def next_page_options(options: GenerateOptions, page: Batch) -> GenerateOptions | None:
+    """Return the options of the next page, None after the last candidate.
 
-    The model is the page's own, by number, so that an alias that moves meanwhile does not mix two models.
+    The model is the concrete version of the page, so that an alias that moves does not mix two models.
     """
     if page.next_offset > MAX_SEED:
         return None
-    onward: GenerateOptions = {**options, "seed": page.seed, "offset": page.next_offset, "model": page.model}
-    # The shares of a blend's answer are normalised; written once more, their last digit might differ.
+    next_options: GenerateOptions = {**options, "seed": page.seed, "offset": page.next_offset, "model": page.model}
+    # A blend's answer has normalised shares, whose last digit could differ if they were sent back.
     if isinstance(page.dataset, str):
-        onward["dataset"] = page.dataset
-    return onward
+        next_options["dataset"] = page.dataset
+    return next_options
 
 
-def _record(content: bytes) -> Record:
-    return Record(parsed(content))
+def _record(content: bytes) -> JsonReader:
+    return JsonReader(parsed(content))

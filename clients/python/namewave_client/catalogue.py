@@ -1,18 +1,21 @@
-"""Answers about what there is: data sets, models, the service itself. No I/O. Losses are in nats per character, the end
-of the name included.
+"""Answers about data sets, models and the service. No I/O.
+
+Losses are in nats per character, including the end of the name.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from namewave_client.reading import Record
+from namewave_client.reading import JsonReader
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One data set. `names` is how many its list has, `longest` the length of the longest in characters, `default` the
-    version that serves when no model is named.
+    """A data set.
+
+    `names` is the number of names in its list, `longest` the length of the longest one, and `default` the version that
+    serves if no model is named.
     """
 
     dataset: str
@@ -24,8 +27,8 @@ class Dataset:
     models: tuple[str, ...]
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says. Raises `UnreadableAnswer`, as all `read` do."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer. Raises `UnreadableAnswer`, as every `read` does."""
         return cls(
             dataset=record.text("dataset"),
             title=record.text("title", ""),
@@ -39,7 +42,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Model:
-    """One version, `human/lstm@4`, with its losses on train, dev and test."""
+    """A version such as `human/lstm@4`, with its losses on train, dev and test."""
 
     model: str
     architecture: str
@@ -49,15 +52,16 @@ class Model:
     created: str
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         return cls(**_summary(record))
 
 
 @dataclass(frozen=True)
 class ModelPage(Model):
-    """Everything there is to know of a version. `golden` are its first names of seed 0, `card` is Markdown, `files` are
-    addresses at the service.
+    """All information about a version.
+
+    `golden` are its first names with seed 0, `card` is Markdown, and `files` are addresses at the service.
     """
 
     config: Mapping[str, Any]
@@ -69,8 +73,8 @@ class ModelPage(Model):
     files: Mapping[str, str]
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         return cls(
             **_summary(record),
             config=record.anything("config"),
@@ -85,7 +89,7 @@ class ModelPage(Model):
 
 @dataclass(frozen=True)
 class AliasMove:
-    """Why an alias was moved, and when, in UTC."""
+    """A move of an alias, with its reason and its time in UTC."""
 
     alias: str
     target: str
@@ -93,14 +97,14 @@ class AliasMove:
     at: str
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         return cls(record.text("alias"), record.text("target"), record.text("reason", ""), record.text("at", ""))
 
 
 @dataclass(frozen=True)
 class Models:
-    """All versions, the aliases of each data set, their last moves, and what was refused, with the reason."""
+    """All versions, the aliases of each data set, their last moves, and refused versions with reasons."""
 
     models: tuple[Model, ...]
     aliases: Mapping[str, Any]
@@ -108,8 +112,8 @@ class Models:
     refused: Mapping[str, str]
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         return cls(
             models=record.records("models", Model.read),
             aliases=record.anything("aliases"),
@@ -127,26 +131,26 @@ class Info:
     limits: Mapping[str, float]
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         return cls(record.text("name", ""), record.text("version"), record.numbers("limits"))
 
 
 @dataclass(frozen=True)
 class Health:
-    """Whether names can be had, else what is wrong; and the versions that were refused, with the reason."""
+    """The readiness of the service, its problems, and refused versions with reasons."""
 
     ok: bool
     problems: tuple[str, ...]
     refused: Mapping[str, str]
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         return cls(record.text("status") == "ok", record.texts("problems"), record.texts_by_name("refused"))
 
 
-def _summary(record: Record) -> dict[str, Any]:
+def _summary(record: JsonReader) -> dict[str, Any]:
     return {
         "model": record.text("model"),
         "architecture": record.text("architecture"),

@@ -1,6 +1,4 @@
-"""The sync client: sends, waits and reads. What is asked, read and tried again is told in the files that the async
-client shares.
-"""
+"""The sync client. It sends, waits and reads; other modules, shared with the async client, do the rest."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +15,8 @@ from namewave_client.name_lines import LineParser, name_of
 from namewave_client.name_stream import NameStream
 from namewave_client.names import Batch, NameDetail, NextCharacters, Scores
 from namewave_client.options import DrawOptions, GenerateOptions, NextOptions, SourceOptions
-from namewave_client.retries import USUAL, Retries
-from namewave_client.session import ADDRESS, PATIENCE, Session
+from namewave_client.retries import DEFAULT_RETRIES, Retries
+from namewave_client.session import ADDRESS, DEFAULT_TIMEOUT, Session
 
 T = TypeVar("T")
 
@@ -26,21 +24,20 @@ T = TypeVar("T")
 class Namewave:
     """A Namewave service at `base_url`. May be shared between threads; close it, or use it in `with`.
 
-    `timeout` is how many seconds the service may be silent. `retries` says how often a request is tried again, never
-    with `Retries(most=0)`. `api_key` goes along as a bearer token (RFC 6750). The rest is for tests: `transport` in the
-    place of a network, `sleep` for waits, `random` for seeds and waits, `monotonic` and
-    `now` for clocks, all in seconds.
+    `timeout` is the number of seconds that the service may be silent. `retries` is the retry policy; `Retries(most=0)`
+    disables retries. `api_key` is sent as a bearer token (RFC 6750). The other arguments are for tests: `transport`
+    replaces the network, `sleep` the waits, `random` the source of seeds and waits, `monotonic` and `now` the clocks.
 
-    Every method raises `Refused` where the service answers with an error, `NoAnswer` where it does not answer,
-    `UnreadableAnswer` where the answer is not a Namewave's, and `TypeError` for an option that there is not.
+    Every method raises `Refused` if the service answers with an error, `NoAnswer` if it does not answer,
+    `UnreadableAnswer` if the answer is not that of a Namewave service, and `TypeError` for an unknown option.
     """
 
     def __init__(
         self,
         base_url: str = ADDRESS,
         *,
-        timeout: float | httpx.Timeout = PATIENCE,
-        retries: Retries = USUAL,
+        timeout: float | httpx.Timeout = DEFAULT_TIMEOUT,
+        retries: Retries = DEFAULT_RETRIES,
         api_key: str | None = None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -67,7 +64,7 @@ class Namewave:
         self._http.close()
 
     def generate(self, **options: Unpack[GenerateOptions]) -> Batch:
-        """Return new names. Without a seed one is drawn here, and told in the answer."""
+        """Return new names. Without a seed the client draws one, which the answer contains."""
         return self._answer(calls.generate(**self._session.seeded(options)))
 
     @overload
@@ -81,7 +78,7 @@ class Namewave:
     ) -> NameStream[str] | NameStream[NameDetail]:
         """Return up to a million names as an iterator in constant memory; with `details`, of `NameDetail`.
 
-        More than 10,000 need `unique=False`. Only its beginning is tried again: see `StreamBroken`.
+        More than 10,000 need `unique=False`. Only the start of a stream is retried: see `StreamBroken`.
         """
         call = calls.stream(**self._session.seeded({**options, "details": details}))
         if details:
@@ -89,23 +86,23 @@ class Namewave:
         return NameStream(lambda: self._response(call, stream=True), LineParser(name_of))
 
     def pages(self, **options: Unpack[GenerateOptions]) -> Iterator[Batch]:
-        """Yield page after page of `count` names, each where the one before it ended, all of one seed and model.
+        """Yield page after page of `count` names, with the same seed and model.
 
-        There are always more, practically: stop when you have enough. `unique` holds within a page. A page may have
-        fewer names, or none, where its budget of attempts ran out: see `Batch.complete`.
+        Each page starts where the last one ended. The pages practically never end, so stop when you have enough.
+        `unique` applies within a page. A page may have fewer names if its attempts ran out: see `Batch.complete`.
         """
-        onward: GenerateOptions | None = self._session.seeded(options)
-        while onward is not None:
-            page = self.generate(**onward)
+        next_options: GenerateOptions | None = self._session.seeded(options)
+        while next_options is not None:
+            page = self.generate(**next_options)
             yield page
-            onward = calls.following(onward, page)
+            next_options = calls.next_page_options(next_options, page)
 
     def score(self, names: Sequence[str], **options: Unpack[SourceOptions]) -> Scores:
-        """Return how likely a model finds up to 1,000 names, character by character, and what they are near to."""
+        """Return the scores of up to 1,000 names, character by character, with the nearest names of the list."""
         return self._answer(calls.score(names, **options))
 
     def next_characters(self, prefix: str = "", **options: Unpack[NextOptions]) -> NextCharacters:
-        """Return the probability of each character that may follow a prefix, and of the end."""
+        """Return the probability of each next character after a prefix, and of the end."""
         return self._answer(calls.next_characters(prefix, **options))
 
     def datasets(self) -> tuple[Dataset, ...]:
@@ -113,12 +110,13 @@ class Namewave:
         return self._answer(calls.datasets())
 
     def models(self) -> Models:
-        """Return all versions and aliases, and what was refused."""
+        """Return all versions and aliases, and the refused versions."""
         return self._answer(calls.models())
 
     def model(self, reference: str) -> ModelPage:
-        """Return everything there is to know of a version: `human/lstm@4`, `human/lstm@stable`, `human/lstm` (latest).
-        Raises `ValueError` for text of another form.
+        """Return all information about a version: `human/lstm@4`, `human/lstm@stable`, `human/lstm` (latest).
+
+        Raises `ValueError` for a malformed reference.
         """
         return self._answer(calls.model(reference))
 
@@ -127,19 +125,19 @@ class Namewave:
         return self._answer(calls.info())
 
     def ready(self) -> Health:
-        """Return whether names can be had, and else why not."""
+        """Return whether the service is ready, and its problems if not."""
         return self._answer(calls.ready())
 
     def _answer(self, call: Call[T]) -> T:
         return call.read(self._response(call).content)
 
     def _response(self, call: Call[T], stream: bool = False) -> httpx.Response:
-        tries = self._session.tries()
+        retry_state = self._session.retry_state()
         while True:
             outcome = self._outcome(call, stream)
             if isinstance(outcome, httpx.Response) and call.is_answered_by(outcome):
                 return outcome
-            self._sleep(tries.wait_after(outcome))
+            self._sleep(retry_state.next_wait(outcome))
 
     def _outcome(self, call: Call[T], stream: bool) -> httpx.Response | httpx.RequestError:
         try:

@@ -1,7 +1,7 @@
-"""What goes wrong, as exceptions:
+"""The exceptions of this package:
 
 NamewaveError
-    NoAnswer            the service was not reached, or broke off before its answer was there
+    NoAnswer            the service was not reached, or the connection broke before the answer
         TimedOut        it was silent for longer than `timeout`
     Refused             it answered with an error: see `problem`
         InvalidRequest  400, 406, 413, 415, 422: another request is needed
@@ -11,29 +11,29 @@ NamewaveError
         Unavailable     503
         ServerFault     any other 5xx
     StreamBroken        a stream ended before its end record
-    StreamNotThere      a stream was asked for what it cannot tell yet
-    UnreadableAnswer    an answer is not what a Namewave service says
+    StreamNotThere      the head or end of a stream was read too early
+    UnreadableAnswer    an answer is not that of a Namewave service
 
-Which of them is tried again is told in `retries`.
+`retries` decides which errors are retried.
 """
 
 from namewave_client.problem import Problem
 
 
 class NamewaveError(Exception):
-    """Everything that this package raises on purpose, but for wrong arguments: those are TypeError or ValueError."""
+    """Base class of all errors, except TypeError and ValueError for wrong arguments."""
 
 
 class NoAnswer(NamewaveError):
-    """There was no connection, or it broke before the whole answer was there."""
+    """There was no connection, or it broke before the answer was complete."""
 
 
 class TimedOut(NoAnswer, TimeoutError):
-    """Nothing came for longer than `timeout` seconds."""
+    """The service was silent for longer than `timeout` seconds."""
 
 
 class Refused(NamewaveError):
-    """The service answered with an error. `retry_after` is in seconds, None where it did not say."""
+    """The service answered with an error. `retry_after` is in seconds, None if it is unknown."""
 
     def __init__(self, problem: Problem, retry_after: float | None = None) -> None:
         super().__init__(f"{problem.status} {problem.title}: {problem.detail}".rstrip(": "))
@@ -41,31 +41,31 @@ class Refused(NamewaveError):
 
 
 class InvalidRequest(Refused):
-    """The request cannot be met as it is; `problem.errors` names the fields and what is allowed."""
+    """The request is invalid; `problem.errors` names the fields and what is allowed."""
 
 
 class Forbidden(Refused):
-    """The service wants an API key, or another one."""
+    """The API key is missing or wrong."""
 
 
 class NotFound(Refused):
-    """There is no such data set, model or address; `problem.errors` has the nearest."""
+    """There is no such data set, model or address; `problem.errors` has the most similar ones."""
 
 
 class TooManyRequests(Refused):
-    """The service wants fewer requests."""
+    """The client is over its rate limit."""
 
 
 class Unavailable(Refused):
-    """The service, or this model, cannot be had at the moment."""
+    """The service or the model is unavailable at the moment."""
 
 
 class ServerFault(Refused):
-    """Something went wrong in the service."""
+    """The service had an internal error."""
 
 
 class StreamBroken(NamewaveError):
-    """A stream ended before its end record. `received` names came, and all of them are good."""
+    """A stream ended before its end record, after `received` valid names."""
 
     def __init__(self, message: str, received: int) -> None:
         super().__init__(message)
@@ -73,11 +73,11 @@ class StreamBroken(NamewaveError):
 
 
 class StreamNotThere(NamewaveError):
-    """A stream was asked for its head before it began, for its end before it ended, or for names once closed."""
+    """The head of a stream was read before it began, its end before it ended, or names after `close`."""
 
 
 class UnreadableAnswer(NamewaveError):
-    """The answer is not what a Namewave service says: is `base_url` one?"""
+    """The answer is not that of a Namewave service; check `base_url`."""
 
 
 KINDS: dict[int, type[Refused]] = {
@@ -95,6 +95,6 @@ KINDS: dict[int, type[Refused]] = {
 
 
 def refusal(problem: Problem, retry_after: float | None) -> Refused:
-    """Return the exception for a problem."""
+    """Return the exception for `problem`."""
     other = ServerFault if problem.status >= 500 else Refused
     return KINDS.get(problem.status, other)(problem, retry_after)

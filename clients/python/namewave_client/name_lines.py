@@ -1,4 +1,4 @@
-"""What a stream says, from its bytes: head, names, end. No I/O, so that the sync and the async stream share it."""
+"""The parser of a stream: head, names and end. Shared by both clients; no I/O."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
 from namewave_client.errors import StreamBroken, StreamNotThere, UnreadableAnswer
-from namewave_client.reading import Record, parsed
+from namewave_client.reading import JsonReader, parsed
 
 Item = TypeVar("Item")
-# Bytes; a name with all its details is far shorter. What has no end must not fill the memory.
+# Bytes; a name with details is far shorter. The limit keeps an endless line from filling the memory.
 LONGEST_LINE = 1_048_576
 
 
 @dataclass(frozen=True)
 class StreamHead:
-    """Where a stream's names come from: the data set (a blend as a link writes it), the concrete model, the seed and
-    the first candidate.
+    """The source of a stream: data set, concrete model, seed and first candidate.
+
+    A blend is written as in a link.
     """
 
     dataset: str
@@ -26,17 +27,17 @@ class StreamHead:
 
     @classmethod
     def read(cls, headers: Mapping[str, str]) -> Self:
-        """Return what the headers say. Raises `UnreadableAnswer`."""
+        """Parse the headers. Raises `UnreadableAnswer`."""
         try:
             seed, offset = int(headers["namewave-seed"]), int(headers["namewave-offset"])
             return cls(headers.get("namewave-dataset", ""), headers["namewave-model"], seed, offset)
         except (KeyError, ValueError):
-            raise UnreadableAnswer("The stream's headers do not tell model, seed and offset.") from None
+            raise UnreadableAnswer("The stream's headers lack model, seed or offset.") from None
 
 
 @dataclass(frozen=True)
 class StreamEnd:
-    """How a stream ended: see `Batch`, whose fields these are."""
+    """The end record of a stream. `Batch` describes the fields."""
 
     complete: bool
     attempts: int
@@ -45,8 +46,8 @@ class StreamEnd:
     refused: Mapping[str, int]
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the last line says. Raises `UnreadableAnswer`."""
+    def read(cls, record: JsonReader) -> Self:
+        """Parse the end record. Raises `UnreadableAnswer`."""
         return cls(
             complete=record.flag("complete"),
             attempts=record.whole("attempts"),
@@ -57,9 +58,9 @@ class StreamEnd:
 
 
 class LineParser(Generic[Item]):
-    """The lines of one stream. Holds the names of one piece at most."""
+    """Parses the lines of one stream. It holds at most the names of one chunk."""
 
-    def __init__(self, read: Callable[[Record], Item]) -> None:
+    def __init__(self, read: Callable[[JsonReader], Item]) -> None:
         self.waiting: deque[Item] = deque()
         self.received = 0
         self._read, self._rest = read, b""
@@ -68,30 +69,30 @@ class LineParser(Generic[Item]):
 
     @property
     def head(self) -> StreamHead:
-        """What the headers said. Raises `StreamNotThere` before they came."""
+        """The head of the stream. Raises `StreamNotThere` before it has arrived."""
         if self._head is None:
             raise StreamNotThere("The stream has not begun: its head comes with the first name.")
         return self._head
 
     @property
     def end(self) -> StreamEnd:
-        """What the last line said. Raises `StreamNotThere` before it came."""
+        """The end of the stream. Raises `StreamNotThere` before it has arrived."""
         if self._end is None:
             raise StreamNotThere("The stream has not ended: its end comes after the last name.")
         return self._end
 
     @property
     def ended(self) -> bool:
-        """Whether the last line came."""
+        """Whether the end record has arrived."""
         return self._end is not None
 
     def begin(self, headers: Mapping[str, str]) -> None:
-        """Take the headers."""
+        """Read the headers."""
         self._head = StreamHead.read(headers)
 
     def feed(self, piece: bytes) -> None:
-        """Take a piece of the body. Raises `UnreadableAnswer`."""
-        # Not str.splitlines: a name may hold a character that it takes for the end of a line.
+        """Read a chunk of the body. Raises `UnreadableAnswer`."""
+        # Not str.splitlines: a name may contain a character that it treats as a line end.
         *lines, self._rest = (self._rest + piece).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
             raise UnreadableAnswer(f"A line of the stream is longer than {LONGEST_LINE} bytes.")
@@ -99,28 +100,28 @@ class LineParser(Generic[Item]):
             self._take(line)
 
     def check_whole(self, error: Exception | None) -> None:
-        """Raise `StreamBroken` where the body is over, by an error or without one, and the last line has not come.
+        """Raise `StreamBroken` if the body ended without an end record.
 
-        Which candidate came last cannot be told from the names: refused ones leave no trace before the end record. So
-        the way on is the same request, whose first names are those that came.
+        The names do not show the last candidate, because refused candidates are counted in the end record only. To
+        continue, send the same request and skip the names that have arrived.
         """
         if self.ended:
             return
         why = (str(error) or type(error).__name__).rstrip(".") if error else "it has no end record"
         head, count = self.head, self.received
-        message = f"The stream broke after {count} names: {why}. They are good. To go on, ask for the same again with "
-        message += f"seed={head.seed}, offset={head.offset} and model={head.model!r}, and pass over the first {count}."
+        message = f"The stream broke after {count} names, which are valid: {why}. To continue, repeat the request with "
+        message += f"seed={head.seed}, offset={head.offset} and model={head.model!r}, and skip the first {count} names."
         raise StreamBroken(message, count) from error
 
     def check_over(self) -> None:
-        """Raise `StreamNotThere` where the stream was closed before its end."""
+        """Raise `StreamNotThere` if the stream was closed before its end."""
         if not self.ended:
             raise StreamNotThere("The stream was closed before its end.")
 
     def _take(self, line: bytes) -> None:
-        record = Record(parsed(line, "a line of the stream"), "a line of the stream")
+        record = JsonReader(parsed(line, "a line of the stream"), "a line of the stream")
         if self._end is not None:
-            raise UnreadableAnswer("The stream goes on after its end.")
+            raise UnreadableAnswer("The stream continues after its end.")
         if "end" in record:
             self._end = StreamEnd.read(record.record("end"))
         else:
@@ -128,6 +129,6 @@ class LineParser(Generic[Item]):
             self.received += 1
 
 
-def name_of(record: Record) -> str:
+def name_of(record: JsonReader) -> str:
     """Return the name of a line without details."""
     return record.text("name")

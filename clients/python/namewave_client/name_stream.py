@@ -1,4 +1,4 @@
-"""A stream of names as a sync iterator: reads and closes. What the bytes say is told in `name_lines`."""
+"""A stream of names as a sync iterator. `name_lines` parses the bytes."""
 
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -30,7 +30,7 @@ class NameStream(Generic[Item]):
 
     @property
     def end(self) -> StreamEnd:
-        """How it ended. Raises `StreamNotThere` before it did."""
+        """The end record. Raises `StreamNotThere` before the stream has ended."""
         return self._lines.end
 
     def __iter__(self) -> Self:
@@ -54,7 +54,7 @@ class NameStream(Generic[Item]):
         self.close()
 
     def close(self) -> None:
-        """Close the connection, unless the stream was read to its end. May be called again."""
+        """Close the connection. It is safe to call this again."""
         self._closed = True
         if self._response is not None:
             self._response.close()

@@ -1,31 +1,31 @@
-"""Answers about names: new ones, judged ones, and what comes next. No I/O.
+"""Answers about names: generated names, scores and next characters. No I/O.
 
-All logarithms are natural and count the end of the name, which is shown as "."; all are at temperature 1.
+All log-probabilities are natural logarithms at temperature 1, and include the end of the name, shown as ".".
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from namewave_client.reading import Record, References, Shares
+from namewave_client.reading import JsonReader, References, Shares
 
 
 @dataclass(frozen=True)
 class CharacterDetail:
-    """One step of a name, and the logarithm of its probability."""
+    """A character of a name, and its log-probability."""
 
     character: str
     log_prob: float
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says. Raises `UnreadableAnswer`, as all `read` do."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer. Raises `UnreadableAnswer`, as every `read` does."""
         return cls(record.text("character"), record.number("log_prob"))
 
 
 @dataclass(frozen=True)
 class NameDetail:
-    """A name, the logarithm of its probability, and whether the model's list has it."""
+    """A name, its log-probability, and whether it is in the model's list."""
 
     name: str
     log_prob: float
@@ -33,18 +33,18 @@ class NameDetail:
     characters: tuple[CharacterDetail, ...]
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         characters = record.records("characters", CharacterDetail.read)
         return cls(record.text("name"), record.number("log_prob"), record.flag("in_training"), characters)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """New names, and all that is needed to draw the same ones again or to go on after them.
+    """New names, and everything needed to draw them again or to continue after them.
 
-    `attempts` is how many candidates were drawn, `refused` how many of them each constraint refused; `complete` is
-    false where the budget of attempts ran out first. `details` is empty unless it was asked for.
+    `attempts` is the number of candidates, `refused` how many of them each constraint rejected. `complete` is false if
+    the budget of attempts ran out. `details` is empty unless requested.
     """
 
     dataset: Shares
@@ -61,8 +61,8 @@ class Batch:
     details: tuple[NameDetail, ...] = ()
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         names = record.names("names", NameDetail.read)
         return cls(
             dataset=record.shares("dataset"),
@@ -82,20 +82,20 @@ class Batch:
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest name of the model's list, and how many edits away it is (Levenshtein)."""
+    """The nearest name of the model's list, and its edit distance (Levenshtein)."""
 
     name: str
     distance: int
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         return cls(record.text("name"), record.whole("distance"))
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a model makes of a name. Where it does not know a character, the numbers are None and `reason` says so."""
+    """The score of a name. If the model does not know a character, the numbers are None, with a `reason`."""
 
     name: str
     log_prob: float | None
@@ -106,8 +106,8 @@ class Score:
     reason: str | None = None
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         return cls(
             name=record.text("name"),
             log_prob=record.maybe_number("log_prob"),
@@ -121,34 +121,34 @@ class Score:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model makes of names, in their order."""
+    """The scores of names, in order."""
 
     dataset: Shares
     model: References
     scores: tuple[Score, ...]
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         return cls(record.shares("dataset"), record.references("model"), record.records("scores", Score.read))
 
 
 @dataclass(frozen=True)
 class NextCharacter:
-    """A character that may come next, and its probability."""
+    """A possible next character, and its probability."""
 
     character: str
     probability: float
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         return cls(record.text("character"), record.number("probability"))
 
 
 @dataclass(frozen=True)
 class NextCharacters:
-    """What may follow a prefix at a temperature, the most probable first."""
+    """The possible next characters after a prefix, the most probable first."""
 
     dataset: Shares
     model: References
@@ -157,8 +157,8 @@ class NextCharacters:
     characters: tuple[NextCharacter, ...]
 
     @classmethod
-    def read(cls, record: Record) -> Self:
-        """Return what the service says."""
+    def read(cls, record: JsonReader) -> Self:
+        """Read the answer."""
         return cls(
             record.shares("dataset"),
             record.references("model"),

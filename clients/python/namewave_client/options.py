@@ -1,7 +1,6 @@
-"""What a caller may ask for, as typed keywords, and how it is written for the wire. No values are judged here: the
-service does that, and says what is allowed.
+"""The options of requests as typed keywords, and their encoding. The service checks the values.
 
-An option that is left out, or None, is not sent: the service's default holds.
+An option that is missing or None is not sent, so the service's default applies.
 """
 
 import difflib
@@ -14,7 +13,7 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 class SourceOptions(TypedDict, total=False):
-    """What to draw from."""
+    """The data set and the model."""
 
     # A name of `datasets()`, or up to four with weights: a blend.
     dataset: str | Mapping[str, float] | None
@@ -23,13 +22,13 @@ class SourceOptions(TypedDict, total=False):
 
 
 class NextOptions(SourceOptions, total=False):
-    """What `next_characters` takes beside a prefix."""
+    """The options of `next_characters`, besides the prefix."""
 
     temperature: float | None
 
 
 class DrawOptions(SourceOptions, total=False):
-    """What `stream` takes. Lengths are in characters."""
+    """The options of `stream`. Lengths are in characters."""
 
     count: int | None
     temperature: float | None
@@ -53,49 +52,49 @@ class DrawOptions(SourceOptions, total=False):
 
 
 class GenerateOptions(DrawOptions, total=False):
-    """What `generate` and `pages` take: all that /generate knows."""
+    """The options of `generate` and `pages`: all fields of /generate."""
 
     details: bool | None
 
 
 def source_fields(**options: Unpack[SourceOptions]) -> dict[str, Json]:
-    """Return the fields of a JSON body. Raises `TypeError` for an option that there is not."""
-    return _given(options, SourceOptions.__annotations__)
+    """Return the fields of a JSON body. Raises `TypeError` for an unknown option."""
+    return _without_none(options, SourceOptions.__annotations__)
 
 
 def next_fields(**options: Unpack[NextOptions]) -> dict[str, Json]:
-    """Return the fields of a link's query before they are text. Raises `TypeError` as `source_fields` does."""
-    return _given(options, NextOptions.__annotations__)
+    """Return the fields of a query before encoding. Raises `TypeError` as `source_fields` does."""
+    return _without_none(options, NextOptions.__annotations__)
 
 
 def generate_fields(**options: Unpack[GenerateOptions]) -> dict[str, Json]:
     """Return the fields of a JSON body. Raises `TypeError` as `source_fields` does."""
-    return _given(options, GenerateOptions.__annotations__)
+    return _without_none(options, GenerateOptions.__annotations__)
 
 
 def query_of(fields: Mapping[str, Json]) -> dict[str, str]:
-    """Return the fields as a link writes them: `human:0.6,animal:0.4`, and `human/lstm@4,animal/lstm@4`."""
+    """Encode the fields of a query: `human:0.6,animal:0.4`, and `human/lstm@4,animal/lstm@4`."""
     return {name: _text(name, value) for name, value in fields.items()}
 
 
 def _text(name: str, value: Json) -> str:
     if isinstance(value, Mapping):
         if name == "model":
-            return ",".join(_full(dataset, str(model)) for dataset, model in value.items())
+            return ",".join(_full_reference(dataset, str(model)) for dataset, model in value.items())
         return ",".join(f"{dataset}:{weight!r}" for dataset, weight in value.items())
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _full(dataset: str, model: str) -> str:
+def _full_reference(dataset: str, model: str) -> str:
     return model if "/" in model else f"{dataset}/{model}"
 
 
-def _given(options: Mapping[str, object], known: Collection[str]) -> dict[str, Json]:
-    """Return the options that are told. The types are the type checker's matter, the values the service's."""
+def _without_none(options: Mapping[str, object], known: Collection[str]) -> dict[str, Json]:
+    """Return the options that are not None. The type checker checks types, and the service values."""
     for name in options:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            raise TypeError(f"There is no option {name!r}" + (f"; is {near[0]!r} meant?" if near else "."))
+            raise TypeError(f"There is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else "."))
     return {name: _plain(value) for name, value in options.items() if value is not None}
 
 

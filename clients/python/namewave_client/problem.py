@@ -1,11 +1,11 @@
-"""What the service says of an error (RFC 9457), as a value. How it is raised is told in `errors`."""
+"""The problem details of an error (RFC 9457). `errors` has the exceptions."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class FieldProblem:
-    """One field that is wrong: what is allowed, and the nearest names there are."""
+    """A wrong field, its allowed values, and the most similar valid names."""
 
     field: str
     allowed: str
@@ -14,7 +14,7 @@ class FieldProblem:
 
 @dataclass(frozen=True)
 class Problem:
-    """An error as the service tells it: `code` is stable, `errors` are the wrong fields if it is about fields."""
+    """An error of the service. `code` is stable; `errors` lists the wrong fields, if any."""
 
     type: str
     title: str

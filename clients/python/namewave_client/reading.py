@@ -1,5 +1,7 @@
-"""From JSON to typed values, tolerantly: unknown fields are passed over, so that a newer service can be read; what is
-missing or of another type is told by its name. What the fields mean is said beside their dataclasses.
+"""Convert JSON to typed values.
+
+Unknown fields are ignored, so that the client can read the answers of a newer service. An error names a field that is
+missing or has the wrong type.
 """
 
 import json
@@ -13,23 +15,25 @@ Shares = str | Mapping[str, float]
 References = str | Mapping[str, str]
 
 
-class Record:
-    """A JSON object, read field by field. Every reader raises `UnreadableAnswer` where the field is not as told; with
-    a default it may be missing or null.
+class JsonReader:
+    """Reads the fields of a JSON object.
+
+    Every method raises `UnreadableAnswer` for a missing field or a wrong type. With a default, the field may be missing
+    or null.
     """
 
     def __init__(self, value: object, place: str = "the answer") -> None:
         if not isinstance(value, dict):
-            raise UnreadableAnswer(f"{place} is no JSON object.")
+            raise UnreadableAnswer(f"{place} is not a JSON object.")
         self._fields: dict[str, Any] = value
         self._place = place
 
     def text(self, name: str, default: str | None = None) -> str:
-        """Return a text."""
+        """Return a string."""
         return self._read(name, _text, default)
 
     def maybe_text(self, name: str) -> str | None:
-        """Return a text, None where there is none."""
+        """Return a string, None if the field is missing."""
         return None if self._fields.get(name) is None else self.text(name)
 
     def whole(self, name: str, default: int | None = None) -> int:
@@ -41,7 +45,7 @@ class Record:
         return self._read(name, _number, default)
 
     def maybe_number(self, name: str) -> float | None:
-        """Return a number, None where there is none."""
+        """Return a number, None if the field is missing."""
         return None if self._fields.get(name) is None else self.number(name)
 
     def flag(self, name: str, default: bool | None = None) -> bool:
@@ -49,32 +53,32 @@ class Record:
         return self._read(name, _flag, default)
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Return a list of texts, empty where there is none."""
+        """Return a list of strings, empty if the field is missing."""
         return self._read(name, _list_of(_text), ())
 
-    def records(self, name: str, parse: Callable[["Record"], T]) -> tuple[T, ...]:
-        """Return a list of objects, each of them parsed; empty where there is none."""
-        return self._read(name, _list_of(lambda item: parse(Record(item, f"an item of {name}"))), ())
+    def records(self, name: str, parse: Callable[["JsonReader"], T]) -> tuple[T, ...]:
+        """Return a list of parsed objects, empty if the field is missing."""
+        return self._read(name, _list_of(lambda item: parse(JsonReader(item, f"an item of {name}"))), ())
 
-    def names(self, name: str, parse: Callable[["Record"], T]) -> tuple[str | T, ...]:
-        """Return a list of texts or of objects, each of these parsed."""
-        either = _list_of(lambda item: item if isinstance(item, str) else parse(Record(item, f"an item of {name}")))
+    def names(self, name: str, parse: Callable[["JsonReader"], T]) -> tuple[str | T, ...]:
+        """Return a list of strings or parsed objects."""
+        either = _list_of(lambda item: item if isinstance(item, str) else parse(JsonReader(item, f"an item of {name}")))
         return self._read(name, either, None)
 
-    def record(self, name: str) -> "Record":
+    def record(self, name: str) -> "JsonReader":
         """Return an object."""
-        return self._read(name, lambda value: Record(value, name), None)
+        return self._read(name, lambda value: JsonReader(value, name), None)
 
     def counts(self, name: str) -> Mapping[str, int]:
-        """Return whole numbers by name, none where there are none."""
+        """Return whole numbers by name, empty if the field is missing."""
         return self._read(name, _map_of(_whole), {})
 
     def numbers(self, name: str) -> Mapping[str, float]:
-        """Return numbers by name, none where there are none."""
+        """Return numbers by name, empty if the field is missing."""
         return self._read(name, _map_of(_number), {})
 
     def texts_by_name(self, name: str) -> Mapping[str, str]:
-        """Return texts by name, none where there are none."""
+        """Return strings by name, empty if the field is missing."""
         return self._read(name, _map_of(_text), {})
 
     def anything(self, name: str) -> Mapping[str, Any]:
@@ -110,12 +114,12 @@ def parsed(content: bytes | str, place: str = "the answer") -> Any:
         raise UnreadableAnswer(f"{place} is no JSON.") from None
 
 
-def list_in(content: bytes, parse: Callable[[Record], T]) -> tuple[T, ...]:
+def list_in(content: bytes, parse: Callable[[JsonReader], T]) -> tuple[T, ...]:
     """Return the parsed objects of a JSON list. Raises `UnreadableAnswer`."""
     value = parsed(content)
     if not isinstance(value, list):
         raise UnreadableAnswer("the answer is no JSON list.")
-    return tuple(parse(Record(item, "an item of the answer")) for item in value)
+    return tuple(parse(JsonReader(item, "an item of the answer")) for item in value)
 
 
 def _text(value: Any) -> str:
@@ -131,7 +135,7 @@ def _flag(value: Any) -> bool:
 
 
 def _whole(value: Any) -> int:
-    # In Python, true is a whole number, too.
+    # In Python, True is an int.
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError
     return value

@@ -1,4 +1,4 @@
-"""From an error's answer to the exception that tells it. No I/O: the body was read."""
+"""Convert an error response to an exception. No I/O: the body has been read."""
 
 from http import HTTPStatus
 
@@ -6,19 +6,19 @@ import httpx
 
 from namewave_client.errors import Refused, UnreadableAnswer, refusal
 from namewave_client.problem import FieldProblem, Problem
-from namewave_client.reading import Record, parsed
+from namewave_client.reading import JsonReader, parsed
 
 
 def refused(response: httpx.Response, retry_after: float | None) -> Refused:
-    """Return the exception for an answer that is none of those that were hoped for."""
+    """Return the exception for an error response."""
     return refusal(_problem(response), retry_after)
 
 
 def _problem(response: httpx.Response) -> Problem:
-    """Return the problem that the body is. What stands between, such as a proxy, may say something else."""
+    """Parse the body as a problem. A proxy may send something else, so it may be malformed."""
     status = response.status_code
     try:
-        record = Record(parsed(response.content))
+        record = JsonReader(parsed(response.content))
         title, detail = record.text("title", _phrase(status)), record.text("detail", "")
         errors, code = record.records("errors", _field), record.text("code", "")
         return Problem(record.text("type", "about:blank"), title, status, detail, errors, code)
@@ -26,7 +26,7 @@ def _problem(response: httpx.Response) -> Problem:
         return Problem("about:blank", _phrase(status), status, "")
 
 
-def _field(record: Record) -> FieldProblem:
+def _field(record: JsonReader) -> FieldProblem:
     return FieldProblem(record.text("field"), record.text("allowed", ""), record.texts("nearest"))
 
 

@@ -1,7 +1,7 @@
-"""When to ask again, and how long to wait before: a policy, and the tries of one request. No I/O and no sleeping.
+"""The retry policy, and the retry state of one request. No I/O and no sleeping.
 
 Waits grow exponentially with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015),
-so that clients which were refused together do not come back together.
+so that clients that are refused together do not return together.
 """
 
 import re
@@ -17,17 +17,18 @@ from namewave_client.errors import NamewaveError, NoAnswer, TimedOut
 from namewave_client.refusals import refused
 
 SECONDS = re.compile(r"[0-9]{1,9}")
-TRIED_AGAIN = (429, 503)
-# A connection that was not made, or broke before the answer was there. Not a read that timed out: whoever is slow is
-# not helped by the same work once more.
-BROKEN = (httpx.NetworkError, httpx.ConnectTimeout, httpx.RemoteProtocolError)
+RETRIED_STATUSES = (429, 503)
+# The connection failed or broke before the answer. Read timeouts are not retried, because the same work again does not
+# help a slow service.
+RETRIED_ERRORS = (httpx.NetworkError, httpx.ConnectTimeout, httpx.RemoteProtocolError)
 
 
 @dataclass(frozen=True)
 class Retries:
-    """How often a request is tried again: at most `most` times. All else is in seconds. A wait is drawn evenly from 0
-    to `first_wait`, doubled with each try up to `longest_wait`, on top of what the service asks for by Retry-After; no
-    try begins later than `deadline` after the first one.
+    """The retry policy: at most `most` retries; the other fields are in seconds.
+
+    A wait is uniform between 0 and `first_wait`, doubled with each try up to `longest_wait`, in addition to
+    Retry-After. No try starts later than `deadline` after the first one.
     """
 
     most: int = 4
@@ -39,17 +40,17 @@ class Retries:
         if min(self.most, self.first_wait, self.longest_wait, self.deadline) < 0:
             raise ValueError("The numbers of Retries must not be negative.")
 
-    def wait(self, tries: int, random: Random) -> float:
-        """Return how long to wait after the try with this number, from 0, where the service asks for nothing."""
-        # A float has no room for 2**1024.
-        return random.uniform(0, min(self.longest_wait, self.first_wait * 2 ** min(tries, 60)))
+    def wait(self, retry_state: int, random: Random) -> float:
+        """Return the random wait after the try with this number, from 0, without Retry-After."""
+        # A float cannot hold 2**1024.
+        return random.uniform(0, min(self.longest_wait, self.first_wait * 2 ** min(retry_state, 60)))
 
 
-USUAL = Retries()
+DEFAULT_RETRIES = Retries()
 
 
-class Tries:
-    """The tries of one request. `monotonic` tells seconds, `now` the seconds since 1970."""
+class RetryState:
+    """The retry state of one request. `monotonic` returns seconds, `now` the seconds since 1970."""
 
     def __init__(
         self, policy: Retries, random: Random, monotonic: Callable[[], float], now: Callable[[], float]
@@ -57,14 +58,15 @@ class Tries:
         self._policy, self._random, self._monotonic, self._now = policy, random, monotonic, now
         self._begun, self._tries = monotonic(), 0
 
-    def wait_after(self, outcome: httpx.Response | httpx.RequestError) -> float:
-        """Return how many seconds to wait before the next try, after an error's answer, whose body was read, or
-        without an answer. Raises the error where there is to be no other try.
+    def next_wait(self, outcome: httpx.Response | httpx.RequestError) -> float:
+        """Return the seconds to wait before the next try after an error. Raises the error if there is none.
+
+        The body of a response must have been read.
         """
         error, retry_after = self._judge(outcome)
         wait = (retry_after or 0.0) + self._policy.wait(self._tries, self._random)
         left = self._begun + self._policy.deadline - self._monotonic()
-        if not _is_passing(outcome) or self._tries >= self._policy.most or wait > left:
+        if not _is_transient(outcome) or self._tries >= self._policy.most or wait > left:
             raise error from (outcome if isinstance(outcome, Exception) else None)
         self._tries += 1
         return wait
@@ -79,9 +81,7 @@ class Tries:
 
 
 def retry_after(header: str, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, section 10.2.3), None where it says neither
-    seconds nor a date.
-    """
+    """Return the seconds of a Retry-After header (RFC 9110, section 10.2.3), None if it is malformed."""
     if SECONDS.fullmatch(header.strip()):
         return float(header)
     try:
@@ -93,7 +93,7 @@ def retry_after(header: str, now: float) -> float | None:
     return max(0.0, date.timestamp() - now)
 
 
-def _is_passing(outcome: httpx.Response | httpx.RequestError) -> bool:
+def _is_transient(outcome: httpx.Response | httpx.RequestError) -> bool:
     if isinstance(outcome, httpx.Response):
-        return outcome.status_code in TRIED_AGAIN
-    return isinstance(outcome, BROKEN)
+        return outcome.status_code in RETRIED_STATUSES
+    return isinstance(outcome, RETRIED_ERRORS)

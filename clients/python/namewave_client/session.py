@@ -1,5 +1,6 @@
-"""What a sync and an async client have alike: address, credentials, patience, chance and clocks. No I/O: requests are
-built here and sent elsewhere.
+"""The state that the sync and the async client share: address, credentials, timeout, random source and clocks.
+
+This module builds requests and does no I/O.
 """
 
 from collections.abc import Callable
@@ -10,18 +11,18 @@ import httpx
 
 from namewave_client.calls import Call
 from namewave_client.options import GenerateOptions
-from namewave_client.retries import Retries, Tries
+from namewave_client.retries import Retries, RetryState
 from namewave_client.version import VERSION
 
 T = TypeVar("T")
 ADDRESS = "http://127.0.0.1:8000"
-# Seconds without a sign of the service.
-PATIENCE = 60.0
+# Seconds of silence.
+DEFAULT_TIMEOUT = 60.0
 SEED_BITS = 53
 
 
 class Session:
-    """Immutable but for its source of chance. Raises `ValueError` for an address that is none."""
+    """The settings of a client; immutable except for its random source. Raises `ValueError` for a bad address."""
 
     def __init__(
         self,
@@ -46,15 +47,15 @@ class Session:
         headers = {"Accept": call.accept}
         return http.build_request(call.method, call.path, params=call.query or None, json=call.body, headers=headers)
 
-    def tries(self) -> Tries:
-        """Return the tries of a request that begins now."""
-        return Tries(self._retries, self._random, self._monotonic, self._now)
+    def retry_state(self) -> RetryState:
+        """Return the retry state of a request that starts now."""
+        return RetryState(self._retries, self._random, self._monotonic, self._now)
 
     def seeded(self, options: GenerateOptions) -> GenerateOptions:
-        """Return the options with a seed: their own, else one drawn here.
+        """Return the options with a seed, a random one if they have none.
 
-        Here and not by the service, and before the first try: an answer may be lost on its way, and the next try must
-        not give other names than the lost one did, nor a page others than the page before it.
+        The client draws the seed before the first try, so that a retry after a lost answer gives the same names, and
+        all pages have the same seed.
         """
         if options.get("seed") is not None:
             return options
@@ -65,7 +66,7 @@ def _address(base_url: str) -> httpx.URL:
     try:
         address = httpx.URL(base_url)
     except httpx.InvalidURL as error:
-        raise ValueError(f"base_url is no address: {error}.") from None
+        raise ValueError(f"base_url is not a URL: {error}.") from None
     if address.scheme not in ("http", "https") or not address.host:
         raise ValueError("base_url must begin with http:// or https:// and a host.")
     return address

@@ -1,6 +1,4 @@
-"""Diagnostics as pictures, good beside bad: PNG files that a learner can read without a caption. Nothing is computed
-here but layout.
-"""
+"""Plots of the diagnostics as PNG files, the good run beside the bad one."""
 
 import io
 import math
@@ -11,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from training.inside.diagnostics import Course, Snapshot, Spread, plane
+from training.diagnostics.statistics import Distribution, Snapshot, TrainingCurve, principal_plane
 from training.plots import DEV, FAINT, INK, TICKS, TRAIN
 from training.trainer import smoothed
 
@@ -22,22 +20,22 @@ COLOURS = (
     *("#555555", "#bbbbbb", "#332288", "#44aa99", "#882255", "#ddcc77"),
 )
 # Inches: the axes with title and labels, and one line of the legend below them.
-PANEL, LINE = 3.5, 0.15
-# A relu may go far out; what matters happens near 0.
-WIDEST = 3.0
+PANEL_INCHES, LINE_INCHES = 3.5, 0.15
+# Largest x shown: a ReLU has a long tail, and the interesting part is near 0.
+MAX_X = 3.0
 # Times the highest and the lowest loss shown, on a logarithmic axis, and times the end of a bad run.
-ROOM, ABOVE = 1.08, 1.3
+MARGIN, END_MARGIN = 1.08, 1.3
 Draw = Callable[[Axes], None]
 
 
 def activations(snapshots: Mapping[str, Snapshot]) -> bytes:
-    """Return histograms of each bent layer's outputs, one panel a snapshot."""
+    """Return histograms of each nonlinear layer's outputs, one panel for each snapshot."""
     panels = {f"{title}\nloss {s.loss:.2f}": _histograms(s.activations, _saturated) for title, s in snapshots.items()}
     return _panels("What comes out of each layer", panels, "output", "density")
 
 
 def gradients(snapshots: Mapping[str, Snapshot]) -> bytes:
-    """Return histograms of the loss's gradient at each bent layer's outputs."""
+    """Return histograms of the loss's gradient at each nonlinear layer's outputs."""
     panels = {t: _histograms(s.gradients, lambda g: f"{g.name}: std {g.std:.1e}") for t, s in snapshots.items()}
     return _panels("How much each layer's output matters to the loss", panels, "gradient", "density")
 
@@ -51,12 +49,12 @@ def weights(snapshots: Mapping[str, Snapshot]) -> bytes:
     return _panels("Gradients of the weights", panels, "gradient", "density")
 
 
-def updates(courses: Mapping[str, Course]) -> bytes:
-    """Return log10 of each matrix's update:data ratio over steps, with the line at -3 that the lectures aim at."""
+def updates(curves: Mapping[str, TrainingCurve]) -> bytes:
+    """Return log10 of each matrix's update:data ratio over steps, with the target line at -3."""
 
-    def lines(course: Course) -> Draw:
+    def lines(curve: TrainingCurve) -> Draw:
         def draw(axes: Axes) -> None:
-            for colour, (name, ratios) in zip(_cycle(len(course.ratios)), course.ratios.items(), strict=True):
+            for colour, (name, ratios) in zip(_cycle(len(curve.ratios)), curve.ratios.items(), strict=True):
                 steps, means = smoothed([math.log10(max(ratio, 1e-9)) for ratio in ratios])
                 axes.plot(steps, means, color=colour, linewidth=1.1, label=name)
             axes.axhline(-3, color=INK, linewidth=1, linestyle="--")
@@ -65,28 +63,29 @@ def updates(courses: Mapping[str, Course]) -> bytes:
         return draw
 
     return _panels(
-        "How far each step moves the weights", {t: lines(c) for t, c in courses.items()}, "step", "log10 update : data"
+        "How far each step moves the weights", {t: lines(c) for t, c in curves.items()}, "step", "log10 update : data"
     )
 
 
-def losses(courses: Mapping[str, Course]) -> bytes:
-    """Return the losses of both runs, the good one first, on the same logarithmic scale: the good run's. Where the bad
-    one lies above it, words say where it begins.
-    """
-    low, top = loss_limits(list(courses.values()))
+def losses(curves: Mapping[str, TrainingCurve]) -> bytes:
+    """Return the losses of both runs on one logarithmic scale, the good run first.
 
-    def lines(course: Course) -> Draw:
+    The scale fits the good run. If the bad run starts above it, a label says where.
+    """
+    low, top = loss_limits(list(curves.values()))
+
+    def lines(curve: TrainingCurve) -> Draw:
         def draw(axes: Axes) -> None:
-            steps, means = smoothed(course.losses)
+            steps, means = smoothed(curve.losses)
             axes.plot(steps, means, color=TRAIN, linewidth=1.3, label="train")
-            if course.dev:
-                axes.plot(*zip(*course.dev, strict=True), "o-", color=DEV, markersize=3, linewidth=1, label="dev")
-                step, loss = course.dev[-1]
+            if curve.dev:
+                axes.plot(*zip(*curve.dev, strict=True), "o-", color=DEV, markersize=3, linewidth=1, label="dev")
+                step, loss = curve.dev[-1]
                 axes.annotate(
                     f"{loss:.2f}", (step, loss), (-4, 8), textcoords="offset points", ha="right", color=DEV, fontsize=9
                 )
             if means[0] > top:
-                _tell_beginning(axes, steps, means, top)
+                _annotate_start(axes, steps, means, top)
             axes.set_yscale("log")
             axes.set_ylim(low, top)
             shown = [tick for tick in TICKS if low <= tick <= top]
@@ -95,19 +94,21 @@ def losses(courses: Mapping[str, Course]) -> bytes:
 
         return draw
 
-    return _panels("The loss", {t: lines(c) for t, c in courses.items()}, "step", "nats per character")
+    return _panels("The loss", {t: lines(c) for t, c in curves.items()}, "step", "nats per character")
 
 
-def loss_limits(courses: Sequence[Course]) -> tuple[float, float]:
-    """Return the lowest and the highest loss to show: all of the first run, and at least the end of every other one."""
-    first, *others = ([smoothed(course.losses)[1], [loss for _, loss in course.dev]] for course in courses)
+def loss_limits(curves: Sequence[TrainingCurve]) -> tuple[float, float]:
+    """Return the lowest and highest loss to show: all of the first run, and the end of every other run."""
+    first, *others = ([smoothed(curve.losses)[1], [loss for _, loss in curve.dev]] for curve in curves)
     ends = [losses[-1] for run in others for losses in run if losses]
     lowest = min(min(losses) for run in (first, *others) for losses in run if losses)
-    return lowest / ROOM, max(*(max(losses) * ROOM for losses in first if losses), *(end * ABOVE for end in ends))
+    return lowest / MARGIN, max(
+        *(max(losses) * MARGIN for losses in first if losses), *(end * END_MARGIN for end in ends)
+    )
 
 
-def _tell_beginning(axes: Axes, steps: Sequence[float], losses: Sequence[float], top: float) -> None:
-    """Write beside the place where the losses come down into the picture, on its emptier side, where they began."""
+def _annotate_start(axes: Axes, steps: Sequence[float], losses: Sequence[float], top: float) -> None:
+    """Write the first loss beside the point where the losses enter the plot, on the emptier side."""
     enters = next((step for step, loss in zip(steps, losses, strict=True) if loss <= top), steps[-1])
     share = enters / steps[-1]
     x, side = (share - 0.03, "right") if share > 0.3 else (share + 0.12, "left")
@@ -117,8 +118,8 @@ def _tell_beginning(axes: Axes, steps: Sequence[float], losses: Sequence[float],
 
 
 def embedding(weight: Tensor, symbols: Sequence[str]) -> bytes:
-    """Return a map of the characters: weight (V, C) in its two directions of greatest spread; vowels are coloured."""
-    points, share = plane(weight)
+    """Return a map of the embedding (V, C) along its two principal components, with coloured vowels."""
+    points, share = principal_plane(weight)
     figure = Figure(figsize=(5.6, 5.2), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -128,20 +129,22 @@ def embedding(weight: Tensor, symbols: Sequence[str]) -> bytes:
         axes.annotate(symbol, (x, y), ha="center", va="center", color=colour, fontsize=11)
     axes.set_title(f"Where the characters lie ({share:.0%} of their spread)", loc="left", color=INK, fontsize=11)
     axes.margins(0.08)
-    _dress(axes)
+    _style_axes(axes)
     return _png(figure)
 
 
-def _saturated(one: Spread) -> str:
-    told = f"{one.name}: std {one.std:.2f}"
-    return told if one.share is None else f"{told}, saturated {one.share:.0%}"
+def _saturated(one: Distribution) -> str:
+    label = f"{one.name}: std {one.std:.2f}"
+    return label if one.share is None else f"{label}, saturated {one.share:.0%}"
 
 
-def _histograms(spreads: Sequence[Spread], label: Callable[[Spread], str], *, is_steep: bool = False) -> Draw:
-    """Return what draws one line a spread; steep ones on a logarithmic scale, where all of them can be seen."""
+def _histograms(
+    distributions: Sequence[Distribution], label: Callable[[Distribution], str], *, is_steep: bool = False
+) -> Draw:
+    """Return a function that draws one line for each distribution, on a logarithmic scale if it is steep."""
 
     def draw(axes: Axes) -> None:
-        for colour, one in zip(_cycle(len(spreads)), spreads, strict=True):
+        for colour, one in zip(_cycle(len(distributions)), distributions, strict=True):
             middles = [(a + b) / 2 for a, b in zip(one.edges, one.edges[1:], strict=False)]
             axes.plot(middles, one.counts, color=colour, linewidth=1.3, label=label(one))
         if is_steep:
@@ -149,7 +152,7 @@ def _histograms(spreads: Sequence[Spread], label: Callable[[Spread], str], *, is
         else:
             axes.set_ylim(bottom=0)
         low, high = axes.get_xlim()
-        axes.set_xlim(max(low, -WIDEST), min(high, WIDEST))
+        axes.set_xlim(max(low, -MAX_X), min(high, MAX_X))
 
     return draw
 
@@ -159,7 +162,7 @@ def _cycle(n: int) -> list[str]:
 
 
 def _panels(title: str, panels: Mapping[str, Draw], x: str, y: str) -> bytes:
-    figure = Figure(figsize=(4.6 * len(panels), PANEL), dpi=100)
+    figure = Figure(figsize=(4.6 * len(panels), PANEL_INCHES), dpi=100)
     FigureCanvasAgg(figure)
     every = [figure.add_subplot(1, len(panels), i + 1) for i in range(len(panels))]
     for axes, (name, draw) in zip(every, panels.items(), strict=True):
@@ -167,9 +170,9 @@ def _panels(title: str, panels: Mapping[str, Draw], x: str, y: str) -> bytes:
         axes.set_title(name, loc="left", color=INK, fontsize=9.5)
         axes.set_xlabel(x, color=INK, fontsize=9)
         axes.set_ylabel(y, color=INK, fontsize=9)
-        _dress(axes)
-    below = LINE * max(len(axes.get_legend_handles_labels()[1]) for axes in every) + 0.1
-    height = PANEL + below
+        _style_axes(axes)
+    below = LINE_INCHES * max(len(axes.get_legend_handles_labels()[1]) for axes in every) + 0.1
+    height = PANEL_INCHES + below
     figure.set_size_inches(4.6 * len(panels), height)
     figure.subplots_adjust(
         left=0.7 / (4.6 * len(panels)), right=0.99, top=1 - 0.8 / height, bottom=(below + 0.55) / height, wspace=0.24
@@ -189,7 +192,7 @@ def _panels(title: str, panels: Mapping[str, Draw], x: str, y: str) -> bytes:
     return _png(figure)
 
 
-def _dress(axes: Axes) -> None:
+def _style_axes(axes: Axes) -> None:
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.tick_params(colors=INK, labelsize=8)
     for side in ("top", "right"):

@@ -1,4 +1,4 @@
-"""What each picture of the diagnostics shows, and what to look for: words for learners, nothing else."""
+"""Explanations of each diagnostic plot for learners: what it shows and what to look for."""
 
 EXPLANATIONS = {
     "activations.png": "What comes out of each bent layer for one batch, at both starts before their first step; a "

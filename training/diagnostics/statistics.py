@@ -1,6 +1,6 @@
-"""What goes on inside a network while it learns, as the lectures look at it: activations, gradients, updates.
+"""Statistics of a network during training: activations, gradients and updates.
 
-Numbers are collected here; `pictures` draws them. Layers keep no outputs: an onlooker takes them as they pass by.
+Layers do not keep their outputs, so a callback collects them during the forward pass. `plots` draws the result.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,22 +16,23 @@ from training.dataset import Examples, Rows
 from training.evaluation import cross_entropy
 from training.trainer import Step, Trainer
 
-# Layers that bend: their last name begins with one of these.
-BENT = ("activation", "tanh", "sigmoid", "relu", "lstm")
+# Nonlinear layers: the last part of their name begins with one of these.
+NONLINEAR = ("activation", "tanh", "sigmoid", "relu", "lstm")
 BINS = 60
-# A tanh beyond this hardly passes any gradient; neither does a sigmoid this near to 0 or 1, nor a relu at 0.
+# A tanh beyond this passes hardly any gradient; the same holds for a sigmoid this close to 0 or 1, and a ReLU at 0.
 SATURATED = 0.97
-# What the bad twin's weights are multiplied by.
-SPOILT = 6.0
-# And those of the output once more, so that the first guess is sure of the wrong thing.
-SURE = 10.0
+# Factor on the weights of a bad start.
+BAD_SCALE = 6.0
+# Additional factor on the output weights, which makes the first predictions confident and wrong.
+BAD_OUTPUT_SCALE = 10.0
 
 
 @dataclass(frozen=True)
-class Spread:
-    """The distribution of one tensor's numbers. `counts` (BINS,) as a density over `edges` (BINS + 1,); `share`: how
-    many are saturated (activations), or the spread of the gradient over that of the weights (weights), None where
-    neither means anything.
+class Distribution:
+    """The distribution of one tensor's values: `counts` (BINS,) as a density over `edges` (BINS + 1,).
+
+    `share` is the saturated share (activations), or the gradient's standard deviation over that of the weights
+    (weights); None if neither applies.
     """
 
     name: str
@@ -44,17 +45,17 @@ class Spread:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One batch seen from inside: its loss, and the spreads of activations, of their gradients, of weight gradients."""
+    """One batch: its loss, and the distributions of activations, their gradients, and weight gradients."""
 
     loss: float
-    activations: Sequence[Spread]
-    gradients: Sequence[Spread]
-    weights: Sequence[Spread]
+    activations: Sequence[Distribution]
+    gradients: Sequence[Distribution]
+    weights: Sequence[Distribution]
 
 
 @dataclass(frozen=True)
-class Course:
-    """A short run: losses of the batches, (step, dev loss), and the update:data ratio of each matrix at each step."""
+class TrainingCurve:
+    """A short run: batch losses, (step, dev loss), and the update:data ratio of each matrix at each step."""
 
     losses: Sequence[float]
     dev: Sequence[tuple[int, float]]
@@ -62,11 +63,11 @@ class Course:
 
 
 def snapshot(network: Network, rows: Rows) -> Snapshot:
-    """Look at one batch in training mode. The network is as it was afterwards, in evaluation mode."""
+    """Return the statistics of one batch in training mode. The network is unchanged, in evaluation mode."""
     seen: dict[str, Tensor] = {}
 
     def see(name: str, output: Tensor) -> None:
-        if output.requires_grad and name.rpartition(".")[2].startswith(BENT):
+        if output.requires_grad and name.rpartition(".")[2].startswith(NONLINEAR):
             output.retain_grad()
             seen[name] = output
 
@@ -76,15 +77,15 @@ def snapshot(network: Network, rows: Rows) -> Snapshot:
     matrices = named_matrices(network)
     inputs = [*matrices.values(), *seen.values()]
     gradients = torch.autograd.grad(loss, inputs, allow_unused=True)
-    network.load_state_dict(kept)  # running statistics move while one looks
+    network.load_state_dict(kept)  # the forward pass updated the running statistics
     network.eval()
     of_weights, of_outputs = gradients[: len(matrices)], gradients[len(matrices) :]
     return Snapshot(
         loss=float(loss.detach()),
-        activations=[spread(name, x, saturation(name, x)) for name, x in seen.items()],
-        gradients=[spread(name, g, None) for name, g in zip(seen, of_outputs, strict=True) if g is not None],
+        activations=[distribution(name, x, saturation(name, x)) for name, x in seen.items()],
+        gradients=[distribution(name, g, None) for name, g in zip(seen, of_outputs, strict=True) if g is not None],
         weights=[
-            spread(name, g, float(g.std() / matrices[name].detach().std()))
+            distribution(name, g, float(g.std() / matrices[name].detach().std()))
             for name, g in zip(matrices, of_weights, strict=True)
             if g is not None
         ],
@@ -100,8 +101,9 @@ def named_matrices(network: Network) -> dict[str, Tensor]:
 
 
 def saturation(name: str, x: Tensor) -> float | None:
-    """Return the share of outputs where the layer's slope is nearly gone; None for an lstm's, which are products: its
-    gates, a sigmoid and a tanh, tell.
+    """Return the share of outputs where the layer's slope is nearly 0.
+
+    None for the outputs of an LSTM, which are products; its gates, a sigmoid and a tanh, have a share.
     """
     kind = name.rpartition(".")[2]
     if kind.startswith("lstm"):
@@ -113,8 +115,8 @@ def saturation(name: str, x: Tensor) -> float | None:
     return float(((x == 0) if is_relu else (x.abs() > SATURATED)).float().mean())
 
 
-def spread(name: str, x: Tensor, share: float | None) -> Spread:
-    """Return the distribution of a tensor's numbers: all of them within four standard deviations, or from -1 to 1."""
+def distribution(name: str, x: Tensor, share: float | None) -> Distribution:
+    """Return the distribution of a tensor's values, from -1 to 1 or within four standard deviations."""
     values = x.detach().flatten().double()
     mean, std = float(values.mean()), float(values.std())
     low, high = float(values.min()), float(values.max())
@@ -125,11 +127,11 @@ def spread(name: str, x: Tensor, share: float | None) -> Spread:
     counts = torch.histc(values, BINS, low, high)
     edges = torch.linspace(low, high, BINS + 1, dtype=torch.float64)
     density = counts / (counts.sum().clamp(min=1) * (edges[1] - edges[0]))
-    return Spread(name, mean, std, share, edges.tolist(), density.tolist())
+    return Distribution(name, mean, std, share, edges.tolist(), density.tolist())
 
 
-def follow(trainer: Trainer, show: Callable[[Step], None]) -> Course:
-    """Drive `trainer` to its end and return what happened; each step is shown."""
+def record_training(trainer: Trainer, show: Callable[[Step], None]) -> TrainingCurve:
+    """Run `trainer` to its end, pass each step to `show`, and return the training curve."""
     matrices = named_matrices(trainer.network)
     ratios: dict[str, list[float]] = {name: [] for name in matrices}
     before = {name: matrix.detach().clone() for name, matrix in matrices.items()}
@@ -139,7 +141,7 @@ def follow(trainer: Trainer, show: Callable[[Step], None]) -> Course:
             ratios[name].append(float((now - before[name]).std() / before[name].std()))
             before[name].copy_(now)
         show(step)
-    return Course(trainer.history.losses, trainer.history.dev, ratios)
+    return TrainingCurve(trainer.history.losses, trainer.history.dev, ratios)
 
 
 def first_batch(examples: Examples, size: int, seed: int) -> Rows:
@@ -148,8 +150,8 @@ def first_batch(examples: Examples, size: int, seed: int) -> Rows:
     return examples.names_at(which)
 
 
-class Unnormalised(Layer):
-    """Hands on what it gets, in the place of a BatchNorm, with that one's arrays so that the network's names stay."""
+class DisabledBatchNorm(Layer):
+    """Replaces a BatchNorm and does not normalise. It keeps the arrays, so that names do not change."""
 
     def __init__(self, norm: BatchNorm1d) -> None:
         self.norm = norm
@@ -161,32 +163,32 @@ class Unnormalised(Layer):
         return self.norm.arrays()
 
 
-def is_normalised(network: Network) -> bool:
-    """Whether the network has a BatchNorm, which a bad start does without."""
+def has_batch_norm(network: Network) -> bool:
+    """Return whether the network has a BatchNorm, which a bad start disables."""
     return any(isinstance(layer, BatchNorm1d | GatedStack) for layer in network.layers.layers.values())
 
 
-def spoil(network: Network) -> None:
-    """Make a bad start of a fresh network, in place: weights several times too large, and no BatchNorm to hide it."""
+def break_init(network: Network) -> None:
+    """Give a fresh network a bad start, in place: weights that are too large, and no BatchNorm."""
     layers = network.layers.layers
     for name, layer in layers.items():
         if isinstance(layer, BatchNorm1d):
-            layers[name] = Unnormalised(layer)
+            layers[name] = DisabledBatchNorm(layer)
         if isinstance(layer, GatedStack):
             for block in layer.blocks:
-                block.norm = Unnormalised(block.norm)  # type: ignore[assignment]
+                block.norm = DisabledBatchNorm(block.norm)  # type: ignore[assignment]
     with torch.no_grad():
         matrices = named_matrices(network)
         *_, last = matrices
         for name, matrix in matrices.items():
             if name == last:
-                matrix.mul_(SPOILT * SURE)
+                matrix.mul_(BAD_SCALE * BAD_OUTPUT_SCALE)
             elif name != "embedding.weight":
-                matrix.mul_(SPOILT)
+                matrix.mul_(BAD_SCALE)
 
 
-def plane(weights: Tensor) -> tuple[Tensor, float]:
-    """Return rows (V, C) in their two directions of greatest spread, (V, 2), and the share of the spread they hold.
+def principal_plane(weights: Tensor) -> tuple[Tensor, float]:
+    """Return rows (V, C) along their two principal components, (V, 2), and their share of the variance.
 
     Principal components by singular value decomposition of the centred rows.
     """

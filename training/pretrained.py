@@ -1,4 +1,4 @@
-"""Published versions that a new run goes on from or is taught by: looked up, checked, loaded as networks."""
+"""Load published versions as initial weights or teachers of a new run."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,34 +6,35 @@ from dataclasses import replace
 from models import Kernels, ModelRegistry, Version
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.distillation import enough
+from training.distillation import names_to_sample
 from training.errors import TrainingError
-from training.publishing import network_of
+from training.publishing import load_network
 from training.run import Distillation, Job
 from training.run_state import RunState
-from training.transfer import Start
+from training.transfer import WarmStart
 
 
-def with_origins(
+def add_pretrained(
     job: Job, state: RunState, start: str | None, teachers: tuple[str, ...], registry: ModelRegistry, kernels: Kernels
 ) -> tuple[Job, RunState]:
-    """Return the job with the versions that it goes on from and learns from, and its state with what they are called.
+    """Return the job with its start and its teachers, and its state with their names.
+
     Raises `TrainingError` and `ModelError`.
     """
     if start is not None:
-        begun, config = start_from(start, registry, job.config)
+        begun, config = load_start(start, registry, job.config)
         job, state = replace(job, start=begun, config=config), replace(state, config=config)
     if teachers:
-        job = replace(job, distillation=taught_by(teachers, registry, job.corpus, kernels))
+        job = replace(job, distillation=load_teachers(teachers, registry, job.corpus, kernels))
     return job, replace(state, origin=job.origin())
 
 
-def start_from(reference: str, registry: ModelRegistry, config: TrainingConfig) -> tuple[Start, TrainingConfig]:
-    """Return the version as a start, and `config` with its network's shape: dropout and all that is no shape stay.
+def load_start(reference: str, registry: ModelRegistry, config: TrainingConfig) -> tuple[WarmStart, TrainingConfig]:
+    """Return the version as initial weights, and `config` with the shape of its network.
 
-    Raises `TrainingError` where the version is of another architecture than the preset.
+    Dropout stays that of `config`. Raises `TrainingError` if the architectures differ.
     """
-    version = find(reference, registry)
+    version = resolve_reference(reference, registry)
     theirs, mine = version.manifest.config, config.model
     if theirs.architecture != mine.architecture:
         raise TrainingError(
@@ -41,15 +42,16 @@ def start_from(reference: str, registry: ModelRegistry, config: TrainingConfig) 
             f"of the architecture {theirs.architecture}."
         )
     model = theirs.model_copy(update={"dropout": mine.dropout, "input_dropout": mine.input_dropout})
-    start = Start(version.reference, network_of(version), version.manifest.alphabet, version.generator.names)
+    start = WarmStart(version.reference, load_network(version), version.manifest.alphabet, version.generator.names)
     return start, config.model_copy(update={"model": model})
 
 
-def taught_by(references: Sequence[str], registry: ModelRegistry, corpus: Corpus, kernels: Kernels) -> Distillation:
-    """Return the versions as teachers. Raises `TrainingError` where one learned from another list or another split: it
-    would have seen names that the student is judged by.
+def load_teachers(references: Sequence[str], registry: ModelRegistry, corpus: Corpus, kernels: Kernels) -> Distillation:
+    """Return the versions as teachers.
+
+    Raises `TrainingError` for a version of another list or split: it has seen the names that evaluate the student.
     """
-    versions = [find(reference, registry) for reference in references]
+    versions = [resolve_reference(reference, registry) for reference in references]
     for version in versions:
         data = version.manifest.data
         if (data.sha256, data.split_seed) != (corpus.sha256, corpus.split_seed):
@@ -58,19 +60,17 @@ def taught_by(references: Sequence[str], registry: ModelRegistry, corpus: Corpus
                 f"are versions of the same list with split seed {corpus.split_seed}: it has seen other dev names."
             )
     names = tuple(version.reference for version in versions)
-    networks = tuple(network_of(version) for version in versions)
-    return Distillation(names, networks, kernels, enough(len(corpus.names)))
+    networks = tuple(load_network(version) for version in versions)
+    return Distillation(names, networks, kernels, names_to_sample(len(corpus.names)))
 
 
-def seen(start: Start, corpus: Corpus) -> int:
-    """Return how many dev and test names the start has learned from: they make the losses look better than they are."""
+def count_leaked_names(start: WarmStart, corpus: Corpus) -> int:
+    """Return how many dev and test names the start was trained on; they make the losses look too good."""
     return len(start.names & {*corpus.split.dev, *corpus.split.test})
 
 
-def strangers(start: Start, corpus: Corpus) -> str:
-    """Return a warning where the start knows less than half of the list's characters: of the others it has only fresh
-    numbers. Empty where it knows enough.
-    """
+def unknown_characters_warning(start: WarmStart, corpus: Corpus) -> str:
+    """Return a warning if the start knows less than half of the list's characters, else an empty string."""
     characters = set(corpus.vocabulary.characters)
     known = characters & set(start.vocabulary.characters)
     if 2 * len(known) >= len(characters):
@@ -82,6 +82,6 @@ def strangers(start: Start, corpus: Corpus) -> str:
     )
 
 
-def find(reference: str, registry: ModelRegistry) -> Version:
-    """Return the version that "human", "human/wavenet" or "human/wavenet@2" means. Raises `ModelError`."""
+def resolve_reference(reference: str, registry: ModelRegistry) -> Version:
+    """Return the version for "human", "human/wavenet" or "human/wavenet@2". Raises `ModelError`."""
     return registry.resolve(None, reference) if "/" in reference else registry.resolve(reference)

@@ -1,0 +1,1 @@
+"""Diagnostics of a network during training: statistics, plots and explanations."""

@@ -1,0 +1,35 @@
+"""Statistics of names sampled from a trained model: the share that is new, and the share that repeats."""
+
+from dataclasses import dataclass
+
+from models import NameGenerator, SamplingOptions
+from models.inference import AS_DRAWN
+
+TEMPERATURES = (0.5, 0.8, 1.0)
+COUNT, SHOWN, SEED = 2000, 20, 0
+
+
+@dataclass(frozen=True)
+class SamplingStats:
+    """Names sampled at one temperature: the share of new names, the share of duplicates, and examples."""
+
+    temperature: float
+    new: float
+    repeated: float
+    names: tuple[str, ...]
+
+
+def sampling_stats_at(generator: NameGenerator, temperature: float, count: int = COUNT) -> SamplingStats:
+    """Sample `count` names with seed 0, duplicates included."""
+    options = SamplingOptions(temperature=temperature)
+    names = generator.generate(count, seed=SEED, options=options, constraints=AS_DRAWN).names
+    distinct = dict.fromkeys(names)
+    n = max(len(names), 1)  # a model that never ends its names draws none
+    new = sum(name not in generator.names for name in names) / n
+    shown = [name for name in distinct if name not in generator.names][:SHOWN]
+    return SamplingStats(temperature, new, 1 - len(distinct) / n, tuple(shown or list(distinct)[:SHOWN]))
+
+
+def sampling_stats(generator: NameGenerator) -> list[SamplingStats]:
+    """Return the statistics at each of `TEMPERATURES`."""
+    return [sampling_stats_at(generator, temperature) for temperature in TEMPERATURES]
