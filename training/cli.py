@@ -61,6 +61,9 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
         "notebook": LazyCommand(
             "training.lessons.notebook:command", "Compare sampling in a notebook with sampling in the service."
         ),
+        "quantize": LazyCommand(
+            "training.commands.quantize:command", "Publish a version again with 8-bit integer weights."
+        ),
         "release": LazyCommand("training.commands.release:release", "Train and publish everything that ships."),
         "sample": LazyCommand("training.commands.versions:sample", "Print names of a published version, one per line."),
         "shapes": LazyCommand("training.lessons.shapes:command", "Show the shape of a batch after each layer."),

@@ -51,8 +51,8 @@ def write_card(card: Card) -> str:
     sections = [
         _head(card),
         _data(card),
-        _losses(card),
-        _names(card),
+        losses_section(card.losses, card.comparison, card.has_plot),
+        names_section(card.sampling_stats),
         card.quality,
         _recipe(card),
         _inside(card),
@@ -87,20 +87,22 @@ def _data(card: Card) -> str:
     return "## Data\n\n" + _table(("", ""), rows)
 
 
-def _losses(card: Card) -> str:
-    rows = [(part, f"{loss:.4f}") for part, loss in card.losses.items()]
+def losses_section(losses: Mapping[str, float], comparison: Sequence[str], has_plot: bool) -> str:
+    """Return the section of the losses, with lines about other models and the plot of the run."""
+    rows = [(part, f"{loss:.4f}") for part, loss in losses.items()]
     text = "## How well it predicts\n\nMean negative log-likelihood per character in nats, end of name included; lower"
     text += " is better.\n\n" + _table(("part", "loss"), rows)
-    if card.comparison:
-        text += "\n\n" + "\n".join(f"- {line}" for line in card.comparison)
-    return text + ("\n\n![Loss over steps](loss.png)" if card.has_plot else "")
+    if comparison:
+        text += "\n\n" + "\n".join(f"- {line}" for line in comparison)
+    return text + ("\n\n![Loss over steps](loss.png)" if has_plot else "")
 
 
-def _names(card: Card) -> str:
-    rows = [(f"{i.temperature:g}", f"{i.new:.1%}", f"{i.repeated:.1%}") for i in card.sampling_stats]
+def names_section(sampling_stats: Sequence[SamplingStats]) -> str:
+    """Return the section of sampled names."""
+    rows = [(f"{i.temperature:g}", f"{i.new:.1%}", f"{i.repeated:.1%}") for i in sampling_stats]
     text = f"## What it invents\n\nOf {COUNT:,} names drawn at each temperature, repeats and all:\n\n"
     text += _table(("temperature", "not in the list", "drawn before"), rows)
-    for stats in card.sampling_stats:
+    for stats in sampling_stats:
         names = ", ".join(_plain(capitalize(name)) for name in stats.names)
         text += f"\n\nTemperature {stats.temperature:g}: {names}"
     return text
@@ -148,6 +150,15 @@ def _limits(card: Card) -> str:
 
 def _notice(card: Card) -> str:
     return f"## Notice\n\n```text\n{card.corpus.notice}\n```" if card.corpus.notice else ""
+
+
+def replace_sections(card: str, sections: Sequence[str]) -> str:
+    """Return a card in which each of `sections` replaces the one with the same heading."""
+    parts = re.split(r"(?m)^(?=## )", card)
+    for section in sections:
+        heading = section.partition("\n")[0]
+        parts = [f"{section}\n\n" if part.startswith(f"{heading}\n") else part for part in parts]
+    return "".join(parts)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

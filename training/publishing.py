@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data import Split, split_names
 from models import Draft, Kernels, ModelError, NameGenerator, Version
+from models.kernel.int8_model import has_integers
 from models.networks import Network, build_model
 from models.store.checkpoint import NAMES, load_checkpoint
 from models.store.publishing import draft_generator
@@ -43,9 +44,15 @@ def publish(draft: Draft, store: Path, kernels: Kernels, state: RunState) -> Ver
 
 
 def load_network(version: Version) -> Network:
-    """Return the version's network in evaluation mode. Raises `CheckpointError` if its files were altered."""
+    """Return the version's network in evaluation mode.
+
+    Raises `CheckpointError` if its files were altered, `TrainingError` if its weights are integers.
+    """
     checkpoint = load_checkpoint(version.folder)
     manifest = checkpoint.manifest
+    if has_integers(checkpoint.arrays):
+        trained = manifest.training.get("quantized", "the version that was trained")
+        raise TrainingError(f"{version.reference} has integer weights; give {trained}, which has the trained ones.")
     network = build_model(manifest.config, len(manifest.alphabet), torch.Generator())
     network.load_arrays(checkpoint.arrays)
     network.eval()

@@ -1,11 +1,11 @@
 """From a trained LSTM of 32-bit floats to the integer arrays of model format 2, and the loss that they have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models import Vocabulary
+from models import Version, Vocabulary
 from models.config import ModelConfig
 from models.kernel.freeze import Arrays, freeze
 from models.kernel.int8_cell import GATE_BITS
@@ -27,6 +27,7 @@ from models.kernel.int8_model import (
     style_bias,
 )
 from training.errors import TrainingError
+from training.publishing import recreate_split
 
 Floats = NDArray[np.float64]
 
@@ -74,34 +75,41 @@ def rounded(numbers: Floats, dtype: type[np.integer]) -> np.ndarray:
     return np.clip(np.rint(numbers), limits.min, limits.max).astype(dtype)
 
 
-def int8_loss(model: Int8Lstm, style: NDArray[np.int16], names: Sequence[str], vocabulary: Vocabulary) -> float:
-    """Return the loss of an integer model over all characters of `names`, end tokens included, in nats a character.
+def name_losses(
+    model: Int8Lstm, style: NDArray[np.int16], names: Sequence[str], vocabulary: Vocabulary
+) -> NDArray[np.float64]:
+    """Return the negative log-likelihood of each name, end token included: (names,), in nats.
 
     The logits are the compiled kernel's; their logarithms are taken in 64-bit floats.
     """
-    total, characters = 0.0, 0
-    ordered = sorted(names, key=len)
+    losses = np.empty(len(names))
+    # Names of one length side by side, so that a block has little padding.
+    order = np.argsort(list(map(len, names)), kind="stable")
     V = len(vocabulary)
-    for first in range(0, len(ordered), BLOCK):
-        some = [vocabulary.encode(name) for name in ordered[first : first + BLOCK]]
+    for first in range(0, len(names), BLOCK):
+        block = order[first : first + BLOCK]
+        some = [vocabulary.encode(names[k]) for k in block]
         ids = np.zeros((len(some), max(map(len, some)) + 1), np.int64)
         for row, name in zip(ids, some, strict=True):
             row[1 : len(name) + 1] = name
         logits = np.empty((*ids.shape, V + -V % RUN), np.int32)
         prefix_logits(model, style, ids, logits)
         scores = logits[..., :V] / 2**LOGIT_BITS
-        scores -= np.log(np.exp(scores - scores.max(-1, keepdims=True)).sum(-1, keepdims=True)) + scores.max(
-            -1, keepdims=True
-        )
-        for row, name in zip(scores, some, strict=True):
-            targets = [*name, 0]
-            total -= float(row[np.arange(len(targets)), targets].sum())
-            characters += len(targets)
-    return total / characters
+        scores -= scores.max(-1, keepdims=True)
+        scores -= np.log(np.exp(scores).sum(-1, keepdims=True))
+        for k, row, name in zip(block, scores, some, strict=True):
+            losses[k] = -row[np.arange(len(name) + 1), [*name, 0]].sum()
+    return losses
 
 
-def loss_of_arrays(
-    config: ModelConfig, arrays: Mapping[str, np.ndarray], names: Sequence[str], vocabulary: Vocabulary
-) -> float:
-    """Return the loss of integer arrays as a file has them, without a style (see `int8_loss`)."""
-    return int8_loss(int8_model(config, arrays), style_bias(arrays), names, vocabulary)
+def mean_loss(config: ModelConfig, arrays: Arrays, names: Sequence[str], vocabulary: Vocabulary) -> float:
+    """Return the loss of integer arrays without a style over all characters of `names`, in nats per character."""
+    losses = name_losses(int8_model(config, arrays), style_bias(arrays), names, vocabulary)
+    return float(losses.sum()) / sum(len(name) + 1 for name in names)
+
+
+def published_losses(version: Version) -> dict[str, float]:
+    """Return the losses of a version with integer weights on train, dev and test, in nats per character."""
+    split, arrays, vocabulary = recreate_split(version), version.arrays(), version.manifest.alphabet
+    parts = {"train": split.train, "dev": split.dev, "test": split.test}
+    return {part: mean_loss(version.manifest.config, arrays, names, vocabulary) for part, names in parts.items()}

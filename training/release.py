@@ -18,6 +18,7 @@ from training.dataset import Examples
 from training.diagnostics.diagnose import STEPS, diagnose_run
 from training.errors import TrainingError
 from training.evaluation import name_losses
+from training.integer_version import quantized_draft
 from training.kneser_ney import ORDER, KneserNey
 from training.progress import Clock
 from training.publishing import build_draft
@@ -73,7 +74,7 @@ class ReleaseContext:
 
 
 def release_all(registry: ModelRegistry, context: ReleaseContext) -> list[Manifest]:
-    """Train and publish everything that ships. The student of each data set becomes its default."""
+    """Train and publish everything that ships. The student of each data set, quantised, becomes its default."""
     manifests = []
     for dataset in SPLIT_SEEDS:
         comparisons = _train_all(dataset, context)
@@ -86,8 +87,11 @@ def release_all(registry: ModelRegistry, context: ReleaseContext) -> list[Manife
             manifests.append(registry.publish(draft))
             published[preset] = manifests[-1].reference
             context.log(f"published {manifests[-1].reference}")
-        student, large = (registry.resolve(None, published[preset]) for preset in (STUDENT, LARGE))
-        target = published[STUDENT].partition("/")[2]
+        trained, large = (registry.resolve(None, published[preset]) for preset in (STUDENT, LARGE))
+        manifests.append(registry.publish(quantized_draft(trained, registry, context.kernels, context.samples)))
+        context.log(f"published {manifests[-1].reference}")
+        student = registry.resolve(None, manifests[-1].reference)
+        target = student.reference.partition("/")[2]
         registry.alias(dataset, "default", target, _reason(comparisons, student, large, context.clock))
     return manifests
 

@@ -33,7 +33,7 @@ from tests.models.int8_kernels import (
 )
 from tests.models.int8_oracle import EXCLUDED, Arrays, Options, formula_model
 from training.errors import TrainingError
-from training.quantization import loss_of_arrays, quantize, quantized_matrix
+from training.quantization import mean_loss, quantize, quantized_matrix
 
 ROOT = Path(models.__file__).parents[1]
 ARTIFACTS = ROOT / "models" / "artifacts"
@@ -252,7 +252,7 @@ def test_quantised_student_loses_less_than_two_thousandths(dataset: str, float_l
     manifest = checkpoint.manifest
     assert manifest.metrics["dev"] == float_loss
     names = split_names(checkpoint.names, manifest.data.split_seed).dev
-    loss = loss_of_arrays(manifest.config, quantize(manifest.config, checkpoint.arrays), names, manifest.alphabet)
+    loss = mean_loss(manifest.config, quantize(manifest.config, checkpoint.arrays), names, manifest.alphabet)
     assert abs(loss - float_loss) < 0.002
 
 

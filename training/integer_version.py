@@ -1,0 +1,87 @@
+"""From a published version to one with integer weights: its draft, with losses and card measured again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models import Draft, Kernels, ModelRegistry, Version
+from models.kernel.int8_model import has_integers, int8_model, style_bias
+from models.store.publishing import draft_generator, draft_of
+from training.comparison import names_gap
+from training.dataset import Examples
+from training.errors import TrainingError
+from training.evaluation import name_losses as network_losses
+from training.kneser_ney import ORDER, KneserNey
+from training.model_card import losses_section, names_section, replace_sections
+from training.publishing import load_network, recreate_split
+from training.quality import draw, likelihood, measure, quality_lines
+from training.quantization import name_losses, quantize
+from training.sampling_stats import sampling_stats
+
+SAMPLES = 20_000
+# How much the dev loss may suffer, in nats per character.
+MAX_LOSS_INCREASE = 0.002
+
+
+def quantized_draft(version: Version, registry: ModelRegistry, kernels: Kernels, samples: int = SAMPLES) -> Draft:
+    """Return a version with integer weights as a draft, its losses and its card measured again.
+
+    Raises `TrainingError` for a version that is quantised already or cannot be, and where the dev loss suffers too
+    much.
+    """
+    source = draft_of(version.folder)
+    if has_integers(source.arrays):
+        raise TrainingError(f"{version.reference} has integer weights already; name the version that was trained.")
+    arrays, split = quantize(source.config, source.arrays), recreate_split(version)
+    model, style = int8_model(source.config, arrays), style_bias(arrays)
+
+    def losses(names: Sequence[str]) -> NDArray[np.float64]:
+        return name_losses(model, style, names, source.vocabulary)
+
+    parts = {"train": split.train, "dev": split.dev, "test": split.test}
+    metrics = {part: float(losses(names).sum()) / sum(len(n) + 1 for n in names) for part, names in parts.items()}
+    increase = metrics["dev"] - version.manifest.metrics["dev"]
+    if increase > MAX_LOSS_INCREASE:
+        raise TrainingError(f"The dev loss would rise by {increase:.4f}; at most {MAX_LOSS_INCREASE} is allowed.")
+    draft = replace(
+        source,
+        metrics=metrics,
+        arrays=arrays,
+        training={**source.training, "quantized": version.reference},
+    )
+    generator = draft_generator(draft, kernels)
+    names = draw(generator, samples)
+    quality = quality_lines(
+        measure(names, split.train, split.dev, listed=split.test), likelihood(losses, names, split.train, split.dev)
+    )
+    card = replace_sections(
+        source.files["card.md"].decode(),
+        [
+            losses_section(metrics, _comparison(version, registry, losses(split.dev)), "loss.png" in source.files),
+            names_section(sampling_stats(generator)),
+            "\n".join(quality),
+        ],
+    )
+    return replace(draft, files={**source.files, "card.md": card.encode()})
+
+
+def _comparison(version: Version, registry: ModelRegistry, dev_losses: NDArray[np.float64]) -> list[str]:
+    """Return the lines of the card that compare the dev loss with other models of the same split."""
+    split, vocabulary = recreate_split(version), version.manifest.alphabet
+    dev, mine = Examples.of(split.dev, vocabulary), torch.from_numpy(dev_losses)
+    source = names_gap(network_losses(load_network(version), dev), mine, dev.lengths)
+    lines = [
+        f"Its weights are those of `{version.reference}`, rounded to 8-bit integers (model format 2): on dev they cost "
+        f"{source}. Training and pictures below are those of `{version.reference}`.",
+    ]
+    simpler = next((v for v in registry.versions(version.dataset) if v.manifest.architecture == "wavenet"), None)
+    if simpler is not None and recreate_split(simpler).dev == split.dev:
+        gap = names_gap(mine, network_losses(load_network(simpler), dev), dev.lengths)
+        lines.append(f"On dev it is better than `wavenet` by {gap}, compared pair by pair over the dev names.")
+    counts = KneserNey.fit(split.train, vocabulary).name_losses(split.dev)
+    gap = names_gap(mine, counts, dev.lengths)
+    counting = f"counting (interpolated Kneser-Ney of order {ORDER} on the same split)"
+    return [*lines, f"On dev it is better than {counting} by {gap}, pair by pair over the dev names."]
