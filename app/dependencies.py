@@ -14,7 +14,7 @@ from app.admission.cost_model import CostModel
 from app.admission.execution import Execution
 from app.metrics import Metrics
 from app.names.generation import SamplerCache, with_seed
-from app.names.jobs import GenerateJob, SamplingJob, StreamJob
+from app.names.jobs import GenerateJob, StreamJob
 from app.names.scoring import Scorer
 from app.names.sources import SourceResolver, is_blend
 from app.schemas import GenerateQuery, SourceQuery
@@ -53,13 +53,12 @@ class Service:
     def execute(self, request: GenerateQuery, source: Source, media: str, quota: RequestQuota | None) -> Execution:
         """Return the execution of a request, to be entered. Raises `OptionError` and `UnknownCharacter`."""
         request, settings = with_seed(request, self.entropy), self.settings
-        job: SamplingJob
-        if media == JSON:
-            is_small = request.count <= FIRST_CHUNK
-            first = FIRST_CHUNK if is_small else self.cost_model.first_chunk(request, source)
-            job = GenerateJob(request, source, settings.max_attempts, self.memory, self.samplers, first_chunk=first)
-        else:
-            job = StreamJob(request, source, settings.max_stream_attempts, self.memory, self.samplers, media)
+        is_small = request.count <= FIRST_CHUNK
+        first = FIRST_CHUNK if is_small else self.cost_model.first_chunk(request, source)
+        kind, attempts = (
+            (GenerateJob, settings.max_attempts) if media == JSON else (StreamJob, settings.max_stream_attempts)
+        )
+        job = kind(request, source, attempts, self.memory, self.samplers, media, first, self.cost_model.speed(source))
         return Execution(job, quota, self.admission, self.cost_model, self.metrics, settings.deadline_seconds)
 
 

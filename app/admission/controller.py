@@ -45,6 +45,8 @@ class AdmissionController:
         self.queue_seconds, self.clock = queue_seconds, clock
         self.queue, self.inline = WorkQueue(threads), InlineScheduler()
         self.limiter = anyio.CapacityLimiter(threads)
+        # Seconds of the last inline work.
+        self.last_inline = 0.0
         # Requests that run or wait for a thread, their estimated seconds, and how many wait to be refused.
         self.active, self._pending, self._delayed = 0, 0.0, 0
 
@@ -76,7 +78,8 @@ class AdmissionController:
         try:
             return work()
         finally:
-            self.inline.record(self.clock() - start)
+            self.last_inline = self.clock() - start
+            self.inline.record(self.last_inline)
 
     def add(self, seconds: float) -> None:
         """Add seconds of work to the backlog; a negative number takes them away."""

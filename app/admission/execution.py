@@ -9,6 +9,9 @@ from app.names.jobs import SamplingJob
 from app.security.rate_limiter import RequestQuota
 from app.web.negotiation import JSON
 
+# Chunks of fewer candidates teach the cost model nothing.
+MIN_LEARNT_CANDIDATES = 32
+
 
 class Execution:
     """Run one job within its quota, admission and deadline; a context manager.
@@ -53,7 +56,7 @@ class Execution:
         """Return the answer of a small job, or b"" if it is not finished after what fits into the event loop."""
         job, answer = self.job, b""
         while not job.finished and job.fits_inline:
-            answer = await self._admission.run_inline(job.next_chunk, job.started)
+            answer = await self._run_inline()
         return answer
 
     async def run(self) -> bytes:
@@ -67,8 +70,19 @@ class Execution:
         """Return the next chunk of the job: a small one from the event loop, else from a thread."""
         job = self.job
         if self._admitted is None and job.fits_inline:
-            return await self._admission.run_inline(job.next_chunk, job.started)
+            return await self._run_inline()
         return await self._run_in_thread()
+
+    async def _run_inline(self) -> bytes:
+        job, stream = self.job, self.job.stream
+        names, attempts = stream.names, stream.attempts
+        chunk = await self._admission.run_inline(job.next_chunk, job.started)
+        attempts = stream.attempts - attempts
+        # A few candidates say little, and most requests are for a few.
+        if attempts >= MIN_LEARNT_CANDIDATES:
+            names = stream.names - names
+            self._cost_model.update(job.request, job.source, names, attempts, self._admission.last_inline)
+        return chunk
 
     async def _run_in_thread(self) -> bytes:
         job, stream = self.job, self.job.stream

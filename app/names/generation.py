@@ -16,9 +16,8 @@ from models.blends import Blend, Source
 from models.inference import MAX_SEED, PreparedSampler
 from models.spelling import capitalize
 
-# What fits into about a millisecond without a prefix cache, and is not worth waking a thread: candidates, and
-# multiply-adds for one new prefix each.
-MIN_INLINE_CANDIDATES, MAX_INLINE_CANDIDATES, INLINE_MULTIPLY_ADDS = 16, 256, 2**23
+# Seconds of work that are not worth waking a thread, and the candidates that this is at least and at most.
+INLINE_SECONDS, MIN_INLINE_CANDIDATES, MAX_INLINE_CANDIDATES = 0.002, 16, 1024
 # Estimates: name length in characters; where names get longer, by which factor; scoring cost relative to sampling.
 NAME_LENGTH, HOT_TEMPERATURE, HOT_LENGTH_FACTOR, SCORING_FACTOR = 8, 2.0, 4, 4
 # Cost of scoring a character relative to sampling it: measured 4 to 31 with the prefix cache half full.
@@ -105,9 +104,12 @@ def needs_scores(request: GenerateQuery) -> bool:
     return request.details or request.sort != "drawn"
 
 
-def inline_candidate_limit(request: GenerateQuery, source: Source) -> int:
-    """Return how many candidates are sampled, and scored if asked, in about a millisecond at worst."""
-    limit = INLINE_MULTIPLY_ADDS // max(1, source.generator.multiply_adds)
+def inline_candidate_limit(request: GenerateQuery, speed: float) -> int:
+    """Return how many candidates are sampled, and scored if asked, in `INLINE_SECONDS`.
+
+    `speed`: the characters that are sampled in a second.
+    """
+    limit = int(INLINE_SECONDS * speed / NAME_LENGTH)
     limit = max(MIN_INLINE_CANDIDATES, min(MAX_INLINE_CANDIDATES, limit))
     # Long names, and scored ones, take longer.
     length = max(HOT_LENGTH_FACTOR if request.temperature > HOT_TEMPERATURE else 1, request.min_length // NAME_LENGTH)

@@ -36,7 +36,8 @@ LINE_FORMATS = {TEXT: inference.TEXT, CSV: inference.CSV, NDJSON: inference.NDJS
 class SamplingJob:
     """A request with a seed, sampled in chunks of some milliseconds.
 
-    Raises `OptionError` and `UnknownCharacter` when created, and nothing later. `first_chunk`: its candidates.
+    Raises `OptionError` and `UnknownCharacter` when created, and nothing later. `first_chunk`: its candidates; `speed`:
+    the characters that the model samples in a second, if known.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class SamplingJob:
         samplers: SamplerCache,
         media: str = JSON,
         first_chunk: int = FIRST_CHUNK,
+        speed: float = 0.0,
     ) -> None:
         validate_for_media_type(request, media)
         self.request, self.source, self.memory, self.media = request, source, memory, media
@@ -63,7 +65,7 @@ class SamplingJob:
             max_chunk=SCORED_CHUNK if self.needs_scores else MAX_CHUNK,
         )
         self.started = self.stopped = self.finished = False
-        limit = inline_candidate_limit(request, source)
+        limit = inline_candidate_limit(request, speed)
         # Half of the candidates may be rejected.
         self._inline_limit = limit if 2 * request.count <= limit else 0
         # Characters of scored names, their ends included.
