@@ -28,7 +28,7 @@ from models.store.files import Store
 from models.store.registry import SHIPPED
 
 BENCHMARK, SEED, CORE = "serving", 1, 0
-GROUPS = ("http", "models", "start", "size", "stream", "workers")
+GROUPS = ("http", "connections", "models", "start", "size", "stream", "workers")
 Notes = dict[str, float | int | str]
 
 
@@ -91,21 +91,16 @@ def _over_http(run: Run, rivals: Sequence[Rival]) -> None:
 
 
 def _models(run: Run) -> None:
-    def core() -> Notes:
-        # Compiled for the kernels' level and for the host; the better one is the peak of the core.
-        return max((_alone([], level) for level in ("x86-64-v3", "")), key=lambda notes: float(notes["peak"]))
-
-    run.make("core", "multiply-adds of this core", core)
+    run.make("core", "multiply-adds of this core", lambda: _alone([]))
     for key in sorted(Store(SHIPPED).present()):
         arguments = [key.reference, "--seconds", str(run.seconds)]
         row = "model-" + key.reference.replace("/", "-").replace("@", "-")
         run.make(row, key.reference, lambda a=arguments: {**_alone(a), "model": a[0]})  # type: ignore[misc]
 
 
-def _alone(arguments: Sequence[str], level: str | None = None) -> Notes:
+def _alone(arguments: Sequence[str]) -> Notes:
     """Run `measures.core` in its own process on one core, and return its figures."""
     command = ["taskset", "-c", str(CORE), "env", "OMP_NUM_THREADS=1"]
-    command += [] if level is None else [f"NUMBA_CPU_NAME={level}"]
     done = subprocess.run(
         [*command, sys.executable, "-m", "benchmarks.measures.core", *arguments],
         capture_output=True,
@@ -142,6 +137,7 @@ def main(times: int, seconds: float, rows: str, resume: bool, others: Path | Non
     if "models" in asked:
         _models(run)
     single: dict[str, tuple[str, Callable[[], Notes]]] = {
+        "connections": ("many connections", lambda: rounds.by_connections(RIVALS["namewave-default"], times, seconds)),
         "start": ("start to ready", lambda: footprint.start(times)),
         "size": ("sizes", lambda: footprint.sizes(environment)),
         "stream": ("a stream of a million names", streaming.measure),

@@ -1,4 +1,4 @@
-"""The second table: the sampling rate of one version on one core, and the peak multiply-add rate of the core.
+"""The second table: the sampling rate of one version on one core, and the multiply-add rate of the product kernels.
 
 This runs in its own process, without HTTP.
 
@@ -6,8 +6,9 @@ This runs in its own process, without HTTP.
 """
 
 import json
+import statistics
 import time
-from typing import Any
+from collections.abc import Callable
 
 import click
 import numba
@@ -15,16 +16,19 @@ import numpy as np
 
 from models import ModelRegistry, NameGenerator, prepare
 from models.config import ModelConfig
-from models.inference import AS_DRAWN, TEXT, NameStream, PrefixMemory
+from models.inference import AS_DRAWN, JSON_LIST, TEXT, NameStream, PrefixMemory
+from models.kernel import int8_matmul
+from models.kernel.int8_matmul import in_pairs
+from models.kernel.int8_model import has_integers
+from models.kernel.matmul import in_runs
 
 # Names per call: enough that the cost of the call itself is negligible.
 CALL = 65_536
 MEMORY_MIB = 64
 # A prefix cache is warm after this multiple of the measured seconds.
 WARMING = 4
-# A chain of products and sums on each of LANES numbers: short enough that many run in parallel, long enough that loads
-# and stores are negligible.
-LANES, DEPTH = 1024, 16
+# Rows and inputs of the products that measure the core; outputs are four times as many, as in an lstm.
+ROWS, WIDTH = 60, 128
 
 
 def draw(generator: NameGenerator, count: int, offset: int, memory: PrefixMemory | None) -> int:
@@ -57,28 +61,39 @@ def products(config: ModelConfig, vocab_size: int) -> int:
     return sum(fan * H * H for fan in config.fans[1:]) + H * V
 
 
-def _chains(a: Any, b: Any, x: Any, times: int) -> None:
-    for _ in range(times):
-        for k in range(LANES):
-            value = x[k]
-            for _ in range(DEPTH):
-                value = value * a[k] + b[k]
-            x[k] = value
+def peak(seconds: float = 1.0) -> dict[str, float]:
+    """Return the multiply-adds per second of this core in the product kernels: of floats, and of 8-bit integers.
 
-
-def peak(seconds: float = 0.5) -> float:
-    """Return the float32 multiply-adds per second of this core, each rounded twice (not fused, no fastmath).
-
-    It computes LANES x DEPTH products and sums, vectorised over the lanes.
+    Both multiply ROWS rows with a matrix that fits the second cache.
     """
-    chains = numba.njit("void(float32[::1], float32[::1], float32[::1], int64)", nogil=True)(_chains)
-    a, b = np.full(LANES, 0.5, np.float32), np.full(LANES, 1.0, np.float32)
-    x = np.arange(LANES, dtype=np.float32)
-    best, times, stop = 0.0, 2000, time.perf_counter() + seconds
+    random = np.random.default_rng(0)
+    floats, weights = random.random((ROWS, WIDTH), np.float32), random.random((WIDTH, 4 * WIDTH), np.float32)
+    flat, out = in_runs(weights), np.empty((ROWS, 4 * WIDTH), np.float32)
+    kernels = prepare()
+    small = random.integers(-127, 128, (ROWS, WIDTH)).astype(np.int16)
+    pairs = in_pairs(random.integers(-127, 128, (WIDTH, 4 * WIDTH)).astype(np.int8))
+    sums = np.empty((ROWS, 4 * WIDTH), np.int32)
+    return {
+        "peak": _best(lambda: kernels.products(floats, 0, WIDTH, flat, out), seconds),
+        "peak_int8": _best(lambda: _multiply_int8(small, pairs, sums), seconds),
+    }
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _multiply_int8(x, weights, out):  # type: ignore[no-untyped-def]
+    for begin in range(0, out.shape[1], int8_matmul.RUN):
+        int8_matmul.multiply(x, x.shape[1], len(x), weights, begin * x.shape[1], out, begin)
+
+
+def _best(product: Callable[[], None], seconds: float) -> float:
+    """Return the highest multiply-adds per second of processor time of a product of ROWS rows."""
+    product()
+    best, stop = 0.0, time.perf_counter() + seconds
     while time.perf_counter() < stop:
-        began = time.perf_counter()
-        chains(a, b, x, times)
-        best = max(best, LANES * DEPTH * times / (time.perf_counter() - began))
+        began = time.thread_time()
+        for _ in range(100):
+            product()
+        best = max(best, 100 * ROWS * WIDTH * 4 * WIDTH / (time.thread_time() - began))
     return best
 
 
@@ -105,15 +120,21 @@ def measure(reference: str, seconds: float) -> dict[str, float | int | str]:
         "warm_call_20_us": round(_call_of_20(generator, memory) * 1e6, 1),
         "products": round(products(version.manifest.config, generator.vocab_size) * positions),
         "parameters": version.manifest.parameters,
+        "integers": int(has_integers(version.arrays())),
     }
 
 
-def _call_of_20(generator: NameGenerator, memory: PrefixMemory | None) -> float:
-    """Return the processor seconds of a call for 20 names that were not drawn before."""
-    times, began = 200, time.process_time()
-    for i in range(times):
-        generator.generate(20, seed=10**9, offset=1000 * i, memory=memory)
-    return (time.process_time() - began) / times
+def _call_of_20(generator: NameGenerator, memory: PrefixMemory | None, rounds: int = 9) -> float:
+    """Return the processor seconds from a prepared sampler to the JSON of 20 names that were not drawn before: the
+    median of some rounds.
+    """
+    sampler, writer, times = generator.prepare(), generator.writer(JSON_LIST, True), []
+    for number in range(rounds):
+        began = time.process_time()
+        for i in range(200):
+            NameStream(sampler, 20, seed=10**9 + number, offset=1000 * i).next_bytes(writer, memory)
+        times.append((time.process_time() - began) / 200)
+    return statistics.median(times)
 
 
 @click.command()
@@ -122,7 +143,7 @@ def _call_of_20(generator: NameGenerator, memory: PrefixMemory | None) -> float:
 def main(reference: str | None, seconds: float) -> None:
     """Print the figures of REFERENCE as JSON, or those of the core without a reference."""
     if reference is None:
-        click.echo(json.dumps({"peak": peak()}))
+        click.echo(json.dumps(peak()))
     else:
         click.echo(json.dumps(measure(reference, seconds)))
 

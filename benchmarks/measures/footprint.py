@@ -13,7 +13,7 @@ from tests.harness.service import free_port
 
 READY, PATH = "/health/ready", "/generate"
 ROOT = Path(__file__).parents[2]
-CORE = 0
+CORE, MANY_REQUESTS = 0, 3000
 
 
 def start(rounds: int) -> dict[str, float | int | str]:
@@ -44,7 +44,7 @@ def start(rounds: int) -> dict[str, float | int | str]:
 
 
 def _use(process: Process) -> None:
-    """Ask every version for names a few times."""
+    """Ask every version for names a few times, and the default for 20 names 3,000 times."""
     _, content = ask(f"{process.address}/models")
     for summary in json.loads(content)["models"]:
         for count in (1, 20, 1000):
@@ -52,6 +52,8 @@ def _use(process: Process) -> None:
             status, answer = ask(process.address + PATH, body.encode())
             if status != 200:
                 raise NotMeasuredError(f"{summary['model']} answered {status}: {answer[:100]!r}")
+    for seed in range(MANY_REQUESTS):
+        ask(process.address + PATH, json.dumps({"count": 20, "seed": seed}).encode())
 
 
 def sizes(environment: Path | None) -> dict[str, float | int | str]:

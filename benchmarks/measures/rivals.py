@@ -8,9 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-PLAIN = '{"dataset":"human","model":"wavenet","count":COUNT,"seed":%d}'
-DEFAULT = '{"count":COUNT,"seed":%d}'
-LISTED = '{"requests":[{"count":COUNT,"seed":%d}]}'
+PLAIN = '{"dataset":"human","model":"wavenet","count":COUNT,"seed":SEED}'
+DEFAULT = '{"count":COUNT,"seed":SEED}'
+RANDOM = '{"count":COUNT,"seed":SEED,"temperature":TEMPERATURE}'
+LISTED = '{"requests":[{"count":COUNT,"seed":SEED}]}'
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,25 @@ class Rival:
         """Return the command line for `port`."""
         return [python, "-m", *self.command.split(), "--port", str(port)]
 
+    def example(self, count: int, seed: int = 1) -> bytes:
+        """Return a request for `count` names."""
+        return self.asked(count).replace("SEED", str(seed)).replace("TEMPERATURE", "0.9").encode()
+
     def asked(self, count: int) -> str:
-        """Return the body of a request for `count` names; %d stands for the seed."""
+        """Return the body of a request for `count` names, with SEED and maybe TEMPERATURE in it (see `wrk`)."""
         return self.body.replace("COUNT", str(count))
 
 
 RIVALS = {
     rival.row: rival
     for rival in (
+        Rival("asgi", "floor: raw ASGI, constant bytes", "benchmarks.servers.asgi_floor", fixed=True),
+        Rival("starlette", "floor: Starlette, constant names", "benchmarks.servers.starlette_floor", fixed=True),
         Rival("floor", "floor: FastAPI, constant names", "benchmarks.servers.floor", fixed=True),
         Rival("same-app", "this service, constant names", "benchmarks.servers.same_app serve", fixed=True),
         Rival("namewave", "this service, human/wavenet", "app serve"),
         Rival("namewave-default", "this service, the default model", "app serve", DEFAULT),
+        Rival("namewave-random", "the same, random temperatures", "app serve", RANDOM),
         Rival("lecture", "the lectures' loop in FastAPI", "benchmarks.servers.lecture"),
         Rival("batched", "batched torch in FastAPI", "benchmarks.servers.batched"),
         Rival("litserve", "batched torch in LitServe", "benchmarks.servers.with_litserve", needs="litserve"),

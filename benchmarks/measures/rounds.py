@@ -3,6 +3,7 @@
 import json
 import re
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,8 @@ PATH = "/generate"
 ENOUGH, LONGEST, SLOW = 4 * wrk.CONNECTIONS, 5, 0.1
 # Seconds of load before each measurement, so that compilers and caches of all servers are warm.
 WARM, DEFAULT_COUNT = 10.0, 20
+# Connections of the table by connections.
+MANY_CONNECTIONS = (16, 64, 256, 1024)
 Log = Callable[[str], None]
 
 
@@ -31,6 +34,11 @@ class Measurement:
 
     load: wrk.Load
     busy: float
+
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of processor time for each answer."""
+        return 1e6 * self.busy / max(self.load.requests, 1e-9)
 
 
 def measure(
@@ -44,7 +52,7 @@ def measure(
         folder, port = Path(name), free_port()
         environment = {**QUIET, "BENTOML_HOME": str(folder / "bentoml")}
         with started(rival.arguments(python, port), port, folder, [SERVER_CORE], environment) as process:
-            wait_until(process, PATH, rival.asked(1).replace("%d", "1").encode())
+            wait_until(process, PATH, rival.example(1))
             _warm_up(rival, process, folder, DEFAULT_COUNT, WARM, first_seed + 400_000_000)
             return {count: _one(rival, process, folder, count, seconds, first_seed) for count in counts}
 
@@ -71,9 +79,9 @@ def _warm_up(rival: Rival, process: Process, folder: Path, count: int, seconds: 
 def check(rival: Rival, process: Process, count: int) -> float:
     """Check that answers have `count` names that depend on the seed; return the seconds of the last one."""
     found, began = [], 0.0
-    for seed in ("7", "8"):
+    for seed in (7, 8):
         began = time.perf_counter()
-        status, content = ask(process.address + PATH, rival.asked(count).replace("%d", seed).encode())
+        status, content = ask(process.address + PATH, rival.example(count, seed))
         names = re.findall(r'"names": ?(\[[^\]]*\])', content.decode())
         if status != 200 or len(names) != 1 or len(json.loads(names[0])) != count:
             raise NotMeasuredError(f"asked for {count} names it answered {status}: {content[:120]!r}")
@@ -81,6 +89,33 @@ def check(rival: Rival, process: Process, count: int) -> float:
     if (found[0] == found[1]) != rival.fixed:
         raise NotMeasuredError("its names should change with the seed" if not rival.fixed else "its names change")
     return time.perf_counter() - began
+
+
+def by_connections(rival: Rival, times: int, seconds: float) -> dict[str, float | int | str]:
+    """Return the medians of `times` rounds with each number of connections, 20 names a request.
+
+    Raises `NotMeasuredError`.
+    """
+    if reason := wrk.missing():
+        raise NotMeasuredError(reason)
+    found: dict[str, float | int | str] = {"rounds": times}
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = Path(name), free_port()
+        with started(rival.arguments(sys.executable, port), port, folder, [SERVER_CORE], QUIET) as process:
+            wait_until(process, PATH, rival.example(1))
+            _warm_up(rival, process, folder, DEFAULT_COUNT, WARM, 1)
+            for connections in MANY_CONNECTIONS:
+                loads = []
+                for number in range(times):
+                    script = wrk.write_script(folder, rival.asked(DEFAULT_COUNT), 1000 * connections + number)
+                    loads.append(wrk.run(process.address, script, seconds, [LOAD_CORE], connections))
+                found |= {
+                    f"requests_c{connections}": round(statistics.median(load.requests for load in loads), 1),
+                    f"p50_c{connections}": round(statistics.median(load.p50 for load in loads), 2),
+                    f"p99_c{connections}": round(statistics.median(load.p99 for load in loads), 2),
+                    f"errors_c{connections}": sum(load.errors for load in loads),
+                }
+    return found
 
 
 def all_rounds(
@@ -123,5 +158,6 @@ def notes(taken: Mapping[int, Sequence[Measurement]]) -> dict[str, float | int |
             f"p99_{count}": round(statistics.median(load.p99 for load in loads), 3),
             f"errors_{count}": sum(load.errors for load in loads),
             f"busy_{count}": round(statistics.median(figure.busy for figure in figures), 2),
+            f"cpu_us_{count}": round(statistics.median(figure.cpu_us for figure in figures), 1),
         }
     return found

@@ -6,17 +6,18 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measures.rivals import RIVALS
-from benchmarks.measures.rounds import COUNTS
+from benchmarks.measures.rounds import COUNTS, MANY_CONNECTIONS
 from benchmarks.results import Result
 
 Notes = Mapping[str, float | int | str]
 Rows = Mapping[str, Result]
 MISSING = "missing"
+DEFAULT_ROW = "namewave-default"
 
 
 def show(screen: Console, rows: Rows) -> None:
     """Print all tables, from the rows by name."""
-    for table in (over_http(rows), in_process(rows), footprint(rows), goals(rows)):
+    for table in (over_http(rows), by_connections(rows), in_process(rows), footprint(rows), goals(rows)):
         screen.print(table)
     for result in list(rows.values())[:1]:
         screen.print(f"{result.machine.processor}, {result.machine.cores} cores, Python {result.machine.python}")
@@ -39,7 +40,7 @@ def over_http(rows: Rows) -> Table:
         "p50, ms",
         "p99, ms",
         "core used",
-        "requests/core s",
+        "processor, us",
         "errors",
         "commit",
     ):
@@ -50,22 +51,37 @@ def over_http(rows: Rows) -> Table:
             table.add_row(rival.title, "", f"not measured: {_reason(result)}")
             continue
         for count in COUNTS:
-            figures = [number(result, f"{key}_{count}") for key in ("requests", "names", "p50", "p99", "busy")]
+            keys = ("requests", "names", "p50", "p99", "busy", "cpu_us")
+            figures = [number(result, f"{key}_{count}") for key in keys]
             errors = result.notes[f"errors_{count}"]
-            # If other programs used a part of the core, the rate per core second is still meaningful.
-            alone = figures[0] / figures[4] if figures[0] is not None and figures[4] else None
             shown = str(errors) if errors == 0 else f"[bold red]{errors}: not valid[/]"
-            cells = [_figure(figures[0]), _figure(figures[1]), *map(_figure, figures[2:]), _figure(alone)]
+            cells = [_figure(figures[0]), _figure(figures[1]), *map(_figure, figures[2:])]
             table.add_row(rival.title if count == COUNTS[0] else "", f"{count:,}", *cells, shown, result.commit)
         table.add_section()
     return table
 
 
+def by_connections(rows: Rows) -> Table:
+    """Return the table by connections, 20 names of the default model a request."""
+    table = Table("connections", title="the default model, 20 names, by connections", title_justify="left")
+    for head in ("requests/s", "p50, ms", "p99, ms", "p99/p50", "errors"):
+        table.add_column(head, justify="right")
+    row = rows.get("connections")
+    for connections in MANY_CONNECTIONS:
+        figures = [number(row, f"{key}_c{connections}") for key in ("requests", "p50", "p99")]
+        ratio = figures[2] / figures[1] if figures[1] and figures[2] else None
+        errors = number(row, f"errors_c{connections}")
+        table.add_row(f"{connections:,}", *map(_figure, [*figures, ratio]), _figure(errors))
+    return table
+
+
 def in_process(rows: Rows) -> Table:
     """Return the second table: a line for each shipped model."""
-    best = number(rows.get("core"), "peak")
-    shown = "not measured" if best is None else f"{best / 1e9:.1f} G/s"
-    title = f"in-process, one core (float32 multiply-adds of this core, not fused: {shown})"
+    best, integers = (number(rows.get("core"), key) for key in ("peak", "peak_int8"))
+    shown = (
+        "not measured" if not (best and integers) else f"{best / 1e9:.0f} G/s, of 8-bit integers {integers / 1e9:.0f}"
+    )
+    title = f"in-process, one core (multiply-adds of the product kernel: {shown})"
     table = Table("model", title=title, title_justify="left")
     heads = (
         "parameters",
@@ -88,7 +104,7 @@ def in_process(rows: Rows) -> Table:
             continue
         keys = ("off", "cold", "warm", "first_ms", "call_20_us", "warm_call_20_us", "products")
         cells = [_figure(number(result, key)) for key in keys]
-        part = share(result, best)
+        part = share(result, integers if number(result, "integers") else best)
         cells.append("" if not part else f"{part:.2f}")
         table.add_row(str(result.notes["model"]), f"{result.parameters:,}", *cells)
     return table
@@ -141,35 +157,37 @@ def goals(rows: Rows) -> Table:
 
 
 def _goals(rows: Rows) -> list[tuple[str, float, float | None]]:
-    best = number(rows.get("core"), "peak")
+    default, wavenet = DEFAULT_ROW, "namewave"
     found: list[tuple[str, float, float | None]] = [
-        ("20 names: requests/s against the same app, constant names", 0.7, _ratio(rows, "same-app")),
-        ("20 names: requests/s against bare FastAPI", 0.5, _ratio(rows, "floor")),
+        ("20 names, the default model: requests/s against bare FastAPI", 0.7, _ratio(rows, default, "floor")),
+        ("20 names, random temperatures: against bare FastAPI", 0.55, _ratio(rows, "namewave-random", "floor")),
+        ("20 names, human/wavenet@3: against bare FastAPI", 0.5, _ratio(rows, wavenet, "floor")),
         *(
-            (f"20 names: times the requests/s of {RIVALS[row].title}", 25, _ratio(rows, row))
+            (f"20 names, human/wavenet@3: times the requests/s of {RIVALS[row].title}", 8, _ratio(rows, wavenet, row))
             for row in ("batched", "litserve", "bentoml")
         ),
     ]
-    for name, result in rows.items():
-        if name.startswith("model-human-wavenet"):
-            found.append((f"{result.notes['model']}: names/s a core, warm", 400_000, number(result, "warm")))
-            found.append((f"{result.notes['model']}: names/s a core, memory off", 100_000, number(result, "off")))
-        elif name.startswith("model-") and number(result, "products") != 0:
-            found.append((f"{result.notes['model']}: share of multiply-adds", 0.5, share(result, best)))
+    model = rows.get("model-human-lstm-5")
+    found += [
+        ("human/lstm@5: names/s a core, in batches", 300_000, number(model, "warm")),
+        ("at most: human/lstm@5: 20 unseen names, us", 70, number(model, "warm_call_20_us")),
+    ]
+    p50, p99 = (number(rows.get("connections"), f"{key}_c64") for key in ("p50", "p99"))
     one, two = (number(rows.get("workers"), key) for key in ("one", "two_corrected"))
     return [
         *found,
-        ("stream of 1,000,000: names/s", 250_000, number(rows.get("stream"), "names")),
+        ("at most: p99 at 64 connections, times p50", 4, p99 / p50 if p50 and p99 else None),
+        ("stream of 1,000,000, human/wavenet@3: names/s", 400_000, number(rows.get("stream"), "names")),
         ("at most: growth of memory meanwhile, MiB", 100, number(rows.get("stream"), "growth_mib")),
-        ("at most: start to ready, s", 1.5, number(rows.get("start"), "ready_s")),
-        ("at most: resident with all shipped models, MiB", 250, number(rows.get("start"), "used_mib")),
+        ("at most: start to ready, s", 2, number(rows.get("start"), "ready_s")),
+        ("at most: resident after 3,000 requests, MiB", 280, number(rows.get("start"), "used_mib")),
         ("two workers: times one, wrk's share subtracted", 1.8, two / one if one and two else None),
     ]
 
 
-def _ratio(rows: Rows, other: str) -> float | None:
+def _ratio(rows: Rows, row: str, other: str) -> float | None:
     """Return the ratio of requests for 20 names to another server's; None if either had errors."""
-    mine, theirs = rows.get("http-namewave"), rows.get(f"http-{other}")
+    mine, theirs = rows.get(f"http-{row}"), rows.get(f"http-{other}")
     if number(mine, "errors_20") != 0 or number(theirs, "errors_20") != 0:
         return None
     ours, beside = number(mine, "requests_20"), number(theirs, "requests_20")

@@ -13,13 +13,18 @@ from benchmarks.measures.processes import NotMeasuredError
 
 CONNECTIONS = 16
 MARK = "measured: "
+# What stands in a body for a random seed below 2^53, and for a random temperature from 0.5 to 1.5.
+SEED, TEMPERATURE = "SEED", "TEMPERATURE"
 # Each request has its own seed, so that no answer repeats. wrk reports its errors separately.
 SCRIPT = """
-local seed = {first}
+math.randomseed({first})
 local headers = {{ ["Content-Type"] = "application/json" }}
+local body = [==[{body}]==]
 request = function()
-  seed = seed + 1
-  return wrk.format("POST", "/generate", headers, string.format([==[{body}]==], seed))
+  local seed = string.format("%.0f", math.floor(math.random() * 2^53))
+  local temperature = string.format("%.4f", 0.5 + math.random())
+  local sent = body:gsub("SEED", seed):gsub("TEMPERATURE", temperature)
+  return wrk.format("POST", "/generate", headers, sent)
 end
 done = function(summary, latency)
   local e = summary.errors
@@ -51,7 +56,7 @@ def missing() -> str | None:
 
 
 def write_script(folder: Path, body: str, first: int) -> Path:
-    """Write a script that posts `body`, in which %d is the seed, from seed `first` + 1 on."""
+    """Write a script that posts `body` with random seeds and temperatures, which `first` determines."""
     path = folder / f"load-{first}.lua"
     path.write_text(SCRIPT.format(body=body, first=first, mark=MARK), "utf-8")
     return path
@@ -70,9 +75,9 @@ def parse(output: str) -> tuple[float, float, float, int]:
     return shown["requests"] / seconds, shown["p50"] / 1e3, shown["p99"] / 1e3, shown["refused"] + shown["broken"]
 
 
-def run(address: str, script: Path, seconds: float, cores: Sequence[int]) -> Load:
-    """Load `address` for `seconds` from `cores` with one thread and 16 connections that are kept open."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(round(seconds), 1)}s", "--timeout", "120s", "-s", str(script)]
+def run(address: str, script: Path, seconds: float, cores: Sequence[int], connections: int = CONNECTIONS) -> Load:
+    """Load `address` for `seconds` from `cores` with one thread and connections that are kept open."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout", "120s", "-s", str(script)]
     before = _cpu_of_children()
     done = subprocess.run(
         [*command, address],

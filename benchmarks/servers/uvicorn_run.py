@@ -5,6 +5,7 @@ installed, no access log. The torch servers share the answer of this module, in 
 import click
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.responses import GenerateAnswer
 from app.schemas import GenerateRequest
@@ -13,6 +14,11 @@ from models.inference import REASONS
 
 def run(app: FastAPI) -> None:
     """Serve `app` on 127.0.0.1 at the port of the command line, until a signal."""
+    run_app(app)
+
+
+def run_app(app: ASGIApp) -> None:
+    """Do what `run` does for any ASGI application."""
 
     @click.command()
     @click.option("--port", type=int, required=True)
@@ -22,12 +28,12 @@ def run(app: FastAPI) -> None:
     command()
 
 
-def answer(request: GenerateRequest, model: str, names: list[str]) -> GenerateAnswer:
+def answer(request: GenerateRequest | None, model: str, names: list[str]) -> GenerateAnswer:
     """Return `names` as the service would answer them."""
     return GenerateAnswer(
         dataset="human",
         model=model,
-        seed=request.seed or 0,
+        seed=0 if request is None else request.seed or 0,
         offset=0,
         next_offset=len(names),
         temperature=1.0,
