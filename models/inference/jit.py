@@ -48,7 +48,7 @@ _MODERN_FEATURES = ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe
 _FROZEN = "float32[:,:,::1], int64, int64[:,::1], float32[::1]"
 _INTEGERS = "int64[:,::1], int8[::1], int16[::1], int32[::1]"
 _PLAN = f"int64[:,::1], int64[:,::1], int64[:,::1], float32[::1], int64[:,::1], {_INTEGERS}"
-_TREE = "int32[:,::1], float32[:,::1], int32[::1], int64[::1], float32[:,:,::1], int32[:,::1]"
+_TREE = "int32[:,::1], float32[:,::1], int32[::1], int64[::1], float32[:,:,::1], int32[:,::1], int32[::1], float32[::1]"
 _OPTIONS = (
     "int64[::1], float32[::1], int64, int64[::1], float32, int64, int64, float32, int64, int32[::1], int64, int64"
 )

@@ -10,8 +10,9 @@ from models.inference.constraints import UNSAFE
 from models.inference.keyword_filter import find
 from models.inference.lines import write_lines
 from models.inference.selection import CHARACTERS, LOOKED, WRITTEN, NameTable, Rules, select
-from models.kernel.arithmetic import kernel
-from models.kernel.sample import sample
+from models.kernel.arithmetic import borrowed, kernel
+from models.kernel.evaluate import Program, Tree
+from models.kernel.sample import Choice, sample
 
 _sample, _find, _write = kernel(sample), kernel(find), kernel(write_lines)
 
@@ -32,6 +33,8 @@ def draw_names(  # type: ignore[no-untyped-def]
     used,
     shared,
     shared_of,
+    work,
+    space,
     ring,
     width,
     prefix,
@@ -83,40 +86,43 @@ def draw_names(  # type: ignore[no-untyped-def]
     stay as they are, except for marked ones. Selected names are written into `out` (uint8), which has room for n of
     them, or for none.
     """
+    program = Program(
+        borrowed(stages),
+        borrowed(terms),
+        borrowed(keep),
+        borrowed(weights),
+        borrowed(alphabets),
+        borrowed(integer),
+        borrowed(narrow),
+        borrowed(gates),
+        borrowed(wide),
+        borrowed(shares),
+    )
+    rows = borrowed(nodes)
+    tree = Tree(
+        rows,
+        rows.view(np.float32),
+        borrowed(state),
+        borrowed(slot),
+        borrowed(used),
+        borrowed(shared),
+        borrowed(shared_of),
+    )
+    choice = Choice(options, borrowed(excluded), temperature, rate, top_k, top_p, share, borrowed(powers), min_length)
     _sample(
-        stages,
-        terms,
-        keep,
-        weights,
-        alphabets,
-        integer,
-        narrow,
-        gates,
-        wide,
-        nodes,
-        state,
-        slot,
-        used,
-        shared,
-        shared_of,
+        program,
+        tree,
+        choice,
+        borrowed(work),
+        borrowed(space),
         ring,
         width,
-        prefix,
-        shares,
-        options,
-        excluded,
-        temperature,
-        rate,
-        top_k,
-        top_p,
-        share,
-        powers,
-        min_length,
+        borrowed(prefix),
         max_length,
         seed,
         first,
-        codes,
-        lengths,
+        borrowed(codes),
+        borrowed(lengths),
     )
     n = len(lengths)
     for c in range(n):

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 _LOG2E = np.float32(1.4426950408889634)
 # ln 2 in two parts: the first has so few bits that its product with a small whole number is exact (Cody & Waite 1980).
@@ -35,6 +37,30 @@ def kernel(function: Callable[..., Any]) -> Any:
     numba's own error model raises on division by zero, which keeps loops with a division from being vectorised.
     """
     return njit(nogil=True, error_model="numpy")(function)
+
+
+@intrinsic
+def _without_count(typing, array):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        copy = context.make_array(array)(context, builder, args[0])
+        copy.meminfo = cgutils.get_null_value(copy.meminfo.type)
+        copy.parent = cgutils.get_null_value(copy.parent.type)
+        return copy._getvalue()
+
+    return array(array), generate
+
+
+# As a function of kernels, whose types numba checks.
+_copy: Callable[..., Any] = _without_count
+
+
+@njit
+def borrowed(array):  # type: ignore[no-untyped-def]
+    """Return an array without a count of its references: counting takes longer than some inner loops.
+
+    Only for arguments of compiled functions, which their Python caller keeps alive.
+    """
+    return _copy(array)
 
 
 @kernel

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.kernel.arithmetic import kernel
 from models.kernel.freeze import CELL, Floats
+from models.kernel.int8_lstm import BLOCK, GROUP
 from models.kernel.int8_stage import run_int8
 from models.kernel.matmul import RUN, multiply
 from models.kernel.mixture import CODES, INT8, MIX, SIZE, mix
@@ -24,6 +25,7 @@ from models.kernel.plan import (
     BIAS,
     CARRIED,
     FROM,
+    H_PADDED,
     KEPT,
     LAGGING,
     MADE_BY,
@@ -36,14 +38,14 @@ from models.kernel.plan import (
     TARGET,
     TERMS_END,
     TO,
+    V_PADDED,
     VIRTUAL,
     Ints,
     N,
+    Plan,
 )
 from models.kernel.reference import activate, carry
 
-# So many positions are computed together: their numbers stay in the processor's second cache beside a layer's weights.
-BLOCK = 64
 # The node before the first, whose state is zero, and the node of the empty prefix.
 NOTHING, ROOT = 0, 1
 # What `used` counts: nodes that stay, room for such nodes, room for those that stay at once, nodes computed in all.
@@ -94,7 +96,7 @@ class Way(NamedTuple):
 
 class Scratch(NamedTuple):
     """Space to work in: rows of numbers of BLOCK positions; older positions' nodes, keys, numbers; their products, and
-    which row of those is whose.
+    which row of those is whose. The last three are for models of format 2 (see `int8_stage`).
     """
 
     rows: Floats
@@ -103,18 +105,37 @@ class Scratch(NamedTuple):
     found: Floats
     product: Floats
     place: Codes
+    sums: Codes
+    logits: Codes
+    states: NDArray[np.int16]
+
+
+def scratch_size(plan: Plan) -> int:
+    """Return how many 32-bit numbers the scratch space of a plan has."""
+    H, V = (int(plan.integer[:, column].max(initial=0)) for column in (H_PADDED, V_PADDED))
+    return BLOCK * (3 * plan.width + 4 + GROUP + V + 3 * H // 2)
 
 
 @kernel
-def scratch_space(width):  # type: ignore[no-untyped-def]
-    """Return space for rows of so many numbers."""
+def scratch_space(work, width, integer):  # type: ignore[no-untyped-def]
+    """Return parts of `work` (see `scratch_size`) for rows of `width` numbers and the models of format 2."""
+    H = V = 0
+    for k in range(len(integer)):
+        H, V = max(H, integer[k, H_PADDED]), max(V, integer[k, V_PADDED])
+    size, whole = BLOCK * width, work.view(np.int32)
+    after = 3 * size
+    more = after + 4 * BLOCK
+    states = more + BLOCK * (GROUP + V)
     return Scratch(
-        np.empty((BLOCK, width), np.float32),
-        np.empty(BLOCK, np.int32),
-        np.empty(BLOCK, np.int64),
-        np.empty((BLOCK, width), np.float32),
-        np.empty((BLOCK, width), np.float32),
-        np.empty(BLOCK, np.int32),
+        work[:size].reshape((BLOCK, width)),
+        whole[after : after + BLOCK],
+        whole[after + 2 * BLOCK : more].view(np.int64),
+        work[size : 2 * size].reshape((BLOCK, width)),
+        work[2 * size : after].reshape((BLOCK, width)),
+        whole[after + BLOCK : after + 2 * BLOCK],
+        whole[more : more + BLOCK * GROUP].reshape((BLOCK, GROUP)),
+        whole[more + BLOCK * GROUP : states],
+        whole[states : states + 3 * BLOCK * H // 2].view(np.int16),
     )
 
 
@@ -282,7 +303,7 @@ def evaluate(program, tree, way, scratch, fresh, owners, count, t):  # type: ign
         n = min(BLOCK, count - begin)
         for s in range(stages.shape[0]):
             if stages[s, ACTIVATION] == INT8:
-                run_int8(program, tree, way, rows, s, fresh, owners, begin, n, t)
+                run_int8(program, tree, way, scratch, s, fresh, owners, begin, n, t)
             elif not stages[s, VIRTUAL]:
                 _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V)
         for b in range(n):

@@ -17,7 +17,8 @@ from models.kernel.int16_vectors import UNITS
 
 Int16s = NDArray[np.int16]
 Int32s = NDArray[np.int32]
-# Rows computed together, and columns of a group: four gates in two runs.
+# Rows computed together, whose numbers stay in the second cache beside a layer's weights, and columns of a group: four
+# gates in two runs.
 BLOCK, GROUP = 64, 4 * UNITS
 # Binary places of logits.
 LOGIT_BITS = 10

@@ -6,7 +6,7 @@ A node keeps the cells in 16 bits and the hidden states in 8, in the 32-bit numb
 import numpy as np
 
 from models.kernel.arithmetic import kernel
-from models.kernel.int8_lstm import BLOCK, LOGIT_BITS, Int8Lstm, int8_scratch, step
+from models.kernel.int8_lstm import BLOCK, LOGIT_BITS, Int8Lstm, Int8Scratch, int8_scratch, step
 from models.kernel.mixture import CODES, INT8
 from models.kernel.plan import (
     BIAS,
@@ -74,15 +74,19 @@ def model_at(integer, narrow, gates, wide, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def run_int8(program, tree, way, rows, s, fresh, owners, begin, n, t):  # type: ignore[no-untyped-def]
-    """Fill the logits in `rows` and the states of the nodes fresh[begin : begin + n], at position t, by stage s."""
+def run_int8(program, tree, way, scratch, s, fresh, owners, begin, n, t):  # type: ignore[no-untyped-def]
+    """Fill the logits in the scratch space's rows and the states of the nodes fresh[begin : begin + n], at position t,
+    by stage s.
+    """
     k, target, carried = program.stages[s, BIAS], program.stages[s, TARGET], program.stages[s, CARRIED]
     model, style = model_at(program.integer, program.narrow, program.gates, program.wide, k)
     H, V, own = program.integer[k, H_PADDED], program.integer[k, V_PADDED], program.integer[k, OWN]
     cells, hiddens = tree.state.view(np.int16), tree.state.view(np.int8)
-    cell_at, hidden_at = 2 * carried, 4 * carried + 2 * H
-    hidden, cell, out = np.empty((BLOCK, H), np.int16), np.empty((BLOCK, H), np.int16), np.empty((BLOCK, H), np.int16)
-    symbols, logits = np.empty(BLOCK, np.int64), np.empty((BLOCK, V), np.int32)
+    cell_at, hidden_at, size = 2 * carried, 4 * carried + 2 * H, BLOCK * H
+    hidden = scratch.states[:size].reshape((BLOCK, H))
+    cell = scratch.states[size : 2 * size].reshape((BLOCK, H))
+    out = scratch.states[2 * size : 3 * size].reshape((BLOCK, H))
+    logits, symbols, rows = scratch.logits[: BLOCK * V].reshape((BLOCK, V)), scratch.keys, scratch.rows
     for b in range(n):
         c = owners[begin + b]
         node = way.path[c, (t - 1) % way.path.shape[1]] if t > 0 else 0
@@ -92,7 +96,7 @@ def run_int8(program, tree, way, rows, s, fresh, owners, begin, n, t):  # type: 
             symbols[b] = max(program.alphabets[own, CODES + symbols[b]], 0)
         for i in range(H):
             cell[b, i], hidden[b, i] = cells[node, cell_at + i], hiddens[node, hidden_at + i]
-    step(model, int8_scratch(), style, hidden, cell, symbols, n, out, cell, logits)
+    step(model, Int8Scratch(scratch.sums), style, hidden, cell, symbols, n, out, cell, logits)
     for b in range(n):
         node = fresh[begin + b]
         for i in range(H):

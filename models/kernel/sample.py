@@ -26,10 +26,9 @@ from models.kernel.evaluate import (
     ROOT,
     STAYING,
     Codes,
-    Program,
-    Tree,
     Way,
     evaluate,
+    scratch_size,
     scratch_space,
 )
 from models.kernel.freeze import Floats
@@ -37,7 +36,7 @@ from models.kernel.int8_distribution import EXCLUDED, fill_cumulative
 from models.kernel.int8_stage import LOGIT_ONE
 from models.kernel.matmul import LANES
 from models.kernel.mixture import INT8, NEVER
-from models.kernel.plan import ACTIVATION, Ints
+from models.kernel.plan import ACTIVATION, Ints, Plan
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 
@@ -85,49 +84,82 @@ def _check(field: str, value: float, low: float, high: float | None) -> None:
         raise OptionError(f"{field} is {value}; it must be {allowed}.", field=field, allowed=allowed)
 
 
-class Step(NamedTuple):
-    """From logits to boundaries: the options of this call and their number, and room for one distribution.
+class Choice(NamedTuple):
+    """How outcomes are chosen: `SamplingOptions` as the kernel wants them. `number` stands for all that follows.
 
-    `rate` and `share` are `temperature` and `top_p` for models of format 2 (see `int8_distribution`).
+    `excluded`: indices of characters that are masked. `rate`, `share` and `powers` are for models of format 2 (see
+    `int8_distribution`), `temperature` and `top_p` for the others.
     """
 
-    options: int
+    number: int
     excluded: Ints
-    min_length: int
     temperature: np.float32
     rate: int
     top_k: int
     top_p: np.float32
     share: int
+    powers: Codes
+    min_length: int
+
+
+class Distribution(NamedTuple):
+    """Space for one distribution on its way from logits to boundaries, as floats and as integers."""
+
     logits: Floats
     weight: Floats
-    powers: Codes
     keys: Ints
     integers: Codes
 
 
+def work_size(candidates: int, ring: int) -> int:
+    """Return the length of `work` of `sample`: 32-bit integers."""
+    return candidates * (ring + 10)
+
+
+def space_size(plan: Plan) -> int:
+    """Return the length of `space` of `sample`: 32-bit floats."""
+    size = scratch_size(plan)
+    return int(size + size % 2 + distribution_size.py_func(plan.vocab_size))
+
+
 @kernel
-def _derive_integers(tree, node, first, step):  # type: ignore[no-untyped-def]
+def distribution_size(V):  # type: ignore[no-untyped-def]
+    """Return how many 32-bit numbers hold one distribution of V outcomes on its way; an even number."""
+    size = 2 * (V + -V % LANES) + 3 * V
+    return size + size % 2
+
+
+@kernel
+def distribution_space(space, V):  # type: ignore[no-untyped-def]
+    """Return the last part of `space`, for one distribution of V outcomes."""
+    padded, rest = V + -V % LANES, space[len(space) - distribution_size(V) :]
+    rest[:padded] = NEVER
+    keys, integers = rest[2 * padded : 2 * padded + 2 * V], rest[2 * padded + 2 * V : 2 * padded + 3 * V]
+    return Distribution(rest[:padded], rest[padded : 2 * padded], keys.view(np.int64), integers.view(np.int32))
+
+
+@kernel
+def _derive_integers(tree, node, first, choice, room):  # type: ignore[no-untyped-def]
     """Do what `_derive` does, for a model of format 2: boundaries are sums of weights."""
-    V = len(step.keys)
+    V = len(room.keys)
     for v in range(V):
-        step.integers[v] = np.int32(tree.logits[node, BOUNDARIES + 2 * V + v] * LOGIT_ONE)
-    for v in step.excluded:
-        step.integers[v] = EXCLUDED
+        room.integers[v] = np.int32(tree.logits[node, BOUNDARIES + 2 * V + v] * LOGIT_ONE)
+    for v in choice.excluded:
+        room.integers[v] = EXCLUDED
     out = tree.nodes[node, BOUNDARIES : BOUNDARIES + V]
-    fill_cumulative(step.integers, first, step.rate, step.top_k, step.share, step.powers, step.keys, out)
+    fill_cumulative(room.integers, first, choice.rate, choice.top_k, choice.share, choice.powers, room.keys, out)
 
 
 @kernel
-def _derive(tree, node, first, step):  # type: ignore[no-untyped-def]
+def _derive(tree, node, first, choice, room):  # type: ignore[no-untyped-def]
     """Fill the boundaries of `node` under the options of this call; outcomes below `first` are masked."""
-    V = len(step.keys)
+    V = len(room.keys)
     for v in range(V):
-        step.logits[v] = tree.logits[node, BOUNDARIES + 2 * V + v]
-    for v in step.excluded:
-        step.logits[v] = NEVER
+        room.logits[v] = tree.logits[node, BOUNDARIES + 2 * V + v]
+    for v in choice.excluded:
+        room.logits[v] = NEVER
     out = tree.nodes[node, BOUNDARIES : BOUNDARIES + V]
-    fill_boundaries(step.logits, first, step.temperature, step.top_k, step.top_p, step.weight, out)
+    fill_boundaries(room.logits, first, choice.temperature, choice.top_k, choice.top_p, room.weight, out)
 
 
 @kernel
@@ -180,78 +212,23 @@ def _child(node, at, V, nodes, used, settled, passing, fresh, owners, unlinked, 
 
 
 def sample(  # type: ignore[no-untyped-def]
-    stages,
-    terms,
-    keep,
-    weights,
-    alphabets,
-    integer,
-    narrow,
-    gates,
-    wide,
-    nodes,
-    state,
-    slot,
-    used,
-    shared,
-    shared_of,
-    ring,
-    width,
-    prefix,
-    shares,
-    options,
-    excluded,
-    temperature,
-    rate,
-    top_k,
-    top_p,
-    share,
-    powers,
-    min_length,
-    max_length,
-    seed,
-    first,
-    codes,
-    lengths,
+    program, tree, choice, work, space, ring, width, prefix, max_length, seed, first, codes, lengths
 ):
     """Draw candidates first, first + 1, ... into `codes` (n, at least max_length) and `lengths` (n).
 
     A candidate still without end token at `max_length` characters gets the length TOO_LONG. Codes beyond a name's
-    length are 0.
-
-    The arguments up to `wide` are a plan's. Those up to `shared_of` are a tree's (see `prefix_cache`), with room for
-    n x ring passing nodes: a node lasts until the characters' positions have gone once around the ring. `width`: the
-    plan's. `prefix`: indices of the characters each name starts with, at most max_length of them. `shares`: of a
-    blend's models. `options`: a number that stands for the arguments after it, up to `min_length`, in the kept
-    boundaries. `excluded`: indices of characters that are masked. `rate`, `share`, `powers`: see `int8_distribution`.
+    length are 0. `tree` has room for n x ring passing nodes: a node lasts until the characters' positions have gone
+    once around the ring. `work` and `space`: space to work in (see `work_size`, `space_size`). `width`: the plan's.
+    `prefix`: indices of the characters each name starts with, at most max_length of them.
     """
-    n, P = codes.shape[0], len(prefix)
-    path, words = np.empty((n, ring), np.int32), np.empty((n, 4), np.int32)
-    alive, at = np.empty(n, np.int32), np.empty(n, np.int32)
-    fresh, owners, unlinked = np.empty(n, np.int32), np.empty(n, np.int32), np.empty((n, 2), np.int32)
-    program, way, scratch = (
-        Program(stages, terms, keep, weights, alphabets, integer, narrow, gates, wide, shares),
-        Way(codes, path),
-        scratch_space(width),
-    )
-    tree = Tree(nodes, nodes.view(np.float32), state, slot, used, shared, shared_of)
-    V = nodes.shape[1] // PARTS
-    padded, is_integer = V + -V % LANES, stages[stages.shape[0] - 1, ACTIVATION] == INT8
-    step = Step(
-        options,
-        excluded,
-        min_length,
-        temperature,
-        rate,
-        top_k,
-        top_p,
-        share,
-        np.full(padded, NEVER, np.float32),
-        np.empty(padded, np.float32),
-        powers,
-        np.empty(V, np.int64),
-        np.empty(V, np.int32),
-    )
+    nodes, used = tree.nodes, tree.used
+    n, P, V = codes.shape[0], len(prefix), nodes.shape[1] // PARTS
+    path, words = work[: n * ring].reshape((n, ring)), work[n * ring : n * (ring + 4)].reshape((n, 4))
+    at_once = work[n * (ring + 4) : n * (ring + 10)]
+    alive, at, fresh, owners = at_once[:n], at_once[n : 2 * n], at_once[2 * n : 3 * n], at_once[3 * n : 4 * n]
+    unlinked = at_once[4 * n :].reshape((n, 2))
+    way, scratch = Way(codes, path), scratch_space(space, width, program.integer)
+    room, is_integer = distribution_space(space, V), program.stages[program.stages.shape[0] - 1, ACTIVATION] == INT8
     links = BOUNDARIES + V
     for c in range(n):
         lengths[c], alive[c], at[c] = TOO_LONG, c, ROOT
@@ -283,13 +260,13 @@ def sample(  # type: ignore[no-untyped-def]
             for k in range(len(alive)):
                 c = alive[k]
                 node = at[c]
-                if nodes[node, OPTIONS] != options:
-                    first_outcome = 1 if t < min_length else 0
+                if nodes[node, OPTIONS] != choice.number:
+                    first_outcome = 1 if t < choice.min_length else 0
                     if is_integer:
-                        _derive_integers(tree, node, first_outcome, step)
+                        _derive_integers(tree, node, first_outcome, choice, room)
                     else:
-                        _derive(tree, node, first_outcome, step)
-                    nodes[node, OPTIONS] = options
+                        _derive(tree, node, first_outcome, choice, room)
+                    nodes[node, OPTIONS] = choice.number
                 v = _draw(nodes, node, V, words[c, t % 4])
                 if v == 0:
                     lengths[c] = t

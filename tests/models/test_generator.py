@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from scipy.stats import chisquare
 from models import Kernels, ModelConfig, NameGenerator, OptionError, SamplingOptions, UnknownCharacter
 from models.inference import AS_DRAWN, TEXT, Constraints, NameStream
 from models.kernel import sample
+from models.kernel.evaluate import Program, Tree
 from models.networks import Network
 from models.spelling import capitalize, normalize
 from models.vocabulary import Vocabulary
@@ -98,9 +100,25 @@ def test_frequencies_match_the_softmax(generator: NameGenerator, network: Networ
 def test_compiled_kernel_equals_plain_python(
     generator: NameGenerator, options: SamplingOptions, seed: int, offset: int
 ) -> None:
-    def draw_plainly(*arguments: object) -> None:
+    def draw_plainly(*arguments: Any) -> None:
+        """`draw_names` without selection, in plain Python."""
+        plan, nodes, tree, spaces = arguments[:9], arguments[9], arguments[10:15], arguments[15:17]
+        ring, width, prefix, shares, *choice, longest = arguments[17:31]
         seed, first, _, codes, lengths, *_ = arguments[-7:]
-        sample.sample(*arguments[:29], seed, first, codes, lengths)  # type: ignore[no-untyped-call]
+        sample.sample(
+            Program(*plan, shares),
+            Tree(nodes, nodes.view(np.float32), *tree),
+            sample.Choice(*choice),
+            *spaces,
+            ring,
+            width,
+            prefix,
+            longest,
+            seed,
+            first,
+            codes,
+            lengths,
+        )  # type: ignore[no-untyped-call]
 
     kernels = replace(generator.kernels, draw_names=draw_plainly)
     plain = NameGenerator(generator.predictor, generator.names, generator.longest, kernels)
