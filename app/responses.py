@@ -20,7 +20,7 @@ ModelVersion = TypeAliasType(
     "ModelVersion",
     Annotated[
         str | dict[str, str],
-        Field(description="The concrete version, or those of a blend.", examples=["human/lstm@4"]),
+        Field(description="The concrete version, or those of a blend.", examples=["human/lstm@5"]),
     ],
 )
 Character = Annotated[str, Field(examples=["m"])]
@@ -124,7 +124,7 @@ class NextAnswer(BaseModel):
 class ModelSummary(BaseModel):
     """One version in a list."""
 
-    model: str = Field(examples=["human/lstm@4"])
+    model: str = Field(examples=["human/lstm@5"])
     architecture: str = Field(examples=["lstm"])
     version: int = Field(examples=[4])
     parameters: int = Field(examples=[484_827])
@@ -144,9 +144,9 @@ class DatasetSummary(BaseModel):
     longest: int = Field(examples=[15])
     licence: str = Field(examples=["US government work (public domain)"])
     default: str | None = Field(
-        description="The version that serves when no model is named.", examples=["human/lstm@4"]
+        description="The version that serves when no model is named.", examples=["human/lstm@5"]
     )
-    models: list[str] = Field(examples=[["human/lstm@3", "human/lstm@4"]])
+    models: list[str] = Field(examples=[["human/lstm@4", "human/lstm@5"]])
 
 
 class ModelPage(ModelSummary):
@@ -159,7 +159,7 @@ class ModelPage(ModelSummary):
     golden: list[str] = Field(description="The first 20 names of seed 0.", examples=[["marnabella", "marleya"]])
     card: str = Field(description="The model card, in Markdown.", examples=["# human/lstm\n"])
     files: dict[str, str] = Field(
-        description="Addresses of the version's files.", examples=[{"card.md": "/models/human/lstm/4/files/card.md"}]
+        description="Addresses of the version's files.", examples=[{"card.md": "/models/human/lstm/5/files/card.md"}]
     )
 
 
@@ -167,7 +167,7 @@ class AliasReason(BaseModel):
     """Why an alias was moved."""
 
     alias: str = Field(examples=["human default"])
-    target: str = Field(examples=["lstm@4"])
+    target: str = Field(examples=["lstm@5"])
     reason: str = Field(examples=["Lowest loss on dev."])
     at: str = Field(description="When, in UTC.", examples=["2026-11-21T11:50:00+00:00"])
 
@@ -178,7 +178,7 @@ StandIns = Annotated[
     Field(
         description="One line for each alias that falls back to another version, because its own is refused or gone, "
         "and for each store that cannot be read.",
-        examples=[["human default: human/lstm@3 serves instead of human/lstm@4, which is refused."]],
+        examples=[["human default: human/lstm@4 serves instead of human/lstm@5, which is refused."]],
     ),
 ]
 
@@ -188,7 +188,7 @@ class Models(BaseModel):
 
     models: list[ModelSummary]
     aliases: dict[str, dict[str, Any]] = Field(
-        examples=[{"human": {"default": "lstm@4", "lstm": {"latest": 4, "stable": 4}}}]
+        examples=[{"human": {"default": "lstm@5", "lstm": {"latest": 5, "stable": 5}}}]
     )
     reasons: list[AliasReason] = Field(
         description="The last move of each alias that was moved by hand, and the versions that were removed."

@@ -78,7 +78,7 @@ DatasetSelection = TypeAliasType(
     "DatasetSelection", Annotated[Reference | Weights, Field(examples=["animal", {"human": 0.6, "animal": 0.4}])]
 )
 ModelSelection = TypeAliasType(
-    "ModelSelection", Annotated[Reference | References, Field(examples=["wavenet", "human/lstm@4"])]
+    "ModelSelection", Annotated[Reference | References, Field(examples=["wavenet", "human/lstm@5"])]
 )
 
 
@@ -89,7 +89,7 @@ DATASET = (
 MODEL = (
     "`architecture` (its latest), `architecture@version`, `architecture@alias`, or the full form of an answer, "
     "`human/wavenet@1`. Default: the data set's default. For a blend: a map by data set as JSON, "
-    "`human/lstm@4,animal/lstm@4` in a link."
+    "`human/lstm@5,animal/lstm@5` in a link."
 )
 
 
@@ -177,7 +177,7 @@ class GenerateLink(GenerateQuery):
     """The fields of /generate, from a query string: text is parsed."""
 
     dataset: Reference | None = Field(None, description=DATASET, examples=["animal", "human:0.6,animal:0.4"])
-    model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@4"])
+    model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@5"])
 
     @field_validator("count", "top_k", "seed", "offset", "min_length", "max_length", "max_attempts", mode="before")
     @classmethod
@@ -216,7 +216,7 @@ class NextQuery(SourceQuery):
     """A prefix, from a query string."""
 
     dataset: Reference | None = Field(None, description=DATASET, examples=["animal", "human:0.6,animal:0.4"])
-    model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@4"])
+    model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@5"])
     prefix: Piece = Field("", description="The characters before.", examples=["mar"])
     temperature: Annotated[float, Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)] = Field(
         1.0, description="Below 1 safer, above 1 wilder."

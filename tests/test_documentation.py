@@ -70,7 +70,7 @@ def test_models_table_equals_the_manifests() -> None:
     rows = re.findall(
         r"^\| `(\w+)/(\w+)@(\d+)` \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", MODELS, re.MULTILINE
     )
-    assert len(rows) == 12
+    assert len(rows) == 14
     for dataset, architecture, version, parameters, *losses in rows:
         path = ROOT / "models/artifacts" / dataset / architecture / version / "manifest.json"
         manifest = json.loads(path.read_text())

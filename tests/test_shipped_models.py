@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from models import Kernels, ModelRegistry
+from models.kernel.int8_lstm import LOGIT_BITS
 from models.networks import build_model
 from models.store.checkpoint import load_checkpoint
 from models.store.registry import SHIPPED
+from tests.models import int8_oracle as oracle
 from training.kneser_ney import KneserNey
 from training.publishing import recreate_split
+from training.quantization import mean_loss
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +24,8 @@ def shipped(kernels: Kernels) -> ModelRegistry:
 
 
 ARCHITECTURES = ("bigram", "mlp", "wavenet", "gated_wavenet", "lstm")
+# The versions with integer weights, and the ones whose weights they round.
+INTEGERS = [("human/lstm@5", "human/lstm@4"), ("animal/lstm@5", "animal/lstm@4")]
 DATASETS = pytest.mark.parametrize("dataset", ["human", "animal"])
 PICTURES = {"activations.png", "gradients.png", "weights.png", "updates.png", "losses.png", "embedding.png"}
 
@@ -34,15 +39,15 @@ def test_all_shipped_versions_are_served(shipped: ModelRegistry) -> None:
 
 
 @DATASETS
-def test_default_is_the_small_distilled_lstm(shipped: ModelRegistry, dataset: str) -> None:
+def test_default_is_the_small_distilled_lstm_in_integers(shipped: ModelRegistry, dataset: str) -> None:
     default = shipped.resolve(dataset).manifest
-    assert default.reference == f"{dataset}/lstm@4"
+    assert default.reference == f"{dataset}/lstm@5"
     assert "teachers" in default.training
     assert default.parameters < 120_000
     others = [v.manifest for v in shipped.versions(dataset) if v.manifest.architecture != "lstm"]
     assert default.metrics["dev"] < min(manifest.metrics["dev"] for manifest in others)
     reasons = {reason.alias: reason for reason in shipped.reasons()}
-    assert reasons[f"{dataset} default"].target == "lstm@4"
+    assert reasons[f"{dataset} default"].target == "lstm@5"
     assert "twenty names in" in reasons[f"{dataset} default"].reason
 
 
@@ -59,7 +64,14 @@ def test_deeper_architectures_have_lower_loss(shipped: ModelRegistry, dataset: s
 
 
 # By how many nats per character a version's dev loss must be below that of counting.
-MARGINS = [("human/lstm@3", 0.08), ("human/lstm@4", 0.06), ("animal/lstm@3", 0.08), ("animal/lstm@4", 0.04)]
+MARGINS = [
+    ("human/lstm@3", 0.08),
+    ("human/lstm@4", 0.06),
+    ("human/lstm@5", 0.06),
+    ("animal/lstm@3", 0.08),
+    ("animal/lstm@4", 0.04),
+    ("animal/lstm@5", 0.04),
+]
 
 
 @pytest.mark.parametrize(("reference", "margin"), MARGINS)
@@ -87,6 +99,8 @@ def test_cards_show_figures_and_pictures(shipped: ModelRegistry) -> None:
 def test_kernel_logits_equal_torch_within_1e_5(shipped: ModelRegistry) -> None:
     for version in shipped.versions():
         manifest, generator = version.manifest, version.generator
+        if "quantized" in manifest.training:
+            continue  # `test_integer_logits_equal_the_plain_oracle`
         network = build_model(manifest.config, generator.vocab_size, torch.Generator())
         network.load_arrays(load_checkpoint(version.folder).arrays)
         network.eval()
@@ -95,6 +109,29 @@ def test_kernel_logits_equal_torch_within_1e_5(shipped: ModelRegistry) -> None:
             out = generator.predictor.logits(np.array(ids), generator.shares)
             expected = network.names(torch.tensor(ids), torch.arange(len(ids))).detach().numpy()
             assert np.abs(out - expected).max() <= 1e-5, (version.reference, name)
+
+
+@pytest.mark.parametrize("reference", [integers for integers, _ in INTEGERS])
+def test_integer_logits_equal_the_plain_oracle(shipped: ModelRegistry, reference: str) -> None:
+    version = shipped.resolve(None, reference)
+    generator = version.generator
+    model = {name: array.tolist() for name, array in version.arrays().items()} | {"styles": []}
+    names = sorted(generator.names)
+    for name in names[:: len(names) // 5]:
+        ids = [0, *generator.vocabulary.encode(name)]
+        found = generator.predictor.logits(np.array(ids), generator.shares) * 2**LOGIT_BITS
+        assert found.tolist() == oracle.prefix_logits(model, ids), name
+
+
+@pytest.mark.parametrize(("reference", "trained"), INTEGERS)
+def test_integer_loss_is_published_and_near_the_floats(shipped: ModelRegistry, reference: str, trained: str) -> None:
+    version = shipped.resolve(None, reference)
+    manifest, split = version.manifest, recreate_split(version)
+    assert manifest.training["quantized"] == trained
+    loss = mean_loss(manifest.config, version.arrays(), split.dev, manifest.alphabet)
+    assert loss == pytest.approx(manifest.metrics["dev"], abs=1e-9)
+    before = shipped.resolve(None, trained).manifest.metrics
+    assert all(abs(manifest.metrics[part] - before[part]) < 2e-4 for part in before)
 
 
 def test_shipped_store_is_at_most_20_mb() -> None:

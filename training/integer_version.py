@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from models import Draft, Kernels, ModelRegistry, Version
 from models.kernel.int8_model import has_integers, int8_model, style_bias
 from models.store.publishing import draft_generator, draft_of
-from training.comparison import names_gap
+from training.comparison import Gap, names_gap
 from training.dataset import Examples
 from training.errors import TrainingError
 from training.evaluation import name_losses as network_losses
 from training.kneser_ney import ORDER, KneserNey
 from training.model_card import losses_section, names_section, replace_sections
-from training.publishing import load_network, recreate_split
+from training.publishing import QUANTIZED, load_network, recreate_split
 from training.quality import draw, likelihood, measure, quality_lines
 from training.quantization import name_losses, quantize
 from training.sampling_stats import sampling_stats
@@ -50,7 +50,7 @@ def quantized_draft(version: Version, registry: ModelRegistry, kernels: Kernels,
         source,
         metrics=metrics,
         arrays=arrays,
-        training={**source.training, "quantized": version.reference},
+        training={**source.training, QUANTIZED: version.reference},
     )
     generator = draft_generator(draft, kernels)
     names = draw(generator, samples)
@@ -80,8 +80,13 @@ def _comparison(version: Version, registry: ModelRegistry, dev_losses: NDArray[n
     simpler = next((v for v in registry.versions(version.dataset) if v.manifest.architecture == "wavenet"), None)
     if simpler is not None and recreate_split(simpler).dev == split.dev:
         gap = names_gap(mine, network_losses(load_network(simpler), dev), dev.lengths)
-        lines.append(f"On dev it is better than `wavenet` by {gap}, compared pair by pair over the dev names.")
+        lines.append(f"On dev it is {_side(gap, '`wavenet`')}, compared pair by pair over the dev names.")
     counts = KneserNey.fit(split.train, vocabulary).name_losses(split.dev)
     gap = names_gap(mine, counts, dev.lengths)
     counting = f"counting (interpolated Kneser-Ney of order {ORDER} on the same split)"
-    return [*lines, f"On dev it is better than {counting} by {gap}, pair by pair over the dev names."]
+    return [*lines, f"On dev it is {_side(gap, counting)}, pair by pair over the dev names."]
+
+
+def _side(gap: Gap, other: str) -> str:
+    """Return the words "better than `other` by" the gap, or "worse" where it is negative."""
+    return f"{'better' if gap.mean > 0 else 'worse'} than {other} by {Gap(abs(gap.mean), gap.error)}"

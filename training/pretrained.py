@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import click
+
 from models import Kernels, ModelRegistry, Version
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.distillation import names_to_sample
 from training.errors import TrainingError
-from training.publishing import load_network
+from training.publishing import QUANTIZED, load_network
 from training.run import Distillation, Job
 from training.run_state import RunState
 from training.transfer import WarmStart
@@ -34,7 +36,7 @@ def load_start(reference: str, registry: ModelRegistry, config: TrainingConfig) 
 
     Dropout stays that of `config`. Raises `TrainingError` if the architectures differ.
     """
-    version = resolve_reference(reference, registry)
+    version = resolve_trained(reference, registry)
     theirs, mine = version.manifest.config, config.model
     if theirs.architecture != mine.architecture:
         raise TrainingError(
@@ -51,7 +53,7 @@ def load_teachers(references: Sequence[str], registry: ModelRegistry, corpus: Co
 
     Raises `TrainingError` for a version of another list or split: it has seen the names that evaluate the student.
     """
-    versions = [resolve_reference(reference, registry) for reference in references]
+    versions = [resolve_trained(reference, registry) for reference in references]
     for version in versions:
         data = version.manifest.data
         if (data.sha256, data.split_seed) != (corpus.sha256, corpus.split_seed):
@@ -85,3 +87,16 @@ def unknown_characters_warning(start: WarmStart, corpus: Corpus) -> str:
 def resolve_reference(reference: str, registry: ModelRegistry) -> Version:
     """Return the version for "human", "human/wavenet" or "human/wavenet@2". Raises `ModelError`."""
     return registry.resolve(None, reference) if "/" in reference else registry.resolve(reference)
+
+
+def resolve_trained(reference: str, registry: ModelRegistry) -> Version:
+    """Return the version that `resolve_reference` finds; for one with integer weights, the version that was trained.
+
+    A line on stderr says so. Raises `ModelError`.
+    """
+    version = resolve_reference(reference, registry)
+    trained = version.manifest.training.get(QUANTIZED)
+    if not isinstance(trained, str):
+        return version
+    click.echo(f"{version.reference} has integer weights; the trained ones are those of {trained}.", err=True)
+    return registry.resolve(None, trained)

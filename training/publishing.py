@@ -25,6 +25,9 @@ from training.run import RunResult
 from training.run_state import RunState
 from training.sampling_stats import SamplingStats, sampling_stats
 
+# What a manifest's `training` calls the version whose weights were rounded to integers.
+QUANTIZED = "quantized"
+
 
 def publish(draft: Draft, store: Path, kernels: Kernels, state: RunState) -> Version:
     """Publish `draft` into `store`, then remove `state`.
@@ -51,7 +54,7 @@ def load_network(version: Version) -> Network:
     checkpoint = load_checkpoint(version.folder)
     manifest = checkpoint.manifest
     if has_integers(checkpoint.arrays):
-        trained = manifest.training.get("quantized", "the version that was trained")
+        trained = manifest.training.get(QUANTIZED, "the version that was trained")
         raise TrainingError(f"{version.reference} has integer weights; give {trained}, which has the trained ones.")
     network = build_model(manifest.config, len(manifest.alphabet), torch.Generator())
     network.load_arrays(checkpoint.arrays)

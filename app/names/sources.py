@@ -7,7 +7,7 @@ from app.schemas import ALLOWED, DECIMAL
 from models import ModelRegistry, OptionError
 from models.blends import Blender, Source, shares_of
 
-# In a link: "human:0.6,animal:0.4", and "human/lstm@4,animal/lstm@4".
+# In a link: "human:0.6,animal:0.4", and "human/lstm@5,animal/lstm@5".
 PAIR = re.compile(rf"([^:,]+):({DECIMAL.pattern})")
 Weights = str | Mapping[str, float] | None
 References = str | Mapping[str, str] | None

@@ -27,7 +27,7 @@ LINK_DESCRIPTION = """The same as POST with the fields in the query, for links t
 
 Example: `/generate?dataset=animal&count=5&seed=7`
 
-With a seed the answer has an `ETag`. If the model is named by number as well (`model=human/lstm@4`), it never changes.
+With a seed the answer has an `ETag`. If the model is named by number as well (`model=human/lstm@5`), it never changes.
 Without a seed it must not be cached. A `Link` header leads to the next page, which may repeat names of this one."""
 GENERATE_EXAMPLES = {
     "animals": {

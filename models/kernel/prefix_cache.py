@@ -244,13 +244,14 @@ class PrefixMemory:
         """
         plan, passing = tree.plan, max(candidates * tree.ring, tree.passing)
         most = self._most_room(plan, passing)
-        room = max(tree.room, min(most, max(FIRST_ROOM, 2 * tree.room))) if tree.full else tree.room
+        wants_growth = tree.full
+        room = max(tree.room, min(most, max(FIRST_ROOM, 2 * tree.room))) if wants_growth else tree.room
         with self._lock:
             others = self._evict(key, tree, self._held - tree.size, tree_bytes(plan, room, passing))
             if others + tree_bytes(plan, room, passing) > self.limit:
                 room = tree.room
             self._held = others + tree_bytes(plan, room, passing)
-        tree.loans_until_growth = 0 if room > tree.room else LOANS_UNTIL_GROWTH
+        tree.loans_until_growth = LOANS_UNTIL_GROWTH if wants_growth and room == tree.room else 0
         tree.make_room(room, passing, int(EASY_SHARE * most))
 
     def _most_room(self, plan: Plan, passing: int) -> int:

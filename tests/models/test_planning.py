@@ -65,6 +65,8 @@ SHIPPED = {
     # Four gates from h, and from the layer below; the first layer's input is a table.
     "lstm@3": 3 * 192 * 4 * 192 + 192 * 32,
     "lstm@4": 128 * 4 * 128 + 128 * 32,
+    # The same in 8-bit integers.
+    "lstm@5": 128 * 4 * 128 + 128 * 32,
 }
 
 

@@ -48,10 +48,10 @@ def context(kernels: Kernels, smoothing: float, log: Callable[[str], None]) -> R
 def test_release_publishes_every_model_with_its_comparison(registry: ModelRegistry, kernels: Kernels) -> None:
     lines: list[str] = []
     manifests = release_all(registry, context(kernels, 1000.0, lines.append))
-    models = ["bigram@1", "mlp@1", "wavenet@1", "gated_wavenet@1", "lstm@1", "lstm@2"]
+    models = ["bigram@1", "mlp@1", "wavenet@1", "gated_wavenet@1", "lstm@1", "lstm@2", "lstm@3"]
     assert [m.reference for m in manifests] == [f"{d}/{model}" for d in ("human", "animal") for model in models]
     assert all("updates.png" in m.files for m in manifests)
-    assert registry.aliases("human").default == registry.aliases("animal").default == "lstm@2"
+    assert registry.aliases("human").default == registry.aliases("animal").default == "lstm@3"
     reasons = {reason.alias: reason.reason for reason in registry.reasons()}
     assert all("that taught it has" in reasons[f"{dataset} default"] for dataset in ("human", "animal"))
     for dataset, words in (("human", "over the dev names"), ("animal", "over 5 split seeds")):
@@ -67,6 +67,10 @@ def test_release_publishes_every_model_with_its_comparison(registry: ModelRegist
     taught = registry.resolve("human", "lstm@2")
     assert taught.manifest.training["teachers"] == "the human/lstm beside it, the human/gated_wavenet beside it"
     assert "It learned what its teachers say" in taught.file("card.md").decode()
+    default = registry.resolve("human")
+    assert default.manifest.training == {**taught.manifest.training, "quantized": "human/lstm@2"}
+    assert (taught.manifest.schema_number, default.manifest.schema_number) == (1, 2)
+    assert "rounded to 8-bit integers" in default.file("card.md").decode()
 
 
 def test_model_worse_than_simpler_one_stops_release(registry: ModelRegistry, kernels: Kernels) -> None:

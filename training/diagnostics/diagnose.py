@@ -33,7 +33,7 @@ from training.diagnostics.statistics import (
 from training.errors import TrainingError
 from training.options import kernels_option, store_option
 from training.paths import open_registry, prepare_output, write_output
-from training.pretrained import resolve_reference
+from training.pretrained import resolve_trained
 from training.progress import progress_on
 from training.publishing import load_network, recreate_split
 from training.run import RunResult
@@ -64,7 +64,7 @@ def load_diagnosed(reference: str, dataset: str, registry: ModelRegistry) -> Dia
             f"{reference!r} is neither a preset nor a version; allowed: {', '.join(preset_names())}, or a version as "
             "human/lstm@2."
         )
-    version = resolve_reference(reference, registry)
+    version = resolve_trained(reference, registry)
     manifest = version.manifest
     preset = str(manifest.training.get("preset", ""))
     config = load_config(preset if preset in preset_names() else "wavenet", manifest.dataset, {})

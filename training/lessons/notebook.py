@@ -23,7 +23,7 @@ from training.device import choose_device
 from training.errors import Interrupted
 from training.options import kernels_option, store_option
 from training.paths import open_registry
-from training.pretrained import resolve_reference
+from training.pretrained import resolve_trained
 from training.progress import progress_on, stop_requests
 from training.publishing import load_network
 from training.report import metric_line
@@ -138,7 +138,7 @@ def command(reference: str, count: int, seed: int, store: Path, kernels: Path | 
 
     REFERENCE is human, human/wavenet or human/wavenet@2.
     """
-    version = resolve_reference(reference, open_registry(store, prepare(kernels)))
+    version = resolve_trained(reference, open_registry(store, prepare(kernels)))
     choose_device("cpu")
     console = Console()
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:

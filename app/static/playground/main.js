@@ -1,4 +1,4 @@
-// Where it starts: which page an address shows. "#/", "#/models", "#/models/human/lstm/4", "#/compare".
+// Where it starts: which page an address shows. "#/", "#/models", "#/models/human/lstm/5", "#/compare".
 
 import { $ } from "./dom.js";
 import * as pages from "./models.js";

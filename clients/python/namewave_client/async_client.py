@@ -115,7 +115,7 @@ class AsyncNamewave:
         return await self._answer(calls.models())
 
     async def model(self, reference: str) -> ModelPage:
-        """Return all information about a version: `human/lstm@4`, `human/lstm@stable`, `human/lstm` (latest).
+        """Return all information about a version: `human/lstm@5`, `human/lstm@stable`, `human/lstm` (latest).
 
         Raises `ValueError` for a malformed reference.
         """

@@ -90,7 +90,7 @@ def model(reference: str) -> Call[ModelPage]:
     """Request one version. Raises `ValueError` for a reference without data set and architecture."""
     found = REFERENCE.fullmatch(reference)
     if found is None:
-        raise ValueError(f"{reference!r} is not a reference; allowed is dataset/architecture@version: human/lstm@4.")
+        raise ValueError(f"{reference!r} is not a reference; allowed is dataset/architecture@version: human/lstm@5.")
     path = f"/models/{found[1]}/{found[2]}/{found[3] or 'latest'}"
     return Call("GET", path, lambda content: ModelPage.read(_record(content)))
 

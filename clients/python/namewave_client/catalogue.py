@@ -42,7 +42,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Model:
-    """A version such as `human/lstm@4`, with its losses on train, dev and test."""
+    """A version such as `human/lstm@5`, with its losses on train, dev and test."""
 
     model: str
     architecture: str

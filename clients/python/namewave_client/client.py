@@ -114,7 +114,7 @@ class Namewave:
         return self._answer(calls.models())
 
     def model(self, reference: str) -> ModelPage:
-        """Return all information about a version: `human/lstm@4`, `human/lstm@stable`, `human/lstm` (latest).
+        """Return all information about a version: `human/lstm@5`, `human/lstm@stable`, `human/lstm` (latest).
 
         Raises `ValueError` for a malformed reference.
         """

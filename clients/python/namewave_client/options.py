@@ -17,7 +17,7 @@ class SourceOptions(TypedDict, total=False):
 
     # A name of `datasets()`, or up to four with weights: a blend.
     dataset: str | Mapping[str, float] | None
-    # "lstm", "lstm@4", "lstm@stable", "human/lstm@4"; for a blend by data set.
+    # "lstm", "lstm@5", "lstm@stable", "human/lstm@5"; for a blend by data set.
     model: str | Mapping[str, str] | None
 
 
@@ -73,7 +73,7 @@ def generate_fields(**options: Unpack[GenerateOptions]) -> dict[str, Json]:
 
 
 def query_of(fields: Mapping[str, Json]) -> dict[str, str]:
-    """Encode the fields of a query: `human:0.6,animal:0.4`, and `human/lstm@4,animal/lstm@4`."""
+    """Encode the fields of a query: `human:0.6,animal:0.4`, and `human/lstm@5,animal/lstm@5`."""
     return {name: _text(name, value) for name, value in fields.items()}
 
 
