@@ -4,6 +4,7 @@ Candidates are drawn here, and selected by their constraints; `stream` asks for 
 """
 
 import itertools
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -20,7 +21,7 @@ from models.inference.selection import NO_NAMES, REFUSED, WRITTEN, NameTable, Ru
 from models.kernel.freeze import Floats
 from models.kernel.int8_distribution import POWERS, inverse_temperature, share_limit
 from models.kernel.prefix_cache import PrefixMemory, TreeKey
-from models.kernel.sample import MAX_SEED, SamplingOptions
+from models.kernel.sample import MAX_SEED, SamplingOptions, space_size, work_size
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 
@@ -40,12 +41,24 @@ _NOT_WRITTEN = (
 )
 _NOTHING = np.zeros(0, np.uint8)
 _numbers = itertools.count(1)
+# The space to work in of each thread, which grows with its calls: to allocate it takes longer than some calls.
+_local = threading.local()
 
 
 @lru_cache(4096)
 def _number(*options: object) -> int:
     """Return a number for these options: by it the kernel knows which boundaries it kept (see `sample`)."""
     return next(_numbers)
+
+
+def _spaces(work: int, space: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return this thread's arrays of so many numbers, or more."""
+    spaces: tuple[NDArray[np.int32], NDArray[np.float32]] | None = getattr(_local, "spaces", None)
+    if spaces is None or len(spaces[0]) < work or len(spaces[1]) < space:
+        before = (0, 0) if spaces is None else tuple(map(len, spaces))
+        spaces = np.empty(max(work, before[0]), np.int32), np.empty(max(space, before[1]), np.float32)
+        _local.spaces = spaces
+    return spaces
 
 
 class PreparedSampler:
@@ -74,7 +87,7 @@ class PreparedSampler:
         constraints.check(vocabulary, options, self.longest)
         # Characters that the model does not have need no mask.
         excluded = np.array([vocabulary.stoi[c] for c in o.excludes if c in vocabulary.stoi], np.int64)
-        self._plan, self._kernels = plan, kernels
+        self._plan, self._kernels, self._space = plan, kernels, space_size(plan)
         self._key = TreeKey.of(plan, shares)
         # Arguments of the kernel before and after the tree's arrays.
         self._model = plan.arrays
@@ -161,6 +174,7 @@ class PreparedSampler:
             self._kernels.draw_names(
                 *self._model,
                 *tree.arrays,
+                *_spaces(work_size(n, tree.ring), self._space),
                 tree.ring,
                 *self._options,
                 *selection,

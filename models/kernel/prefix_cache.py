@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from models.kernel.evaluate import BOUNDARIES, COMPUTED, EASY, PARTS, ROOM, ROOT, STAYING
 from models.kernel.plan import Plan
-from models.kernel.sample import space_size, work_size
 
 # The C library keeps what large arrays gave back, in pieces: a process whose trees grow and go would come to hold many
 # times what its trees have (man 3 mallopt, M_MMAP_THRESHOLD). So trees ask the system for pages.
@@ -69,8 +68,7 @@ def tree_bytes(plan: Plan, room: int, passing: int) -> int:
     """Return the bytes of a tree's arrays."""
     node = BOUNDARIES + PARTS * plan.vocab_size + plan.state + 1
     remembered = plan.shared * _entries(room) * (plan.shared_width + 1)
-    work = work_size(passing // ring_of(plan), ring_of(plan)) + space_size(plan)
-    return 8 * (COMPUTED + 1) + 4 * ((room + passing) * node + remembered + work)
+    return 8 * (COMPUTED + 1) + 4 * ((room + passing) * node + remembered)
 
 
 def ring_of(plan: Plan) -> int:
@@ -137,22 +135,19 @@ class PrefixTree:
     def _allocate(self) -> None:
         self.size = tree_bytes(self.plan, self.room, self.passing)
         n, kinds, entries = self.room + self.passing, self.plan.shared, _entries(self.room)
-        work, space = work_size(self.passing // self.ring, self.ring), space_size(self.plan)
-        self.nodes, self.state, slot, shared, shared_of, *spaces = arrays_of(
+        self.nodes, self.state, slot, shared, shared_of = arrays_of(
             (
                 ((n, BOUNDARIES + PARTS * self.plan.vocab_size), np.int32),
                 ((n, self.plan.state), np.float32),
                 ((n,), np.int32),
                 ((kinds, entries, self.plan.shared_width), np.float32),
                 ((kinds, entries), np.int32),
-                ((work,), np.int32),
-                ((space,), np.float32),
             )
         )
         self.state[:LEAST_ROOM], self.nodes[:LEAST_ROOM] = 0, 0
         slot[:], shared_of[:] = 0, -1
         # What the kernel works on.
-        self.arrays = (self.nodes, self.state, slot, self.used, shared, shared_of, *spaces)
+        self.arrays = (self.nodes, self.state, slot, self.used, shared, shared_of)
 
 
 class PrefixMemory:
