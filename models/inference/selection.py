@@ -54,11 +54,9 @@ class Rules(NamedTuple):
 
 def empty_table(names: int, longest: int) -> NameTable:
     """Return a table with room for `names` names of at most `longest` characters; none for 0 names."""
-    places = 1 << (PLACES * names - 1).bit_length() if names else 0
-    shape = (names, longest) if names else (0, 0)
-    return NameTable(
-        np.empty(shape, np.int32), np.empty(shape[0], np.int32), np.full(places, FREE, np.int32), np.zeros(1, np.int64)
-    )
+    places = np.empty(1 << (PLACES * names - 1).bit_length() if names else 0, np.int32)
+    places.fill(FREE)
+    return NameTable(np.empty((names, longest), np.int32), np.empty(names, np.int32), places, np.zeros(1, np.int64))
 
 
 NO_NAMES = empty_table(0, 0)

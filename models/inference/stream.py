@@ -10,7 +10,7 @@ import numpy as np
 from models.inference.constraints import REASONS, ConstraintFilter
 from models.inference.lines import LineWriter
 from models.inference.prepared import Codes, PreparedSampler, check_range
-from models.inference.selection import CHARACTERS, LOOKED, NAMES, REFUSED, empty_table
+from models.inference.selection import REFUSED, empty_table
 from models.kernel.prefix_cache import MAX_CHUNK, PrefixMemory
 
 # Seconds of a chunk: long beside the hop to a thread (0.1 ms), short beside the 100 ms in which work for a client that
@@ -47,23 +47,10 @@ class NameStream:
         if sampler.compares_text:
             self._filter = ConstraintFilter(sampler.constraints, sampler.looks, sampler.vocabulary.loose)
         self._seen = empty_table(count if sampler.constraints.unique else 0, sampler.longest)
-        self.counts = np.zeros(REFUSED + len(REASONS), np.int64)
+        self._counts = np.zeros(REFUSED + len(REASONS), np.int64)
+        # Names found, candidates looked at, and characters drawn, ends and rejected candidates included.
+        self.names = self.attempts = self.characters = 0
         self._chunk, self._max_chunk, self._clock = min(first_chunk, max_chunk), max_chunk, clock
-
-    @property
-    def names(self) -> int:
-        """How many names were found."""
-        return int(self.counts[NAMES])
-
-    @property
-    def attempts(self) -> int:
-        """How many candidates were looked at."""
-        return int(self.counts[LOOKED])
-
-    @property
-    def characters(self) -> int:
-        """How many characters were drawn, ends and rejected candidates included."""
-        return int(self.counts[CHARACTERS])
 
     @property
     def complete(self) -> bool:
@@ -83,7 +70,7 @@ class NameStream:
     @property
     def refused(self) -> dict[str, int]:
         """How many candidates each constraint rejected so far."""
-        return dict(zip(REASONS, self.counts[REFUSED:].tolist(), strict=True))
+        return dict(zip(REASONS, self._counts[REFUSED:].tolist(), strict=True))
 
     @property
     def size(self) -> int:
@@ -103,11 +90,11 @@ class NameStream:
 
     def _select(self, writer: LineWriter | None, memory: PrefixMemory | None) -> tuple[Codes, Codes, bytes]:
         """Draw a chunk; return codes and lengths of the candidates that were looked at, and the bytes of the names."""
-        start, n, looked, counts = self._clock(), self.size, int(self.counts[LOOKED]), self.counts
+        start, n, counts = self._clock(), self.size, self._counts
         by_text = self._filter is not None
         codes, lengths, written = self.sampler.select(
             self.seed,
-            self.offset + looked,
+            self.next_offset,
             n,
             -1 if by_text else self.count,
             self._seen,
@@ -117,7 +104,11 @@ class NameStream:
         )
         if self._filter is not None:
             self._filter.select(self.sampler.texts(codes, lengths), lengths, self.count, counts)
-        codes, lengths = codes[: counts[LOOKED] - looked], lengths[: counts[LOOKED] - looked]
+        before = self.attempts
+        self.names, self.attempts, _, self.characters = counts[:REFUSED].tolist()
+        looked = self.attempts - before
+        if looked < n:
+            codes, lengths = codes[:looked], lengths[:looked]
         if self._filter is not None and writer is not None:
             written, _, _ = writer(codes, lengths, n)
         self._set_chunk(n, start)

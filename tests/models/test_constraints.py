@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from models import NameGenerator, OptionError, SamplingOptions
 from models.inference import AS_DRAWN, NDJSON, REASONS, TEXT, Constraints, NameStream, PrefixMemory
-from models.inference.selection import LOOKED, NAMES
 from models.inference.stream import CHUNK_SECONDS, FIRST_CHUNK, MIN_CHUNK
 from models.kernel.prefix_cache import MAX_CHUNK
 from models.spelling import capitalize
@@ -207,5 +206,5 @@ def test_chunk_grows_as_fewer_candidates_pass(
     generator: NameGenerator, missing: int, passed: int, attempts: int, expected: int
 ) -> None:
     stream = NameStream(generator.prepare(), passed + missing, seed=1, first_chunk=MAX_CHUNK)
-    stream.counts[NAMES], stream.counts[LOOKED] = passed, attempts
+    stream.names, stream.attempts = passed, attempts
     assert stream.size == expected
