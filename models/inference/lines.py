@@ -101,7 +101,8 @@ def write_lines(codes, lengths, pieces, sizes, kinds, special, frames, frame_siz
 class LineWriter:
     """The tables of one form over one vocabulary. Safe to share between threads: nothing in it changes.
 
-    `kernel` is `write_lines`, compiled or plain; `arrays` are its arguments from `pieces` to `title`.
+    `kernel` is `write_lines`, compiled or plain; `arrays` are its arguments from `pieces` to `title`. A name takes at
+    most `frame_bytes`, and `character_bytes` for each of its characters.
     """
 
     def __init__(
@@ -117,15 +118,13 @@ class LineWriter:
         )
         V = len(vocabulary)
         self.arrays = (pieces.reshape(2, V, -1), sizes.reshape(2, V), kinds, special, frames, frame_sizes, title)
-        self._kernel, self._piece, self._frame = kernel, int(pieces.shape[1]), int(frames.shape[1])
-
-    def room(self, names: int, longest: int) -> int:
-        """Return the bytes that so many names of at most `longest` characters take at most."""
-        return names * (2 * self._frame + longest * self._piece)
+        self._kernel = kernel
+        self.frame_bytes, self.character_bytes = 2 * int(frames.shape[1]), int(pieces.shape[1])
 
     def __call__(self, codes: NDArray[np.int32], lengths: NDArray[np.int32], limit: int) -> tuple[bytes, int, int]:
         """Return the lines of at most `limit` names, how many these are, and how many candidates were looked at."""
-        out = np.empty(self.room(*codes.shape), np.uint8)
+        names, longest = codes.shape
+        out = np.empty(names * (self.frame_bytes + longest * self.character_bytes), np.uint8)
         used, names, looked = self._kernel(codes, lengths, *self.arrays, limit, out)
         return out[:used].tobytes(), names, looked
 

@@ -21,7 +21,7 @@ from models.inference.selection import NO_NAMES, REFUSED, WRITTEN, NameTable, Ru
 from models.kernel.freeze import Floats
 from models.kernel.int8_distribution import POWERS, inverse_temperature, share_limit
 from models.kernel.prefix_cache import PrefixMemory, TreeKey
-from models.kernel.sample import MAX_SEED, SamplingOptions, space_size, work_size
+from models.kernel.sample import MAX_SEED, WORK, SamplingOptions, space_size
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 
@@ -168,13 +168,15 @@ class PreparedSampler:
         memory: PrefixMemory | None,
     ) -> bytes:
         n, memory = len(lengths), memory or PrefixMemory(0)
-        out = _NOTHING if writer is None else np.empty(writer.room(n, self.longest), np.uint8)
+        out = _NOTHING
+        if writer is not None:
+            out = np.empty(n * (writer.frame_bytes + self.longest * writer.character_bytes), np.uint8)
         tree = memory.take(self._key, self._plan, n)
         try:
             self._kernels.draw_names(
                 *self._model,
                 *tree.arrays,
-                *_spaces(work_size(n, tree.ring), self._space),
+                *_spaces(n * (tree.ring + WORK), self._space),
                 tree.ring,
                 *self._options,
                 *selection,

@@ -94,7 +94,7 @@ class NameStream:
         by_text = self._filter is not None
         codes, lengths, written = self.sampler.select(
             self.seed,
-            self.next_offset,
+            self.offset + self.attempts,
             n,
             -1 if by_text else self.count,
             self._seen,

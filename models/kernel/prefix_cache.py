@@ -196,7 +196,9 @@ class PrefixMemory:
         if not self.limit:
             return
         with self._lock:
-            others = self._evict(key, tree, self._kept, tree.size)
+            others = self._kept
+            if others + tree.size > self.limit:
+                others = self._evict(key, tree, others, tree.size)
             if tree.size <= self._largest and others + tree.size <= self.limit:
                 self._free[id(tree)] = key, tree
                 self._free_by_key.setdefault(key, []).append(tree)

@@ -40,6 +40,8 @@ from models.kernel.plan import ACTIVATION, Ints, Plan
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 
+# `work` of `sample` has so many 32-bit integers for each candidate, beside its ring of nodes.
+WORK = 10
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 MAX_SEED = 2**53 - 1
 TOO_LONG = -1
@@ -109,11 +111,6 @@ class Distribution(NamedTuple):
     weight: Floats
     keys: Ints
     integers: Codes
-
-
-def work_size(candidates: int, ring: int) -> int:
-    """Return the length of `work` of `sample`: 32-bit integers."""
-    return candidates * (ring + 10)
 
 
 def space_size(plan: Plan) -> int:
@@ -218,7 +215,7 @@ def sample(  # type: ignore[no-untyped-def]
 
     A candidate still without end token at `max_length` characters gets the length TOO_LONG. Codes beyond a name's
     length are 0. `tree` has room for n x ring passing nodes: a node lasts until the characters' positions have gone
-    once around the ring. `work` and `space`: space to work in (see `work_size`, `space_size`). `width`: the plan's.
+    once around the ring. `work` and `space`: space to work in (see `WORK`, `space_size`). `width`: the plan's.
     `prefix`: indices of the characters each name starts with, at most max_length of them.
     """
     nodes, used = tree.nodes, tree.used
