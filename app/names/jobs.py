@@ -113,7 +113,7 @@ class SamplingJob:
         }
 
     def _writer(self, form: inference.Form) -> inference.LineWriter:
-        return self.source.generator.writer(form, self.request.case == "title")
+        return self.stream.sampler.writer(form, self.request.case == "title")
 
     def next_chunk(self) -> bytes:
         """Work for some milliseconds, and return what can be sent; `finished` is set with the last chunk."""

@@ -85,6 +85,7 @@ class NameGenerator:
             self.shares,
             self.looks,
             lambda: self.known,
+            self.writer,
             self.longest,
             options,
             constraints,
