@@ -111,7 +111,7 @@ class Manifest(_Strict):
         return (self.model_dump_json(indent=2) + "\n").encode()
 
     def sealed(self) -> "Manifest":
-        """Return the manifest with its seal: against accidents, since who alters a file can make the seal anew."""
+        """Return the manifest with its seal, which detects accidents: whoever alters a file can also seal it again."""
         blank = self.model_copy(update={"seal": BLANK})
         return blank.model_copy(update={"seal": sha256(blank.as_file())})
 

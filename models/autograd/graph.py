@@ -35,7 +35,8 @@ def draw_dot(value: Value) -> str:
     lines = ["digraph {", "  rankdir=LR"]
     for i, each in enumerate(order):
         label = f"{_quoted(each.label)} | " if each.label else ""
-        lines.append(f'  v{i} [shape=record, label="{{ {label}data {told(each.data)} | grad {told(each.grad)} }}"]')
+        data, grad = format_number(each.data), format_number(each.grad)
+        lines.append(f'  v{i} [shape=record, label="{{ {label}data {data} | grad {grad} }}"]')
         if each.operation:
             lines += [f'  o{i} [label="{_quoted(each.operation)}"]', f"  o{i} -> v{i}"]
         lines += [f"  v{numbers[operand]} -> o{i}" for operand in each.operands]
@@ -50,7 +51,9 @@ def draw_svg(value: Value) -> str:
     order = topological(value)
     numbers = {each: i for i, each in enumerate(order)}
     layout = lay_out([[numbers[operand] for operand in each.operands] for each in order])
-    title = f"How {escape(_shown(value.label)) or 'a value'} = {told(value.data)} was made, in {len(order)} values"
+    title = (
+        f"How {escape(_shown(value.label)) or 'a value'} = {format_number(value.data)} was made, in {len(order)} values"
+    )
     size = f'width="{layout.width:g}" height="{layout.height:g}" viewBox="0 0 {layout.width:g} {layout.height:g}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
@@ -63,7 +66,7 @@ def draw_svg(value: Value) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def told(number: float) -> str:
+def format_number(number: float) -> str:
     """Format a number with four significant digits."""
     # Zero has no sign here.
     return f"{number + 0.0:.4g}"
@@ -96,7 +99,7 @@ def _operation(value: Value, x: float, y: float) -> list[str]:
 def _box(value: Value, x: float, y: float) -> list[str]:
     left, top = x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2
     rows = [("label", escape(_shown(value.label)))] if value.label else []
-    rows += [("data", f"data {told(value.data)}"), ("grad", f"grad {told(value.grad)}")]
+    rows += [("data", f"data {format_number(value.data)}"), ("grad", f"grad {format_number(value.grad)}")]
     first = y + 4 - (len(rows) - 1) * 8.5
     return [
         f'<rect x="{left:g}" y="{top:g}" width="{BOX_WIDTH:g}" height="{BOX_HEIGHT:g}" rx="7"/>',

@@ -1,7 +1,7 @@
 """Several models as one: their plans side by side, and a last stage that mixes what they say (`mixture`). No files, no
 names.
 
-Nothing is computed anew: each model's tables and products stay as they are, and each counts characters in its own
+Nothing is recomputed: each model's tables and products stay as they are, and each counts characters in its own
 alphabet.
 """
 

@@ -52,7 +52,7 @@ def _number(*options: object) -> int:
 
 
 def _spaces(work: int, space: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return this thread's arrays of so many numbers, or more."""
+    """Return this thread's arrays, of at least `work` and `space` numbers."""
     spaces: tuple[NDArray[np.int32], NDArray[np.float32]] | None = getattr(_local, "spaces", None)
     if spaces is None or len(spaces[0]) < work or len(spaces[1]) < space:
         before = (0, 0) if spaces is None else tuple(map(len, spaces))

@@ -13,7 +13,7 @@ from models.kernel.mixture import NEVER
 from models.spelling import fold
 from models.vocabulary import END
 
-# Probabilities are told to this many decimals: fine enough for anyone, coarse enough to be the same on every machine.
+# Decimals of probabilities: coarse enough to be the same on every machine.
 DECIMALS = 6
 
 

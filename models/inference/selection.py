@@ -18,7 +18,7 @@ from models.vocabulary import Vocabulary
 
 Codes = NDArray[np.int32]
 Ints = NDArray[np.int64]
-# What stands in a coded pattern for one character, and for any run of them.
+# The codes of ? and * in a pattern.
 ANY_CODE, RUN_CODE = -1, -2
 # Places of a table for each name in it: about half of them stay free.
 PLACES = 2

@@ -37,12 +37,12 @@ from models.kernel.plan import (
     Plan,
 )
 
-# Tables by one, two and three characters have at most so many rows; larger alphabets get tables by fewer characters.
+# The largest tables by one, two and three characters, in rows; larger alphabets get tables by fewer characters.
 MOST_ROWS = {1: 10**9, 2: 4096, 3: 32_768}
 EVER = 10**6
-# Rows of a table are made so many at a time, to keep the memory small that it takes.
+# Rows of a table that are made at a time, which bounds the memory.
 AT_ONCE = 2048
-# Runs of characters are told apart by 31 bits.
+# Runs of characters are distinguished by 31 bits.
 MOST_GRAMS = 2**31
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from models.kernel.arithmetic import exp, kernel
 
-# Random words are cut to so many bits, so that boundaries fit a signed 32-bit integer, 2^30 included.
+# Bits of a random word: boundaries then fit a signed 32-bit integer, 2^30 included.
 BITS = 30
 _ZERO, _ONE, _WHOLE = np.float32(0), np.float32(1), np.float64(2**BITS)
 

@@ -87,7 +87,7 @@ class Tree(NamedTuple):
     shared_of: Codes
 
 
-class Way(NamedTuple):
+class Paths(NamedTuple):
     """Where candidates are: their characters (n, length), and their last nodes (n, ring) by position modulo ring."""
 
     codes: Codes
@@ -158,7 +158,7 @@ def _gram(codes, c, t, span, V, alphabets, which):  # type: ignore[no-untyped-de
 
 @kernel
 def _begin(row, here, stages, weights, s):  # type: ignore[no-untyped-def]
-    """Fill `row` with stage s's bias, and with what stands in `here` already."""
+    """Fill `row` with stage s's bias plus the numbers of `here` that it adds."""
     n, bias, added = len(row), stages[s, BIAS], stages[s, ADDED]
     if bias >= 0 and added >= 0:
         for o in range(n):
@@ -210,13 +210,13 @@ def _fill_source(row, stages, terms, weights, alphabets, state, codes, here, m, 
 
 
 @kernel
-def _add_shared(program, tree, way, scratch, m, owners, begin, n, t, V, target, n_out):  # type: ignore[no-untyped-def]
+def _add_shared(program, tree, paths, scratch, m, owners, begin, n, t, V, target, n_out):  # type: ignore[no-untyped-def]
     """Add term m to all rows, multiplying only what is not remembered and each older position once.
 
     slot[node] is the row of the product, and counts only where nodes[slot[node]] is that node: it need not be cleared.
     """
     stages, terms, weights, alphabets = program.stages, program.terms, program.weights, program.alphabets
-    state, slot, codes, path = tree.state, tree.slot, way.codes, way.path
+    state, slot, codes, path = tree.state, tree.slot, paths.codes, paths.path
     rows, nodes, keys, place = scratch.rows, scratch.nodes, scratch.keys, scratch.place
     found, product, room = scratch.found, scratch.product, tree.used[ROOM]
     back, span, kind = terms[m, BACK], terms[m, SPAN], terms[m, SHARED]
@@ -269,9 +269,9 @@ def _add_product(program, scratch, m, n, target, n_out):  # type: ignore[no-unty
 
 
 @kernel
-def _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V):  # type: ignore[no-untyped-def]
+def _run_stage(program, tree, paths, scratch, s, owners, begin, n, t, V):  # type: ignore[no-untyped-def]
     stages, terms, weights, rows = program.stages, program.terms, program.weights, scratch.rows
-    codes, path, state = way.codes, way.path, tree.state
+    codes, path, state = paths.codes, paths.path, tree.state
     target, n_out = stages[s, TARGET], stages[s, N_OUT]
     for b in range(n):
         row = rows[b, target : target + n_out]
@@ -279,7 +279,7 @@ def _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V):  # type:
         _look_up(row, stages, terms, weights, program.alphabets, s, codes, owners[begin + b], t, V)
     for m in range(stages[s - 1, TERMS_END] if s > 0 else 0, stages[s, TERMS_END]):
         if terms[m, SHARED] >= 0:
-            _add_shared(program, tree, way, scratch, m, owners, begin, n, t, V, target, n_out)
+            _add_shared(program, tree, paths, scratch, m, owners, begin, n, t, V, target, n_out)
         elif terms[m, ORDER] == 0:
             _add_product(program, scratch, m, n, target, n_out)
     for b in range(n):
@@ -294,7 +294,7 @@ def _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V):  # type:
 
 
 @kernel
-def evaluate(program, tree, way, scratch, fresh, owners, count, t):  # type: ignore[no-untyped-def]
+def evaluate(program, tree, paths, scratch, fresh, owners, count, t):  # type: ignore[no-untyped-def]
     """Fill the logits and the state of the nodes fresh[:count], each at position t of candidate owners[k]."""
     stages, keep, logits, state = program.stages, program.keep, tree.logits, tree.state
     V, last, rows = logits.shape[1] // PARTS, stages.shape[0] - 1, scratch.rows
@@ -303,9 +303,9 @@ def evaluate(program, tree, way, scratch, fresh, owners, count, t):  # type: ign
         n = min(BLOCK, count - begin)
         for s in range(stages.shape[0]):
             if stages[s, ACTIVATION] == INT8:
-                run_int8(program, tree, way, scratch, s, fresh, owners, begin, n, t)
+                run_int8(program, tree, paths, scratch, s, fresh, owners, begin, n, t)
             elif not stages[s, VIRTUAL]:
-                _run_stage(program, tree, way, scratch, s, owners, begin, n, t, V)
+                _run_stage(program, tree, paths, scratch, s, owners, begin, n, t, V)
         for b in range(n):
             node, row = fresh[begin + b], rows[b]
             for v in range(V):

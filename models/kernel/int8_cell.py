@@ -17,7 +17,7 @@ GATE_BITS, HIDDEN_ONE = 11, 127
 # sigmoid(-x) = p(x / 8 - 1/2)^8 for 0 <= x < 8, with a polynomial of degree 4 in 2^-15 (the minimax one, then the best
 # of its neighbours under the roundings below): within 2.5e-4 of the exact value.
 POLYNOMIAL = (19822, -19323, 9757, 3119, -23768)
-# The largest |x| that is told apart, and the middle of the range, in 2^-11 and 2^-15.
+# The largest |x| that is distinguished, and the middle of the range, in 2^-11 and 2^-15.
 LAST, CENTRE = (1 << 14) - 1, 1 << 14
 # A factor that turns 2^-15 into 2^-11.
 TO_GATE = 1 << GATE_BITS

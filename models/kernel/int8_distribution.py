@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from models.kernel.arithmetic import kernel
 from models.kernel.distribution import BITS
 
-# Weights of a step count in 2^-WEIGHT_BITS of the most probable outcome's, or in as many times that as `more_shift`
-# says, so that their sum fits 31 bits.
+# Weights count in 2^-WEIGHT_BITS of the most probable outcome's, and in larger units for many outcomes (`more_shift`):
+# their sum fits 31 bits.
 WEIGHT_BITS, _SUM_BITS = 21, 31
 # One in `inverse_temperature`, which a logit in 2^-10 is multiplied by: where the whole part of such a product begins,
 # and the part of its fraction that the table is for.
 _RATE_ONE, _EXPONENT_AT, _FRACTION_AT, _FRACTION = 1 << 16, 26, 16, (1 << 10) - 1
-# What stands in place of an excluded outcome's logit. Logits themselves have 16 bits.
+# The logit of an excluded outcome. Logits themselves have 16 bits.
 EXCLUDED = -(2**30)
 # top_p counts in 2^-20, so that its product with a sum of weights is exact in a 64-bit float, too.
 _SHARE_BITS = 20

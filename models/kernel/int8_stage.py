@@ -74,7 +74,7 @@ def model_at(integer, narrow, gates, wide, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def run_int8(program, tree, way, scratch, s, fresh, owners, begin, n, t):  # type: ignore[no-untyped-def]
+def run_int8(program, tree, paths, scratch, s, fresh, owners, begin, n, t):  # type: ignore[no-untyped-def]
     """Fill the logits in the scratch space's rows and the states of the nodes fresh[begin : begin + n], at position t,
     by stage s.
     """
@@ -89,8 +89,8 @@ def run_int8(program, tree, way, scratch, s, fresh, owners, begin, n, t):  # typ
     logits, symbols, rows = scratch.logits[: BLOCK * V].reshape((BLOCK, V)), scratch.keys, scratch.rows
     for b in range(n):
         c = owners[begin + b]
-        node = way.path[c, (t - 1) % way.path.shape[1]] if t > 0 else 0
-        symbols[b] = way.codes[c, t - 1] if t > 0 else 0
+        node = paths.path[c, (t - 1) % paths.path.shape[1]] if t > 0 else 0
+        symbols[b] = paths.codes[c, t - 1] if t > 0 else 0
         if own >= 0 and symbols[b] > 0:
             # What the model does not know is nothing to it any more, and counts as any.
             symbols[b] = max(program.alphabets[own, CODES + symbols[b]], 0)

@@ -102,5 +102,5 @@ class Plan:
 
 
 def state_of(units: Ints) -> Ints:
-    """Return how many 32-bit numbers hold the state of so many units: 16 bits of the cell, 8 of the hidden state."""
+    """Return how many 32-bit numbers hold the state of `units`: 16 bits of each cell, 8 of each hidden state."""
     return units * 3 // 4

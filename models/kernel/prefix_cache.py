@@ -19,9 +19,9 @@ from models.kernel.plan import Plan
 
 # The C library keeps what large arrays gave back, in pieces: a process whose trees grow and go would come to hold many
 # times what its trees have (man 3 mallopt, M_MMAP_THRESHOLD). So trees ask the system for pages.
-# Below so many bytes in all the C library is the better place: a page is 4 KiB, and to ask the system takes time.
+# Below this number of bytes the C library is the better place: a page is 4 KiB, and asking the system takes time.
 FEW = 2**18
-# From so many on, pages of 2 MiB are asked for, as numpy does: drawing jumps about in all of it.
+# From this number of bytes on, use pages of 2 MiB, as numpy does: sampling accesses all of it at random.
 MANY = 2**22
 # Python's default is memory that is shared with forked processes, and that has no large pages; Windows knows neither.
 PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
@@ -40,12 +40,12 @@ LARGEST_PASSING = 0.25
 LARGEST_LOOKED_UP = 16_384
 # Up to this share of its final room, a tree keeps every node.
 EASY_SHARE = 0.5
-# One node in so many has room for each kind of product.
+# For each kind of product there is room for one in this number of nodes.
 SHARED_BY = 16
 FEWEST_SHARED = 128
-# After growth was refused, it is tried again after so many loans.
+# After growth was refused, it is tried again after this number of loans.
 LOANS_UNTIL_GROWTH = 64
-# A tree begins with room for so many nodes, and doubles.
+# A tree starts with room for this number of nodes, and doubles.
 FIRST_ROOM = 1024
 # The node before the root, and the root: what a tree has even where nothing is to be remembered.
 LEAST_ROOM = ROOT + 1
@@ -173,7 +173,7 @@ class PrefixMemory:
         return self._held
 
     def take(self, key: TreeKey, plan: Plan, candidates: int) -> PrefixTree:
-        """Lend a tree of `plan`, with room for so many candidates to pass; `give_back` must follow.
+        """Lend a tree of `plan`, with room for the nodes of `candidates` that pass; `give_back` must follow.
 
         Raises `MemoryError`.
         """
@@ -292,7 +292,7 @@ def arrays_of(forms: Sequence[Form]) -> list[np.ndarray[Any, Any]]:
     except OSError as error:
         raise MemoryError(f"{starts[-1]} bytes: {error.strerror}") from error
     if starts[-1] >= MANY and hasattr(mmap, "MADV_HUGEPAGE"):
-        # A wish: some kernels have none.
+        # Some systems have none.
         with suppress(OSError):
             pages.madvise(mmap.MADV_HUGEPAGE)
     return [

@@ -26,7 +26,7 @@ from models.kernel.evaluate import (
     ROOT,
     STAYING,
     Codes,
-    Way,
+    Paths,
     evaluate,
     scratch_size,
     scratch_space,
@@ -40,7 +40,7 @@ from models.kernel.plan import ACTIVATION, Ints, Plan
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 
-# `work` of `sample` has so many 32-bit integers for each candidate, beside its ring of nodes.
+# 32-bit integers for each candidate in `work` of `sample`, beside its ring of nodes.
 WORK = 10
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 MAX_SEED = 2**53 - 1
@@ -224,7 +224,7 @@ def sample(  # type: ignore[no-untyped-def]
     at_once = work[n * (ring + 4) : n * (ring + 10)]
     alive, at, fresh, owners = at_once[:n], at_once[n : 2 * n], at_once[2 * n : 3 * n], at_once[3 * n : 4 * n]
     unlinked = at_once[4 * n :].reshape((n, 2))
-    way, scratch = Way(codes, path), scratch_space(space, width, program.integer)
+    paths, scratch = Paths(codes, path), scratch_space(space, width, program.integer)
     room, is_integer = distribution_space(space, V), program.stages[program.stages.shape[0] - 1, ACTIVATION] == INT8
     links = BOUNDARIES + V
     for c in range(n):
@@ -240,7 +240,7 @@ def sample(  # type: ignore[no-untyped-def]
         fresh[0], owners[0], unlinked[0, 0], count = ROOT, 0, NOTHING, 1
     for t in range(max_length + 1):
         if count > 0:
-            evaluate(program, tree, way, scratch, fresh, owners, count, t)
+            evaluate(program, tree, paths, scratch, fresh, owners, count, t)
             used[COMPUTED] += count
         passing, count = used[ROOM] + (t + 1) % ring * n, 0
         if t < P:
