@@ -28,7 +28,8 @@ from models.store.files import Store
 from models.store.registry import SHIPPED
 
 BENCHMARK, SEED, CORE = "serving", 1, 0
-GROUPS = ("http", "connections", "models", "start", "size", "stream", "workers")
+GROUPS = ("http", "connections", "models", "memory", "start", "size", "stream", "workers")
+DEFAULT_MODEL = "human/lstm@5"
 Notes = dict[str, float | int | str]
 
 
@@ -138,6 +139,10 @@ def main(times: int, seconds: float, rows: str, resume: bool, others: Path | Non
         _models(run)
     single: dict[str, tuple[str, Callable[[], Notes]]] = {
         "connections": ("many connections", lambda: rounds.by_connections(RIVALS["namewave-default"], times, seconds)),
+        "memory": (
+            "sizes of the prefix cache",
+            lambda: _alone([DEFAULT_MODEL, "--memories", "--seconds", str(seconds)]),
+        ),
         "start": ("start to ready", lambda: footprint.start(times)),
         "size": ("sizes", lambda: footprint.sizes(environment)),
         "stream": ("a stream of a million names", streaming.measure),

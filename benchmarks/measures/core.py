@@ -25,6 +25,8 @@ from models.kernel.matmul import in_runs
 # Names per call: enough that the cost of the call itself is negligible.
 CALL = 65_536
 MEMORY_MIB = 64
+# Sizes of the prefix cache in MiB that are compared.
+MEMORIES = (0, 8, 32, 64, 128, 256)
 # A prefix cache is warm after this multiple of the measured seconds.
 WARMING = 4
 # Rows and inputs of the products that measure the core; outputs are four times as many, as in an lstm.
@@ -124,6 +126,20 @@ def measure(reference: str, seconds: float) -> dict[str, float | int | str]:
     }
 
 
+def by_memory(reference: str, seconds: float) -> dict[str, float | int | str]:
+    """Return a version's figures by the size of the prefix cache: names per second, and a call for 20 names."""
+    generator, found = ModelRegistry.open(prepare()).resolve(None, reference).generator, dict[str, float | int | str]()
+    for mebibytes in MEMORIES:
+        memory = PrefixMemory(mebibytes)
+        _, offset = rate(generator, memory, 0, WARMING * seconds)
+        names, _ = rate(generator, memory, offset, seconds)
+        found |= {
+            f"names_{mebibytes}": round(names),
+            f"call_20_us_{mebibytes}": round(_call_of_20(generator, memory) * 1e6, 1),
+        }
+    return found
+
+
 def _call_of_20(generator: NameGenerator, memory: PrefixMemory | None, rounds: int = 9) -> float:
     """Return the processor seconds from a prepared sampler to the JSON of 20 names that were not drawn before: the
     median of some rounds.
@@ -140,10 +156,13 @@ def _call_of_20(generator: NameGenerator, memory: PrefixMemory | None, rounds: i
 @click.command()
 @click.argument("reference", required=False)
 @click.option("--seconds", default=2.0, show_default=True)
-def main(reference: str | None, seconds: float) -> None:
+@click.option("--memories", is_flag=True, help="Compare sizes of the prefix cache.")
+def main(reference: str | None, seconds: float, memories: bool) -> None:
     """Print the figures of REFERENCE as JSON, or those of the core without a reference."""
     if reference is None:
         click.echo(json.dumps(peak()))
+    elif memories:
+        click.echo(json.dumps(by_memory(reference, seconds)))
     else:
         click.echo(json.dumps(measure(reference, seconds)))
 

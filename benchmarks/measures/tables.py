@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measures.core import MEMORIES
 from benchmarks.measures.rivals import RIVALS
 from benchmarks.measures.rounds import COUNTS, MANY_CONNECTIONS
 from benchmarks.results import Result
@@ -17,7 +18,14 @@ DEFAULT_ROW = "namewave-default"
 
 def show(screen: Console, rows: Rows) -> None:
     """Print all tables, from the rows by name."""
-    for table in (over_http(rows), by_connections(rows), in_process(rows), footprint(rows), goals(rows)):
+    for table in (
+        over_http(rows),
+        by_connections(rows),
+        in_process(rows),
+        by_memory(rows),
+        footprint(rows),
+        goals(rows),
+    ):
         screen.print(table)
     for result in list(rows.values())[:1]:
         screen.print(f"{result.machine.processor}, {result.machine.cores} cores, Python {result.machine.python}")
@@ -107,6 +115,18 @@ def in_process(rows: Rows) -> Table:
         part = share(result, integers if number(result, "integers") else best)
         cells.append("" if not part else f"{part:.2f}")
         table.add_row(str(result.notes["model"]), f"{result.parameters:,}", *cells)
+    return table
+
+
+def by_memory(rows: Rows) -> Table:
+    """Return the table by the size of the prefix cache, for the default model."""
+    table = Table("MiB", title="the default model in-process, by the size of the prefix cache", title_justify="left")
+    for head in ("names/s", "20 names, us"):
+        table.add_column(head, justify="right")
+    row = rows.get("memory")
+    for mebibytes in MEMORIES:
+        figures = [number(row, f"{key}_{mebibytes}") for key in ("names", "call_20_us")]
+        table.add_row(str(mebibytes), *map(_figure, figures))
     return table
 
 
