@@ -203,6 +203,8 @@ def test_metrics_of_all_workers_add_up(shared_stores: Path, tmp_path: Path) -> N
     requests = 'namewave_requests_total{route="/info",status="200"} 200.0'
     with served(**extra, **store_settings(shared_stores)) as service:
         assert flood(service.address, 200, CLIENT) == {200: 200}
+        # A process writes its counts twice a second.
+        service.until("all counts", lambda: requests in httpx.get(f"{service.address}/metrics", timeout=LIMIT).text)
         for _ in range(3):
             assert requests in httpx.get(f"{service.address}/metrics", timeout=LIMIT).text
         [folder] = tmp_path.glob("namewave-metrics-*")

@@ -17,7 +17,7 @@ from training.pretrained import resolve_reference
 @store_option
 @kernels_option
 def command(reference: str, store: Path, kernels: Path | None) -> None:
-    """Publish a version again with 8-bit integer weights: faster, with almost the same losses.
+    """Publish a version again with 8-bit integer weights. It is faster, with almost the same losses.
 
     REFERENCE is an lstm of one layer, e.g. human/lstm@4. The new version becomes `latest`.
     """
