@@ -111,7 +111,7 @@ class Manifest(_Strict):
         return (self.model_dump_json(indent=2) + "\n").encode()
 
     def sealed(self) -> "Manifest":
-        """Return the manifest with its seal, which detects accidents: whoever alters a file can also seal it again."""
+        """Return the manifest with its seal, which detects accidents; an attacker can seal an altered file again."""
         blank = self.model_copy(update={"seal": BLANK})
         return blank.model_copy(update={"seal": sha256(blank.as_file())})
 

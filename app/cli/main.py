@@ -81,7 +81,7 @@ def serve(host: str | None, port: int | None, root_path: str | None) -> None:
 
 def _greet(address: str) -> None:
     click.echo(f"Namewave on {address} (documentation: {address}/docs)", err=True)
-    click.echo('A first start compiles the sampler, which takes some ten seconds; the line "ready" ends it.', err=True)
+    click.echo('A first start compiles the sampler, which takes about a minute; the line "ready" ends it.', err=True)
     click.echo(f"Try: curl '{address}/generate?dataset=animal&count=5'", err=True)
 
 

@@ -21,7 +21,7 @@ from models.inference.selection import NO_NAMES, REFUSED, WRITTEN, NameTable, Ru
 from models.kernel.freeze import Floats
 from models.kernel.int8_distribution import POWERS, inverse_temperature, share_limit
 from models.kernel.prefix_cache import PrefixMemory, TreeKey
-from models.kernel.sample import MAX_SEED, WORK, SamplingOptions, space_size
+from models.kernel.sample import LAST_NUMBER, MAX_SEED, NOT_KEPT, WORK, SamplingOptions, space_size
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 
@@ -47,8 +47,9 @@ _local = threading.local()
 
 @lru_cache(4096)
 def _number(*options: object) -> int:
-    """Return a number for these options: by it the kernel knows which boundaries it kept (see `sample`)."""
-    return next(_numbers)
+    """Return a number for these options: by it the kernel knows which boundaries it kept (see `sample.Choice`)."""
+    number = next(_numbers)
+    return number if number <= LAST_NUMBER else NOT_KEPT
 
 
 def _spaces(work: int, space: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

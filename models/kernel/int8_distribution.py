@@ -20,7 +20,7 @@ WEIGHT_BITS, _SUM_BITS = 21, 31
 _RATE_ONE, _EXPONENT_AT, _FRACTION_AT, _FRACTION = 1 << 16, 26, 16, (1 << 10) - 1
 # The logit of an excluded outcome. Logits themselves have 16 bits.
 EXCLUDED = -(2**30)
-# top_p counts in 2^-20, so that its product with a sum of weights is exact in a 64-bit float, too.
+# top_p counts in 2^-20: then its product with a sum of weights is exact in a 64-bit float.
 _SHARE_BITS = 20
 ALL_SHARES = 1 << _SHARE_BITS
 _LOG2_E = 1.4426950408889634

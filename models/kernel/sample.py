@@ -45,6 +45,8 @@ WORK = 10
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 MAX_SEED = 2**53 - 1
 TOO_LONG = -1
+# Numbers of options are 32-bit integers of a node, and never used twice: a service may see more options than those.
+LAST_NUMBER, NOT_KEPT = 2**31 - 1, -1
 
 _CUT = np.uint64(32 - BITS)
 
@@ -87,7 +89,9 @@ def _check(field: str, value: float, low: float, high: float | None) -> None:
 
 
 class Choice(NamedTuple):
-    """How outcomes are chosen: `SamplingOptions` as the kernel wants them. `number` stands for all that follows.
+    """How outcomes are chosen: `SamplingOptions` as the kernel wants them.
+
+    `number` stands for all that follows, from 1 to LAST_NUMBER. Boundaries under NOT_KEPT are derived again each time.
 
     `excluded`: indices of characters that are masked. `rate`, `share` and `powers` are for models of format 2 (see
     `int8_distribution`), `temperature` and `top_p` for the others.
@@ -257,7 +261,7 @@ def sample(  # type: ignore[no-untyped-def]
             for k in range(len(alive)):
                 c = alive[k]
                 node = at[c]
-                if nodes[node, OPTIONS] != choice.number:
+                if nodes[node, OPTIONS] != choice.number or choice.number == NOT_KEPT:
                     first_outcome = 1 if t < choice.min_length else 0
                     if is_integer:
                         _derive_integers(tree, node, first_outcome, choice, room)

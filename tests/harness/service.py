@@ -13,8 +13,11 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from models import prepare
 
 ROOT = Path(__file__).parents[2]
 # Seconds: it only ends a hang.
@@ -115,9 +118,16 @@ def environment(**settings: str) -> dict[str, str]:
     return {**clean, "NAMEWAVE_LOG_FORMAT": "json", **settings}
 
 
+@cache
+def compile_kernels() -> None:
+    """Compile the sampler once for all services, whose start is then short."""
+    prepare()
+
+
 @contextmanager
 def served(module: str = "app", **settings: str) -> Iterator[Service]:
     """Run `module`, the service by default, with these settings on a free port; stop it at the end."""
+    compile_kernels()
     command = [sys.executable, "-m", module, "serve", "--port", "0"]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"

@@ -141,3 +141,12 @@ def coded(names: Sequence[str | None], vocabulary: Vocabulary | None = None) -> 
             codes[row, : len(name)] = vocabulary.encode(name)
             lengths[row] = len(name)
     return vocabulary, codes, lengths
+
+
+def fits(pattern: str, name: str) -> bool:
+    """The definition of a pattern, a character at a time."""
+    if not pattern:
+        return not name
+    if pattern[0] == "*":
+        return any(fits(pattern[1:], name[k:]) for k in range(len(name) + 1))
+    return bool(name) and pattern[0] in ("?", name[0]) and fits(pattern[1:], name[1:])

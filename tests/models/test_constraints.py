@@ -14,6 +14,7 @@ from models.inference import AS_DRAWN, NDJSON, REASONS, TEXT, Constraints, NameS
 from models.inference.stream import CHUNK_SECONDS, FIRST_CHUNK, MIN_CHUNK
 from models.kernel.prefix_cache import MAX_CHUNK
 from models.spelling import capitalize
+from tests.models.reference import fits
 
 LETTERS = "adehiklmnorstuv"
 PIECES = st.just("") | st.text(alphabet=LETTERS, max_size=2)
@@ -26,15 +27,6 @@ ANY_CONSTRAINTS = st.one_of(
 ANY_OPTIONS = st.builds(
     SamplingOptions, temperature=st.floats(0.3, 3.0), prefix=PIECES, min_length=st.integers(1, 5), excludes=PIECES
 )
-
-
-def fits(pattern: str, name: str) -> bool:
-    """The definition of a pattern, a character at a time."""
-    if not pattern:
-        return not name
-    if pattern[0] == "*":
-        return any(fits(pattern[1:], name[k:]) for k in range(len(name) + 1))
-    return bool(name) and pattern[0] in ("?", name[0]) and fits(pattern[1:], name[1:])
 
 
 def reason_against(name: str | None, rules: Constraints, listed: frozenset[str], seen: list[str]) -> str | None:

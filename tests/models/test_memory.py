@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import itertools
 import mmap
 import re
 import sys
@@ -21,6 +22,7 @@ from models import NameGenerator, SamplingOptions
 from models.inference import ModelPredictor, PrefixMemory
 from models.kernel.plan import Plan
 from models.kernel.prefix_cache import FEW, LINE, MANY, Form, PrefixTree, TreeKey, arrays_of
+from models.kernel.sample import LAST_NUMBER
 from tests.models.reference import Drawn, assert_same, draw, joined, lent, with_weights
 
 MEBIBYTE = 2**20
@@ -117,6 +119,17 @@ def test_one_tree_serves_all_options(generator: NameGenerator) -> None:
         assert_same(draw(generator, options, 1, 0, 20, memory), draw(generator, options, 1, 0, 20))
     assert sum(known() is not None for known in memory.trees) == 1
     assert computed(memory, generator) - before < 100
+
+
+def test_options_after_the_last_number_change_no_draw(
+    generator: NameGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.inference.prepared._numbers", itertools.count(LAST_NUMBER))
+    memory = PrefixMemory(4)
+    # None of these was seen before: the first gets the last number.
+    for temperature in (0.7301, 1.4302, 0.3303, 1.4302, 0.7301):
+        options = SamplingOptions(temperature=temperature)
+        assert_same(draw(generator, options, 1, 0, 40, memory), draw(generator, options, 1, 0, 40))
 
 
 def test_memory_of_zero_mebibytes_keeps_nothing(generator: NameGenerator) -> None:

@@ -12,7 +12,7 @@ from models.inference import REASONS, Constraints
 from models.inference.constraints import UNSAFE, ConstraintFilter
 from models.inference.selection import FREE, NO_NAMES, REFUSED, NameTable, empty_table, rules_of, select, table_of
 from models.kernel.sample import TOO_LONG
-from tests.models.reference import coded
+from tests.models.reference import coded, fits
 
 LETTERS = "abc"
 LONGEST = 9
@@ -27,15 +27,6 @@ CONSTRAINTS = st.builds(
     st.booleans(),
     st.booleans(),
 )
-
-
-def fits(pattern: str, name: str) -> bool:
-    """The definition of a pattern, a character at a time."""
-    if not pattern:
-        return not name
-    if pattern[0] == "*":
-        return any(fits(pattern[1:], name[k:]) for k in range(len(name) + 1))
-    return bool(name) and pattern[0] in ("?", name[0]) and fits(pattern[1:], name[1:])
 
 
 def codes_of(candidates: list[str | None], vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
