@@ -58,7 +58,8 @@ class Service:
         kind, attempts = (
             (GenerateJob, settings.max_attempts) if media == JSON else (StreamJob, settings.max_stream_attempts)
         )
-        job = kind(request, source, attempts, self.memory, self.samplers, media, first, self.cost_model.speed(source))
+        speed = self.cost_model.inline_speed(source)
+        job = kind(request, source, attempts, self.memory, self.samplers, media, first, speed)
         return Execution(job, quota, self.admission, self.cost_model, self.metrics, settings.deadline_seconds)
 
 

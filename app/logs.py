@@ -12,11 +12,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 import structlog
 from pydantic_core import PydanticSerializationError, to_json
@@ -50,9 +51,9 @@ def set_up(settings: Settings) -> "AccessLines":
         if is_json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
-    output = LogOutput(sys.stderr)
-    # Made once: each logger would look for its lock again.
-    writer = structlog.WriteLogger(cast(TextIO, output))
+    # A process may be started without standard error.
+    output = LogOutput(sys.stderr or sys.stdout)
+    writer = LineLogger(output)
     context: list[structlog.typing.Processor] = [
         _add_request_id,
         # Lines of several workers must be told apart; people see one service.
@@ -88,7 +89,9 @@ class LogOutput:
         self._stream = stream
         # Never replaced: threads append to it and take from it at the same time.
         self._waiting: deque[str] = deque()
-        self._lock, self._closed = threading.Lock(), False
+        # The garbage collector may run a finaliser that logs while this thread holds the lock.
+        self._lock = threading.RLock()
+        self._scheduled = self._closed = False
 
     def write(self, text: str) -> None:
         """Write `text` behind what waits."""
@@ -97,28 +100,48 @@ class LogOutput:
 
     def write_later(self, text: str) -> None:
         """Write `text` once the running event loop has done what it is at; without one, at once."""
-        if not self._waiting:
-            try:
-                if self._closed:
-                    raise RuntimeError
-                asyncio.get_running_loop().call_soon(self.flush)
-            except RuntimeError:
-                self.write(text)
-                return
         self._waiting.append(text)
+        if self._closed:
+            self.flush()
+        elif not self._scheduled:
+            try:
+                asyncio.get_running_loop().call_soon(self._flush_later)
+                self._scheduled = True
+            except RuntimeError:
+                self.flush()
+
+    def _flush_later(self) -> None:
+        self._scheduled = False
+        self.flush()
 
     def flush(self) -> None:
         """Write all that waits, in one piece."""
         with self._lock:
-            text = "".join([self._waiting.popleft() for _ in range(len(self._waiting))])
-            if text:
-                self._stream.write(text)
+            lines = []
+            with suppress(IndexError):
+                while True:
+                    lines.append(self._waiting.popleft())
+            if lines:
+                self._stream.write("".join(lines))
                 self._stream.flush()
 
     def close(self) -> None:
         """Write all that waits; later lines are written at once."""
         self._closed = True
         self.flush()
+
+
+class LineLogger:
+    """The end of structlog's chain: writes rendered events as lines. structlog's own would lock a second time."""
+
+    def __init__(self, output: LogOutput) -> None:
+        self._output = output
+
+    def msg(self, message: str) -> None:
+        """Write one line."""
+        self._output.write(f"{message}\n")
+
+    debug = info = warning = error = critical = exception = msg
 
 
 class AccessLines:

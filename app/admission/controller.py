@@ -45,8 +45,6 @@ class AdmissionController:
         self.queue_seconds, self.clock = queue_seconds, clock
         self.queue, self.inline = WorkQueue(threads), InlineScheduler()
         self.limiter = anyio.CapacityLimiter(threads)
-        # Seconds of the last inline work.
-        self.last_inline = 0.0
         # Requests that run or wait for a thread, their estimated seconds, and how many wait to be refused.
         self.active, self._pending, self._delayed = 0, 0.0, 0
 
@@ -66,8 +64,8 @@ class AdmissionController:
                 raise self._overloaded()
         return AdmittedJob(self, seconds, started)
 
-    async def run_inline(self, work: Callable[[], Result], started: bool = False) -> Result:
-        """Run small work on the event loop, in its turn. Raises `Overloaded`."""
+    async def run_inline(self, work: Callable[[], Result], started: bool = False) -> tuple[Result, float]:
+        """Run small work on the event loop, in its turn; return its result and its seconds. Raises `Overloaded`."""
         if not (started or self.inline.free):
             if self.inline.expected_wait > self.queue_seconds:
                 await self._delay()
@@ -76,10 +74,11 @@ class AdmissionController:
             await self.inline.wait()
         start = self.clock()
         try:
-            return work()
+            result = work()
         finally:
-            self.last_inline = self.clock() - start
-            self.inline.record(self.last_inline)
+            seconds = self.clock() - start
+            self.inline.record(seconds)
+        return result, seconds
 
     def add(self, seconds: float) -> None:
         """Add seconds of work to the backlog; a negative number takes them away."""

@@ -18,6 +18,8 @@ DECAY = 0.99
 # core), and the weight of these guesses (seconds, candidates).
 NAME_LENGTH, SLOWEST_MULTIPLY_ADDS, LEAST_MULTIPLY_ADDS = 8.0, 1e9, 2000
 PRIOR_SECONDS, PRIOR_CANDIDATES = 0.02, 100.0
+# How many times the prior speed, which is half of that without a prefix cache, work on the event loop may count on.
+MAX_CACHE_GAIN = 4
 # Which share of candidates is accepted, at first, for each constraint.
 ACCEPTANCE = {"ends_with": 0.05, "contains": 0.1, "pattern": 0.03, "novel": 0.5, "max_length": 0.5}
 DEFAULT_ACCEPTANCE = 0.95
@@ -81,6 +83,14 @@ class CostModel:
         """Return the characters that one thread samples in a second."""
         known = self._speeds.get(source.reference)
         return known.value if known else self._prior_speed(source)
+
+    def inline_speed(self, source: Source) -> float:
+        """Return the characters a second to count on for work on the event loop.
+
+        What was learnt counts up to a multiple of the speed without a prefix cache: requests that find all their
+        prefixes there say nothing about those that do not.
+        """
+        return min(self.speed(source), MAX_CACHE_GAIN * self._prior_speed(source))
 
     def first_chunk(self, request: GenerateQuery, source: Source) -> int:
         """Return the candidates of the first chunk: a whole one where the speed is known and nothing slows it down."""

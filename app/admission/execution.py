@@ -76,12 +76,12 @@ class Execution:
     async def _run_inline(self) -> bytes:
         job, stream = self.job, self.job.stream
         names, attempts = stream.names, stream.attempts
-        chunk = await self._admission.run_inline(job.next_chunk, job.started)
+        chunk, seconds = await self._admission.run_inline(job.next_chunk, job.started)
         attempts = stream.attempts - attempts
         # A few candidates say little, and most requests are for a few.
         if attempts >= MIN_LEARNT_CANDIDATES:
             names = stream.names - names
-            self._cost_model.update(job.request, job.source, names, attempts, self._admission.last_inline)
+            self._cost_model.update(job.request, job.source, names, attempts, seconds)
         return chunk
 
     async def _run_in_thread(self) -> bytes:

@@ -70,16 +70,18 @@ class InlineScheduler:
     def __init__(self) -> None:
         self._used, self._mean, self._yielding = 0.0, 0.001, False
         self._waiting: deque[asyncio.Future[None]] = deque()
+        # Those that had their turn, and found the slice used up: they come first.
+        self._late: deque[asyncio.Future[None]] = deque()
 
     @property
     def free(self) -> bool:
         """Whether small work may run now: the time slice has room, and nobody waits."""
-        return self._used < TIME_SLICE and not self._waiting
+        return self._used < TIME_SLICE and not (self._waiting or self._late)
 
     @property
     def expected_wait(self) -> float:
         """Estimated seconds until work that arrives now runs."""
-        return len(self._waiting) * self._mean
+        return (len(self._late) + len(self._waiting)) * self._mean
 
     async def wait(self) -> None:
         """Wait for a time slice, first come, first served."""
@@ -87,6 +89,12 @@ class InlineScheduler:
         self._waiting.append(future)
         self._yield_soon()
         await future
+        # Others of this slice took longer than the mean.
+        while self._used >= TIME_SLICE:
+            future = asyncio.get_running_loop().create_future()
+            self._late.append(future)
+            self._yield_soon()
+            await future
 
     def record(self, seconds: float) -> None:
         """Note that small work ran for so long."""
@@ -103,11 +111,11 @@ class InlineScheduler:
     def _next_slice(self) -> None:
         self._used, self._yielding = 0.0, False
         room = max(1, int(TIME_SLICE / max(self._mean, 1e-6)))
-        while self._waiting and room:
-            future = self._waiting.popleft()
+        while room and (queue := self._late or self._waiting):
+            future = queue.popleft()
             # A cancelled request is skipped.
             if not future.done():
                 future.set_result(None)
                 room -= 1
-        if self._waiting:
+        if self._late or self._waiting:
             self._yield_soon()

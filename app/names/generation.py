@@ -112,21 +112,24 @@ def inline_candidate_limit(request: GenerateQuery, speed: float) -> int:
     limit = int(INLINE_SECONDS * speed / NAME_LENGTH)
     limit = max(MIN_INLINE_CANDIDATES, min(MAX_INLINE_CANDIDATES, limit))
     # Long names, and scored ones, take longer.
-    length = max(HOT_LENGTH_FACTOR if request.temperature > HOT_TEMPERATURE else 1, request.min_length // NAME_LENGTH)
+    hot = HOT_LENGTH_FACTOR if request.temperature > HOT_TEMPERATURE else 1
+    length = max(hot, -(-request.min_length // NAME_LENGTH))
     return max(1, limit // (length * (SCORING_FACTOR if needs_scores(request) else 1)))
-
-
-@lru_cache(MAX_SAMPLERS)
-def _json_head(dataset: str, model: str) -> bytes:
-    return b'{"dataset":%b,"model":%b' % (to_json(dataset), to_json(model))
 
 
 def source_json(source: Source) -> bytes:
     """Return the first fields of an answer: data set and model."""
     dataset, model = source.dataset, source.model
     if isinstance(dataset, str) and isinstance(model, str):
-        return _json_head(dataset, model)
+        return _cached_head(dataset, model)
+    return _json_head(dataset, model)
+
+
+def _json_head(dataset: object, model: object) -> bytes:
     return b'{"dataset":%b,"model":%b' % (to_json(dataset), to_json(model))
+
+
+_cached_head = lru_cache(MAX_SAMPLERS)(_json_head)
 
 
 def detail_json(score: Score, case: str) -> bytes:

@@ -90,7 +90,7 @@ class SamplingJob:
 
     @property
     def fits_inline(self) -> bool:
-        """Whether the next chunk takes about a millisecond, and the whole job is short: many may start at once."""
+        """Whether the next chunk takes a few milliseconds, and the whole job is short: many may start at once."""
         return self.stream.attempts + self.stream.size <= self._inline_limit
 
     @property
@@ -126,12 +126,12 @@ class GenerateJob(SamplingJob):
     def next_chunk(self) -> bytes:
         """Sample or score for some milliseconds. Names are scored before more are sampled."""
         self.started = True
-        if not self.needs_scores:
-            self._chunks.append(self.stream.next_bytes(self._writer(JSON_LIST), self.memory))
-        elif len(self._scores) < len(self._names):
+        if len(self._scores) < len(self._names):
             self._score()
-        elif not self.stopped:
+        elif self.needs_scores and not self.stopped:
             self._names += self.stream.next_names(self.memory)
+        elif not self.stopped:
+            self._chunks.append(self.stream.next_bytes(self._writer(JSON_LIST), self.memory))
         has_scores = len(self._scores) == len(self._names)
         self.finished = has_scores and (self.stopped or self.stream.finished)
         return self._answer() if self.finished else b""

@@ -209,8 +209,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
-        if len(self.headers) > MAX_HEADERS and self.in_body:
-            self._stop_parsing(HEAD_TOO_LARGE)
+        if self.in_body:
+            self.head_bytes += sum(map(len, chain.from_iterable(self.headers)))
+            if self.head_bytes > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+                self._stop_parsing(HEAD_TOO_LARGE)
         self.unparsed, self.in_body, self.between_requests = 0, False, self.parser.should_keep_alive()
         self.timer.message_received()
         if self.parser.should_upgrade():

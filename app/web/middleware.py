@@ -215,13 +215,13 @@ async def _read_body(receive: Receive, limit: int) -> Message | None:
     """
     message = await receive()
     # Most bodies come in one message, and are not copied.
-    body = message.get("body", b"")
-    while len(body) <= limit and message["type"] != "http.disconnect":
+    parts, size = [message.get("body", b"")], len(message.get("body", b""))
+    while size <= limit and message["type"] != "http.disconnect":
         if not message.get("more_body", False):
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": b"".join(parts), "more_body": False}
         message = await receive()
-        body = bytearray(body)
-        body += message.get("body", b"")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
     if message["type"] == "http.disconnect":
         raise ConnectionError
     return None

@@ -9,6 +9,7 @@ import pytest
 
 from app.admission import cost_model
 from app.admission.cost_model import (
+    MAX_CACHE_GAIN,
     NAME_LENGTH,
     SLOWEST_MULTIPLY_ADDS,
     TEST_CANDIDATES,
@@ -60,6 +61,17 @@ def test_first_chunk_never_shrinks_below_the_default(learned: CostModel) -> None
     for _ in range(3000):
         learned.update(PLAIN, source_of("a/mlp@1"), 1, 1, CHUNK_SECONDS)
     assert learned.first_chunk(PLAIN, source_of("a/mlp@1")) == FIRST_CHUNK
+
+
+def test_learnt_speed_counts_only_so_far_on_the_event_loop() -> None:
+    """Requests that find all their prefixes in the cache say nothing about the next one."""
+    model, source = CostModel(1e9), source_of("a/mlp@1")
+    prior = model.speed(source)
+    assert model.inline_speed(source) == prior
+    for speed, expected in ((2 * prior, 2 * prior), (100 * prior, MAX_CACHE_GAIN * prior), (prior / 9, prior / 9)):
+        for _ in range(3000):
+            model.update(PLAIN, source, 1000, 1000, 1000 * NAME_LENGTH / speed)
+        assert model.inline_speed(source) == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize("speed", [1e9, 3e10])
@@ -121,9 +133,11 @@ def test_last_chunk_is_the_answer(job_of: Callable[..., GenerateJob], first: int
 def test_stopped_job_answers_with_what_it_has(job_of: Callable[..., GenerateJob], details: bool) -> None:
     job = job_of(details=details)
     job.next_chunk()
+    attempts = job.stream.attempts
     job.stop()
     while not job.finished:
         chunk = job.next_chunk()
+    assert job.stream.attempts == attempts
     answer = json.loads(chunk)
     assert (len(answer["names"]), answer["complete"]) == (job.stream.names, False)
     assert 0 < job.stream.names < 600

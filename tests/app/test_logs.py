@@ -148,6 +148,40 @@ async def test_lines_of_one_turn_of_the_event_loop_are_one_write() -> None:
     assert stream.written == ["a\nb\n", "c\nd\n", "e\n", "f\n"]
 
 
+async def test_line_behind_another_threads_line_is_written_with_this_turn() -> None:
+    """A thread appends and is about to write: what the loop adds then waits for a flush of its own."""
+    stream = Stream()
+    output = LogOutput(stream)
+    output._waiting.append("of a thread\n")
+    output.write_later("of the loop\n")
+    await asyncio.sleep(0)
+    assert stream.written == ["of a thread\nof the loop\n"]
+
+
+def test_log_call_during_a_write_does_not_wait_for_itself() -> None:
+    """As by a finaliser that the garbage collector runs."""
+
+    class Logging(Stream):
+        def write(self, text: str) -> int:
+            if "finaliser" not in text:
+                output.write("finaliser\n")
+            return super().write(text)
+
+    stream = Logging()
+    output = LogOutput(stream)
+    output.write("first\n")
+    assert sorted(stream.written) == ["finaliser\n", "first\n"]
+
+
+def test_service_without_standard_error_logs_to_standard_output(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    set_up(Settings(log_format="json"))
+    structlog.get_logger().info("started")
+    assert '"event":"started"' in capsys.readouterr().out
+
+
 def test_lines_outside_an_event_loop_are_written_at_once() -> None:
     stream = Stream()
     LogOutput(stream).write_later("a\n")

@@ -137,6 +137,7 @@ TOO_LARGE = {
     "query": b"GET /?" + b"a" * MAX_HEAD_BYTES + b" HTTP/1.1\r\n" + HOST + b"\r\n",
     "empty lines": b"\r\n" * 1_000_000,
     "trailers": post(CHUNKED, b"3\r\nabc\r\n0\r\nX: " + b"a" * 1_000_000),
+    "whole trailers": post(CHUNKED, b"3\r\nabc\r\n0\r\nX: " + b"a" * 20_000 + b"\r\n\r\n"),
     "chunk extension": post(CHUNKED, b"3;a=" + b"a" * 1_000_000),
 }
 

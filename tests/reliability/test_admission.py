@@ -11,6 +11,7 @@ import pytest
 
 from app.admission import controller
 from app.admission.controller import EXPIRY_FACTOR, AdmissionController, AdmittedJob, Overloaded
+from app.admission.scheduler import TIME_SLICE
 from tests.harness.clock import Clock, async_until
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +92,7 @@ async def test_started_request_is_not_refused(admission: AdmissionController) ->
     await fill(admission, 0.01)
     with await admission.admit(0.3, started=True) as job:
         assert await job.run(lambda: "done") == "done"
-    assert await admission.run_inline(lambda: "done", started=True) == "done"
+    assert await admission.run_inline(lambda: "done", started=True) == ("done", 0.0)
 
 
 @pytest.mark.row(13)
@@ -109,6 +110,27 @@ async def test_long_requests_have_a_bounded_queue_of_their_own(admission: Admiss
     await admission.admit(0.1)
     gate.set()
     await asyncio.gather(*tasks)
+
+
+async def test_inline_work_longer_than_the_mean_leaves_the_loop_its_turns(
+    admission: AdmissionController, clock: Clock
+) -> None:
+    """Each piece uses up a slice, so that the loop turns between any two, and their order stays."""
+    turns: list[tuple[int, int]] = []
+    turn = 0
+
+    def work(k: int) -> None:
+        turns.append((k, turn))
+        clock.now += 2 * TIME_SLICE
+
+    for _ in range(300):
+        admission.inline.record(TIME_SLICE / 100)
+    tasks = [asyncio.create_task(admission.run_inline(lambda k=k: work(k))) for k in range(6)]  # type: ignore[misc]
+    while not all(task.done() for task in tasks):
+        turn += 1
+        await asyncio.sleep(0)
+    assert [k for k, _ in turns] == list(range(6))
+    assert len({turn for _, turn in turns}) == 6
 
 
 @pytest.mark.row(13)
