@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         2,
-        description="Large requests that each process samples in parallel; at most its number of processors.",
+        description="Large requests that each process samples in parallel; at most its share of the processors.",
     )
     queue_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
         1, description="Longest queue for threads, in seconds of estimated work; requests beyond it get 503."
@@ -83,7 +83,8 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Processes that serve at the same address.")
     watchdog: Annotated[float, Field(ge=0, le=3600)] = Field(
         10,
-        description="Seconds that an event loop may be blocked before its process is replaced; 0 disables this.",
+        description="Seconds that an event loop may be blocked before its process ends. "
+        "With several workers a new one takes its place. 0 disables this.",
     )
     memory: Annotated[float, Field(ge=0, le=65_536)] = Field(
         64, description="Size of the prefix cache in MiB, for each process; 0 disables it. It never changes a name."

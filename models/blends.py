@@ -1,6 +1,6 @@
 """Blends: mixtures of versions for requests with several data sets.
 
-`inference.mixing` has the mathematics.
+`models.kernel.mixture` has the mathematics.
 """
 
 import threading

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from data import Split
 from models import Draft, Kernels, ModelRegistry, Version
 from models.kernel.int8_model import has_integers, int8_model, style_bias
 from models.store.publishing import draft_generator, draft_of
@@ -18,7 +19,7 @@ from training.kneser_ney import ORDER, KneserNey
 from training.model_card import losses_section, names_section, replace_sections
 from training.publishing import QUANTIZED, load_network, recreate_split
 from training.quality import draw, likelihood, measure, quality_lines
-from training.quantization import name_losses, quantize
+from training.quantization import name_losses, quantize, split_losses
 from training.sampling_stats import sampling_stats
 
 SAMPLES = 20_000
@@ -41,8 +42,7 @@ def quantized_draft(version: Version, registry: ModelRegistry, kernels: Kernels,
     def losses(names: Sequence[str]) -> NDArray[np.float64]:
         return name_losses(model, style, names, source.vocabulary)
 
-    parts = {"train": split.train, "dev": split.dev, "test": split.test}
-    metrics = {part: float(losses(names).sum()) / sum(len(n) + 1 for n in names) for part, names in parts.items()}
+    metrics = split_losses(source.config, arrays, split, source.vocabulary)
     increase = metrics["dev"] - version.manifest.metrics["dev"]
     if increase > MAX_LOSS_INCREASE:
         raise TrainingError(f"The dev loss would rise by {increase:.4f}; at most {MAX_LOSS_INCREASE} is allowed.")
@@ -60,7 +60,9 @@ def quantized_draft(version: Version, registry: ModelRegistry, kernels: Kernels,
     card = replace_sections(
         source.files["card.md"].decode(),
         [
-            losses_section(metrics, _comparison(version, registry, losses(split.dev)), "loss.png" in source.files),
+            losses_section(
+                metrics, _comparison(version, split, registry, losses(split.dev)), "loss.png" in source.files
+            ),
             names_section(sampling_stats(generator)),
             "\n".join(quality),
         ],
@@ -68,9 +70,9 @@ def quantized_draft(version: Version, registry: ModelRegistry, kernels: Kernels,
     return replace(draft, files={**source.files, "card.md": card.encode()})
 
 
-def _comparison(version: Version, registry: ModelRegistry, dev_losses: NDArray[np.float64]) -> list[str]:
+def _comparison(version: Version, split: Split, registry: ModelRegistry, dev_losses: NDArray[np.float64]) -> list[str]:
     """Return the lines of the card that compare the dev loss with other models of the same split."""
-    split, vocabulary = recreate_split(version), version.manifest.alphabet
+    vocabulary = version.manifest.alphabet
     dev, mine = Examples.of(split.dev, vocabulary), torch.from_numpy(dev_losses)
     source = names_gap(network_losses(load_network(version), dev), mine, dev.lengths)
     lines = [

@@ -14,6 +14,7 @@ from models.kernel.int8_model import has_integers
 from models.networks import Network, build_model
 from models.store.checkpoint import NAMES, load_checkpoint
 from models.store.publishing import draft_generator
+from training import quantization
 from training.dataset import Examples
 from training.errors import TrainingError
 from training.evaluation import name_losses, split_losses
@@ -69,10 +70,14 @@ def recreate_split(version: Version) -> Split:
 
 
 def published_losses(version: Version, device: torch.device | str = "cpu") -> dict[str, float]:
-    """Return the losses on train, dev and test, in nats per character."""
+    """Return the losses on train, dev and test, in nats per character. Integer weights use the processor."""
+    config, split, vocabulary = version.manifest.config, recreate_split(version), version.manifest.alphabet
+    arrays = version.arrays()
+    if has_integers(arrays):
+        return quantization.split_losses(config, arrays, split, vocabulary)
     network = load_network(version)
     network.to(device)
-    return split_losses(network, recreate_split(version), version.manifest.alphabet, device)
+    return split_losses(network, split, vocabulary, device)
 
 
 # Names sampled to measure the quality.

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models import Version, Vocabulary
+from data import Split
+from models import Vocabulary
 from models.config import ModelConfig
 from models.kernel.freeze import Arrays, freeze
 from models.kernel.int8_cell import GATE_BITS
@@ -27,7 +28,6 @@ from models.kernel.int8_model import (
     style_bias,
 )
 from training.errors import TrainingError
-from training.publishing import recreate_split
 
 Floats = NDArray[np.float64]
 
@@ -108,8 +108,7 @@ def mean_loss(config: ModelConfig, arrays: Arrays, names: Sequence[str], vocabul
     return float(losses.sum()) / sum(len(name) + 1 for name in names)
 
 
-def published_losses(version: Version) -> dict[str, float]:
-    """Return the losses of a version with integer weights on train, dev and test, in nats per character."""
-    split, arrays, vocabulary = recreate_split(version), version.arrays(), version.manifest.alphabet
+def split_losses(config: ModelConfig, arrays: Arrays, split: Split, vocabulary: Vocabulary) -> dict[str, float]:
+    """Return the losses of integer arrays on train, dev and test, in nats per character."""
     parts = {"train": split.train, "dev": split.dev, "test": split.test}
-    return {part: mean_loss(version.manifest.config, arrays, names, vocabulary) for part, names in parts.items()}
+    return {part: mean_loss(config, arrays, names, vocabulary) for part, names in parts.items()}

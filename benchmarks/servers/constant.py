@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from models import Constraints, NameGenerator, SamplingOptions
 from models.inference import LineWriter, PrefixMemory, PreparedSampler
+from models.inference.constraints import CHARACTERS, LOOKED
+from models.inference.constraints import NAMES as NAMES_FOUND
 from models.inference.prepared import Codes
-from models.inference.selection import CHARACTERS, LOOKED, NameTable
-from models.inference.selection import NAMES as NAMES_FOUND
+from models.inference.selection import NameTable
 
 # Twenty names of ordinary length, in lower case as a generator gives them.
 NAMES = (

@@ -21,6 +21,10 @@ Codes = NDArray[np.int32]
 UNSAFE, UNFIT = -2, -3
 # In the order in which they are asked: the first to refuse a candidate counts it.
 REASONS = ("max_length", "safe", "ends_with", "contains", "pattern", "novel", "unique")
+MAX_LENGTH, SAFE, ENDS_WITH, CONTAINS, PATTERN, NOVEL, UNIQUE = range(len(REASONS))
+# What `counts` of a selection holds: names, candidates looked at, bytes written, characters drawn, and from REFUSED on
+# the rejected candidates by reason.
+NAMES, LOOKED, WRITTEN, CHARACTERS, REFUSED = range(5)
 _EARLY = {TOO_LONG: "max_length", UNSAFE: "safe"}
 ANY, RUN = "?", "*"
 
@@ -135,7 +139,7 @@ class ConstraintFilter:
 
     def select(self, texts: Sequence[str | None], lengths: Codes, wanted: int, counts: NDArray[np.int64]) -> None:
         """Do what `selection.select` does: `texts` are the candidates, None for one that was rejected before."""
-        names, looked, refused = counts[0], 0, counts[4:]
+        names, looked, refused = counts[NAMES], 0, counts[REFUSED:]
         for i, text in enumerate(texts):
             if names == wanted:
                 break
@@ -146,7 +150,7 @@ class ConstraintFilter:
             else:
                 refused[REASONS.index(reason)] += 1
                 lengths[i] = min(lengths[i], UNFIT) if text is not None else lengths[i]
-        counts[0], counts[1] = names, counts[1] + looked
+        counts[NAMES], counts[LOOKED] = names, counts[LOOKED] + looked
 
     def _reason(self, name: str) -> str | None:
         if reason := self._spelling(name):

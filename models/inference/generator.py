@@ -1,8 +1,4 @@
-"""From a model to names a person can use: drawing candidates, refusing some, saying how likely each is.
-
-What a candidate is, the sampler decides; here candidates are only refused, in the order of their indices. No HTTP, no
-files.
-"""
+"""A model or blend, ready for use: names by options and constraints, and how likely names are. No HTTP, no files."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +23,8 @@ from models.spelling import normalize, twin
 
 @dataclass(frozen=True)
 class Batch:
-    """One answer. `refused` counts candidates by the constraint that refused them; `next_offset` is where the next
-    page starts. `characters`: how many were drawn in all, ends and refused candidates included: what the answer cost.
+    """One answer. `refused` counts candidates by the constraint that rejected them. The next page starts at
+    `next_offset`.
     """
 
     names: list[str]
@@ -37,7 +33,8 @@ class Batch:
     attempts: int
     complete: bool
     refused: dict[str, int]
-    # How many were drawn in all: that depends on the pace, so it is no part of what an answer is.
+    # Characters drawn, ends and rejected candidates included. They depend on the chunks, so they do not count as a part
+    # of the answer.
     characters: int = field(default=0, compare=False, repr=False)
 
     @property
@@ -85,7 +82,7 @@ class NameGenerator:
             self.shares,
             self.looks,
             lambda: self.known,
-            self.writer,
+            self._writers,
             self.longest,
             options,
             constraints,
@@ -120,12 +117,6 @@ class NameGenerator:
     def known(self) -> NameTable:
         """The names of the lists, as codes."""
         return table_of(self.names, self.vocabulary, self.kernels.place_names)
-
-    def writer(self, form: Form, title: bool) -> LineWriter:
-        """Return what writes this alphabet's names as lines, with capitals if `title`."""
-        if (form, title) not in self._writers:
-            self._writers[form, title] = LineWriter(self.vocabulary, form, title, self.kernels.write_lines)
-        return self._writers[form, title]
 
     def score(self, names: Sequence[str]) -> list[Score]:
         """Return how likely each name is at temperature 1, as lists are spelled. Raises `UnknownCharacter`."""

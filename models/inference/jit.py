@@ -1,5 +1,4 @@
-"""Machine code of plain functions (`sample`, `lines`, `keyword_filter`): for which processor, kept in which folder.
-No mathematics.
+"""Machine code of plain functions: for which processor, kept in which folder. No mathematics.
 
 numba writes compiled code to a cache folder and refuses to import cached functions where none is writable; code for
 another kind of processor is worthless to it. So there are two fixed levels, and `prepare` chooses level and folder

@@ -6,10 +6,10 @@
 
 import numpy as np
 
-from models.inference.constraints import UNSAFE
+from models.inference.constraints import CHARACTERS, LOOKED, UNSAFE, WRITTEN
 from models.inference.keyword_filter import find
 from models.inference.lines import write_lines
-from models.inference.selection import CHARACTERS, LOOKED, WRITTEN, NameTable, Rules, select
+from models.inference.selection import NameTable, Rules, select
 from models.kernel.arithmetic import borrowed, kernel
 from models.kernel.evaluate import Program, Tree
 from models.kernel.sample import Choice, sample

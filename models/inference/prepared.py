@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import OptionError, UnknownCharacter
-from models.inference.constraints import REASONS, Constraints
+from models.inference.constraints import REASONS, REFUSED, WRITTEN, Constraints
 from models.inference.jit import Kernels
 from models.inference.lines import Form, LineWriter
 from models.inference.predictor import Predictor
-from models.inference.selection import NO_NAMES, REFUSED, WRITTEN, NameTable, Rules, rules_of
+from models.inference.selection import NO_NAMES, NameTable, Rules, rules_of
 from models.kernel.freeze import Floats
 from models.kernel.int8_distribution import POWERS, inverse_temperature, share_limit
 from models.kernel.prefix_cache import PrefixMemory, TreeKey
@@ -63,11 +63,11 @@ def _spaces(work: int, space: int) -> tuple[NDArray[np.int32], NDArray[np.float3
 
 
 class PreparedSampler:
-    """Draws candidates of one model. Safe to share between threads: nothing in it changes.
+    """Draws candidates of one model. Safe to share between threads: nothing in it changes, but writers are kept.
 
-    `looks`: what novel names may not look like, as text; `known` returns them as codes; `writer` returns the tables of
-    a form, with capitals or without; `longest`: the greatest length where `constraints` sets none; `shares` (M,):
-    weights of a blend's models. Raises `OptionError` and `UnknownCharacter`.
+    `looks`: what novel names may not look like, as text; `known` returns them as codes; `writers`: those of the model
+    so far, by form and capitals; `longest`: the greatest length where `constraints` sets none; `shares` (M,): weights
+    of a blend's models. Raises `OptionError` and `UnknownCharacter`.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class PreparedSampler:
         shares: Floats,
         looks: frozenset[str],
         known: Callable[[], NameTable],
-        writer: Callable[[Form, bool], LineWriter],
+        writers: dict[tuple[Form, bool], LineWriter],
         longest: int,
         options: SamplingOptions,
         constraints: Constraints,
@@ -116,15 +116,14 @@ class PreparedSampler:
             rules = rules_of(constraints, vocabulary, known() if constraints.novel else NO_NAMES)
         words = _NO_WORDS if constraints.unsafe is None else constraints.unsafe.arrays
         self._selection = (*words, *rules[:3], *rules.known[:3])
-        self._new_writer, self._writers = writer, dict[tuple[Form, bool], LineWriter]()
+        self._writers = writers
         self._code_points = np.array([0, *map(ord, vocabulary.characters)], np.uint32)
 
     def writer(self, form: Form, title: bool) -> LineWriter:
         """Return what writes names in this form, with capitals if `title`."""
-        writer = self._writers.get((form, title))
-        if writer is None:
-            writer = self._writers[form, title] = self._new_writer(form, title)
-        return writer
+        if (form, title) not in self._writers:
+            self._writers[form, title] = LineWriter(self.vocabulary, form, title, self._kernels.write_lines)
+        return self._writers[form, title]
 
     def draw(self, seed: int, first: int, n: int, memory: PrefixMemory | None = None) -> tuple[Codes, Codes]:
         """Return candidates first .. first + n - 1 as codes (n, longest), 0 beyond the end, and lengths (n,).

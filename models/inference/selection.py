@@ -1,6 +1,6 @@
 """Which candidates become names, compiled: the constraints over codes, in the order of `constraints.REASONS`.
 
-`select` is a plain Python function that `pipeline` compiles. `constraints.ConstraintFilter` does the same with text: it
+`pipeline` calls `select`. `constraints.ConstraintFilter` does the same with text: it
 is the oracle of the tests, and serves the vocabularies in which names may look alike (`Vocabulary.loose`).
 """
 
@@ -10,7 +10,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inference.constraints import ANY, RUN, UNFIT, UNSAFE, Constraints
+from models.inference.constraints import (
+    ANY,
+    CONTAINS,
+    ENDS_WITH,
+    LOOKED,
+    MAX_LENGTH,
+    NAMES,
+    NOVEL,
+    PATTERN,
+    REFUSED,
+    RUN,
+    SAFE,
+    UNFIT,
+    UNIQUE,
+    UNSAFE,
+    Constraints,
+)
 from models.kernel.arithmetic import kernel
 from models.kernel.sample import TOO_LONG
 from models.spelling import fold
@@ -23,9 +39,6 @@ ANY_CODE, RUN_CODE = -1, -2
 # Places of a table for each name in it: about half of them stay free.
 PLACES = 2
 FREE = -1
-# What `counts` holds after a call: names, candidates looked at, bytes written, characters drawn, and from REFUSED on
-# the rejected candidates by reason.
-NAMES, LOOKED, WRITTEN, CHARACTERS, REFUSED = range(5)
 # FNV-1a (Fowler, Noll and Vo) in 64 bits.
 _BASIS, _PRIME, _HALF = np.uint64(14695981039346656037), np.uint64(1099511628211), np.uint64(32)
 
@@ -79,9 +92,11 @@ def table_of(names: Collection[str], vocabulary: Vocabulary, place: Callable[...
 
 def rules_of(constraints: Constraints, vocabulary: Vocabulary, known: NameTable) -> Rules:
     """Return the coded constraints, whose text was checked before. `known`: names that are not novel."""
-    codes = {ANY: ANY_CODE, RUN: RUN_CODE, **vocabulary.stoi}
-    texts = (constraints.ends_with, constraints.contains, constraints.pattern)
-    ending, part, pattern = (np.array([codes[c] for c in fold(text)], np.int32) for text in texts)
+    letters = vocabulary.stoi
+    # In a pattern these are wildcards, even where the list has them.
+    symbols = {**letters, ANY: ANY_CODE, RUN: RUN_CODE}
+    texts = ((constraints.ends_with, letters), (constraints.contains, letters), (constraints.pattern, symbols))
+    ending, part, pattern = (np.array([codes[c] for c in fold(text)], np.int32) for text, codes in texts)
     return Rules(ending, part, pattern, known)
 
 
@@ -154,17 +169,17 @@ def _matches(pattern, row, length):  # type: ignore[no-untyped-def]
 def _reason(rules, seen, row, length):  # type: ignore[no-untyped-def]
     """Return the number of the constraint that rejects a name, or -1, and remember the name as seen."""
     if len(rules.ending) > length or not _is_at(rules.ending, row, length - len(rules.ending)):
-        return 2
+        return ENDS_WITH
     if len(rules.part) > 0 and not _contains(rules.part, row, length):
-        return 3
+        return CONTAINS
     if len(rules.pattern) > 0 and not _matches(rules.pattern, row, length):
-        return 4
+        return PATTERN
     if len(rules.known.places) > 0 and rules.known.places[_find(rules.known, row, length)] != FREE:
-        return 5
+        return NOVEL
     if len(seen.places) > 0:
         place = _find(seen, row, length)
         if seen.places[place] != FREE:
-            return 6
+            return UNIQUE
         k = seen.used[0]
         for t in range(length):
             seen.codes[k, t] = row[t]
@@ -184,9 +199,9 @@ def select(codes, lengths, rules, seen, wanted, counts):  # type: ignore[no-unty
             break
         counts[LOOKED] += 1
         if lengths[c] == TOO_LONG:
-            counts[REFUSED] += 1
+            counts[REFUSED + MAX_LENGTH] += 1
         elif lengths[c] == UNSAFE:
-            counts[REFUSED + 1] += 1
+            counts[REFUSED + SAFE] += 1
         else:
             reason = _reason(rules, seen, codes[c], lengths[c])
             if reason >= 0:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.inference.constraints import REASONS, ConstraintFilter
+from models.inference.constraints import REASONS, REFUSED, ConstraintFilter
 from models.inference.lines import LineWriter
 from models.inference.prepared import Codes, PreparedSampler, check_range
-from models.inference.selection import REFUSED, empty_table
+from models.inference.selection import empty_table
 from models.kernel.prefix_cache import MAX_CHUNK, PrefixMemory
 
 # Seconds of a chunk: long beside the hop to a thread (0.1 ms), short beside the 100 ms in which work for a client that
@@ -46,7 +46,8 @@ class NameStream:
         self._filter: ConstraintFilter | None = None
         if sampler.compares_text:
             self._filter = ConstraintFilter(sampler.constraints, sampler.looks, sampler.vocabulary.loose)
-        self._seen = empty_table(count if sampler.constraints.unique else 0, sampler.longest)
+        remembers = sampler.constraints.unique and not sampler.compares_text
+        self._seen = empty_table(min(count, self._budget) if remembers else 0, sampler.longest)
         self._counts = np.zeros(REFUSED + len(REASONS), np.int64)
         # Names found, candidates looked at, and characters drawn, ends and rejected candidates included.
         self.names = self.attempts = self.characters = 0

@@ -53,7 +53,7 @@ STAYING, ROOM, EASY, COMPUTED = range(4)
 # A row of `nodes` for V outcomes: OPTIONS, a number of those for which the boundaries are; then V boundaries; then V
 # children, of which child 0 is none, for no name goes on after its end; then V logits, 32-bit floats.
 OPTIONS, BOUNDARIES, PARTS = 0, 1, 3
-_ZERO, _ONE = np.float32(0), np.float32(1)
+_ZERO = np.float32(0)
 # Knuth's multiplier for hashing (TAOCP 6.4), which mixes best in the middle bits of a product.
 _SPREAD, _MIDDLE = 2654435761, 12
 
@@ -76,10 +76,10 @@ class Program(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """A tree's arrays (see `prefix_cache`), `used` among them, and the logits as floats."""
+    """A tree's arrays (see `prefix_cache`), `used` among them; `floats` is `nodes` as 32-bit floats, for the logits."""
 
     nodes: Codes
-    logits: Floats
+    floats: Floats
     state: Floats
     slot: Codes
     used: Ints
@@ -296,8 +296,8 @@ def _run_stage(program, tree, paths, scratch, s, owners, begin, n, t, V):  # typ
 @kernel
 def evaluate(program, tree, paths, scratch, fresh, owners, count, t):  # type: ignore[no-untyped-def]
     """Fill the logits and the state of the nodes fresh[:count], each at position t of candidate owners[k]."""
-    stages, keep, logits, state = program.stages, program.keep, tree.logits, tree.state
-    V, last, rows = logits.shape[1] // PARTS, stages.shape[0] - 1, scratch.rows
+    stages, keep, floats, state = program.stages, program.keep, tree.floats, tree.state
+    V, last, rows = floats.shape[1] // PARTS, stages.shape[0] - 1, scratch.rows
     start = stages[last, TARGET]
     for begin in range(0, count, BLOCK):
         n = min(BLOCK, count - begin)
@@ -309,7 +309,7 @@ def evaluate(program, tree, paths, scratch, fresh, owners, count, t):  # type: i
         for b in range(n):
             node, row = fresh[begin + b], rows[b]
             for v in range(V):
-                logits[node, BOUNDARIES + 2 * V + v] = row[start + v]
+                floats[node, BOUNDARIES + 2 * V + v] = row[start + v]
             for k in range(keep.shape[0]):
                 at, to = keep[k, FROM], keep[k, TO]
                 for i in range(keep[k, N]):

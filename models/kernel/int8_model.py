@@ -63,7 +63,7 @@ def check_arrays(config: ModelConfig, arrays: Arrays) -> None:
     """Raise `ValueError` unless `arrays` are those of an integer `lstm`: names, types, shapes and ranges."""
     if config.architecture != "lstm" or config.n_layers != 1:
         raise ValueError("integer weights are for an lstm of one layer")
-    H, V = config.n_hidden, arrays[OUTPUT_BIAS].shape[0] if OUTPUT_BIAS in arrays else 0
+    H, V = config.n_hidden, arrays[OUTPUT_BIAS].size if OUTPUT_BIAS in arrays else 0
     expected: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
         TABLE: (np.int16, (V, 4 * H)),
         RECURRENT: (np.int8, (H, 4 * H)),
@@ -75,7 +75,7 @@ def check_arrays(config: ModelConfig, arrays: Arrays) -> None:
         OUTPUT_BIAS: (np.int32, (V,)),
     }
     if STYLES in arrays:
-        expected[STYLES] = (np.int16, (len(arrays[STYLES]), 4 * H))
+        expected[STYLES] = (np.int16, (*arrays[STYLES].shape[:1], 4 * H))
     if odd := sorted(set(arrays) ^ set(expected)):
         raise ValueError(f"{', '.join(odd)} missing or unknown")
     for name, (dtype, shape) in expected.items():

@@ -6,7 +6,7 @@ A node keeps the cells in 16 bits and the hidden states in 8, in the 32-bit numb
 import numpy as np
 
 from models.kernel.arithmetic import kernel
-from models.kernel.int8_lstm import BLOCK, LOGIT_BITS, Int8Lstm, Int8Scratch, int8_scratch, step
+from models.kernel.int8_lstm import BLOCK, LOGIT_BITS, Int8Lstm, Int8Scratch, prefix_logits, step
 from models.kernel.mixture import CODES, INT8
 from models.kernel.plan import (
     BIAS,
@@ -110,11 +110,8 @@ def int8_logits(integer, narrow, gates, wide, ids, out):  # type: ignore[no-unty
     0, by the first model of a plan.
     """
     model, style = model_at(integer, narrow, gates, wide, 0)
-    H, T = integer[0, H_PADDED], len(ids)
-    hidden, cell = np.zeros((2, 1, H), np.int16), np.zeros((2, 1, H), np.int16)
-    logits, scratch = np.empty((1, integer[0, V_PADDED]), np.int32), int8_scratch()
-    for t in range(T):
-        old, new = t % 2, (t + 1) % 2
-        step(model, scratch, style, hidden[old], cell[old], ids[t : t + 1], 1, hidden[new], cell[new], logits)
+    logits = np.empty((1, len(ids), integer[0, V_PADDED]), np.int32)
+    prefix_logits(model, style, ids.reshape((1, len(ids))), logits)
+    for t in range(len(ids)):
         for v in range(out.shape[1]):
-            out[t, v] = np.float32(logits[0, v]) * _UNIT
+            out[t, v] = np.float32(logits[0, t, v]) * _UNIT

@@ -21,7 +21,7 @@ from models.kernel.plan import Plan
 # times what its trees have (man 3 mallopt, M_MMAP_THRESHOLD). So trees ask the system for pages.
 # Below this number of bytes the C library is the better place: a page is 4 KiB, and asking the system takes time.
 FEW = 2**18
-# From this number of bytes on, use pages of 2 MiB, as numpy does: sampling accesses all of it at random.
+# Arrays of this size or more use pages of 2 MiB, because sampling reads them at random.
 MANY = 2**22
 # Python's default is memory that is shared with forked processes, and that has no large pages; Windows knows neither.
 PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}

@@ -144,7 +144,7 @@ def _derive_integers(tree, node, first, choice, room):  # type: ignore[no-untype
     """Do what `_derive` does, for a model of format 2: boundaries are sums of weights."""
     V = len(room.keys)
     for v in range(V):
-        room.integers[v] = np.int32(tree.logits[node, BOUNDARIES + 2 * V + v] * LOGIT_ONE)
+        room.integers[v] = np.int32(tree.floats[node, BOUNDARIES + 2 * V + v] * LOGIT_ONE)
     for v in choice.excluded:
         room.integers[v] = EXCLUDED
     out = tree.nodes[node, BOUNDARIES : BOUNDARIES + V]
@@ -156,7 +156,7 @@ def _derive(tree, node, first, choice, room):  # type: ignore[no-untyped-def]
     """Fill the boundaries of `node` under the options of this call; outcomes below `first` are masked."""
     V = len(room.keys)
     for v in range(V):
-        room.logits[v] = tree.logits[node, BOUNDARIES + 2 * V + v]
+        room.logits[v] = tree.floats[node, BOUNDARIES + 2 * V + v]
     for v in choice.excluded:
         room.logits[v] = NEVER
     out = tree.nodes[node, BOUNDARIES : BOUNDARIES + V]
@@ -231,6 +231,8 @@ def sample(  # type: ignore[no-untyped-def]
     paths, scratch = Paths(codes, path), scratch_space(space, width, program.integer)
     room, is_integer = distribution_space(space, V), program.stages[program.stages.shape[0] - 1, ACTIVATION] == INT8
     links = BOUNDARIES + V
+    if n == 0:
+        return
     for c in range(n):
         lengths[c], alive[c], at[c] = TOO_LONG, c, ROOT
         for r in range(ring):

@@ -148,7 +148,7 @@ async def test_lines_of_one_turn_of_the_event_loop_are_one_write() -> None:
     assert stream.written == ["a\nb\n", "c\nd\n", "e\n", "f\n"]
 
 
-async def test_line_behind_another_threads_line_is_written_with_this_turn() -> None:
+async def test_line_behind_another_threads_line_leaves_in_this_turn() -> None:
     """A thread appends and is about to write: what the loop adds then waits for a flush of its own."""
     stream = Stream()
     output = LogOutput(stream)

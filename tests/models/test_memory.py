@@ -121,6 +121,12 @@ def test_one_tree_serves_all_options(generator: NameGenerator) -> None:
     assert computed(memory, generator) - before < 100
 
 
+def test_call_for_no_candidates_leaves_the_tree_sound(generator: NameGenerator) -> None:
+    memory = PrefixMemory(4)
+    draw(generator, SamplingOptions(), 1, 0, 0, memory)
+    assert_same(draw(generator, SamplingOptions(), 1, 0, 9, memory), draw(generator, SamplingOptions(), 1, 0, 9))
+
+
 def test_options_after_the_last_number_change_no_draw(
     generator: NameGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,7 +112,7 @@ async def test_long_requests_have_a_bounded_queue_of_their_own(admission: Admiss
     await asyncio.gather(*tasks)
 
 
-async def test_inline_work_longer_than_the_mean_leaves_the_loop_its_turns(
+async def test_inline_work_longer_than_the_mean_leaves_the_loop_free(
     admission: AdmissionController, clock: Clock
 ) -> None:
     """Each piece uses up a slice, so that the loop turns between any two, and their order stays."""

@@ -19,8 +19,7 @@ from training.diagnostics.diagnose import load_diagnosed
 from training.errors import TrainingError
 from training.integer_version import quantized_draft
 from training.pretrained import load_start, load_teachers
-from training.publishing import build_draft, load_network
-from training.quantization import published_losses
+from training.publishing import build_draft, load_network, published_losses
 from training.run import Job, RunCallbacks, RunResult, run
 
 LSTM = ModelConfig(architecture="lstm", block_size=64, n_embd=6, n_hidden=24)

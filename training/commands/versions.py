@@ -8,10 +8,8 @@ from rich.console import Console
 
 from models import SamplingOptions, Version, prepare
 from models.inference import Constraints
-from models.kernel.int8_model import has_integers
 from models.kernel.sample import MAX_SEED
 from models.spelling import capitalize
-from training import quantization
 from training.device import choose_device
 from training.options import kernels_option, processor_options, store_option
 from training.paths import open_registry
@@ -37,10 +35,7 @@ def evaluate(reference: str, device: str, threads: int, store: Path, kernels: Pa
     version = _resolve(reference, store, kernels)
     console = Console()
     console.print(version.reference)
-    if has_integers(version.arrays()):
-        losses = quantization.published_losses(version)
-    else:
-        losses = published_losses(version, choose_device(device, threads))
+    losses = published_losses(version, choose_device(device, threads))
     show_losses_beside(console, losses, version.manifest.metrics)
 
 
