@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models import Kernels, ModelRegistry
-from models.kernel.int8_lstm import LOGIT_BITS
+from models.kernel.int8.lstm import LOGIT_BITS
 from models.networks import build_model
 from models.store.checkpoint import load_checkpoint
 from models.store.registry import SHIPPED

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from data import Split
 from models import Draft, Kernels, ModelRegistry, Version
-from models.kernel.int8_model import has_integers, int8_model, style_bias
+from models.kernel.int8.model import has_integers, int8_model, style_bias
 from models.store.publishing import draft_generator, draft_of
 from training.comparison import Gap, names_gap
 from training.dataset import Examples

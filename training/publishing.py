@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data import Split, split_names
 from models import Draft, Kernels, ModelError, NameGenerator, Version
-from models.kernel.int8_model import has_integers
+from models.kernel.int8.model import has_integers
 from models.networks import Network, build_model
 from models.store.checkpoint import NAMES, load_checkpoint
 from models.store.publishing import draft_generator

@@ -9,10 +9,10 @@ from data import Split
 from models import Vocabulary
 from models.config import ModelConfig
 from models.kernel.freeze import Arrays, freeze
-from models.kernel.int8_cell import GATE_BITS
-from models.kernel.int8_lstm import BLOCK, LOGIT_BITS, Int8Lstm, prefix_logits
-from models.kernel.int8_matmul import RUN
-from models.kernel.int8_model import (
+from models.kernel.int8.cell import GATE_BITS
+from models.kernel.int8.lstm import BLOCK, LOGIT_BITS, Int8Lstm, prefix_logits
+from models.kernel.int8.matmul import RUN
+from models.kernel.int8.model import (
     LARGEST,
     MAX_SHIFT,
     OUTPUT,

@@ -17,9 +17,9 @@ import numpy as np
 from models import ModelRegistry, NameGenerator, prepare
 from models.config import ModelConfig
 from models.inference import AS_DRAWN, JSON_LIST, TEXT, NameStream, PrefixMemory
-from models.kernel import int8_matmul
-from models.kernel.int8_matmul import in_pairs
-from models.kernel.int8_model import has_integers
+from models.kernel.int8 import matmul as int8_matmul
+from models.kernel.int8.matmul import in_pairs
+from models.kernel.int8.model import has_integers
 from models.kernel.matmul import in_runs
 
 # Names per call: enough that the cost of the call itself is negligible.

@@ -28,18 +28,15 @@ from models.kernel import (
     distribution,
     evaluate,
     freeze,
-    int8_cell,
-    int8_distribution,
-    int8_lstm,
-    int8_matmul,
-    int8_stage,
-    int16_vectors,
     matmul,
     mixture,
     plan,
     reference,
     sample,
 )
+from models.kernel.int8 import cell, lstm, stage, vectors
+from models.kernel.int8 import distribution as int8_distribution
+from models.kernel.int8 import matmul as int8_matmul
 
 GENERIC, MODERN = "generic", "x86-64-v3"
 # What the level x86-64-v3 promises beyond SSE (System V ABI), in LLVM's names.
@@ -64,7 +61,7 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     ),
     "place_names": (selection.place_names, f"void({_TABLE})"),
     "logits": (reference.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),
-    "int8_logits": (int8_stage.int8_logits, f"void({_INTEGERS}, int64[::1], float32[:,::1])"),
+    "int8_logits": (stage.int8_logits, f"void({_INTEGERS}, int64[::1], float32[:,::1])"),
     "columns": (reference.columns, f"void({_FROZEN}, int64[:,::1], float32[:,::1])"),
     "mixed": (
         mixture.mixed,
@@ -81,8 +78,8 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     ),
 }
 _SOURCES = (
-    *(arithmetic, constraints, distribution, evaluate, freeze, int16_vectors, int8_cell, int8_distribution, int8_lstm),
-    *(int8_matmul, int8_stage, keyword_filter, lines, matmul, mixture, pipeline, plan, reference, sample, selection),
+    *(arithmetic, constraints, distribution, evaluate, freeze, keyword_filter, lines, matmul, mixture, pipeline),
+    *(plan, reference, sample, selection, vectors, cell, int8_distribution, lstm, int8_matmul, stage),
 )
 
 

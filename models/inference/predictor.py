@@ -12,9 +12,9 @@ from models.errors import CheckpointError
 from models.inference.jit import Kernels
 from models.kernel.compile_plan import make_plan
 from models.kernel.freeze import Arrays, Floats, FrozenModel, freeze
-from models.kernel.int8_lstm import Int8Lstm
-from models.kernel.int8_model import has_integers, int8_model, style_bias
-from models.kernel.int8_stage import int8_plan
+from models.kernel.int8.lstm import Int8Lstm
+from models.kernel.int8.model import has_integers, int8_model, style_bias
+from models.kernel.int8.stage import int8_plan
 from models.kernel.plan import Ints, Plan
 from models.vocabulary import END, Vocabulary
 

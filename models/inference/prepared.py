@@ -19,7 +19,7 @@ from models.inference.lines import Form, LineWriter
 from models.inference.predictor import Predictor
 from models.inference.selection import NO_NAMES, NameTable, Rules, rules_of
 from models.kernel.freeze import Floats
-from models.kernel.int8_distribution import POWERS, inverse_temperature, share_limit
+from models.kernel.int8.distribution import POWERS, inverse_temperature, share_limit
 from models.kernel.prefix_cache import PrefixMemory, TreeKey
 from models.kernel.sample import LAST_NUMBER, MAX_SEED, NOT_KEPT, WORK, SamplingOptions, space_size
 from models.manifest import MAX_NAME_LENGTH

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from models.kernel.arithmetic import kernel
 from models.kernel.freeze import CELL, Floats
-from models.kernel.int8_lstm import BLOCK, GROUP
-from models.kernel.int8_stage import run_int8
+from models.kernel.int8.lstm import BLOCK, GROUP
+from models.kernel.int8.stage import run_int8
 from models.kernel.matmul import RUN, multiply
 from models.kernel.mixture import CODES, INT8, MIX, SIZE, mix
 from models.kernel.plan import (
@@ -96,7 +96,7 @@ class Paths(NamedTuple):
 
 class Scratch(NamedTuple):
     """Space to work in: rows of numbers of BLOCK positions; older positions' nodes, keys, numbers; their products, and
-    which row of those is whose. The last three are for models of format 2 (see `int8_stage`).
+    which row of those is whose. The last three are for models of format 2 (see `int8.stage`).
     """
 
     rows: Floats

@@ -32,8 +32,8 @@ from models.kernel.evaluate import (
     scratch_space,
 )
 from models.kernel.freeze import Floats
-from models.kernel.int8_distribution import EXCLUDED, fill_cumulative
-from models.kernel.int8_stage import LOGIT_ONE
+from models.kernel.int8.distribution import EXCLUDED, fill_cumulative
+from models.kernel.int8.stage import LOGIT_ONE
 from models.kernel.matmul import LANES
 from models.kernel.mixture import INT8, NEVER
 from models.kernel.plan import ACTIVATION, Ints, Plan
@@ -94,7 +94,7 @@ class Choice(NamedTuple):
     `number` stands for all that follows, from 1 to LAST_NUMBER. Boundaries under NOT_KEPT are derived again each time.
 
     `excluded`: indices of characters that are masked. `rate`, `share` and `powers` are for models of format 2 (see
-    `int8_distribution`), `temperature` and `top_p` for the others.
+    `int8.distribution`), `temperature` and `top_p` for the others.
     """
 
     number: int

@@ -10,7 +10,7 @@ import numpy as np
 from models.config import ModelConfig
 from models.errors import OptionError, StoreError
 from models.inference import AS_DRAWN, Kernels, NameGenerator, predictor_of
-from models.kernel.int8_model import has_integers
+from models.kernel.int8.model import has_integers
 from models.manifest import FLOAT_FORMAT, INTEGER_FORMAT, DataRecord, Manifest
 from models.store.aliases import (
     DEFAULT,

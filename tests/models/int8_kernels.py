@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import ModelConfig
-from models.kernel import int8_distribution, int8_lstm
 from models.kernel.arithmetic import philox
-from models.kernel.int8_cell import update_cells, update_hidden
-from models.kernel.int8_distribution import POWERS, inverse_temperature, share_limit
-from models.kernel.int8_lstm import Int8Lstm
-from models.kernel.int8_matmul import RUN, multiply
-from models.kernel.int8_model import int8_model, style_bias
-from models.kernel.int16_vectors import UNITS
+from models.kernel.int8 import distribution, lstm
+from models.kernel.int8.cell import update_cells, update_hidden
+from models.kernel.int8.distribution import POWERS, inverse_temperature, share_limit
+from models.kernel.int8.lstm import Int8Lstm
+from models.kernel.int8.matmul import RUN, multiply
+from models.kernel.int8.model import int8_model, style_bias
+from models.kernel.int8.vectors import UNITS
 from tests.models.int8_oracle import CASES, EXCLUDED, Arrays, Options, formula_model
 
 DTYPES = {"weight": np.int8, "table": np.int16, "styles": np.int16}
@@ -56,24 +56,24 @@ def draw_candidates(  # type: ignore[no-untyped-def]
 ):
     """Draw candidates one after another, each from its first symbol on; -1 is the length of one that does not end."""
     H, V = style.shape[0] // 4, model.table.shape[0]
-    scratch, keys, sums = int8_lstm.int8_scratch(), np.empty(V, np.int64), np.empty(V, np.int32)
+    scratch, keys, sums = lstm.int8_scratch(), np.empty(V, np.int64), np.empty(V, np.int32)
     logits, symbols = np.empty((1, model.output_bias.shape[0]), np.int32), np.zeros(1, np.int64)
     for c in range(len(names)):
         hidden, cell = np.zeros((2, 1, H), np.int16), np.zeros((2, 1, H), np.int16)
         symbols[0], lengths[c] = 0, -1
         for t in range(names.shape[1] + 1):
             old, new = t % 2, (t + 1) % 2
-            int8_lstm.step(model, scratch, style, hidden[old], cell[old], symbols, 1, hidden[new], cell[new], logits)
+            lstm.step(model, scratch, style, hidden[old], cell[old], symbols, 1, hidden[new], cell[new], logits)
             if t < len(prefix):
                 symbols[0] = prefix[t]
             else:
                 for v in excluded:
-                    logits[0, v] = int8_distribution.EXCLUDED
+                    logits[0, v] = distribution.EXCLUDED
                 begin = 1 if t < min_length else 0
-                int8_distribution.fill_cumulative(logits[0], begin, rate, top_k, top_p, powers, keys, sums)
+                distribution.fill_cumulative(logits[0], begin, rate, top_k, top_p, powers, keys, sums)
                 words = philox(seed, first + np.uint64(c), np.uint64(t // 4))
                 word = words[0] if t % 4 == 0 else words[1] if t % 4 == 1 else words[2] if t % 4 == 2 else words[3]
-                symbols[0] = int8_distribution.drawn(sums, np.int64(word >> np.uint64(2)))
+                symbols[0] = distribution.drawn(sums, np.int64(word >> np.uint64(2)))
                 if symbols[0] == 0:
                     lengths[c] = t
                     break
@@ -84,14 +84,14 @@ def draw_candidates(  # type: ignore[no-untyped-def]
 @numba.njit(error_model="numpy")
 def filled(logits, first, rate, top_k, top_p, powers, keys, cumulative):  # type: ignore[no-untyped-def]
     """`fill_cumulative`, called from a kernel."""
-    return int8_distribution.fill_cumulative(logits, first, rate, top_k, top_p, powers, keys, cumulative)
+    return distribution.fill_cumulative(logits, first, rate, top_k, top_p, powers, keys, cumulative)
 
 
 def compiled_logits(model: Arrays, ids: NDArray[np.int64], rows: tuple[int, ...] = ()) -> NDArray[np.int32]:
     """The compiled kernel's logits (N, T, V) after the prefixes of `ids` (N, T)."""
     V = len(model["output.bias"])
     logits = np.empty((*ids.shape, V + -V % RUN), np.int32)
-    int8_lstm.prefix_logits(packed(model), style_bias(as_arrays(model), rows), ids, logits)
+    lstm.prefix_logits(packed(model), style_bias(as_arrays(model), rows), ids, logits)
     return logits[..., :V]
 
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 import models
 from data import split_names
 from models import CheckpointError, Kernels, ModelConfig
-from models.kernel.int8_distribution import ALL_SHARES, POWERS, share_limit
-from models.kernel.int8_lstm import BLOCK
-from models.kernel.int8_matmul import AT_ONCE, RUN, in_pairs
-from models.kernel.int8_model import grouped, int8_model, largest_multiplier
+from models.kernel.int8.distribution import ALL_SHARES, POWERS, share_limit
+from models.kernel.int8.lstm import BLOCK
+from models.kernel.int8.matmul import AT_ONCE, RUN, in_pairs
+from models.kernel.int8.model import grouped, int8_model, largest_multiplier
 from models.store.checkpoint import load_checkpoint
 from tests.models import int8_oracle as oracle
 from tests.models.int8_kernels import (

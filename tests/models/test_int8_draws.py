@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models import Constraints, Kernels, ModelConfig, ModelRegistry, NameGenerator, SamplingOptions, Vocabulary
 from models.inference import BlendPredictor, PrefixMemory
 from models.inference.predictor import predictor_of
-from models.kernel.int8_lstm import LOGIT_BITS
+from models.kernel.int8.lstm import LOGIT_BITS
 from tests.models import int8_oracle as oracle
 from tests.models.int8_kernels import as_arrays
 from tests.models.reference import assert_same, draw, reference_draw, untrained_generator

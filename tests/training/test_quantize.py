@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models import Kernels, ModelConfig, ModelRegistry, Version
-from models.kernel.int8_model import has_integers
+from models.kernel.int8.model import has_integers
 from tests.training.conftest import invoke, run_cli
 from training.config import TrainingConfig, load_config
 from training.corpus import Corpus

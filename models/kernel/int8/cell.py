@@ -10,7 +10,7 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from models.kernel.int16_vectors import UNITS, WIDE, Vectors, offset
+from models.kernel.int8.vectors import UNITS, WIDE, Vectors, offset
 
 # Binary places of pre-activations and cells, and the hidden state that stands for 1.
 GATE_BITS, HIDDEN_ONE = 11, 127

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.kernel.arithmetic import kernel
-from models.kernel.int8_cell import fill_logits, update_cells, update_hidden
-from models.kernel.int8_matmul import RUN, Int8s, multiply
-from models.kernel.int16_vectors import UNITS
+from models.kernel.int8.cell import fill_logits, update_cells, update_hidden
+from models.kernel.int8.matmul import RUN, Int8s, multiply
+from models.kernel.int8.vectors import UNITS
 
 Int16s = NDArray[np.int16]
 Int32s = NDArray[np.int32]
@@ -27,7 +27,7 @@ LOGIT_BITS = 10
 class Int8Lstm(NamedTuple):
     """The arrays of a model for `step`, its H units padded to whole groups and its V outcomes to whole runs.
 
-    `table` int16 (V, 4H) and `recurrent_multiplier` int32 (4H,): columns grouped (see `int8_model`). `recurrent` and
+    `table` int16 (V, 4H) and `recurrent_multiplier` int32 (4H,): columns grouped (see `model`). `recurrent` and
     `output` int8: matrices (H, 4H), its columns grouped, and (H, padded V), both as `in_pairs` lays them out.
     `output_multiplier` and `output_bias` int32 (padded V,). `shifts` int64 (2,): of the recurrent and the output
     product.

@@ -6,7 +6,7 @@ A node keeps the cells in 16 bits and the hidden states in 8, in the 32-bit numb
 import numpy as np
 
 from models.kernel.arithmetic import kernel
-from models.kernel.int8_lstm import BLOCK, LOGIT_BITS, Int8Lstm, Int8Scratch, prefix_logits, step
+from models.kernel.int8.lstm import BLOCK, LOGIT_BITS, Int8Lstm, Int8Scratch, prefix_logits, step
 from models.kernel.mixture import CODES, INT8
 from models.kernel.plan import (
     BIAS,

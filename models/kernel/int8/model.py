@@ -6,16 +6,16 @@ import numpy as np
 
 from models.config import ModelConfig
 from models.errors import CheckpointError
-from models.kernel.int8_lstm import Int8Lstm, Int16s
-from models.kernel.int8_matmul import RUN, in_pairs
-from models.kernel.int16_vectors import UNITS
+from models.kernel.int8.lstm import Int8Lstm, Int16s
+from models.kernel.int8.matmul import RUN, in_pairs
+from models.kernel.int8.vectors import UNITS
 
 Arrays = Mapping[str, np.ndarray]
 TABLE, STYLES = "table", "styles"
 RECURRENT, RECURRENT_MULTIPLIER, RECURRENT_SHIFT = "recurrent.weight", "recurrent.multiplier", "recurrent.shift"
 OUTPUT, OUTPUT_MULTIPLIER, OUTPUT_SHIFT = "output.weight", "output.multiplier", "output.shift"
 OUTPUT_BIAS = "output.bias"
-# The largest weight and hidden state, the largest shift, and the most outcomes (see `int8_distribution`).
+# The largest weight and hidden state, the largest shift, and the most outcomes (see `distribution`).
 LARGEST, MAX_SHIFT, MAX_OUTCOMES = 127, 20, 4096
 # Biases stay where adding a scaled sum cannot leave 32 bits.
 MAX_BIAS = 2**24
