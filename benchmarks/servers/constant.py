@@ -10,7 +10,6 @@ from models.inference import LineWriter, PrefixMemory, PreparedSampler
 from models.inference.constraints import CHARACTERS, LOOKED
 from models.inference.constraints import NAMES as NAMES_FOUND
 from models.inference.prepared import Codes
-from models.inference.selection import NameTable
 
 # Twenty names of ordinary length, in lower case as a generator gives them.
 NAMES = (
@@ -59,7 +58,7 @@ class ConstantSampler:
         first: int,
         n: int,
         wanted: int,
-        seen: NameTable,
+        seen: Codes,
         counts: NDArray[np.int64],
         writer: LineWriter | None = None,
         memory: PrefixMemory | None = None,

@@ -10,9 +10,9 @@ from models.inference.constraints import Constraints
 from models.inference.jit import Kernels
 from models.inference.lines import Form, LineWriter
 from models.inference.predictor import Predictor
-from models.inference.prepared import PreparedSampler, encode_prefix
+from models.inference.prepared import Codes, PreparedSampler, encode_prefix
 from models.inference.scores import NextCharacter, Score, next_characters, score
-from models.inference.selection import NameTable, table_of
+from models.inference.selection import table_of
 from models.inference.stream import NameStream
 from models.kernel.freeze import Floats
 from models.kernel.prefix_cache import PrefixMemory
@@ -114,7 +114,7 @@ class NameGenerator:
         return Batch(names, seed, offset, stream.attempts, stream.complete, stream.refused, stream.characters)
 
     @cached_property
-    def known(self) -> NameTable:
+    def known(self) -> Codes:
         """The names of the lists, as codes."""
         return table_of(self.names, self.vocabulary, self.kernels.place_names)
 

@@ -49,15 +49,15 @@ _OPTIONS = (
     "int64[::1], float32[::1], int64, int64[::1], float32, int64, int64, float32, int64, int32[::1], int64, int64"
 )
 _WORDS = "int32[:,::1], int64[::1], int32[:,::1], uint64[:,::1]"
-_TABLE = "int32[:,::1], int32[::1], int32[::1]"
+_TABLE = "int32[::1]"
 _RULES = f"int32[::1], int32[::1], int32[::1], {_TABLE}"
 _WRITER = "uint8[:,:,::1], int64[:,::1], int8[::1], int8[::1], uint8[:,::1], int64[::1], boolean"
 # Each kernel: the plain function, and the types that it is compiled for.
 _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "draw_names": (
         pipeline.draw_names,
-        f"void({_PLAN}, {_TREE}, int64, int64, {_OPTIONS}, {_WORDS}, {_RULES}, {_WRITER}, {_TABLE}, int64[::1], uint64,"
-        " uint64, int64, int32[:,::1], int32[::1], uint8[::1], int64[::1])",
+        f"void({_PLAN}, {_TREE}, int64, int64, {_OPTIONS}, {_WORDS}, {_RULES}, {_WRITER}, {_TABLE}, int64,"
+        " int64, int64, int32[:,::1], int32[::1], uint8[::1], int64[::1])",
     ),
     "place_names": (selection.place_names, f"void({_TABLE})"),
     "logits": (reference.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),

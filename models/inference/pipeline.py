@@ -9,7 +9,7 @@ import numpy as np
 from models.inference.constraints import CHARACTERS, LOOKED, UNSAFE, WRITTEN
 from models.inference.keyword_filter import find
 from models.inference.lines import write_lines
-from models.inference.selection import NameTable, Rules, select
+from models.inference.selection import Rules, select
 from models.kernel.arithmetic import borrowed, kernel
 from models.kernel.evaluate import Program, Tree
 from models.kernel.sample import Choice, sample
@@ -56,9 +56,7 @@ def draw_names(  # type: ignore[no-untyped-def]
     ending,
     part,
     pattern,
-    known_codes,
-    known_lengths,
-    known_places,
+    known,
     pieces,
     piece_sizes,
     kinds,
@@ -66,10 +64,7 @@ def draw_names(  # type: ignore[no-untyped-def]
     frames,
     frame_sizes,
     title,
-    seen_codes,
-    seen_lengths,
-    seen_places,
-    seen_used,
+    seen,
     seed,
     first,
     wanted,
@@ -81,8 +76,8 @@ def draw_names(  # type: ignore[no-untyped-def]
     """Draw the candidates first, first + 1, ... (n) and add what becomes of them to `counts` (see `selection`).
 
     The arguments come in groups: up to `max_length` those of `sample`; up to `masks` of `keyword_filter.find`, with an
-    empty `table` to mark none; up to `known_places` of `Rules`; up to `title` of `write_lines`; up to `seen_used` the
-    `NameTable` of the answer. Names are selected until counts[NAMES] is `wanted`; with a negative `wanted` candidates
+    empty `table` to mark none; up to `known` of `Rules`; up to `title` of `write_lines`; `seen` is the table of
+    the answer. Names are selected until counts[NAMES] is `wanted`; with a negative `wanted` candidates
     stay as they are, except for marked ones. Selected names are written into `out` (uint8), which has room for n of
     them, or for none.
     """
@@ -119,8 +114,8 @@ def draw_names(  # type: ignore[no-untyped-def]
         width,
         borrowed(prefix),
         max_length,
-        seed,
-        first,
+        np.uint64(seed),
+        np.uint64(first),
         borrowed(codes),
         borrowed(lengths),
     )
@@ -135,9 +130,7 @@ def draw_names(  # type: ignore[no-untyped-def]
                 lengths[c] = UNSAFE
     if wanted >= 0:
         looked = counts[LOOKED]
-        known = NameTable(known_codes, known_lengths, known_places, seen_used)
-        seen = NameTable(seen_codes, seen_lengths, seen_places, seen_used)
-        select(codes, lengths, Rules(ending, part, pattern, known), seen, wanted, counts)
+        select(codes, lengths, Rules(ending, part, pattern, borrowed(known)), borrowed(seen), wanted, counts)
         looked = counts[LOOKED] - looked
         if len(out) > 0:
             written, _, _ = _write(

@@ -17,7 +17,7 @@ from models.inference.constraints import REASONS, REFUSED, WRITTEN, Constraints
 from models.inference.jit import Kernels
 from models.inference.lines import Form, LineWriter
 from models.inference.predictor import Predictor
-from models.inference.selection import NO_NAMES, NameTable, Rules, rules_of
+from models.inference.selection import NO_NAMES, Rules, rules_of
 from models.kernel.freeze import Floats
 from models.kernel.int8.distribution import POWERS, inverse_temperature, share_limit
 from models.kernel.prefix_cache import PrefixMemory, TreeKey
@@ -29,7 +29,7 @@ Codes = NDArray[np.int32]
 # The arguments of `draw_names` that say what is offensive, and how names are written: nothing, and not at all.
 _NO_WORDS = (np.zeros((1, 1), np.int32), np.zeros(1, np.int64), np.zeros((0, 1), np.int32), np.zeros((1, 3), np.uint64))
 _NONE = np.zeros(0, np.int32)
-_ANYTHING = (*_NO_WORDS, _NONE, _NONE, _NONE, *NO_NAMES[:3])
+_ANYTHING = (*_NO_WORDS, _NONE, _NONE, _NONE, NO_NAMES)
 _NOT_WRITTEN = (
     np.zeros((2, 1, 1), np.uint8),
     np.zeros((2, 1), np.int64),
@@ -76,7 +76,7 @@ class PreparedSampler:
         kernels: Kernels,
         shares: Floats,
         looks: frozenset[str],
-        known: Callable[[], NameTable],
+        known: Callable[[], Codes],
         writers: dict[tuple[Form, bool], LineWriter],
         longest: int,
         options: SamplingOptions,
@@ -115,7 +115,7 @@ class PreparedSampler:
         if not self.compares_text:
             rules = rules_of(constraints, vocabulary, known() if constraints.novel else NO_NAMES)
         words = _NO_WORDS if constraints.unsafe is None else constraints.unsafe.arrays
-        self._selection = (*words, *rules[:3], *rules.known[:3])
+        self._selection = (*words, *rules)
         self._writers = writers
         self._code_points = np.array([0, *map(ord, vocabulary.characters)], np.uint32)
 
@@ -149,7 +149,7 @@ class PreparedSampler:
         first: int,
         n: int,
         wanted: int,
-        seen: NameTable,
+        seen: Codes,
         counts: NDArray[np.int64],
         writer: LineWriter | None = None,
         memory: PrefixMemory | None = None,
@@ -167,7 +167,7 @@ class PreparedSampler:
         self,
         selection: tuple[NDArray[Any], ...],
         writer: LineWriter | None,
-        seen: NameTable,
+        seen: Codes,
         seed: int,
         first: int,
         wanted: int,
@@ -190,9 +190,9 @@ class PreparedSampler:
                 *self._options,
                 *selection,
                 *(_NOT_WRITTEN if writer is None else writer.arrays),
-                *seen,
-                np.uint64(seed),
-                np.uint64(first),
+                seen,
+                seed,
+                first,
                 wanted,
                 codes,
                 lengths,

@@ -33,65 +33,79 @@ from models.spelling import fold
 from models.vocabulary import Vocabulary
 
 Codes = NDArray[np.int32]
-Ints = NDArray[np.int64]
 # The codes of ? and * in a pattern.
 ANY_CODE, RUN_CODE = -1, -2
 # Places of a table for each name in it: about half of them stay free.
 PLACES = 2
-FREE = -1
+FREE = 0
+# The first numbers of a table: names and characters of each that there is room for, places, and names in it.
+_ROOM, _LONGEST, _PLACES, _USED, _HEAD = range(5)
 # FNV-1a (Fowler, Noll and Vo) in 64 bits.
 _BASIS, _PRIME, _HALF = np.uint64(14695981039346656037), np.uint64(1099511628211), np.uint64(32)
 
 
 class NameTable(NamedTuple):
-    """Names as codes in a hash table with linear probing.
+    """Names as codes in a hash table with linear probing: the parts of one array, which `empty_table` makes.
 
-    `codes` (N, T) and `lengths` (N,): the names; `places` (a power of two,): their rows, or FREE. `used` (1,): how many
-    there are. A table without places holds nothing and takes nothing.
+    `codes` (N, T) and `lengths` (N,): the names; `places` (a power of two,): one more than their rows, or FREE. `used`
+    (1,): how many there are. A table without places holds nothing and takes nothing.
     """
 
     codes: Codes
     lengths: Codes
     places: Codes
-    used: Ints
+    used: Codes
 
 
 class Rules(NamedTuple):
-    """The constraints of a request as codes; what is empty rejects nothing. `known`: names that are not novel."""
+    """The constraints of a request as codes; what is empty rejects nothing. `known`: a table of names that are not
+    novel.
+    """
 
     ending: Codes
     part: Codes
     pattern: Codes
-    known: NameTable
+    known: Codes
 
 
-def empty_table(names: int, longest: int) -> NameTable:
+def empty_table(names: int, longest: int) -> Codes:
     """Return a table with room for `names` names of at most `longest` characters; none for 0 names."""
-    places = np.empty(1 << (PLACES * names - 1).bit_length() if names else 0, np.int32)
-    places.fill(FREE)
-    return NameTable(np.empty((names, longest), np.int32), np.empty(names, np.int32), places, np.zeros(1, np.int64))
+    places = 1 << (PLACES * names - 1).bit_length() if names else 0
+    table = np.zeros(_HEAD + places + names * (1 + longest), np.int32)
+    table[:_USED] = names, longest, places
+    return table
 
 
 NO_NAMES = empty_table(0, 0)
 
 
-def table_of(names: Collection[str], vocabulary: Vocabulary, place: Callable[..., None]) -> NameTable:
+@kernel
+def parts_of(table):  # type: ignore[no-untyped-def]
+    """Return the parts of a table, as views."""
+    names, longest, places = table[_ROOM], table[_LONGEST], table[_PLACES]
+    lengths = _HEAD + places
+    codes = table[lengths + names :].reshape((names, longest))
+    return NameTable(codes, table[lengths : lengths + names], table[_HEAD:lengths], table[_USED:_HEAD])
+
+
+def table_of(names: Collection[str], vocabulary: Vocabulary, place: Callable[..., None]) -> Codes:
     """Return a table of those names that the vocabulary can spell. `place`: `place_names`, compiled or plain."""
     letters = set(vocabulary.characters)
     spelled = [name for name in names if letters.issuperset(name)]
     table = empty_table(len(spelled), max(map(len, spelled), default=1))
-    table.lengths[:] = list(map(len, spelled))
+    parts: NameTable = parts_of.py_func(table)
+    parts.lengths[:] = list(map(len, spelled))
     code_points = np.frombuffer("".join(spelled).encode("utf-32-le"), np.uint32)
     known = np.array(list(map(ord, vocabulary.characters)), np.uint32)
-    inside = np.arange(table.codes.shape[1]) < table.lengths[:, None]
-    table.codes[inside] = np.argsort(known)[np.searchsorted(np.sort(known), code_points)] + 1
-    place(table.codes, table.lengths, table.places)
-    table.used[0] = len(spelled)
+    inside = np.arange(parts.codes.shape[1]) < parts.lengths[:, None]
+    parts.codes[inside] = np.argsort(known)[np.searchsorted(np.sort(known), code_points)] + 1
+    parts.used[0] = len(spelled)
+    place(table)
     return table
 
 
-def rules_of(constraints: Constraints, vocabulary: Vocabulary, known: NameTable) -> Rules:
-    """Return the coded constraints, whose text was checked before. `known`: names that are not novel."""
+def rules_of(constraints: Constraints, vocabulary: Vocabulary, known: Codes) -> Rules:
+    """Return the coded constraints, whose text was checked before. `known`: a table of names that are not novel."""
     letters = vocabulary.stoi
     # In a pattern these are wildcards, even where the list has them.
     symbols = {**letters, ANY: ANY_CODE, RUN: RUN_CODE}
@@ -109,7 +123,7 @@ def _find(names, row, length):  # type: ignore[no-untyped-def]
     mask = len(names.places) - 1
     place = np.int64((value ^ (value >> _HALF)) & np.uint64(mask))
     while names.places[place] != FREE:
-        other = names.places[place]
+        other = names.places[place] - 1
         same = names.lengths[other] == length
         for t in range(length):
             if not same:
@@ -121,11 +135,11 @@ def _find(names, row, length):  # type: ignore[no-untyped-def]
     return place
 
 
-def place_names(codes, lengths, places):  # type: ignore[no-untyped-def]
-    """Put the names (N, T) into their places of a table; equal names share one."""
-    names = NameTable(codes, lengths, places, np.zeros(1, np.int64))
-    for k in range(len(lengths)):
-        places[_find(names, codes[k], lengths[k])] = k
+def place_names(table):  # type: ignore[no-untyped-def]
+    """Put the names of a table into their places; equal names share one."""
+    names = parts_of(table)
+    for k in range(names.used[0]):
+        names.places[_find(names, names.codes[k], names.lengths[k])] = k + 1
 
 
 @kernel
@@ -166,7 +180,7 @@ def _matches(pattern, row, length):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _reason(rules, seen, row, length):  # type: ignore[no-untyped-def]
+def _reason(rules, known, seen, row, length):  # type: ignore[no-untyped-def]
     """Return the number of the constraint that rejects a name, or -1, and remember the name as seen."""
     if len(rules.ending) > length or not _is_at(rules.ending, row, length - len(rules.ending)):
         return ENDS_WITH
@@ -174,7 +188,7 @@ def _reason(rules, seen, row, length):  # type: ignore[no-untyped-def]
         return CONTAINS
     if len(rules.pattern) > 0 and not _matches(rules.pattern, row, length):
         return PATTERN
-    if len(rules.known.places) > 0 and rules.known.places[_find(rules.known, row, length)] != FREE:
+    if len(known.places) > 0 and known.places[_find(known, row, length)] != FREE:
         return NOVEL
     if len(seen.places) > 0:
         place = _find(seen, row, length)
@@ -183,7 +197,7 @@ def _reason(rules, seen, row, length):  # type: ignore[no-untyped-def]
         k = seen.used[0]
         for t in range(length):
             seen.codes[k, t] = row[t]
-        seen.lengths[k], seen.places[place], seen.used[0] = length, k, k + 1
+        seen.lengths[k], seen.places[place], seen.used[0] = length, k + 1, k + 1
     return -1
 
 
@@ -191,9 +205,10 @@ def _reason(rules, seen, row, length):  # type: ignore[no-untyped-def]
 def select(codes, lengths, rules, seen, wanted, counts):  # type: ignore[no-untyped-def]
     """Reject candidates (n, T) by giving them a negative length, until `wanted` names are found; add to `counts`.
 
-    lengths (n,): TOO_LONG and UNSAFE are rejected before. `seen`: the names of this answer so far, with room for all,
-    where names must be unique.
+    lengths (n,): TOO_LONG and UNSAFE are rejected before. `seen`: a table of the names of this answer so far, with room
+    for all, where names must be unique.
     """
+    listed, before = parts_of(rules.known), parts_of(seen)
     for c in range(len(lengths)):
         if counts[NAMES] == wanted:
             break
@@ -203,7 +218,7 @@ def select(codes, lengths, rules, seen, wanted, counts):  # type: ignore[no-unty
         elif lengths[c] == UNSAFE:
             counts[REFUSED + SAFE] += 1
         else:
-            reason = _reason(rules, seen, codes[c], lengths[c])
+            reason = _reason(rules, listed, before, codes[c], lengths[c])
             if reason >= 0:
                 lengths[c] = UNFIT
                 counts[REFUSED + reason] += 1

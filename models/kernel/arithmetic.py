@@ -1,4 +1,4 @@
-"""exp, log, tanh, sigmoid and random bits, the same on every processor. No arrays, no models.
+"""exp, log, tanh, sigmoid and random bits, the same on every processor. Nothing about models.
 
 Only IEEE single-precision +, -, *, / and integer operations in a fixed order, so that compiled code gives the same bits
 whatever the width of the vector unit. numba neither reorders nor fuses them as long as fastmath stays off.
@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit
-from numba.core import cgutils
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 _LOG2E = np.float32(1.4426950408889634)
@@ -25,6 +26,9 @@ _LN2, _SQRT2 = np.float32(0.6931471805599453), np.float32(1.4142135623730951)
 # The series of artanh: s + s^3 / 3 + s^5 / 5 ..., which is half of ln((1 + s) / (1 - s)).
 _T3, _T5, _T7, _T9 = np.float32(1 / 3), np.float32(1 / 5), np.float32(1 / 7), np.float32(1 / 9)
 _MANTISSA_BITS, _EXPONENT_BIAS = np.int32(23), np.int32(127)
+
+# 32-bit numbers in a line of the processor's caches.
+LINE = 16
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
@@ -61,6 +65,32 @@ def borrowed(array):  # type: ignore[no-untyped-def]
     Only for arguments of compiled functions, which their Python caller keeps alive.
     """
     return _copy(array)
+
+
+@intrinsic
+def _prefetch(typing, array, place):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        data = context.make_array(array)(context, builder, args[0]).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        form = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, form, "llvm.prefetch.p0i8")
+        # To read, into the first cache, data.
+        flags = [ir.Constant(number, flag) for flag in (0, 3, 1)]
+        builder.call(function, [builder.bitcast(builder.gep(data, [args[1]]), byte), *flags])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+_load_line: Callable[..., None] = _prefetch
+
+
+@njit
+def prefetch(array, begin, end):  # type: ignore[no-untyped-def]
+    """Ask the memory for the 32-bit numbers begin .. end - 1 of a contiguous array, counted from its first element."""
+    for place in range(begin, end, LINE):
+        _load_line(array, place)
+    _load_line(array, end - 1)
 
 
 @kernel

@@ -307,10 +307,11 @@ def evaluate(program, tree, paths, scratch, fresh, owners, count, t):  # type: i
             elif not stages[s, VIRTUAL]:
                 _run_stage(program, tree, paths, scratch, s, owners, begin, n, t, V)
         for b in range(n):
-            node, row = fresh[begin + b], rows[b]
+            node = fresh[begin + b]
+            row, to = rows[b, start : start + V], floats[node, BOUNDARIES + 2 * V :]
             for v in range(V):
-                floats[node, BOUNDARIES + 2 * V + v] = row[start + v]
+                to[v] = row[v]
             for k in range(keep.shape[0]):
-                at, to = keep[k, FROM], keep[k, TO]
+                row, kept = rows[b, keep[k, FROM] :], state[node, keep[k, TO] :]
                 for i in range(keep[k, N]):
-                    state[node, to + i] = row[at + i]
+                    kept[i] = row[i]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.errors import OptionError
-from models.kernel.arithmetic import kernel, philox
+from models.kernel.arithmetic import kernel, philox, prefetch
 from models.kernel.distribution import BITS, fill_boundaries
 from models.kernel.evaluate import (
     BOUNDARIES,
@@ -143,8 +143,9 @@ def distribution_space(space, V):  # type: ignore[no-untyped-def]
 def _derive_integers(tree, node, first, choice, room):  # type: ignore[no-untyped-def]
     """Do what `_derive` does, for a model of format 2: boundaries are sums of weights."""
     V = len(room.keys)
+    logits = tree.floats[node, BOUNDARIES + 2 * V : BOUNDARIES + 3 * V]
     for v in range(V):
-        room.integers[v] = np.int32(tree.floats[node, BOUNDARIES + 2 * V + v] * LOGIT_ONE)
+        room.integers[v] = np.int32(logits[v] * LOGIT_ONE)
     for v in choice.excluded:
         room.integers[v] = EXCLUDED
     out = tree.nodes[node, BOUNDARIES : BOUNDARIES + V]
@@ -155,8 +156,9 @@ def _derive_integers(tree, node, first, choice, room):  # type: ignore[no-untype
 def _derive(tree, node, first, choice, room):  # type: ignore[no-untyped-def]
     """Fill the boundaries of `node` under the options of this call; outcomes below `first` are masked."""
     V = len(room.keys)
+    logits = tree.floats[node, BOUNDARIES + 2 * V : BOUNDARIES + 3 * V]
     for v in range(V):
-        room.logits[v] = tree.floats[node, BOUNDARIES + 2 * V + v]
+        room.logits[v] = logits[v]
     for v in choice.excluded:
         room.logits[v] = NEVER
     out = tree.nodes[node, BOUNDARIES : BOUNDARIES + V]
@@ -168,10 +170,10 @@ def _draw(nodes, node, V, word):  # type: ignore[no-untyped-def]
     """Return the outcome that a random word of 30 bits chooses: how many boundaries do not exceed its share of the last
     one, which is 2^30 for floats.
     """
-    v = 0
-    threshold = np.int32((np.int64(word) * np.int64(nodes[node, V])) >> BITS)
+    row, v = nodes[node, BOUNDARIES : BOUNDARIES + V], np.int32(0)
+    threshold = np.int32((np.int64(word) * np.int64(row[V - 1])) >> BITS)
     for k in range(V):
-        v += nodes[node, BOUNDARIES + k] <= threshold
+        v = np.int32(v + (row[k] <= threshold))
     return v
 
 
@@ -186,7 +188,7 @@ def _roll(words, alive, n, seed, first, block):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _child(node, at, V, nodes, used, settled, passing, fresh, owners, unlinked, count, c):  # type: ignore[no-untyped-def]
+def _child(node, at, V, nodes, state, used, settled, passing, fresh, owners, unlinked, count, c):  # type: ignore[no-untyped-def]
     """Return the node that column `at` of `node` links to, and how many new ones there are now.
 
     A new node stays where its parent does and there is room; once it is scarce, only where the parent has stayed since
@@ -196,6 +198,9 @@ def _child(node, at, V, nodes, used, settled, passing, fresh, owners, unlinked, 
     """
     child = nodes[node, at]
     if child != NOTHING:
+        # All but its logits, until this candidate's next turn.
+        row = nodes[child]
+        prefetch(row, 0, BOUNDARIES + 2 * V)
         return child, count
     free = used[STAYING] < used[ROOM] and (node < settled or used[STAYING] < used[EASY])
     if node < used[ROOM] and free:
@@ -205,9 +210,14 @@ def _child(node, at, V, nodes, used, settled, passing, fresh, owners, unlinked, 
     else:
         child = passing + count
         unlinked[count, 0], unlinked[count, 1] = node, at
-    nodes[node, at], nodes[child, OPTIONS] = child, 0
+    row = nodes[child]
+    nodes[node, at], row[OPTIONS] = child, 0
+    children = row[BOUNDARIES + V : BOUNDARIES + 2 * V]
     for k in range(V):
-        nodes[child, BOUNDARIES + V + k] = NOTHING
+        children[k] = NOTHING
+    # It is computed from these.
+    before = state[node]
+    prefetch(before, 0, len(before))
     fresh[count], owners[count] = child, c
     return child, count + 1
 
@@ -222,7 +232,7 @@ def sample(  # type: ignore[no-untyped-def]
     once around the ring. `work` and `space`: space to work in (see `WORK`, `space_size`). `width`: the plan's.
     `prefix`: indices of the characters each name starts with, at most max_length of them.
     """
-    nodes, used = tree.nodes, tree.used
+    nodes, state, used = tree.nodes, tree.state, tree.used
     n, P, V = codes.shape[0], len(prefix), nodes.shape[1] // PARTS
     path, words = work[: n * ring].reshape((n, ring)), work[n * ring : n * (ring + 4)].reshape((n, 4))
     at_once = work[n * (ring + 4) : n * (ring + 10)]
@@ -252,7 +262,7 @@ def sample(  # type: ignore[no-untyped-def]
         if t < P:
             # All go the same way: one goes ahead, the others follow.
             child, count = _child(
-                at[0], links + prefix[t], V, nodes, used, settled, passing, fresh, owners, unlinked, 0, 0
+                at[0], links + prefix[t], V, nodes, state, used, settled, passing, fresh, owners, unlinked, 0, 0
             )
             for c in range(n):
                 at[c] = path[c, (t + 1) % ring] = child
@@ -276,7 +286,7 @@ def sample(  # type: ignore[no-untyped-def]
                 elif t < max_length:
                     codes[c, t] = v
                     child, count = _child(
-                        node, links + v, V, nodes, used, settled, passing, fresh, owners, unlinked, count, c
+                        node, links + v, V, nodes, state, used, settled, passing, fresh, owners, unlinked, count, c
                     )
                     at[c] = path[c, (t + 1) % ring] = child
                     alive[going] = c

@@ -114,8 +114,8 @@ def test_compiled_kernel_equals_plain_python(
             width,
             prefix,
             longest,
-            seed,
-            first,
+            np.uint64(seed),
+            np.uint64(first),
             codes,
             lengths,
         )  # type: ignore[no-untyped-call]

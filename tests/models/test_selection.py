@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models import Kernels, Vocabulary
 from models.inference import REASONS, Constraints
 from models.inference.constraints import REFUSED, UNSAFE, ConstraintFilter
-from models.inference.selection import FREE, NO_NAMES, NameTable, empty_table, rules_of, select, table_of
+from models.inference.selection import FREE, NO_NAMES, empty_table, parts_of, rules_of, select, table_of
 from models.kernel.sample import TOO_LONG
 from tests.models.reference import coded, fits
 
@@ -104,8 +104,8 @@ def test_pattern_of_many_stars_does_not_backtrack() -> None:
 @given(st.sets(st.text("abcdefgh", max_size=5), max_size=60))
 def test_table_holds_exactly_the_names_it_was_made_of(kernels: Kernels, names: set[str]) -> None:
     vocabulary = Vocabulary(tuple("abcdefg"))
-    table = table_of(names, vocabulary, kernels.place_names)
-    rows = table.places[table.places != FREE]
+    table = parts_of.py_func(table_of(names, vocabulary, kernels.place_names))
+    rows = table.places[table.places != FREE] - 1
     found = {vocabulary.decode(table.codes[k, : table.lengths[k]].tolist()) for k in rows}
     assert found == {name for name in names if "h" not in name}
     assert len(rows) == len(found)
@@ -114,7 +114,8 @@ def test_table_holds_exactly_the_names_it_was_made_of(kernels: Kernels, names: s
 
 @pytest.mark.parametrize("names", [0, 1, 2, 3, 10_000])
 def test_empty_table_has_places_to_spare(names: int) -> None:
-    table = empty_table(names, LONGEST)
-    assert isinstance(table, NameTable)
+    table = parts_of.py_func(empty_table(names, LONGEST))
+    assert table.codes.shape == (names, LONGEST)
+    assert not table.places.any()
     assert len(table.places) == 0 if names == 0 else re.fullmatch("10*", f"{len(table.places):b}")
     assert len(table.places) >= 2 * names

@@ -74,6 +74,13 @@ def model_at(integer, narrow, gates, wide, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _copy(source, target):  # type: ignore[no-untyped-def]
+    """Copy `source` into an array of the same length, maybe of another type."""
+    for i in range(len(target)):
+        target[i] = source[i]
+
+
+@kernel
 def run_int8(program, tree, paths, scratch, s, fresh, owners, begin, n, t):  # type: ignore[no-untyped-def]
     """Fill the logits in the scratch space's rows and the states of the nodes fresh[begin : begin + n], at position t,
     by stage s.
@@ -94,15 +101,16 @@ def run_int8(program, tree, paths, scratch, s, fresh, owners, begin, n, t):  # t
         if own >= 0 and symbols[b] > 0:
             # What the model does not know is nothing to it any more, and counts as any.
             symbols[b] = max(program.alphabets[own, CODES + symbols[b]], 0)
-        for i in range(H):
-            cell[b, i], hidden[b, i] = cells[node, cell_at + i], hiddens[node, hidden_at + i]
+        _copy(cells[node, cell_at : cell_at + H], cell[b])
+        _copy(hiddens[node, hidden_at : hidden_at + H], hidden[b])
     step(model, Int8Scratch(scratch.sums), style, hidden, cell, symbols, n, out, cell, logits)
     for b in range(n):
         node = fresh[begin + b]
-        for i in range(H):
-            cells[node, cell_at + i], hiddens[node, hidden_at + i] = cell[b, i], out[b, i]
+        _copy(cell[b], cells[node, cell_at : cell_at + H])
+        _copy(out[b], hiddens[node, hidden_at : hidden_at + H])
+        row, found = rows[b, target : target + V], logits[b]
         for v in range(V):
-            rows[b, target + v] = np.float32(logits[b, v]) * _UNIT
+            row[v] = np.float32(found[v]) * _UNIT
 
 
 def int8_logits(integer, narrow, gates, wide, ids, out):  # type: ignore[no-untyped-def]
