@@ -154,13 +154,18 @@ class AccessLines:
         """`processors`: structlog's, without the one for the timestamp; `enabled`: whether the level asks for lines."""
         self.output, self._processors, self._enabled = output, processors, enabled
         self._template = lru_cache(MAX_TEMPLATES)(self._render)
+        self._second, self._time = 0, ""
         # The process may end without the end of the service.
         atexit.register(output.flush)
 
     def add(self, request_id: str, method: str, route: str, status: int, seconds: float, fields: Fields = ()) -> None:
         """Write a line about a request that ends now; `request_id` is harmless, and `fields` come last."""
         if self._enabled:
-            values = {"id": request_id, "ms": round(seconds * 1000, 2), "now": datetime.now(UTC).isoformat()[:-6]}
+            second, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+            if second != self._second:
+                self._second, self._time = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+            now = f"{self._time}.{microseconds:06d}Z"
+            values = {"id": request_id, "ms": round(seconds * 1000, 2), "now": now}
             self.output.write_later(self._template(method, route, status, fields) % values)
 
     def close(self) -> None:
@@ -182,7 +187,7 @@ class AccessLines:
         for processor in context:
             line = processor(None, "info", line)
         text = str(renderer(None, "info", {**line, "timestamp": TIMESTAMP_MARK})).replace("%", "%%")
-        for mark, value in ((ID_MARK, "%(id)s"), (str(MILLISECONDS_MARK), "%(ms)s"), (TIMESTAMP_MARK, "%(now)sZ")):
+        for mark, value in ((ID_MARK, "%(id)s"), (str(MILLISECONDS_MARK), "%(ms)s"), (TIMESTAMP_MARK, "%(now)s")):
             text = text.replace(mark, value)
         return f"{text}\n"
 

@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         limiter=_rate_limiter(settings, counters) if settings.limit else None,
         clients=ClientIdentifier(settings.trusted_proxies),
         max_body_bytes={"": settings.max_body_bytes, "/score": settings.max_score_bytes},
+        self_contained=generate.router.routes,
         cors_origins=settings.cors_origins,
         root_path=settings.root_path,
     )

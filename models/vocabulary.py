@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.errors import ConfigError, UnknownCharacter
 from models.spelling import capital, fold
 
@@ -46,6 +49,11 @@ class Vocabulary:
     def itos(self) -> tuple[str, ...]:
         """The symbol of each index; the end token is shown as "."."""
         return (END_SYMBOL, *self.characters)
+
+    @cached_property
+    def code_points(self) -> NDArray[np.uint32]:
+        """The code point of each index (V,); 0 for the end token."""
+        return np.array([END, *map(ord, self.characters)], np.uint32)
 
     @cached_property
     def loose(self) -> bool:

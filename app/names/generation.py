@@ -1,7 +1,6 @@
 """Interpret a request: its seed, attempt budget, options, constraints and spelling. No HTTP."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -49,8 +48,8 @@ class SamplerCache:
     def _prepare(self, generator: NameGenerator, fields: tuple[Any, ...]) -> PreparedSampler:
         unsafe = self.profanity.automaton(generator.vocabulary) if fields[-1] else None
         split = len(OPTIONS)
-        constraints = replace(Constraints(*fields[split:-1]), unsafe=unsafe)
-        return generator.prepare(SamplingOptions(*fields[:split]), constraints)
+        constraints = (*fields[split:-1], unsafe)
+        return generator.prepare(SamplingOptions(*fields[:split]), Constraints(*constraints))
 
 
 def validate_for_media_type(request: GenerateQuery, media: str) -> None:

@@ -30,6 +30,9 @@ from models.spelling import capitalize_all
 
 # Candidates of a chunk whose names are scored: a job that is stopped must not leave many names to score.
 SCORED_CHUNK = 32
+# A JSON answer, and its last figures where no candidate was rejected.
+ANSWER = b'%b,"seed":%d,"offset":%d,"next_offset":%d,"temperature":%b,"complete":%b,"attempts":%d,%b,"names":[%b]}'
+ALL_ACCEPTED = b'"acceptance_rate":1.0,"refused":%b' % to_json(dict.fromkeys(inference.REASONS, 0))
 LINE_FORMATS = {TEXT: inference.TEXT, CSV: inference.CSV, NDJSON: inference.NDJSON}
 
 
@@ -144,17 +147,24 @@ class GenerateJob(SamplingJob):
 
     def _answer(self) -> bytes:
         """Return the JSON of `GenerateAnswer`."""
-        source, stream, figures = self.source, self.stream, self._figures()
-        refused, rate = to_json(figures["refused"]), to_json(figures["acceptance_rate"])
-        return b'%b,"seed":%d,"offset":%d,"next_offset":%d,"temperature":%b,"complete":%b,"attempts":%d,' % (
-            source_json(source),
+        stream, attempts, end = self.stream, self.stream.attempts, ALL_ACCEPTED
+        if not 0 < attempts == stream.names:
+            figures = self._figures()
+            end = b'"acceptance_rate":%b,"refused":%b' % (
+                to_json(figures["acceptance_rate"]),
+                to_json(figures["refused"]),
+            )
+        return ANSWER % (
+            source_json(self.source),
             stream.seed,
             stream.offset,
-            stream.next_offset,
+            stream.offset + attempts,
             to_json(self.request.temperature),
-            b"true" if stream.complete else b"false",
-            stream.attempts,
-        ) + b'"acceptance_rate":%b,"refused":%b,"names":[%b]}' % (rate, refused, self._names_json())
+            b"true" if stream.names == stream.count else b"false",
+            attempts,
+            end,
+            self._names_json(),
+        )
 
     def _names_json(self) -> bytes:
         """Return the names as the elements of a JSON list."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import cast
 
 from app.schemas import ALLOWED, DECIMAL
 from models import ModelRegistry, OptionError
@@ -21,10 +22,10 @@ class SourceResolver:
 
     def find(self, dataset: Weights, model: References) -> Source:
         """Return the version or blend. Raises `OptionError`, `UnknownReference`, `CheckpointError`."""
-        weights = dataset if dataset is None or isinstance(dataset, Mapping) else _weights(dataset)
-        models = model if model is None or isinstance(model, Mapping) else _references(model)
-        if weights is None and not isinstance(models, Mapping):
-            return self.registry.resolve(dataset if isinstance(dataset, str) else None, models)
+        models = _references(model) if isinstance(model, str) else model
+        if not is_blend(dataset) and (models is None or isinstance(models, str)):
+            return self.registry.resolve(cast(str | None, dataset), models)
+        weights = _weights(dataset) if isinstance(dataset, str) else dataset
         if weights is not None and isinstance(models, str) and "/" in models:
             models = {models.partition("/")[0]: models}
         if weights is None or isinstance(models, str):
@@ -47,7 +48,7 @@ class SourceResolver:
 
 def is_blend(dataset: Weights) -> bool:
     """Return whether `dataset` is a blend, whose first use takes some milliseconds."""
-    return isinstance(dataset, Mapping) or (dataset is not None and ":" in dataset)
+    return dataset is not None and (not isinstance(dataset, str) or ":" in dataset)
 
 
 def _weights(dataset: str) -> dict[str, float] | None:

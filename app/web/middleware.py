@@ -1,11 +1,12 @@
 """The one middleware, in pure ASGI: request id, access log, HEAD, CORS, API key, rate limit, body size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 import structlog
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.logs import REQUEST_ID, AccessLog, Fields
@@ -22,9 +23,8 @@ PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
 # Pages and what they load need no key: a person types it into them.
 PAGES = frozenset({"/", "/lab", "/docs", "/redoc", "/openapi.json"})
 PAGE_FOLDERS = ("/playground/", "/lab/page/", "/docs/assets/")
-# Paths whose route charges the quota itself, because it reserves the estimated work, which it knows after parsing, and
-# which answers errors itself.
-SELF_CONTAINED_PATHS = frozenset({"/generate"})
+# Where OpenTelemetry, if it is enabled, keeps its span: FastAPI's router names it after the route.
+TELEMETRY_KEY = "fastapi.telemetry"
 # Response headers that pages of other origins may read.
 EXPOSED_HEADERS = ["ETag", "Link", "Namewave-Dataset", "Namewave-Model", "Namewave-Offset", "Namewave-Seed"]
 EXPOSED_HEADERS += ["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
@@ -36,6 +36,8 @@ class RequestMiddleware:
     """Identifies, checks and logs every request.
 
     `keys` and `limiter` are None where neither is configured. `max_body_bytes`: by path, with the default at "".
+    `self_contained`: routes that charge the quota themselves, because they reserve the estimated work, which they know
+    after parsing, and that answer errors themselves. Requests reach them without the router.
     `root_path`: the prefix at which a proxy shows the service.
     """
 
@@ -47,12 +49,16 @@ class RequestMiddleware:
         limiter: RateLimiter | None,
         clients: ClientIdentifier,
         max_body_bytes: Mapping[str, int],
+        self_contained: Iterable[BaseRoute] = (),
         cors_origins: Sequence[str] = (),
         root_path: str = "",
     ) -> None:
         self.root_path = root_path
         self.app, self.access_log, self.keys, self.limiter = app, access_log, keys, limiter
         self.clients, self.max_body_bytes = clients, max_body_bytes
+        routes = [route for route in self_contained if isinstance(route, Route)]
+        self.routes = {(route.path, method): route for route in routes for method in route.methods or ()}
+        self.self_contained_paths = {path for path, _ in self.routes}
         # CORS comes before the key, which a preflight request cannot carry.
         self.checked: ASGIApp = self._check
         if cors_origins:
@@ -138,8 +144,13 @@ class RequestMiddleware:
             refusal = await _charge(scope) or problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             await refusal(scope, receive, send)
             return
-        app: ASGIApp = scope["app"].router if path in SELF_CONTAINED_PATHS else self.app
-        await app(scope, _replay(message, receive), send)
+        receive, route = _replay(message, receive), self.routes.get((path, scope["method"]))
+        if route is not None and TELEMETRY_KEY not in scope:
+            scope["route"] = route
+            await route.handle(scope, receive, send)
+            return
+        app: ASGIApp = scope["app"].router if path in self.self_contained_paths else self.app
+        await app(scope, receive, send)
 
     async def _refusal(self, scope: Scope, given: Mapping[bytes, bytes]) -> Response | None:
         """Return 401 or 429, or None; leave the key's name and the request's quota in the scope."""
@@ -154,7 +165,7 @@ class RequestMiddleware:
         if self.limiter is not None:
             client = self._client(scope) if name is None else f"key:{name}"
             scope[QUOTA_KEY] = RequestQuota(self.limiter, client)
-            if scope["path"] not in SELF_CONTAINED_PATHS:
+            if scope["path"] not in self.self_contained_paths:
                 return await _charge(scope)
         return None
 

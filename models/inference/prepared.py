@@ -117,7 +117,6 @@ class PreparedSampler:
         words = _NO_WORDS if constraints.unsafe is None else constraints.unsafe.arrays
         self._selection = (*words, *rules)
         self._writers = writers
-        self._code_points = np.array([0, *map(ord, vocabulary.characters)], np.uint32)
 
     def writer(self, form: Form, title: bool) -> LineWriter:
         """Return what writes names in this form, with capitals if `title`."""
@@ -138,7 +137,7 @@ class PreparedSampler:
     def texts(self, codes: Codes, lengths: Codes) -> list[str | None]:
         """Return what `draw` gave as text; None where the length is negative."""
         # A row of code points, padded with zeros, is numpy's own form of a string.
-        texts: list[str | None] = self._code_points[codes].view(f"<U{codes.shape[1]}")[:, 0].tolist()
+        texts: list[str | None] = self.vocabulary.code_points[codes].view(f"<U{codes.shape[1]}")[:, 0].tolist()
         for i in (lengths < 0).nonzero()[0].tolist():
             texts[i] = None
         return texts
@@ -228,7 +227,7 @@ def encode_prefix(predictor: Predictor, options: SamplingOptions, longest: int) 
         ids = np.array(predictor.vocabulary.encode(prefix), np.int64)
     except UnknownCharacter as error:
         raise UnknownCharacter(str(error), field="prefix", allowed=error.allowed) from None
-    if not predictor.knows(ids):
+    if prefix and not predictor.knows(ids):
         raise UnknownCharacter(
             f"No model of the blend knows all characters of {prefix!r}.",
             field="prefix",

@@ -77,6 +77,7 @@ def empty_table(names: int, longest: int) -> Codes:
 
 
 NO_NAMES = empty_table(0, 0)
+_NOTHING = np.zeros(0, np.int32)
 
 
 @kernel
@@ -106,6 +107,8 @@ def table_of(names: Collection[str], vocabulary: Vocabulary, place: Callable[...
 
 def rules_of(constraints: Constraints, vocabulary: Vocabulary, known: Codes) -> Rules:
     """Return the coded constraints, whose text was checked before. `known`: a table of names that are not novel."""
+    if not (constraints.ends_with or constraints.contains or constraints.pattern):
+        return Rules(_NOTHING, _NOTHING, _NOTHING, known)
     letters = vocabulary.stoi
     # In a pattern these are wildcards, even where the list has them.
     symbols = {**letters, ANY: ANY_CODE, RUN: RUN_CODE}

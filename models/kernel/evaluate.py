@@ -112,7 +112,7 @@ class Scratch(NamedTuple):
 
 def scratch_size(plan: Plan) -> int:
     """Return how many 32-bit numbers the scratch space of a plan has."""
-    H, V = (int(plan.integer[:, column].max(initial=0)) for column in (H_PADDED, V_PADDED))
+    H, V = plan.padded
     return BLOCK * (3 * plan.width + 4 + GROUP + V + 3 * H // 2)
 
 

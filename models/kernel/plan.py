@@ -58,7 +58,7 @@ class Plan:
     gates: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
     wide: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
 
-    @property
+    @cached_property
     def arrays(self) -> tuple[np.ndarray, ...]:
         """What the kernel works from."""
         floats = self.stages, self.terms, self.keep, self.weights, self.alphabets
@@ -68,6 +68,12 @@ class Plan:
     def width(self) -> int:
         """How many numbers a position has, and no fewer than any product has, in whole runs."""
         return max(int((self.stages[:, TARGET] + self.stages[:, N_OUT]).max()), int(self.stages[:, N_OUT].max()) + RUN)
+
+    @cached_property
+    def padded(self) -> tuple[int, int]:
+        """The most units and outcomes of a model of format 2, padded; zeros without such models."""
+        units, outcomes = (int(self.integer[:, column].max(initial=0)) for column in (H_PADDED, V_PADDED))
+        return units, outcomes
 
     @cached_property
     def state(self) -> int:

@@ -94,12 +94,9 @@ class PrefixTree:
         self.ring = ring_of(plan)
         self.passing, self.loans_until_growth = candidates * self.ring, 0
         self.used = np.array([0, LEAST_ROOM, 0, 0], np.int64)
+        # How many nodes can stay.
+        self.room = LEAST_ROOM
         self._allocate()
-
-    @property
-    def room(self) -> int:
-        """How many nodes can stay."""
-        return int(self.used[ROOM])
 
     @property
     def full(self) -> bool:
@@ -126,7 +123,7 @@ class PrefixTree:
         """Let `room` nodes stay and `passing` ones pass; neither becomes less. The first `easy` ones stay at once."""
         self.used[EASY] = easy
         if (room, passing) != (self.room, self.passing):
-            self.used[ROOM], self.passing = room, passing
+            self.used[ROOM], self.room, self.passing = room, room, passing
             before, kept = self.arrays[:2], int(self.used[STAYING])
             self._allocate()
             for old, new in zip(before, self.arrays[:2], strict=True):
@@ -179,7 +176,17 @@ class PrefixMemory:
         """
         if not self.limit:
             return PrefixTree(plan, candidates)
-        tree = self._take(key, candidates) or self._new(plan)
+        with self._lock:
+            # The free tree of this key that has most room, of those in which the candidates fit.
+            tree = None
+            for free in self._free_by_key.get(key, ()):
+                if (tree is None or free.room > tree.room) and self._fits(free, candidates):
+                    tree = free
+            if tree is None:
+                tree = PrefixTree(plan)
+                self._held += tree.size
+            else:
+                self._remove(tree)
         tree.loans_until_growth -= 1
         try:
             if candidates * tree.ring > tree.passing or (tree.loans_until_growth <= 0 and tree.full):
@@ -206,16 +213,6 @@ class PrefixMemory:
             else:
                 self._held -= tree.size
 
-    def _take(self, key: TreeKey, candidates: int) -> PrefixTree | None:
-        """Return the free tree of this key that has most room, of those in which the candidates fit."""
-        with self._lock:
-            fitting = [tree for tree in self._free_by_key.get(key, ()) if self._fits(tree, candidates)]
-            if not fitting:
-                return None
-            tree = fitting[0] if len(fitting) == 1 else max(fitting, key=lambda tree: tree.room)
-            self._remove(tree)
-            return tree
-
     def _fits(self, tree: PrefixTree, candidates: int) -> bool:
         passing = candidates * tree.ring
         return passing <= tree.passing or tree_bytes(tree.plan, tree.room, passing) <= self._largest
@@ -228,12 +225,6 @@ class PrefixMemory:
         if not trees:
             del self._free_by_key[key]
         self._kept -= tree.size
-
-    def _new(self, plan: Plan) -> PrefixTree:
-        tree = PrefixTree(plan)
-        with self._lock:
-            self._held += tree.size
-        return tree
 
     def _fit(self, key: TreeKey, tree: PrefixTree, candidates: int) -> None:
         """Give the tree the room it needs, and more to stay in if it is full: at the cost of free trees, not of lent
