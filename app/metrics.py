@@ -68,8 +68,8 @@ class Metrics:
         self._problems = gauge(
             "namewave_models_problems", "Data sets without a version to serve.", multiprocess_mode="livemax"
         )
-        self._stand_ins = gauge(
-            "namewave_models_stand_ins",
+        self._fallbacks = gauge(
+            "namewave_models_fallbacks",
             "Aliases that fall back to another version, and stores that cannot be read.",
             multiprocess_mode="livemax",
         )
@@ -160,7 +160,7 @@ class Metrics:
         self._served.set(len(served))
         self._refused.set(len(now.refused))
         self._problems.set(len(now.problems()))
-        self._stand_ins.set(len(now.stand_ins))
+        self._fallbacks.set(len(now.fallbacks))
         # A removed version stays, as 0: the files of several processes cannot drop a label.
         for reference in served ^ self._served_before:
             self._model.labels(reference).set(reference in served)

@@ -96,7 +96,7 @@ def _open_and_log(settings: Settings) -> ModelRegistry:
     registry = open_registry(settings, kernels)
     for reference, reason in registry.refused.items():
         log.error("refused", model=reference, reason=reason)
-    for line in registry.stand_ins:
+    for line in registry.fallbacks:
         log.warning("fallback", reason=line)
     if not registry.versions():
         log.error("nothing can be served", stores=[str(store.root) for store in registry.stores])

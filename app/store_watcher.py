@@ -68,9 +68,9 @@ def log_changes(before: Snapshot, after: Snapshot) -> None:
     for reference, reason in after.refused.items():
         if before.refused.get(reference) != reason:
             log.error("refused", model=reference, reason=reason)
-    for place, key in sorted(after.meanings.items()):
-        if before.meanings.get(place) != key:
-            log.info("alias moved", alias=alias_name(place), model=key.reference)
-    for line in after.stand_ins:
-        if line not in before.stand_ins:
+    for alias_key, key in sorted(after.alias_targets.items()):
+        if before.alias_targets.get(alias_key) != key:
+            log.info("alias moved", alias=alias_name(alias_key), model=key.reference)
+    for line in after.fallbacks:
+        if line not in before.fallbacks:
             log.warning("fallback", reason=line)

@@ -112,7 +112,7 @@ def list_models() -> None:
         click.echo(f"{dataset}: {json.dumps(registry.aliases(dataset).as_json())}")
     for reference, reason in registry.refused.items():
         click.echo(f"refused {reference}: {reason}", err=True)
-    for line in registry.stand_ins:
+    for line in registry.fallbacks:
         click.echo(f"fallback: {line}", err=True)
 
 
@@ -150,7 +150,7 @@ def pins() -> None:
 def republish(reference: str) -> None:
     """Publish a version's weights again under a new number: `human/wavenet@1`, refused for its sampling number."""
     manifest = open_registry(load_settings()).republish(reference)
-    click.echo(f"{reference} is now {manifest.reference}, and so is every alias that meant it.")
+    click.echo(f"{reference} is now {manifest.reference}. Its aliases point to the new version.")
 
 
 @main.command()
