@@ -31,7 +31,7 @@ STATM = Path("/proc/self/statm")
 
 
 class Totals:
-    """Numbers that one thread adds to, and `add`, which takes what each of them grew by since it was `flushed`."""
+    """Numbers of one thread; `add` returns how much each grew since the last flush."""
 
     def __init__(self, add: Sequence[Callable[[float], None]]) -> None:
         self.add = add
@@ -40,7 +40,7 @@ class Totals:
 
 
 class Metrics:
-    """The metrics of one process. Each request adds to plain numbers, and `flush` adds those to prometheus_client's.
+    """The metrics of one process: plain numbers, which `flush` adds to prometheus_client's.
 
     The methods that count are for one thread.
     Labels are our routes, statuses, reasons and references, never a client's text, so that their number is bounded.
@@ -146,7 +146,7 @@ class Metrics:
             self._rejection_totals[reason][0] += number
 
     def flush(self) -> None:
-        """Add what was counted since the last call to the metrics of prometheus_client. Any thread may call it."""
+        """Add the counts since the last call to prometheus_client's metrics. Thread-safe."""
         with self._flushing:
             for totals in list(self._totals):
                 if (values := totals.values.copy()) != totals.flushed:

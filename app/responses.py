@@ -37,7 +37,7 @@ class CharacterDetail(BaseModel):
 
 
 class NameDetail(BaseModel):
-    """A name, the natural logarithm of its probability at temperature 1 (end included), and whether the list has it."""
+    """A name, its log-probability at temperature 1 (end included), and whether the list has it."""
 
     name: Name
     log_prob: LogProb

@@ -1,4 +1,4 @@
-"""Follow the stores while the service runs: each process serves new versions and moved aliases within seconds."""
+"""Follow the stores, so that processes serve new versions and moved aliases within seconds."""
 
 import asyncio
 import os
@@ -17,7 +17,10 @@ from models.store.snapshot import alias_name
 async def watch_stores(
     registry: ModelRegistry, seconds: float, on_change: Callable[[], None] = lambda: None
 ) -> AsyncIterator[None]:
-    """Refresh the registry every `seconds` until the block ends; never for 0. `on_change` runs after each change."""
+    """Refresh the registry every `seconds` until the block ends; never for 0.
+
+    `on_change` runs after each change.
+    """
     if not seconds:
         yield
         return

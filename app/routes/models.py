@@ -46,7 +46,7 @@ async def datasets(service: ServiceDep) -> list[DatasetSummary]:
 
 @router.get("/models", summary="List models")
 async def models(service: ServiceDep) -> Models:
-    """List all versions with their losses, the aliases and why they moved, and the refused versions with reasons."""
+    """List all versions with losses, aliases with reasons, and refused versions with reasons."""
     now = service.registry.now
     return Models(
         models=[_summary(version) for version in now.versions()],

@@ -30,7 +30,10 @@ class Reason(BaseModel):
 
 
 class DatasetAliases(BaseModel):
-    """One data set's aliases: `default` is "architecture@version"; `versions` maps architecture to alias to number."""
+    """One data set's aliases.
+
+    `default` is "architecture@version"; `versions` maps architecture to alias to number.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

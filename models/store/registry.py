@@ -34,7 +34,7 @@ FolderStamps = tuple[Path, dict[str, Stamp | None]]
 
 @dataclass(frozen=True)
 class _Verified:
-    """The result of verification: the versions, reasons for refusals, and the stamps of the files of both."""
+    """The versions, the reasons for refusals, and the stamps of the files of both."""
 
     versions: dict[Key, Version] = field(default_factory=dict)
     refused: dict[Key, str] = field(default_factory=dict)
