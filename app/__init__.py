@@ -1,3 +1,3 @@
-"""The service: models over HTTP and at the command line. It neither trains nor knows how names are sampled."""
+"""The service: models over HTTP and at the command line, without training or sampling code."""
 
 __version__ = "0.2.0"

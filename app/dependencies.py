@@ -1,4 +1,4 @@
-"""What route handlers ask for: the running service, which travels in the lifespan state, and what it resolves."""
+"""Dependencies of route handlers: the running service, from the lifespan state, and its parts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -80,7 +80,7 @@ def set_up(settings: Settings) -> "AccessLines":
 
 
 class LogOutput:
-    """Writes lines to `stream`: at once, or together with others at the end of this turn of the event loop.
+    """Writes lines to `stream`: at once, or together at the end of a turn of the event loop.
 
     Lines keep their order. Safe to share between threads, except for `write_later`, which is for the event loop's.
     """
@@ -132,7 +132,10 @@ class LogOutput:
 
 
 class LineLogger:
-    """The end of structlog's chain: writes rendered events as lines. structlog's own would lock a second time."""
+    """The end of structlog's chain: writes rendered events as lines.
+
+    structlog's own logger would lock a second time.
+    """
 
     def __init__(self, output: LogOutput) -> None:
         self._output = output
@@ -151,7 +154,7 @@ class AccessLines:
     """
 
     def __init__(self, output: LogOutput, processors: Sequence[structlog.typing.Processor], enabled: bool) -> None:
-        """`processors`: structlog's, without the one for the timestamp; `enabled`: whether the level asks for lines."""
+        """`processors`: structlog's, except the timestamp; `enabled`: whether the level writes lines."""
         self.output, self._processors, self._enabled = output, processors, enabled
         self._template = lru_cache(MAX_TEMPLATES)(self._render)
         self._second, self._time = 0, ""
@@ -221,7 +224,10 @@ class ForeignLogHandler(logging.Handler):
 
 
 class AccessLog:
-    """Writes a line and counts metrics for each request. Nothing a client wrote gets in, except a harmless id."""
+    """Writes a line and counts metrics for each request.
+
+    A client's text never gets in, except a harmless id.
+    """
 
     def __init__(
         self,

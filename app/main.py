@@ -1,4 +1,4 @@
-"""The application on one page: a factory for the FastAPI app, and its lifespan. Nothing is created at import."""
+"""A factory for the FastAPI application, and its lifespan. Nothing is created at import."""
 
 import os
 import secrets

@@ -31,7 +31,7 @@ STATM = Path("/proc/self/statm")
 
 
 class Totals:
-    """Numbers that one thread adds to, and `add`, which takes what each of them grew by since it was `flushed`."""
+    """Numbers of one thread; `add` returns how much each grew since the last flush."""
 
     def __init__(self, add: Sequence[Callable[[float], None]]) -> None:
         self.add = add
@@ -40,7 +40,7 @@ class Totals:
 
 
 class Metrics:
-    """The metrics of one process. Each request adds to plain numbers, and `flush` adds those to prometheus_client's.
+    """The metrics of one process: plain numbers, which `flush` adds to prometheus_client's.
 
     The methods that count are for one thread.
     Labels are our routes, statuses, reasons and references, never a client's text, so that their number is bounded.
@@ -68,8 +68,8 @@ class Metrics:
         self._problems = gauge(
             "namewave_models_problems", "Data sets without a version to serve.", multiprocess_mode="livemax"
         )
-        self._stand_ins = gauge(
-            "namewave_models_stand_ins",
+        self._fallbacks = gauge(
+            "namewave_models_fallbacks",
             "Aliases that fall back to another version, and stores that cannot be read.",
             multiprocess_mode="livemax",
         )
@@ -146,7 +146,7 @@ class Metrics:
             self._rejection_totals[reason][0] += number
 
     def flush(self) -> None:
-        """Add what was counted since the last call to the metrics of prometheus_client. Any thread may call it."""
+        """Add the counts since the last call to prometheus_client's metrics. Thread-safe."""
         with self._flushing:
             for totals in list(self._totals):
                 if (values := totals.values.copy()) != totals.flushed:
@@ -160,7 +160,7 @@ class Metrics:
         self._served.set(len(served))
         self._refused.set(len(now.refused))
         self._problems.set(len(now.problems()))
-        self._stand_ins.set(len(now.stand_ins))
+        self._fallbacks.set(len(now.fallbacks))
         # A removed version stays, as 0: the files of several processes cannot drop a label.
         for reference in served ^ self._served_before:
             self._model.labels(reference).set(reference in served)

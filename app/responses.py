@@ -37,7 +37,7 @@ class CharacterDetail(BaseModel):
 
 
 class NameDetail(BaseModel):
-    """A name, the natural logarithm of its probability at temperature 1 (end included), and whether the list has it."""
+    """A name, its log-probability at temperature 1 (end included), and whether the list has it."""
 
     name: Name
     log_prob: LogProb
@@ -173,7 +173,7 @@ class AliasReason(BaseModel):
 
 
 Refused = Annotated[dict[str, str], Field(examples=[{}])]
-StandIns = Annotated[
+Fallbacks = Annotated[
     list[str],
     Field(
         description="One line for each alias that falls back to another version, because its own is refused or gone, "
@@ -194,7 +194,7 @@ class Models(BaseModel):
         description="The last move of each alias that was moved by hand, and the versions that were removed."
     )
     refused: Refused
-    stand_ins: StandIns = []
+    fallbacks: Fallbacks = []
 
 
 class Info(BaseModel):
@@ -211,4 +211,4 @@ class Health(BaseModel):
     status: Literal["ok", "unavailable"]
     problems: list[str] = []
     refused: Refused = {}
-    stand_ins: StandIns = []
+    fallbacks: Fallbacks = []

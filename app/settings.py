@@ -1,4 +1,4 @@
-"""Settings of the service, read from NAMEWAVE_ environment variables, and readable errors for wrong ones."""
+"""Settings of the service from NAMEWAVE_ variables, and readable errors for wrong values."""
 
 import difflib
 import re
@@ -228,7 +228,10 @@ def _origin_advice(given: str) -> str:
 
 
 def unknown_variables(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield each NAMEWAVE_ variable that is no setting, with the most similar setting or "". Case does not matter."""
+    """Yield each unknown NAMEWAVE_ variable with the most similar setting or "".
+
+    Case does not matter.
+    """
     settings = {f"{ENV_PREFIX}{field}".upper() for field in Settings.model_fields}
     for name in sorted(names):
         upper = name.upper()

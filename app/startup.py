@@ -1,4 +1,7 @@
-"""Start the service: check settings, load kernels, open the registry, warm up. A failed start is one log line."""
+"""Start the service: check settings, load kernels, open the registry, warm up.
+
+A failed start is one log line.
+"""
 
 import os
 import sys
@@ -38,7 +41,7 @@ class LoadedModels:
 
 
 def check_settings(settings: Settings) -> None:
-    """Raise `ModelError` for a file that cannot be read or a package that is missing, before any worker starts."""
+    """Raise `ModelError` for an unreadable file or a missing package, before workers start."""
     for name in ("unsafe_words", "safe_words"):
         read_words(getattr(settings, name), name)
     if settings.keys:
@@ -96,7 +99,7 @@ def _open_and_log(settings: Settings) -> ModelRegistry:
     registry = open_registry(settings, kernels)
     for reference, reason in registry.refused.items():
         log.error("refused", model=reference, reason=reason)
-    for line in registry.stand_ins:
+    for line in registry.fallbacks:
         log.warning("fallback", reason=line)
     if not registry.versions():
         log.error("nothing can be served", stores=[str(store.root) for store in registry.stores])
@@ -111,7 +114,10 @@ def warm_up(registry: ModelRegistry, profanity: ProfanityFilter) -> None:
 
 
 def available_processors(cpu_max: Path = CGROUP_CPU_MAX) -> int:
-    """Return how many processors this process may use, at least 1: its affinity, or its container's share if less."""
+    """Return the number of processors for this process, at least 1.
+
+    It is the affinity, or the container's share if that is less.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         share, period = cpu_max.read_text().split()

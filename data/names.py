@@ -24,7 +24,10 @@ _PLURALS = {
 
 
 class NameListError(ValueError):
-    """A list or data set that cannot be used; `str(error)` is one line: which, what, what is allowed, what to do."""
+    """A list or data set that cannot be used.
+
+    `str(error)` is one line: which one, the problem, what is allowed, what to do.
+    """
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,9 @@ def _clean(lines: Iterable[str], placeholders: Collection[str]) -> tuple[tuple[s
 
 def _read(path: Path) -> bytes:
     if path.is_dir():
-        raise NameListError(f"{path} is a folder; give a text file with one name a line.")
+        raise NameListError(f"{path} is a folder; give a text file with one name per line.")
     if not path.is_file():
-        raise NameListError(f"{path} is no file that can be read; give a text file with one name a line.")
+        raise NameListError(f"{path} is not a readable file; give a text file with one name per line.")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -113,13 +116,13 @@ def _read(path: Path) -> bytes:
 
 def _decode(path: Path, content: bytes) -> str:
     if b"\0" in content:
-        raise NameListError(f"{path} is binary (it has NUL bytes); give UTF-8 text with one name a line.")
+        raise NameListError(f"{path} is binary (it has NUL bytes); give UTF-8 text with one name per line.")
     try:
         return content.decode("utf-8").removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise NameListError(
-            f"{path} is binary or not UTF-8 (first on line {line}); save it as UTF-8 text with one name a line."
+            f"{path} is binary or not UTF-8 (first on line {line}); save it as UTF-8 text with one name per line."
         ) from error
 
 

@@ -51,7 +51,10 @@ Source = Version | Blend
 
 
 def shares_of(weights: Mapping[str, float]) -> dict[str, float]:
-    """Normalise positive weights by name to a sum of 1; normalised shares do not change. Raises `OptionError`."""
+    """Normalise positive weights by name to a sum of 1.
+
+    Normalised shares do not change. Raises `OptionError`.
+    """
     total = sum(weights.values())
     parts = {name: round(weights[name] / total * MILLION) for name in sorted(weights)}
     if parts:

@@ -1,4 +1,6 @@
-"""The hyperparameters of a network, read from TOML and manifests. `training.config` has those of training.
+"""The hyperparameters of a network, from TOML and manifests.
+
+`training.config` has those of training.
 
 Every architecture except `lstm` is a stack of hidden layers, each of which joins some neighbouring positions (`fans`).
 Their product is block_size, the number of characters that a prediction sees.

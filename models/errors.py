@@ -42,8 +42,9 @@ class OptionError(ModelError):
 
 
 class ExpressionError(ModelError):
-    """An expression of the scalar engine that cannot be read or computed: `reason` is what is wrong, in words of ours,
-    `position` the character, counted from 1, where it is wrong.
+    """An expression of the scalar engine that cannot be parsed or computed.
+
+    `reason` explains the error in our own words; `position` is its character, counted from 1.
     """
 
     def __init__(

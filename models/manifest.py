@@ -1,5 +1,6 @@
-"""The manifest: what a version folder says of itself, parsed strictly. Reading and writing the folder is
-`checkpoint`'s job.
+"""The manifest: a version folder's description of itself, parsed strictly.
+
+`checkpoint` reads and writes the folder.
 """
 
 import hashlib
@@ -36,7 +37,10 @@ class FileRecord(_Strict):
 
 
 class DataRecord(_Strict):
-    """Where the names came from. `names`: how many distinct ones; `longest`: the longest one's length in characters."""
+    """The origin of the names.
+
+    `names`: the number of distinct ones; `longest`: the length of the longest, in characters.
+    """
 
     title: str
     sha256: Digest
@@ -111,7 +115,10 @@ class Manifest(_Strict):
         return (self.model_dump_json(indent=2) + "\n").encode()
 
     def sealed(self) -> "Manifest":
-        """Return the manifest with its seal, which detects accidents; an attacker can seal an altered file again."""
+        """Return the manifest with its seal, which detects accidents.
+
+        An attacker can seal an altered file again.
+        """
         blank = self.model_copy(update={"seal": BLANK})
         return blank.model_copy(update={"seal": sha256(blank.as_file())})
 

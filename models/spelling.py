@@ -1,5 +1,4 @@
-"""How a name is spelled: the one normal form that lists, scores and requests share, and the capital letters put on
-last.
+"""The normal form of names for lists, scores and requests, and their capital letters.
 
 Standard library only, so that every room may import it. Nothing about alphabets or models lives here.
 """
@@ -28,7 +27,9 @@ def fold(text: str) -> str:
 
 
 def capitalize(name: str) -> str:
-    """Return `name` with a capital at the start of each word: "mary-ann o'brien" becomes "Mary-Ann O'Brien".
+    """Return `name` with a capital at the start of each word.
+
+    "mary-ann o'brien" becomes "Mary-Ann O'Brien".
 
     A word starts after anything that is no letter, digit or mark; after an apostrophe only where one letter stands
     before it, so that "ka'ani" keeps its small a. A letter without a one-letter capital (ß) stays as it is.
@@ -37,12 +38,18 @@ def capitalize(name: str) -> str:
 
 
 def twin(name: str) -> str:
-    """Return what `name` and all that look like it have in common: its spelling in a list, read from its capitals."""
+    """Return a key that is equal for all names that look like `name`.
+
+    It is the spelling in a list, read from its capitals.
+    """
     return normalize(capitalize(name))
 
 
 def capitalize_all(names: Sequence[str]) -> list[str]:
-    """Return each name as `capitalize` spells it. Lists of plain names, as most are, take a tenth of the time."""
+    """Return each name as `capitalize` spells it.
+
+    Lists of plain names, as most are, take a tenth of the time.
+    """
     text = "\n".join(names)
     # In these characters Python's title case is ours, and a line stays a line.
     if PLAIN.fullmatch(text) and text.count("\n") == len(names) - 1:
@@ -51,7 +58,10 @@ def capitalize_all(names: Sequence[str]) -> list[str]:
 
 
 def capital(character: str) -> str:
-    """Return the character as it starts a word: its title case, where that is one character (ß stays as it is)."""
+    """Return the character at the start of a word: its title case, if that is one character.
+
+    ß stays as it is.
+    """
     title = character.title()
     return title if len(title) == 1 else character
 

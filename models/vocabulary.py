@@ -1,4 +1,4 @@
-"""The characters a model knows, and their numbers. No text is normalised here and no name is read from a file.
+"""The characters of a model, and their indices, without normalisation or files.
 
 Index 0 is the end token. It is shown as "." but is no character: a full stop in a list has an index of its own.
 """
@@ -57,8 +57,9 @@ class Vocabulary:
 
     @cached_property
     def loose(self) -> bool:
-        """Whether two names may look like one: a blank may end it, a mark follow its letter, and a capital stand for
-        two letters, as I does for ı and i.
+        """Whether two names may look like one.
+
+        A blank may end it, a mark follow its letter, and a capital stand for two letters, as I does for ı and i.
         """
         return any(
             c.isspace() or unicodedata.category(c)[0] == "M" or c in JAMO or fold(capital(c)) != c

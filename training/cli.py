@@ -30,21 +30,22 @@ class LazyCommand:
 COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
     {
         "autograd-demo": LazyCommand(
-            "training.lessons.autograd_demo:command",
+            "training.lessons.autograd_demo:autograd_demo",
             "Train a perceptron of scalar values to separate two moons, and draw its decision boundary.",
         ),
         "backprop-check": LazyCommand(
-            "training.lessons.backprop_check:command", "Compare the backward pass written by hand with autograd's."
+            "training.lessons.backprop_check:compare_gradients",
+            "Compare the backward pass written by hand with autograd's.",
         ),
         "bigram-picture": LazyCommand(
-            "training.lessons.bigram:command",
+            "training.lessons.bigram:draw_bigrams",
             "Draw how often each character follows another, and fit the same table by gradient descent.",
         ),
         "context": LazyCommand(
-            "training.lessons.context:command", "Compare a tree with a flat network of the same size."
+            "training.lessons.context:compare_contexts", "Compare a tree with a flat network of the same size."
         ),
         "diagnose": LazyCommand(
-            "training.diagnostics.diagnose:command",
+            "training.diagnostics.diagnose:diagnose_model",
             "Plot activations, gradients and updates of a network, beside a bad start.",
         ),
         "evaluate": LazyCommand(
@@ -53,27 +54,30 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
         "find-lr": LazyCommand(
             "training.search.lr_finder:find_lr", "Find a good learning rate: one batch at each of many rates."
         ),
-        "lessons": LazyCommand("training.lessons.check:command", "Run the check of every lesson in docs/lessons."),
+        "lessons": LazyCommand(
+            "training.lessons.check:check_lessons", "Run the check of every lesson in docs/lessons."
+        ),
         "list": LazyCommand(
             "training.commands.versions:list_versions",
             "List every published version with its aliases and its dev loss.",
         ),
         "notebook": LazyCommand(
-            "training.lessons.notebook:command", "Compare sampling in a notebook with sampling in the service."
+            "training.lessons.notebook:compare_with_notebook",
+            "Compare sampling in a notebook with sampling in the service.",
         ),
         "quantize": LazyCommand(
-            "training.commands.quantize:command", "Publish a version again with 8-bit integer weights."
+            "training.commands.quantize:quantize", "Publish a version again with 8-bit integer weights."
         ),
         "release": LazyCommand("training.commands.release:release", "Train and publish everything that ships."),
         "sample": LazyCommand("training.commands.versions:sample", "Print names of a published version, one per line."),
-        "shapes": LazyCommand("training.lessons.shapes:command", "Show the shape of a batch after each layer."),
+        "shapes": LazyCommand("training.lessons.shapes:show_shapes", "Show the shape of a batch after each layer."),
         "starts": LazyCommand(
-            "training.lessons.starts:command",
+            "training.lessons.starts:compare_starts",
             "Compare five initialisations: large or small weights, with or without BatchNorm.",
         ),
         "sweep": LazyCommand("training.search.sweep:sweep", "Try many hyperparameters and keep the best as a preset."),
         "temperatures": LazyCommand(
-            "training.lessons.temperatures:command", "Show the effect of the temperature on names."
+            "training.lessons.temperatures:compare_temperatures", "Show the effect of the temperature on names."
         ),
         "train": LazyCommand("training.commands.train:train", "Train on a list of names and publish a version."),
     }

@@ -54,7 +54,9 @@ def _line(item: Mapping[str, Any], models: tuple[type[BaseModel], ...]) -> str:
     if item["type"] == "extra_forbidden":
         known = [name for model in models for name in model.model_fields]
         nearest = difflib.get_close_matches(field, known, n=1)
-        return f"{field!r} is no hyperparameter; {'did you mean' if nearest else 'allowed:'} {_some(nearest or known)}"
+        return (
+            f"{field!r} is not a hyperparameter; {'did you mean' if nearest else 'allowed:'} {_some(nearest or known)}"
+        )
     owner = next((model for model in models if field in model.model_fields), None)
     if owner is None:
         return f"{field}: {item['msg']}."

@@ -99,7 +99,10 @@ class Examples:
         return torch.arange(int(ends[-1])) + shift.repeat_interleave(lengths)
 
     def windows(self, block_size: int) -> Windows:
-        """Return every position with its last `block_size` characters, oldest first, padded with 0 on the left."""
+        """Return every position with its last `block_size` characters.
+
+        They are in order, oldest first, padded with 0 on the left.
+        """
         n = torch.arange(len(self.rows.ids))
         # The context stops at position 0, whose id 0 is the padding.
         back = [n - self.rows.positions.clamp(max=j) for j in range(block_size - 1, -1, -1)]

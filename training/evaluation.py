@@ -28,7 +28,9 @@ CHUNK = 1024
 
 
 def name_losses(network: Predictor, examples: Examples, device: torch.device | str = "cpu") -> Tensor:
-    """Return the negative log-likelihood of each whole name, end token included: (names,) float64, in nats.
+    """Return each whole name's negative log-likelihood in nats, end token included.
+
+    Shape (names,), float64.
 
     The network stays in evaluation mode.
     """

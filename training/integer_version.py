@@ -1,4 +1,4 @@
-"""From a published version to one with integer weights: its draft, with losses and card measured again."""
+"""Make a version with integer weights from a published one, with new losses and card."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -81,7 +81,10 @@ class KneserNey:
         return cls(vocabulary, tuple(reversed(levels)))
 
     def name_losses(self, names: Sequence[str]) -> Tensor:
-        """Return the negative log-likelihood of each whole name, end token included: (names,) float64, in nats."""
+        """Return each whole name's negative log-likelihood in nats, end token included.
+
+        Shape (names,), float64.
+        """
         examples = Examples.of(names, self.vocabulary)
         losses = -np.log(self._probabilities(_pack(examples, len(self.vocabulary), len(self.levels))))
         owner = torch.arange(len(names)).repeat_interleave(examples.lengths)

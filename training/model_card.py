@@ -14,8 +14,8 @@ from training.corpus import Corpus
 from training.diagnostics.explanations import EXPLANATIONS
 from training.sampling_stats import COUNT, SamplingStats
 
-WHAT = {
-    "bigram": "a table: how likely each character is after the one before it",
+DESCRIPTIONS = {
+    "bigram": "a table of the probability of each character after the previous one",
     "mlp": "a multilayer perceptron over the last {block_size} characters (after Bengio et al. 2003)",
     "wavenet": "a tree that joins the last {block_size} characters two by two (after van den Oord et al. 2016)",
     "gated_wavenet": "gated blocks with residual and skip connections over the last {block_size} characters (after van "
@@ -64,11 +64,11 @@ def write_card(card: Card) -> str:
 
 def _head(card: Card) -> str:
     model = card.config.model
-    what = WHAT[model.architecture].format(block_size=model.block_size)
+    what = DESCRIPTIONS[model.architecture].format(block_size=model.block_size)
     return (
         f"# {card.corpus.dataset}/{model.architecture}\n\n"
-        f"Invents names in the manner of *{card.corpus.title}*, one character after the other. It is {what}, with "
-        f"{card.parameters:,} parameters, trained by this project from nothing but the list."
+        f"This model invents names like those of *{card.corpus.title}*, one character at a time. It is {what}, with "
+        f"{card.parameters:,} parameters, trained by this project on the list alone."
     )
 
 
@@ -77,8 +77,8 @@ def _data(card: Card) -> str:
     rows = [
         ("list", corpus.title),
         ("source", _plain(corpus.source) or "not stated"),
-        ("licence", corpus.licence or "not stated: as its owner says"),
-        ("names", f"{len(corpus.names):,} distinct, the longest of {max(map(len, corpus.names))} characters"),
+        ("licence", corpus.licence or "not stated; ask the owner of the list"),
+        ("names", f"{len(corpus.names):,} distinct; the longest has {max(map(len, corpus.names))} characters"),
         ("characters", f"{len(corpus.vocabulary) - 1}: {_plain(corpus.vocabulary.describe())}"),
         ("split", f"{len(split.train):,} train, {len(split.dev):,} dev, {len(split.test):,} test, by distinct name"),
         ("split seed", str(corpus.split_seed)),
@@ -100,7 +100,7 @@ def losses_section(losses: Mapping[str, float], comparison: Sequence[str], has_p
 def names_section(sampling_stats: Sequence[SamplingStats]) -> str:
     """Return the section of sampled names."""
     rows = [(f"{i.temperature:g}", f"{i.new:.1%}", f"{i.repeated:.1%}") for i in sampling_stats]
-    text = f"## What it invents\n\nOf {COUNT:,} names drawn at each temperature, repeats and all:\n\n"
+    text = f"## What it invents\n\nShares of {COUNT:,} names drawn at each temperature, repeats included:\n\n"
     text += _table(("temperature", "not in the list", "drawn before"), rows)
     for stats in sampling_stats:
         names = ", ".join(_plain(capitalize(name)) for name in stats.names)
@@ -119,7 +119,8 @@ def _recipe(card: Card) -> str:
     if "start" in card.origin:
         text += f". It started from the weights of {card.origin['start']}"
     if "teachers" in card.origin:
-        text += f". It learned what its teachers say ({card.origin['teachers']}) about the list and names of their own"
+        teachers = card.origin["teachers"]
+        text += f". It learned the predictions of its teachers ({teachers}) for the list and for their own names"
     return text + ".\n\n" + _table(("hyperparameter", "value"), rows)
 
 
@@ -129,7 +130,7 @@ def _inside(card: Card) -> str:
         return ""
     lines = [
         "## Seen from inside",
-        "This version, and two short runs of its kind: from a good start and from a bad one.",
+        "The plots show this version and two short runs of its architecture, from a good and from a bad start.",
     ]
     return "\n\n".join([*lines, *(f"![{name}]({name})\n\n{EXPLANATIONS[name]}" for name in card.pictures)])
 
@@ -141,10 +142,10 @@ def _limits(card: Card) -> str:
     )
     return (
         "## Limits\n\n"
-        f"- It sees {sight} only and knows no meaning. Some names will be odd, and some may be words.\n"
-        "- It repeats what its list holds, its gaps and its bias included: it knows no other names than such ones.\n"
-        "- A name it invents may belong to someone, or be a brand; look before you use one in public.\n"
-        "- The dev loss chose the weights, so it flatters a little; the test loss did not."
+        f"- It sees only {sight} and knows no meaning. Some names are odd, and some may be words.\n"
+        "- It reproduces the contents of its list, including gaps and bias.\n"
+        "- An invented name may belong to a person or a brand; check it before public use.\n"
+        "- The dev loss selected the weights, so it is slightly optimistic; the test loss is not."
     )
 
 

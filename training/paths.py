@@ -58,7 +58,10 @@ def prepare_output(folder: Path, option: str = "--output") -> None:
 
 
 def write_output(folder: Path, files: dict[str, bytes], option: str = "--output") -> list[Path]:
-    """Write each file into `folder` and return the paths. Raises `TrainingError` as `prepare_output` does."""
+    """Write each file into `folder` and return the paths.
+
+    Raises `TrainingError` as `prepare_output` does.
+    """
     prepare_output(folder, option)
     try:
         for name, content in files.items():

@@ -90,7 +90,7 @@ def resolve_reference(reference: str, registry: ModelRegistry) -> Version:
 
 
 def resolve_trained(reference: str, registry: ModelRegistry) -> Version:
-    """Return the version that `resolve_reference` finds; for one with integer weights, the version that was trained.
+    """Return the version of `resolve_reference`, or the trained original of an integer version.
 
     A line on stderr says so. Raises `ModelError`.
     """

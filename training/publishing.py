@@ -41,7 +41,7 @@ def publish(draft: Draft, store: Path, kernels: Kernels, state: RunState) -> Ver
     except ModelError as error:
         lead = str(error).rstrip(".")
         raise TrainingError(
-            f"{lead}. Nothing was published; mend that, then give the same command with --resume: the training is kept."
+            f"{lead}. Nothing was published. Fix this, then repeat the command with --resume; the run is kept."
         ) from error
     state.remove()
     return version

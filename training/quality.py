@@ -236,7 +236,10 @@ def likelihood(losses: Losses, drawn: Sequence[str], train: Sequence[str], dev: 
 
 
 def _mean(losses: NDArray[np.float64], sizes: NDArray[np.float64]) -> Gap:
-    """Return the loss per character and its standard error: the ratio estimator (Cochran 1977, section 2.11)."""
+    """Return the loss per character and its standard error.
+
+    This is the ratio estimator (Cochran 1977, section 2.11).
+    """
     n, mean = len(losses), losses.sum() / sizes.sum()
     spread = np.square(losses - mean * sizes).sum() / max(n - 1, 1)
     return Gap(float(mean), float(np.sqrt(spread * n) / sizes.sum()))
@@ -259,22 +262,24 @@ BY_DEV: tuple[tuple[str, Cell], ...] = (
     ("shared beginning, mean", lambda f: _prefix_row(f, lambda p: f"{p.mean:.2f} characters, {p.share:.1%}")),
     ("shared beginning, greatest", lambda f: _prefix_row(f, lambda p: f"{p.longest} characters, {p.greatest:.1%}")),
 )
-WORDS = (
-    "**Came before**: share of names that the same sample held already. It grows with the sample.",
-    "**Distance of lengths**: half the sum of the differences of the shares of each length, to the dev names; 0 to 1.",
-    "**Divergence of pairs**: Jensen-Shannon divergence of pairs of neighbouring characters, start and end included, "
-    "to the dev names; 0 to 1 bit. Real names have a distance too, by chance: it is the best one can ask for. Both "
-    "distances fall as a sample grows, so each is to be read beside the same number of real train names. The last two "
-    "columns are means over several such samples.",
-    "**New**: share that the train names do not hold; **in no part of the list**: nor the dev and test names. Real "
-    "here are the dev names. A model that repeats its list has little new; one that knows nothing has only new names.",
-    "**Shared beginning**: how many first characters a new name has in common with the train name nearest to it, and "
-    "which share of the name that is. Much above the real names' figure would mean copies with another ending.",
-    "**Log-probability**: natural logarithm of the chance of a name or of one of its characters (end of name "
-    "included), by this model; real are the dev names. Close together is good: drawn names much likelier than real "
-    "ones tell of a model too sure of itself, less likely ones of a model too loose.",
-    "**By heart?** What dev names cost more than train names. Anything that learns has a gap; a large one beside other "
-    "models of the same list says that the list was learned by heart.",
+ROW_NOTES = (
+    "**Came before**: share of names that occurred earlier in the same sample. It grows with the sample.",
+    "**Distance of lengths**: half the sum of the differences between the shares of each length and those of the dev "
+    "names; 0 to 1.",
+    "**Divergence of pairs**: Jensen-Shannon divergence between the pairs of neighbouring characters, start and end "
+    "included, and those of the dev names; 0 to 1 bit. Real names also have a distance, by chance; it is the best "
+    "possible value. Both distances fall as a sample grows, so compare each with the same number of real train names. "
+    "The last two columns are means over several such samples.",
+    "**New**: share of names that are not train names; **in no part of the list**: nor dev or test names. The real "
+    "names here are the dev names. A model that repeats its list has few new names; a model that learned nothing has "
+    "only new names.",
+    "**Shared beginning**: the longest beginning that a new name shares with a train name, in characters and as a "
+    "share of the name. A value far above that of real names means copies with another ending.",
+    "**Log-probability**: natural logarithm of the probability of a name, or of one of its characters (end of name "
+    "included), under this model; the real names are the dev names. Similar values are good: the model is "
+    "overconfident if drawn names are much likelier than real ones, and underconfident if they are less likely.",
+    "**By heart?** The dev loss minus the train loss. Every model that learns has a gap; a gap far above that of "
+    "comparable models of the same list shows overfitting.",
 )
 
 
@@ -284,11 +289,11 @@ def quality_lines(quality: Quality, likelihood: Likelihood | None = None) -> lis
     head = ("", f"drawn ({quality.drawn.count:,})", f"real ({quality.train.count:,})", f"drawn ({short})")
     table = [(*head, f"real ({short})"), ("---",) * 5, *_rows(quality), *(_likely(likelihood) if likelihood else [])]
     intro = (
-        "Drawn at temperature 1, repeats and all, beside real names. Where real names are fewer than drawn ones, only "
-        "the last two columns compare."
+        "Names drawn at temperature 1, repeats included, and real names. If there are fewer real names than drawn "
+        "ones, compare only the last two columns."
     )
     lines = ["| " + " | ".join(row) + " |" for row in table]
-    return [HEADING, "", intro, "", *lines, "", *(f"- {words}" for words in WORDS)]
+    return [HEADING, "", intro, "", *lines, "", *(f"- {words}" for words in ROW_NOTES)]
 
 
 def _rows(quality: Quality) -> list[tuple[str, ...]]:
@@ -308,7 +313,7 @@ def _likely(likelihood: Likelihood) -> list[tuple[str, ...]]:
     rows = [
         ("log-probability of a name", f"{likelihood.drawn_name:.2f}", f"{likelihood.dev_name:.2f}"),
         ("log-probability of a character", f"{likelihood.drawn_character:.3f}", f"{-likelihood.dev:.3f}"),
-        ("by heart? dev loss less train loss", f"{likelihood.gap}", f"{likelihood.dev:.4f} - {likelihood.train:.4f}"),
+        ("by heart? dev loss minus train loss", f"{likelihood.gap}", f"{likelihood.dev:.4f} - {likelihood.train:.4f}"),
     ]
     return [(*row, "", "") for row in rows]
 

@@ -1,4 +1,4 @@
-"""From a trained LSTM of 32-bit floats to the integer arrays of model format 2, and the loss that they have."""
+"""Quantise a trained LSTM of 32-bit floats to the integers of model format 2, with its loss."""
 
 from collections.abc import Sequence
 
@@ -103,7 +103,7 @@ def name_losses(
 
 
 def mean_loss(config: ModelConfig, arrays: Arrays, names: Sequence[str], vocabulary: Vocabulary) -> float:
-    """Return the loss of integer arrays without a style over all characters of `names`, in nats per character."""
+    """Return the loss of integer arrays without a style, in nats per character of `names`."""
     losses = name_losses(int8_model(config, arrays), style_bias(arrays), names, vocabulary)
     return float(losses.sum()) / sum(len(name) + 1 for name in names)
 

@@ -74,7 +74,10 @@ class ReleaseContext:
 
 
 def release_all(registry: ModelRegistry, context: ReleaseContext) -> list[Manifest]:
-    """Train and publish everything that ships. The student of each data set, quantised, becomes its default."""
+    """Train and publish all shipped models.
+
+    The quantised student of each data set becomes its default.
+    """
     manifests = []
     for dataset in SPLIT_SEEDS:
         comparisons = _train_all(dataset, context)
@@ -130,7 +133,7 @@ def _start(dataset: str, context: ReleaseContext) -> WarmStart | None:
 
 def _distillation(dataset: str, comparisons: dict[str, Comparison], i: int, context: ReleaseContext) -> Distillation:
     teachers = [comparisons[preset].results[i].network for preset in TEACHERS[dataset]]
-    names = tuple(f"the {dataset}/{preset} beside it" for preset in TEACHERS[dataset])
+    names = tuple(f"the {dataset}/{preset} of the same release" for preset in TEACHERS[dataset])
     distillation = Distillation(names, tuple(teachers), context.kernels)
     return (
         distillation

@@ -86,7 +86,10 @@ class RunResult:
 
 
 def run(job: Job, callbacks: RunCallbacks) -> RunResult:
-    """Train to the end. Raises `TrainingError`, or `Interrupted` after a stop request, with the state saved."""
+    """Train to the end.
+
+    Raises `TrainingError`, or `Interrupted` after a stop request, with the state saved.
+    """
     if job.config.method == "counting":
         return _count(job, callbacks)
     # Load the state first: a state of another run fails before the teachers work for minutes.

@@ -1,4 +1,4 @@
-"""Statistics of names sampled from a trained model: the share that is new, and the share that repeats."""
+"""Statistics of sampled names: the share of new names, and the share of repeats."""
 
 from dataclasses import dataclass
 

@@ -98,7 +98,10 @@ class Trainer:
         self.network.eval()
 
     def learn(self, rate: float) -> float:
-        """Make one step at the learning rate `rate` and return its batch loss. Raises `TrainingError` as `fit`."""
+        """Make one step at the learning rate `rate` and return its batch loss.
+
+        Raises `TrainingError` as `fit`.
+        """
         loss = self._learn(self.batches.draw(), rate)
         self.step += 1
         self.history.losses.append(loss)
@@ -128,9 +131,9 @@ class Trainer:
 
     def _divergence(self) -> str:
         rate = f"{self.config.learning_rate:g}"
-        last = f"{self.history.losses[-1]:.4f} a step before" if self.history.losses else "never one"
+        last = f"{self.history.losses[-1]:.4f} a step before" if self.history.losses else "never a number"
         return (
-            f"The loss is no number any more at step {self.step + 1:,} of {self.total:,} (it was {last}): the steps "
+            f"The loss is not a number at step {self.step + 1:,} of {self.total:,} (it was {last}): the steps "
             f"are too large, and nothing is published. Lower --learning-rate (now {rate}) or set "
             "--grad-clip 1."
         )

@@ -65,7 +65,10 @@ class AdmissionController:
         return AdmittedJob(self, seconds, started)
 
     async def run_inline(self, work: Callable[[], Result], started: bool = False) -> tuple[Result, float]:
-        """Run small work on the event loop, in its turn; return its result and its seconds. Raises `Overloaded`."""
+        """Run small work on the event loop, in its turn; return its result and its seconds.
+
+        Raises `Overloaded`.
+        """
         if not (started or self.inline.free):
             if self.inline.expected_wait > self.queue_seconds:
                 await self._delay()
@@ -108,7 +111,7 @@ class AdmissionController:
 
 
 class AdmittedJob:
-    """An admitted request, whose chunks run in threads. A context manager: at its end the request is done.
+    """An admitted request, whose chunks run in threads; a context manager that ends it.
 
     `used`: seconds of work so far; `last`: of the last chunk.
     """
@@ -133,7 +136,10 @@ class AdmittedJob:
         self._finish(self._left)
 
     async def run(self, chunk: Callable[[], Result]) -> Result:
-        """Return the result of `chunk`, run in a thread. Raises `Overloaded` if the first one starts too late."""
+        """Return the result of `chunk`, run in a thread.
+
+        Raises `Overloaded` if the first one starts too late.
+        """
         controller = self._controller
         await controller.queue.acquire(self.long, self._started)
         try:

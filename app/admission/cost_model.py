@@ -93,7 +93,7 @@ class CostModel:
         return min(self.speed(source), MAX_CACHE_GAIN * self._prior_speed(source))
 
     def first_chunk(self, request: GenerateQuery, source: Source) -> int:
-        """Return the candidates of the first chunk: a whole one where the speed is known and nothing slows it down."""
+        """Return the candidates of the first chunk: all, if the speed is known and nothing delays it."""
         known = self._speeds.get(source.reference)
         if known is None or needs_scores(request) or constraint_key(request, source) != (source.reference,):
             return FIRST_CHUNK
@@ -118,7 +118,7 @@ class CostModel:
 
 
 def measure_multiply_adds(generator: NameGenerator) -> float:
-    """Return a lower bound of the multiply-adds that one thread does in a second, measured in some milliseconds.
+    """Measure a lower bound of one thread's multiply-adds per second, in some milliseconds.
 
     A process that knew nothing would take its first requests for much larger than they are, and refuse some.
     """

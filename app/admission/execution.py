@@ -1,4 +1,4 @@
-"""Run one request's sampling: its quota, admission, deadline and metrics, for JSON answers and streams alike."""
+"""Run one request's sampling, JSON or stream: its quota, admission, deadline and metrics."""
 
 from types import TracebackType
 

@@ -1,4 +1,7 @@
-"""Schedule chunks of work for threads, and small work on the event loop. It has no clock and no threads of its own."""
+"""Schedule chunks of work for threads, and small work on the event loop.
+
+It has no clock and no threads of its own.
+"""
 
 import asyncio
 from collections import deque
@@ -12,8 +15,10 @@ MEAN_WEIGHT = 0.02
 
 
 class WorkQueue:
-    """Lets `slots` chunks run at a time. Short and long requests queue apart, because a long one would block short
-    ones. A short request runs all its chunks in a row; long ones take turns. For one event loop.
+    """Runs up to `slots` chunks at a time, for one event loop.
+
+    Short and long requests queue apart, because a long one would block short ones. A short request runs all its chunks
+    in a row; long ones take turns.
     """
 
     def __init__(self, slots: int) -> None:

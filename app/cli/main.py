@@ -1,4 +1,7 @@
-"""`python -m app`: serve, generate, score, next, models, key, openapi, settings, compile. Errors are single lines."""
+"""The command line: serve, generate, score, next, models, key, openapi, settings, compile.
+
+Errors are single lines.
+"""
 
 import errno
 import json
@@ -103,7 +106,7 @@ def models(context: click.Context) -> None:
 
 @models.command("list")
 def list_models() -> None:
-    """List all versions and the targets of aliases; on standard error, refused versions and aliases that fall back."""
+    """List all versions and alias targets; refused versions and fallbacks on standard error."""
     registry = open_registry(load_settings())
     for version in registry.versions():
         losses = "  ".join(f"{part} {loss:.4f}" for part, loss in version.manifest.metrics.items())
@@ -112,7 +115,7 @@ def list_models() -> None:
         click.echo(f"{dataset}: {json.dumps(registry.aliases(dataset).as_json())}")
     for reference, reason in registry.refused.items():
         click.echo(f"refused {reference}: {reason}", err=True)
-    for line in registry.stand_ins:
+    for line in registry.fallbacks:
         click.echo(f"fallback: {line}", err=True)
 
 
@@ -148,9 +151,12 @@ def pins() -> None:
 @models.command()
 @click.argument("reference")
 def republish(reference: str) -> None:
-    """Publish a version's weights again under a new number: `human/wavenet@1`, refused for its sampling number."""
+    """Publish a version's weights again under a new number.
+
+    For a version that is refused for its sampling number, such as `human/wavenet@1`.
+    """
     manifest = open_registry(load_settings()).republish(reference)
-    click.echo(f"{reference} is now {manifest.reference}, and so is every alias that meant it.")
+    click.echo(f"{reference} is now {manifest.reference}. Its aliases point to the new version.")
 
 
 @main.command()

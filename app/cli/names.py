@@ -1,4 +1,4 @@
-"""`python -m app generate`, `score` and `next`: what the service does, at the command line, with the same options."""
+"""The commands `generate`, `score` and `next`, with the options of the service."""
 
 import secrets
 import sys

@@ -85,7 +85,10 @@ def seed_of(request: GenerateQuery) -> int:
 
 
 def attempt_budget(request: GenerateQuery, max_attempts: int) -> int:
-    """Return how many candidates the request may sample. Raises `OptionError` if it asks for more than the limit."""
+    """Return how many candidates the request may sample.
+
+    Raises `OptionError` above the limit.
+    """
     left = MAX_SEED + 1 - request.offset
     if request.max_attempts is None:
         return min(50 * request.count + 1000, max_attempts, left)

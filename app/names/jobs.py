@@ -93,7 +93,7 @@ class SamplingJob:
 
     @property
     def fits_inline(self) -> bool:
-        """Whether the next chunk takes a few milliseconds, and the whole job is short: many may start at once."""
+        """Whether the whole job is short and its next chunk takes only a few milliseconds."""
         return self.stream.attempts + self.stream.size <= self._inline_limit
 
     @property

@@ -1,4 +1,4 @@
-"""The profanity filter behind `safe`: the words of a package, an operator's own words, and an allowlist.
+"""The profanity filter behind `safe`: a package's words, the operator's, and an allowlist.
 
 The words are the files of badwords-py, whose code is never imported. A listed word is rejected as one or several whole
 words of a name ("big-foot" for bigfoot), and from some length on inside a longer word: in English from 4 letters, in
@@ -74,7 +74,10 @@ class ProfanityFilter:
 
 
 def shipped() -> Keywords:
-    """Return the package's words by the rules above. Raises `WordListError` where the package is not there."""
+    """Return the package's words by the rules above.
+
+    Raises `WordListError` if the package is missing.
+    """
     lists = listed()
     english, others = lists[ENGLISH], set().union(*lists.values()) - lists[ENGLISH]
     inside = {word for word in english if len(word) >= INSIDE}

@@ -24,7 +24,9 @@ JSON_HEADERS = ((b"vary", b"Accept"), (b"content-type", JSON.encode()))
 
 
 class GenerateRoute(APIRoute):
-    """Answers requests itself: FastAPI, which documents the handlers below, would take longer than some names.
+    """Answers requests without FastAPI, whose overhead would exceed the time of small requests.
+
+    FastAPI documents the handlers below.
 
     `RequestMiddleware` passes requests to it without Starlette's middleware for errors.
     """

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from app import __version__
 from app.dependencies import ServiceDep
 from app.responses import Health, Info
-from app.routes.models import refused, stand_ins, without_paths
+from app.routes.models import fallbacks, refused, without_paths
 from app.schemas import MAX_COUNT, MAX_SCORED, MAX_STREAMED
 from app.web.errors import UNAVAILABLE
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
@@ -33,7 +33,7 @@ async def ready(service: ServiceDep, response: Response) -> Health:
         status="unavailable" if problems else "ok",
         problems=problems,
         refused=refused(registry, now),
-        stand_ins=stand_ins(registry, now),
+        fallbacks=fallbacks(registry, now),
     )
 
 

@@ -50,7 +50,7 @@ DECIMALS = 6
 async def graph(
     request: Annotated[GraphRequest, Body(openapi_examples=EXAMPLES)], service: ServiceDep, connection: Request
 ) -> Response:
-    """Compute an expression, and the derivative of its last statement by each value in it, by backpropagation.
+    """Compute an expression and, by backpropagation, the derivative of its last statement.
 
     The answer is the graph: every value with its gradient and its place in a drawing, and the backward pass step by
     step. An expression that cannot be read or computed is 422; the error has the `position` of the character.
@@ -79,8 +79,10 @@ def graph_of(expression: str) -> GraphAnswer:
     responses=responses(404, 422, 503),
 )
 async def see_wavenet(query: Annotated[WavenetQuery, Query()], service: ServiceDep, connection: Request) -> Response:
-    """Return the output of every node of a WaveNet's tree for a name, the probabilities of the next character at
-    temperature 1, and the embedding of the characters in two dimensions.
+    """Return the nodes of a WaveNet's tree for a name, and the map of its characters.
+
+    The answer has the output of every node, the probabilities of the next character at temperature 1, and the embedding
+    in two dimensions.
 
     Example: `/lab/wavenet?model=human/wavenet@3&name=mar`
     """

@@ -73,7 +73,10 @@ class GraphStep(BaseModel):
 
 
 class GraphSizes(BaseModel):
-    """How large the parts of the drawing are, in pixels; a circle's middle is `reach` to the left of its box's."""
+    """The sizes of the drawing's parts, in pixels.
+
+    A circle's centre is `reach` to the left of its box's centre.
+    """
 
     width: Pixels
     height: Pixels

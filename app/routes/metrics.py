@@ -28,7 +28,7 @@ EXAMPLE = (
     },
 )
 async def metrics(service: ServiceDep, request: Request) -> Response:
-    """Return requests, latency, names, characters, errors, models, streams, memory and the lag of the event loop.
+    """Return the metrics: requests, latency, names, errors, models, streams, memory, loop lag.
 
     The numbers are those of all worker processes together.
     """

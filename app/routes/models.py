@@ -46,14 +46,14 @@ async def datasets(service: ServiceDep) -> list[DatasetSummary]:
 
 @router.get("/models", summary="List models")
 async def models(service: ServiceDep) -> Models:
-    """List all versions with their losses, the aliases and why they moved, and the refused versions with reasons."""
+    """List all versions with losses, aliases with reasons, and refused versions with reasons."""
     now = service.registry.now
     return Models(
         models=[_summary(version) for version in now.versions()],
         aliases={name: now.aliases(name).as_json() for name in now.datasets()},
         reasons=[AliasReason(**reason.model_dump()) for reason in now.reasons()],
         refused=refused(service.registry, now),
-        stand_ins=stand_ins(service.registry, now),
+        fallbacks=fallbacks(service.registry, now),
     )
 
 
@@ -163,9 +163,9 @@ def refused(registry: ModelRegistry, now: Snapshot) -> dict[str, str]:
     return {name: without_paths(registry, reason) for name, reason in now.refused.items()}
 
 
-def stand_ins(registry: ModelRegistry, now: Snapshot) -> list[str]:
+def fallbacks(registry: ModelRegistry, now: Snapshot) -> list[str]:
     """Return the aliases that fall back to another version, without the paths of this machine."""
-    return [without_paths(registry, line) for line in now.stand_ins]
+    return [without_paths(registry, line) for line in now.fallbacks]
 
 
 def without_paths(registry: ModelRegistry, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Web pages: playground, lab, /docs and /redoc, with their assets. No page loads anything from another host.
+"""Web pages: playground, lab, /docs and /redoc, with their assets, all from this host.
 
 All addresses in them are relative, so that they work behind any prefix.
 

@@ -34,7 +34,7 @@ EXAMPLES = {
 async def score(
     request: Annotated[ScoreRequest, Body(openapi_examples=EXAMPLES)], service: ServiceDep, connection: Request
 ) -> Response:
-    """Return how likely each name is under a model, character by character, and the nearest name of its list.
+    """Return how likely each name is, character by character, and the nearest name of the list.
 
     The log-probabilities of a name's characters and its end add up to its `log_prob`. If the model does not know a
     character, `log_prob` is null and `reason` says so.
@@ -72,7 +72,7 @@ def _scores_json(scorer: Scorer, request: ScoreRequest, source: Source) -> bytes
 
 @router.get("/next", summary="Next characters", responses=responses(404, 422, 503))
 async def next_characters(query: Annotated[NextQuery, Query()], service: ServiceDep) -> NextAnswer:
-    """Return the probability of each character that may follow a prefix, and of the end, at a temperature.
+    """Return the probability of each character after a prefix, and of the end.
 
     Example: `/next?prefix=mar&temperature=0.8`
     """

@@ -1,4 +1,7 @@
-"""API keys: the file of their digests, and the check of a presented key. Keys themselves are never stored or logged."""
+"""API keys: the file of their digests, and the check of a presented key.
+
+Keys are never stored or logged.
+"""
 
 import hashlib
 import hmac
@@ -22,7 +25,10 @@ def generate_key() -> str:
 
 
 def digest(key: str) -> str:
-    """Return the SHA-256 of a key, in hexadecimal. Keys are long and random, so a slow hash is not needed."""
+    """Return the SHA-256 of a key, in hexadecimal.
+
+    Keys are long and random, so a slow hash is not needed.
+    """
     return hashlib.sha256(key.encode()).hexdigest()
 
 

@@ -13,7 +13,10 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 
 class ClientIdentifier:
-    """Tells clients apart by address. X-Forwarded-For is believed from proxies in the networks `trusted` only."""
+    """Identifies clients by address.
+
+    X-Forwarded-For counts only from proxies in the networks `trusted`.
+    """
 
     def __init__(self, trusted: Networks = ()) -> None:
         self.trusted = tuple(trusted)
@@ -29,7 +32,10 @@ class ClientIdentifier:
         return self.name(host)
 
     def _forwarded_client(self, host: str, headers: Sequence[str]) -> str:
-        """Return the right-most address that no trusted proxy has; anybody may have written what is left of it."""
+        """Return the right-most address that is no trusted proxy's.
+
+        Anybody may have written the part to its left.
+        """
         addresses = ",".join(headers).split(",") if headers else []
         while addresses:
             address = parse_address(addresses.pop())

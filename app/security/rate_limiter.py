@@ -1,4 +1,4 @@
-"""Rate limits per client: sliding-window counters in memory or in Redis, and the quota of one request."""
+"""Rate limits per client: sliding-window counters, local or in Redis, and request quotas."""
 
 import math
 import time
@@ -133,7 +133,9 @@ class SlidingWindowCounters:
 
 
 class RedisWindowCounters:
-    """Counters in the Redis server at `address` (redis://...), shared by all processes. For one event loop.
+    """Counters in the Redis server at `address` (redis://...), shared by all processes.
+
+    For one event loop.
 
     Raises `ConfigError` when the package redis is missing or the address is not understood.
     """
@@ -266,7 +268,7 @@ class RequestQuota:
             await self.charge(REQUEST_COST)
 
     async def reserve(self, characters: int) -> None:
-        """Take an estimate of the characters that the request will use, and `REQUEST_COST` unless it was charged.
+        """Reserve the estimated characters of the request, and `REQUEST_COST` if not yet charged.
 
         A request larger than the whole limit is allowed if the client has used nothing else in this window. Raises
         `RateLimitExceeded`, which costs `REQUEST_COST`.
@@ -289,7 +291,9 @@ class RequestQuota:
             self.state = await self._limiter.correct(self.client, delta, self.state)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11), or nothing before a charge.
+        """Return RateLimit-Policy and RateLimit, or nothing before a charge.
+
+        They follow draft-ietf-httpapi-ratelimit-headers-11.
 
         `q` characters in `w` seconds are allowed; `r` are left, and the window ends in `t` seconds.
         """

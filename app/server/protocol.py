@@ -1,4 +1,4 @@
-"""HTTP/1.1 over uvicorn's httptools protocol: limits on the head, deadlines, and strict framing (RFC 9112).
+"""HTTP/1.1 over uvicorn's httptools protocol: head limits, deadlines, framing (RFC 9112).
 
 A request that breaks a rule here never reaches the application: the connection is closed, after a problem document
 where no other answer is under way.
@@ -32,8 +32,10 @@ SHUTDOWN_GRACE = 0.5
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds: to receive a request, head and body; for a client to take `MIN_BYTES_TAKEN` of its answer; from the
-    start of a shutdown until the connection is aborted.
+    """The timeouts of a connection, in seconds.
+
+    To receive a request, head and body; for a client to take `MIN_BYTES_TAKEN` of its answer; from the start of a
+    shutdown until the connection is aborted.
     """
 
     receive: float = 8
@@ -42,7 +44,7 @@ class Timeouts:
 
 
 class ConnectionTimer:
-    """Enforces `Timeouts` on one connection by checking it at intervals, so that a request needs no timer of its own.
+    """Enforces `Timeouts` on one connection by periodic checks, without timers per request.
 
     `on_receive_timeout` is called when a request is late. A client that does not take its answer is disconnected.
     """
@@ -169,8 +171,9 @@ class HttpProtocol(HttpToolsProtocol):
                 self._start_keep_alive_timer()
 
     def on_message_begin(self) -> None:
-        """Begin a request. One that is pipelined behind an unanswered one is not read: the connection closes after
-        the answer under way (RFC 9112, section 9.3.2, lets clients send it again).
+        """Begin a request, unless it is pipelined behind an unanswered one.
+
+        After that answer the connection closes, and the client sends the request again (RFC 9112, section 9.3.2).
         """
         if self._is_answering():
             raise _Rejected
@@ -185,8 +188,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_headers_complete(self) -> None:
-        """Start the application, unless the head is too large, the framing is ambiguous, or the request will be parsed
-        again.
+        """Start the application, unless the head is rejected or the request will be parsed again.
+
+        A head is rejected if it is too large or its framing is ambiguous.
         """
         self.unparsed = 0
         self.head_bytes += sum(map(len, chain.from_iterable(self.headers)))
@@ -276,8 +280,10 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _parse_without_upgrade(self, rest: bytes) -> None:
-        """Parse a request again without its Upgrade header: httptools stops before the body of an upgrade, and Java's
-        client asks for HTTP/2 with its first request. CONNECT is an upgrade by itself, and rejected.
+        """Parse a request again without its Upgrade header.
+
+        httptools stops before the body of an upgrade, and Java's client asks for HTTP/2 with its first request. CONNECT
+        is an upgrade by itself, and rejected.
         """
         method = self.parser.get_method()
         if self._is_answering() or method == b"CONNECT":

@@ -123,7 +123,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _accept_pending(self, sockets: list[socket.socket]) -> None:
-        """Close the listeners, but serve the connections that wait in their backlog: the system would reset them."""
+        """Close the listeners, but serve the connections of their backlog, which would be reset."""
         pending = [connection for listener in sockets for connection in _pending(listener)]
         # Nothing is awaited in between, or another connection would come.
         for server in self.servers:

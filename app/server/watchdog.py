@@ -1,4 +1,4 @@
-"""Processes that end by themselves when they are useless: their event loop is blocked, or their supervisor is gone."""
+"""Ends a process whose event loop is blocked or whose supervisor is gone."""
 
 import asyncio
 import faulthandler

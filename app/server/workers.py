@@ -159,7 +159,10 @@ class Supervisor(Multiprocess):
         structlog.get_logger().info("reloaded")
 
     def terminate_all(self) -> None:
-        """Close the socket and end all workers. A connection to a socket that is open here alone would be reset."""
+        """Close the socket and end all workers.
+
+        A connection to a socket that is open only here would be reset.
+        """
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
@@ -219,7 +222,7 @@ class Supervisor(Multiprocess):
 
 
 def drop_metrics(folder: Path, pid: int) -> None:
-    """Remove the gauges of a dead process, and its files that count nothing: failed starts would fill the disk.
+    """Remove a dead process's gauges and its empty files; failed starts would fill the disk.
 
     Its other counters stay: to Prometheus the workers' sum is one counter, and must not fall.
     """
@@ -238,7 +241,9 @@ def _has_counts(path: Path) -> bool:
 
 
 def run_workers(config: Config, listener: socket.socket) -> int:
-    """Serve with `config.workers` processes until a stop signal. Return the exit status, 3 if none could start.
+    """Serve with `config.workers` processes until a stop signal; return the exit status.
+
+    The status is 3 if no process could start.
 
     The application of `config` must be a factory that can be sent to another process.
     """

@@ -55,7 +55,10 @@ def is_known(etag: str, if_none_match: list[str]) -> bool:
 
 
 def next_link(path: str, request: GenerateQuery, source: Source, next_offset: int) -> dict[str, str]:
-    """Return the Link header to the next page (RFC 8288), with the same seed and concrete models; {} at the end."""
+    """Return the Link header to the next page (RFC 8288); {} at the end.
+
+    The link has the same seed and the concrete models.
+    """
     if next_offset > MAX_SEED:
         return {}
     given = request.model_dump(exclude_unset=True)

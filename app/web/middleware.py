@@ -1,4 +1,4 @@
-"""The one middleware, in pure ASGI: request id, access log, HEAD, CORS, API key, rate limit, body size."""
+"""The one ASGI middleware: request id, access log, HEAD, CORS, API key, rate limit, body size."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus

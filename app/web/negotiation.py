@@ -1,4 +1,4 @@
-"""Content negotiation: the media types of /generate, and the choice by the Accept header (RFC 9110, 12.5.1)."""
+"""Content negotiation by Accept (RFC 9110, 12.5.1) for the media types of /generate."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Complete the OpenAPI document: problems, keys, limits, examples, and the forms of an answer of /generate."""
+"""Complete the OpenAPI document: problems, keys, limits, examples, answers of /generate."""
 
 import json
 from typing import Any

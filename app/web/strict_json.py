@@ -47,7 +47,10 @@ def read_json(body: bytes) -> Any:
 
 
 def _brackets(body: bytes) -> int:
-    """Return how many arrays and objects a body opens. Strings may hold brackets; a few need no closer look."""
+    """Return how many arrays and objects a body opens.
+
+    Strings may contain brackets; few need no closer look.
+    """
     found = body.count(b"[") + body.count(b"{")
     if found <= MAX_DEPTH:
         return found
@@ -84,7 +87,10 @@ class StrictRequest(Request):
     """A request whose JSON is parsed strictly."""
 
     async def json(self) -> Any:
-        """Return the body. Raises `HTTPException` 400 for repeated keys, NaN, Infinity, deep nesting, broken JSON."""
+        """Return the body, parsed strictly.
+
+        Raises `HTTPException` 400 for repeated keys, NaN, Infinity, deep nesting, broken JSON.
+        """
         return read_json(await self.body())
 
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry tracing, where it is enabled: FastAPI creates the spans, the SDK of an optional package sends them."""
+"""Optional OpenTelemetry tracing: FastAPI creates the spans, an optional SDK sends them."""
 
 import os
 from contextlib import suppress
@@ -15,7 +15,9 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 def telemetry_config(settings: Settings) -> TelemetryConfig:
-    """Return FastAPI's telemetry configuration: nothing, or a span for each request, sent by a thread of its own.
+    """Return FastAPI's telemetry configuration: none, or one span for each request.
+
+    A separate thread sends the spans.
 
     Raises `ConfigError` if tracing is enabled and cannot work.
     """

@@ -19,7 +19,10 @@ _RELATIVE_LENGTHS = range(3, 19)
 
 
 def wordnet_animals(synsets: Mapping[str, Synset]) -> frozenset[str]:
-    """Return WordNet's animals that are one word of a-z as written, which leaves capitalised Latin names out."""
+    """Return WordNet's animals that are written as one word of a-z.
+
+    This leaves out capitalised Latin names.
+    """
     chosen = animals_under(synsets, _HEADINGS) - animals_under(synsets, _PEOPLE)
     words = {word for offset in chosen for word in synsets[offset].words}
     return frozenset(filter(_WORD.fullmatch, words)) - _GENERIC
@@ -41,8 +44,10 @@ def taxonomy_animals(names: Collection[str], words: Collection[str], latin: Coll
 def relatives(
     nouns: Collection[str], names: Iterable[str], latin: Collection[str], animals: Collection[str]
 ) -> frozenset[str]:
-    """Return words that are spelled as animal names are, without those names themselves: WordNet's nouns, the words of
-    NCBI's common `names`, and every other one-word Latin name in order, since half of them teach as much as all.
+    """Return words spelled like animal names, without these names.
+
+    They are WordNet's nouns, the words of NCBI's common `names`, and every other one-word Latin name in order: half of
+    them teach as much as all.
 
     A network learns from them before it sees the short list of `animals`.
     """

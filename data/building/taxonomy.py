@@ -1,4 +1,4 @@
-"""NCBI Taxonomy, as far as the animal list needs it: common names of species under Metazoa, and one-word Latin names.
+"""Read NCBI Taxonomy: common names of animal species, and one-word Latin names.
 
 The package keeps numbers in tries (tax id to record) and texts in long strings of lines (records hold offsets).
 Source: Schoch et al., "NCBI Taxonomy: a comprehensive update on curation, resources and tools" (2020).
@@ -45,7 +45,7 @@ class Lineage:
 
 
 def species_names(taxa: Trie, offsets: Trie, texts: bytes) -> tuple[str, ...]:
-    """Return the common names of all animal species and subspecies in lower case, one for each of them that has one."""
+    """Return one common name, in lower case, of each animal species and subspecies with one."""
     lineage = Lineage(taxa)
     return tuple(
         _line_at(texts, offset).lower()

@@ -1,4 +1,4 @@
-"""Reads the key sets that the NCBI package keeps in marisa-trie files, in plain Python. It never writes one.
+"""Read the marisa-trie files of the NCBI package, in plain Python.
 
 A marisa trie is a tree in LOUDS form (level-order unary degree sequence): one bit string in which each node, in
 breadth-first order, has a 1 for each child and then a 0. Labels longer than a byte lie in a further trie, whose keys
@@ -22,7 +22,10 @@ class TrieError(ValueError):
 
 @dataclass(frozen=True)
 class Trie:
-    """One level of a trie. `links[n]` numbers the long label of node n, `further` or `tails` hold those labels."""
+    """One level of a trie.
+
+    `links[n]` numbers the long label of node n; `further` or `tails` hold those labels.
+    """
 
     terminal: bytes  # one 0 or 1 for each node
     first: "array[int]"  # the bit where a node's children begin
@@ -151,6 +154,9 @@ def _read_trie(reader: _Reader) -> Trie:
 
 
 def _links(bases: bytes, linked: bytes, extras: list[int]) -> "array[int]":
-    """Return for each linked node its number: the low byte in `bases`, the rest in the next of `extras`; else 0."""
+    """Return for each linked node its number; else 0.
+
+    The low byte is in `bases`, the rest in the next of `extras`.
+    """
     nodes = zip(bases, linked, accumulate(linked), strict=True)
     return array("Q", (base | extras[rank - 1] << 8 if has else 0 for base, has, rank in nodes))

@@ -1,4 +1,4 @@
-"""WordNet's text files, as far as the animal list needs them: the nouns under a heading, and every word there is.
+"""Read WordNet's text files: the nouns under a heading, and every word.
 
 Source: Fellbaum (ed.), "WordNet: An Electronic Lexical Database" (1998); the file format is WordNet's wndb(5WN).
 """
@@ -12,7 +12,10 @@ _HYPONYM = "~"
 
 @dataclass(frozen=True)
 class Synset:
-    """A set of words with one meaning: the lexicographer's file, the words as written, the offsets of its hyponyms."""
+    """A set of words with one meaning.
+
+    It has the lexicographer's file, the words as written, and the offsets of its hyponyms.
+    """
 
     category: str
     words: tuple[str, ...]
@@ -30,7 +33,7 @@ def parse_words(indexes: Iterable[bytes]) -> frozenset[str]:
 
 
 def animals_under(synsets: Mapping[str, Synset], headings: Iterable[str]) -> frozenset[str]:
-    """Return the offsets of the animal synsets that hold one of the words `headings`, and of all under them."""
+    """Return the offsets of the animal synsets of the words `headings`, and of all under them."""
     animals = {offset: synset for offset, synset in synsets.items() if synset.category == _ANIMAL}
     wanted = set(headings)
     stack = [offset for offset, synset in animals.items() if wanted & set(synset.words)]

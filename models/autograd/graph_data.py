@@ -1,4 +1,4 @@
-"""A graph as plain data for the lab's page: values with gradients and positions, and the backward steps."""
+"""A graph as plain data for the lab: values with gradients, positions, and backward steps."""
 
 from dataclasses import asdict
 from typing import Any

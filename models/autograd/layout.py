@@ -1,4 +1,4 @@
-"""Compute the positions of the values, operations and lines of a graph, in pixels from the upper left.
+"""Compute the positions of values, operations and lines in pixels from the upper left.
 
 `graph` and the lab's page draw them.
 """
@@ -48,7 +48,7 @@ class Layout:
 
 
 def lay_out(operands: Sequence[Sequence[int]]) -> Layout:
-    """Return the layout of a graph; `operands` as `columns.arrange` takes it. The same graph gives the same layout."""
+    """Return the layout of a graph; `operands` as in `columns.arrange`. It is deterministic."""
     grid = arrange(operands)
     heights = _heights(grid)
     # The first column has no operations.

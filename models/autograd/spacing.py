@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 
-def spaced(wished: Sequence[float], sizes: Sequence[float], weights: Sequence[float]) -> list[float]:
-    """Return non-overlapping positions of items in a fixed order, as close as possible to `wished`.
+def spaced(desired: Sequence[float], sizes: Sequence[float], weights: Sequence[float]) -> list[float]:
+    """Return non-overlapping positions of items in a fixed order, as close as possible to `desired`.
 
-    Neighbours are at least half of both sizes apart, and the weighted sum of squared distances to `wished` is minimal.
+    Neighbours are at least half of both sizes apart, and the weighted sum of squared distances to `desired` is minimal.
     This is an isotonic regression by pooling adjacent violators (Ayer et al. 1955).
     """
     before = 0.0
@@ -16,8 +16,8 @@ def spaced(wished: Sequence[float], sizes: Sequence[float], weights: Sequence[fl
         before += (sizes[i - 1] + size) / 2 if i else 0.0
         offsets.append(before)
     pools: list[tuple[float, float, int]] = []
-    for wish, offset, weight in zip(wished, offsets, weights, strict=True):
-        at, heavy, members = wish - offset, weight, 1
+    for position, offset, weight in zip(desired, offsets, weights, strict=True):
+        at, heavy, members = position - offset, weight, 1
         while pools and pools[-1][0] > at:
             other, mass, count = pools.pop()
             at = (at * heavy + other * mass) / (heavy + mass)

@@ -25,7 +25,10 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Token:
-    """A token of the text; `position` is that of its first character, counted from 1. The last token is "end"."""
+    """A token of the text; the last one is "end".
+
+    `position` is the index of its first character, counted from 1.
+    """
 
     kind: Literal["number", "name", "operator", "separator", "end"]
     text: str

@@ -1,4 +1,6 @@
-"""From a model to names that a person can use, on the compiled `models.kernel`. To read in this order:
+"""From a model to names, on the compiled `models.kernel`.
+
+The modules, in reading order:
 
 jit             machine code of the kernels, kept in a folder
 predictor       a model ready to be asked for logits; `blend` asks several as one

@@ -1,5 +1,6 @@
-"""Several models as one: their plans side by side, and a last stage that mixes what they say (`mixture`). No files, no
-names.
+"""Several models as one: their plans side by side, and a last stage that mixes them (`mixture`).
+
+It reads no files and knows no names.
 
 Nothing is recomputed: each model's tables and products stay as they are, and each counts characters in its own
 alphabet.
@@ -23,7 +24,7 @@ from models.vocabulary import END, Vocabulary
 
 @dataclass
 class _Sum:
-    """Plans laid end to end, each column that points into something moved on by what stands there already."""
+    """Concatenated plans; columns that point into a table are moved by the length before it."""
 
     stages: list[Ints] = field(default_factory=list)
     terms: list[Ints] = field(default_factory=list)
@@ -115,8 +116,9 @@ class BlendPredictor:
         return alphabets
 
     def logits(self, ids: Ints, shares: Floats) -> Floats:
-        """Return the mixed log-probabilities (T, V), not renormalised, after each of `ids` (T,); `mixture.NEVER` for
-        what none of the models knows that are left.
+        """Return the mixed log-probabilities (T, V), not renormalised, after each of `ids` (T,).
+
+        They are `mixture.NEVER` for characters that none of the remaining models knows.
         """
         found = [p.logits(np.maximum(own[ids], 0), shares) for p, own in zip(self._predictors, self._own, strict=True)]
         widths = [part.shape[1] for part in found]

@@ -1,4 +1,7 @@
-"""A model or blend, ready for use: names by options and constraints, and how likely names are. No HTTP, no files."""
+"""A model or blend, ready for use: names by options and constraints, and their likelihood.
+
+It knows no HTTP and no files.
+"""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +26,9 @@ from models.spelling import normalize, twin
 
 @dataclass(frozen=True)
 class Batch:
-    """One answer. `refused` counts candidates by the constraint that rejected them. The next page starts at
-    `next_offset`.
+    """One answer. The next page starts at `next_offset`.
+
+    `refused` counts candidates by the constraint that rejected them.
     """
 
     names: list[str]
@@ -44,8 +48,9 @@ class Batch:
 
 
 class NameGenerator:
-    """One version or blend, ready to invent names. Safe to share between threads: nothing in it changes, but that
-    writers of lines are kept once they are made.
+    """One version or blend, ready to generate names. Threads may share it.
+
+    Nothing in it changes, except that it keeps the line writers it made.
 
     `names`: the lists that novel names are not in; `longest`: how long a name may be where nothing else is said;
     `shares` (M,): the weights of a blend's models, which add up to 1.
@@ -72,8 +77,9 @@ class NameGenerator:
     def prepare(
         self, options: SamplingOptions | None = None, constraints: Constraints | None = None
     ) -> PreparedSampler:
-        """Return what draws under these options and constraints. Raises `OptionError`, and `UnknownCharacter` for
-        pieces of names.
+        """Return a sampler for these options and constraints.
+
+        Raises `OptionError`, and `UnknownCharacter` for parts of names.
         """
         options, constraints = options or SamplingOptions(), constraints or Constraints()
         return PreparedSampler(
@@ -100,7 +106,9 @@ class NameGenerator:
         memory: PrefixMemory | None = None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> Batch:
-        """Return `count` names in lower case, or fewer with `complete` false once `max_attempts` candidates were drawn.
+        """Return `count` names in lower case, or fewer after `max_attempts` candidates.
+
+        `complete` is false if there are fewer.
 
         The budget is 50 x count + 1,000 by default. `memory` makes it faster and changes nothing. Where `stopped` comes
         true, which is asked every few milliseconds, the answer is what there is by then. Raises `OptionError`, and
@@ -123,14 +131,17 @@ class NameGenerator:
         return self.judge([normalize(name) for name in names])
 
     def judge(self, drawn: Sequence[str]) -> list[Score]:
-        """Return how likely each name is at temperature 1, as it was drawn: it may have what no list has, a blank at
-        its end or a letter beside its accent. Raises `UnknownCharacter`.
+        """Return how likely each name is at temperature 1, in the spelling in which it was drawn.
+
+        It may have features that no list has, such as a blank at its end or a letter beside its accent. Raises
+        `UnknownCharacter`.
         """
         return [score(self.predictor, self.shares, self.names, name) for name in drawn]
 
     def next_characters(self, prefix: str = "", temperature: float = 1.0) -> list[NextCharacter]:
-        """Return all characters that may follow `prefix`, and the end, the most probable first. Raises `OptionError`,
-        `UnknownCharacter`.
+        """Return all characters that may follow `prefix`, and the end, the most probable first.
+
+        Raises `OptionError`, `UnknownCharacter`.
         """
         options = SamplingOptions(temperature=temperature, prefix=prefix)
         encode_prefix(self.predictor, options, MAX_NAME_LENGTH)

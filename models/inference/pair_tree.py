@@ -1,5 +1,6 @@
-"""A wavenet's tree of pairs over one window, every number of it kept to be looked at. Plain numpy, straight from a
-checkpoint's arrays: nothing is folded, nothing drawn, and no name is served from here.
+"""The tree of pairs of a wavenet over one window, with every number for display.
+
+It uses plain numpy on a checkpoint's arrays: nothing is folded or drawn, and serving names does not use it.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,9 @@ FAN = 2
 
 @dataclass(frozen=True)
 class PairTree:
-    """`window` (T,): the characters' indices, oldest first, end tokens before the name. `embedded` (T, n_embd).
+    """The numbers of a tree over one window.
+
+    `window` (T,): the characters' indices, oldest first, end tokens before the name. `embedded` (T, n_embd).
 
     `layers`: what each hidden layer puts out, (T / 2, n_hidden), (T / 4, n_hidden) ... (1, n_hidden): node k of a layer
     has the nodes 2k and 2k + 1 of the one below it. `logits` (V,): what comes next.
@@ -31,8 +34,9 @@ class PairTree:
 
 
 def pair_tree(config: ModelConfig, arrays: Mapping[str, np.ndarray], ids: list[int]) -> PairTree:
-    """Return the tree above the last block_size of `ids`, in evaluation mode. Raises `ValueError` unless `config` is a
-    wavenet's.
+    """Return the tree above the last block_size of `ids`, in evaluation mode.
+
+    Raises `ValueError` unless `config` is a wavenet's.
     """
     if config.architecture != "wavenet":
         raise ValueError(f"a {config.architecture} is no tree of pairs")
@@ -64,8 +68,10 @@ TINY = 1e-300
 
 @dataclass(frozen=True)
 class Projection:
-    """`points` (V, 2): the directions of an embedding's rows on their first two principal components. `explained` (2,):
-    the share of their variance that each of them holds. `nearest` (V,): the row at the smallest angle to each.
+    """The projection of an embedding on its first two principal components.
+
+    `points` (V, 2): the directions of the rows. `explained` (2,): the share of their variance that each component
+    holds. `nearest` (V,): the row at the smallest angle to each.
     """
 
     points: NDArray[np.float64]

@@ -1,5 +1,6 @@
-"""What follows a prefix, for the sampler as a plan and for scores as logits: of one model, or (`blend`) of several. No
-names, no options.
+"""Predict next characters, as a plan for the sampler and as logits for scores.
+
+A predictor has one model or (`blend`) several. It knows no names and no options.
 """
 
 from typing import Protocol
@@ -20,7 +21,10 @@ from models.vocabulary import END, Vocabulary
 
 
 class Predictor(Protocol):
-    """What a generator draws with. `shares` (M,): the weights of a blend's models; none for a model alone."""
+    """The model or models of a generator.
+
+    `shares` (M,): the weights of a blend's models; none for a single model.
+    """
 
     @property
     def vocabulary(self) -> Vocabulary:

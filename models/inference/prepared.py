@@ -47,7 +47,10 @@ _local = threading.local()
 
 @lru_cache(4096)
 def _number(*options: object) -> int:
-    """Return a number for these options: by it the kernel knows which boundaries it kept (see `sample.Choice`)."""
+    """Return a number for these options, by which the kernel finds its cached boundaries.
+
+    See `sample.Choice`.
+    """
     number = next(_numbers)
     return number if number <= LAST_NUMBER else NOT_KEPT
 
@@ -63,7 +66,7 @@ def _spaces(work: int, space: int) -> tuple[NDArray[np.int32], NDArray[np.float3
 
 
 class PreparedSampler:
-    """Draws candidates of one model. Safe to share between threads: nothing in it changes, but writers are kept.
+    """Draws candidates of one model. Threads may share it: it only adds writers.
 
     `looks`: what novel names may not look like, as text; `known` returns them as codes; `writers`: those of the model
     so far, by form and capitals; `longest`: the greatest length where `constraints` sets none; `shares` (M,): weights

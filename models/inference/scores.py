@@ -27,7 +27,7 @@ class CharacterScore:
 
 @dataclass(frozen=True)
 class Score:
-    """How likely the model (at temperature 1) finds a name, end token included, and whether the name is in its list."""
+    """A name's log-probability at temperature 1, end included, and whether the list has it."""
 
     name: str
     log_prob: float
@@ -61,7 +61,10 @@ def score(predictor: Predictor, shares: Floats, known: Collection[str], name: st
 
 
 def next_characters(predictor: Predictor, shares: Floats, prefix: str, temperature: float) -> list[NextCharacter]:
-    """Return all that may follow `prefix`, the end too, the most probable first. Raises `UnknownCharacter`."""
+    """Return all characters that may follow `prefix`, and the end, the most probable first.
+
+    Raises `UnknownCharacter`.
+    """
     ids = predictor.vocabulary.encode(fold(prefix))
     if not predictor.knows(np.array(ids, np.int64)):
         raise UnknownCharacter(

@@ -1,5 +1,6 @@
-"""The names of one request, a chunk at a time: any number of them in constant memory, except for `unique`, which
-remembers what it has seen. There are no threads here.
+"""The names of one request in chunks: any number of them, in constant memory.
+
+Only `unique` remembers the names so far. There are no threads here.
 """
 
 import time
@@ -21,7 +22,7 @@ MIN_CHUNK, FIRST_CHUNK = 16, 64
 
 
 class NameStream:
-    """Draws until it has `count` names or has looked at `max_attempts` candidates: 50 x count + 1,000 by default.
+    """Draws until it has `count` names or `max_attempts` candidates (50 x count + 1,000).
 
     For one thread at a time. Chunks are of about the same duration whatever the model: `first_chunk` and `max_chunk`
     are candidates, `clock` returns seconds. They change no name. Raises `OptionError`.
@@ -90,7 +91,7 @@ class NameStream:
         return self._select(writer, memory)[2]
 
     def _select(self, writer: LineWriter | None, memory: PrefixMemory | None) -> tuple[Codes, Codes, bytes]:
-        """Draw a chunk; return codes and lengths of the candidates that were looked at, and the bytes of the names."""
+        """Draw a chunk; return its candidates' codes and lengths, and the bytes of its names."""
         start, n, counts = self._clock(), self.size, self._counts
         by_text = self._filter is not None
         codes, lengths, written = self.sampler.select(
@@ -116,6 +117,6 @@ class NameStream:
         return codes, lengths, written
 
     def _set_chunk(self, n: int, start: float) -> None:
-        """Let the next chunk take `CHUNK_SECONDS`, but draw at most four times as many candidates as this one."""
+        """Size the next chunk for `CHUNK_SECONDS`, at most four times as large as this one."""
         seconds = max(self._clock() - start, 1e-9)
         self._chunk = max(MIN_CHUNK, min(int(n * CHUNK_SECONDS / seconds), 4 * self._chunk, self._max_chunk))

@@ -40,7 +40,7 @@ class Network:
         self.layers = layers
 
     def windows(self, X: Tensor) -> Tensor:
-        """Return logits (B, V) for contexts X (B, block_size), oldest character first, padded with 0 on the left."""
+        """Return logits (B, V) for contexts X (B, block_size), oldest first, padded on the left."""
         if self.config.architecture == "lstm":
             return self._last_of_each(X)
         return self.layers(X)
@@ -107,7 +107,7 @@ def bigram(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> 
 
 
 def stack(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> list[tuple[str, Layer]]:
-    """Return an embedding, then join, Linear, BatchNorm and activation per fan, and a Linear to the logits.
+    """Return an embedding, a join, Linear, BatchNorm and activation per fan, and a last Linear.
 
     One fan of block_size is the MLP of Bengio et al. 2003; fans of two are the tree of WaveNet.
     """

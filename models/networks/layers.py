@@ -75,7 +75,10 @@ class Layer:
 
 
 class Embedding(Layer):
-    """A row of `n_embd` numbers for each index: (...) int64 -> (..., n_embd). Starts unit normal, times `scale`."""
+    """A row of `n_embd` numbers for each index: (...) int64 -> (..., n_embd).
+
+    It starts unit normal, times `scale`.
+    """
 
     def __init__(self, vocab_size: int, n_embd: int, generator: torch.Generator, scale: float = 1.0) -> None:
         self.weight = (torch.randn(vocab_size, n_embd, generator=generator) * scale).requires_grad_()
@@ -189,7 +192,9 @@ class LayerNorm(Layer):
 
 
 class Dropout(Layer):
-    """Set each number to 0 with probability `p` in training mode, and divide the others by 1 - p; any shape.
+    """Zeroes numbers with probability `p` in training mode, and divides the others by 1 - p.
+
+    Any shape.
 
     This keeps the mean (Srivastava et al. 2014). Evaluation mode changes nothing. `generator` draws on the CPU, so that
     every device drops the same numbers. One random byte for each number is many times faster than a random float, so

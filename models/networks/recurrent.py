@@ -1,4 +1,7 @@
-"""The LSTM (Hochreiter & Schmidhuber 1997; Gers et al. 2000) over whole names, with its gradient by hand."""
+"""The LSTM over whole names (Hochreiter & Schmidhuber 1997), with its gradient by hand.
+
+The forget gate follows Gers et al. 2000.
+"""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -67,7 +70,7 @@ def by_time(positions: Tensor) -> tuple[Tensor, list[int]]:
 
 
 def _slices(active: list[int]) -> Iterator[tuple[slice, slice]]:
-    """Yield the rows of each position after the first, and the rows of the same names at the previous position."""
+    """Yield the rows of each position after the first, and those of its previous position."""
     start = 0
     for before, n in pairwise(active):
         yield slice(start + before, start + before + n), slice(start, start + n)

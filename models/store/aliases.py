@@ -30,7 +30,10 @@ class Reason(BaseModel):
 
 
 class DatasetAliases(BaseModel):
-    """One data set's aliases: `default` is "architecture@version"; `versions` maps architecture to alias to number."""
+    """One data set's aliases.
+
+    `default` is "architecture@version"; `versions` maps architecture to alias to number.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,8 +82,8 @@ def parse_aliases(content: bytes, place: str) -> Aliases:
         datasets = {name: _split(entry) for name, entry in document.items()}
         return Aliases.model_validate({"datasets": datasets, "reasons": reasons})
     except (ValidationError, TypeError, ValueError) as error:
-        said = f"{place} is damaged and cannot be read: {_fault(error)}."
-        raise StoreError(f"{said} Mend it, or move it away and set the aliases again.") from None
+        problem = f"{place} is damaged and cannot be read: {_fault(error)}."
+        raise StoreError(f"{problem} Repair it, or move it away and set the aliases again.") from None
 
 
 def _fault(error: Exception) -> str:
@@ -89,13 +92,13 @@ def _fault(error: Exception) -> str:
         return str(error)
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
-        return f"it is no JSON ({first['ctx']['error']})"
+        return f"it is not JSON ({first['ctx']['error']})"
     match first["loc"]:
         case ("datasets", name, *_):
-            return f"what it says of {name!r} is not as it should be"
+            return f"the entry of {name!r} is invalid"
         case ("reasons", *_):
-            return "its reasons are not as they should be"
-    return "it is no JSON object"
+            return "its reasons are invalid"
+    return "it is not a JSON object"
 
 
 def _split(entry: object) -> dict[str, object]:

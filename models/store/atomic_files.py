@@ -30,7 +30,10 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the entries of `folder` are on the disk: a renamed file is safe only then (Pillai et al. 2014)."""
+    """Wait until the entries of `folder` are on the disk.
+
+    A renamed file is safe only then (Pillai et al. 2014).
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""One version folder: writing it whole, and believing nothing in it that its manifest does not vouch for.
+"""Write a version folder completely, and load only files that match its manifest.
 
     model.safetensors   the arrays           names.txt   every distinct name of the list
     manifest.json       written last         card.md, pictures
@@ -29,7 +29,10 @@ MAX_FILE_BYTES = 256 * 2**20
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified version folder's contents. `casing`: the most frequent spelling of each word, where that is known."""
+    """The contents of a verified version folder.
+
+    `casing`: the most frequent spelling of each word, if known.
+    """
 
     manifest: Manifest
     arrays: dict[str, np.ndarray]
@@ -38,7 +41,10 @@ class Checkpoint:
 
 
 def pack(arrays: Mapping[str, np.ndarray], names: tuple[str, ...], extras: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the contents of every file of a version but the manifest. Integers stay, other numbers become float32."""
+    """Return the contents of every file of a version but the manifest.
+
+    Integers stay, other numbers become float32.
+    """
     tidy = {
         name: np.ascontiguousarray(array, array.dtype if array.dtype in INTEGERS else np.float32)
         for name, array in arrays.items()
@@ -60,7 +66,10 @@ def save_checkpoint(folder: Path, manifest: Manifest, files: Mapping[str, bytes]
 
 
 def load_checkpoint(folder: Path, any_sampling: bool = False, pins: Pins | None = None) -> Checkpoint:
-    """Return the version in `folder`, every file held against its digest. Raises `CheckpointError` otherwise."""
+    """Return the version in `folder`, with every file checked against its digest.
+
+    Raises `CheckpointError`.
+    """
     manifest = read_manifest(folder, any_sampling, pins)
     files = {name: read_verified(folder, manifest, name) for name in manifest.files}
     missing = {WEIGHTS, NAMES} - set(files)
@@ -112,8 +121,10 @@ def _fits(manifest: Manifest, names: tuple[str, ...]) -> bool:
 
 
 def read_manifest(folder: Path, any_sampling: bool = False, pins: Pins | None = None) -> Manifest:
-    """Return the manifest of `folder`. Raises `CheckpointError` where it is absent, malformed, altered, not among the
-    `pins`, or, unless `any_sampling` will do, of another sampling number.
+    """Return the manifest of `folder`.
+
+    Raises `CheckpointError` if it is missing, malformed, altered, not among the `pins` or, without `any_sampling`, of
+    another sampling number.
     """
     content = _read(folder / MANIFEST)
     try:
@@ -136,7 +147,10 @@ def read_manifest(folder: Path, any_sampling: bool = False, pins: Pins | None = 
 
 
 def read_verified(folder: Path, manifest: Manifest, name: str) -> bytes:
-    """Return the file `name`, which the manifest lists. Raises `CheckpointError` where size or digest differ."""
+    """Return the file `name`, which the manifest lists.
+
+    Raises `CheckpointError` if size or digest differ.
+    """
     record = manifest.files[name]
     content = _read(folder / name)
     if len(content) != record.size or sha256(content) != record.sha256:

@@ -16,13 +16,13 @@ class StoreFingerprint:
     """A cheap fingerprint of a store; it is equal while nothing is published, removed or moved.
 
     `manifests`: the versions with the stamps of their manifests. `aliases`: the content of the alias file, empty
-    without one, because a file can change twice within one tick of its time stamp. `troubles`: why a part could not be
-    read.
+    without one, because a file can change twice within one tick of its time stamp. `read_errors`: why a part could not
+    be read.
     """
 
     manifests: Mapping[Key, Stamp] | None
     aliases: bytes | None
-    troubles: tuple[str, str]
+    read_errors: tuple[str, str]
 
     @classmethod
     def of(cls, store: Store) -> "StoreFingerprint":
@@ -42,27 +42,29 @@ class StoreFingerprint:
 
 @dataclass(frozen=True)
 class Contents:
-    """The contents of a store; `troubles` lists its problems."""
+    """The contents of a store; `read_errors` lists its problems."""
 
     fingerprint: StoreFingerprint | None = None
     manifests: Mapping[Key, Stamp] = field(default_factory=dict)
     aliases: Aliases = field(default_factory=Aliases)
-    troubles: tuple[str, ...] = ()
+    read_errors: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, store: Store, before: "Contents") -> "Contents":
         """Read `store`; unreadable parts keep their content of `before`."""
         fingerprint = StoreFingerprint.of(store)
-        manifests, aliases, troubles = fingerprint.manifests, before.aliases, []
+        manifests, aliases, read_errors = fingerprint.manifests, before.aliases, []
         if manifests is None:
             manifests = before.manifests
-            earlier = "what was read of it before counts" if before.fingerprint else "it counts as empty"
-            troubles.append(f"{fingerprint.troubles[1]} Until then {earlier}.")
+            earlier = "its last readable versions are served" if before.fingerprint else "it counts as empty"
+            read_errors.append(f"{fingerprint.read_errors[1]} Until then {earlier}.")
         try:
-            if fingerprint.troubles[0]:
-                raise StoreError(fingerprint.troubles[0])
+            if fingerprint.read_errors[0]:
+                raise StoreError(fingerprint.read_errors[0])
             aliases = store.parse(fingerprint.aliases)
         except StoreError as error:
-            earlier = "the aliases that were read before count" if before.fingerprint else "the other aliases count"
-            troubles.append(f"{error} Until then {earlier}.")
-        return cls(fingerprint, manifests, aliases, tuple(troubles))
+            earlier = (
+                "its last readable aliases apply" if before.fingerprint else "only the aliases of other stores apply"
+            )
+            read_errors.append(f"{error} Until then {earlier}.")
+        return cls(fingerprint, manifests, aliases, tuple(read_errors))

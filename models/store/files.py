@@ -39,7 +39,10 @@ class Key(NamedTuple):
 
 
 class Store:
-    """A folder of immutable versions. A missing folder is an empty store; the first publication creates it."""
+    """A folder of immutable versions; a missing folder is an empty store.
+
+    The first publication creates it.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -95,7 +98,10 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the store's lock, and remove leftovers of killed writers. Raises `StoreError` if it is not writable."""
+        """Hold the store's lock, and remove leftovers of killed writers.
+
+        Raises `StoreError` if it is not writable.
+        """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with (self.root / LOCK).open("a") as lock:

@@ -32,7 +32,7 @@ class Pins:
 
     @classmethod
     def read(cls, path: Path) -> "Pins":
-        """Return the pins of a file; empty lines and those that begin with # are ignored. Raises `StoreError`."""
+        """Return the pins of a file, without empty lines and # comments. Raises `StoreError`."""
         try:
             lines = path.read_text("utf-8").splitlines()
         except OSError as error:

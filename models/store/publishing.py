@@ -1,4 +1,4 @@
-"""Publish a trained model as a new version of a store, with its golden names and aliases, and remove versions."""
+"""Publish a trained model as a new version, with golden names and aliases; remove versions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -134,7 +134,10 @@ def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: dateti
 
 
 def _announce(key: Key, aliases: Aliases, below: Sequence[Aliases]) -> Aliases:
-    """Return `aliases` with the new version as `latest`, and as `stable` and `default` if no store has them."""
+    """Return `aliases` with the new version as `latest`.
+
+    It also becomes `stable` and `default` if no store has them.
+    """
     together = merged([*below, aliases], key.dataset)
     mine = aliases.of(key.dataset).moved(key.architecture, LATEST, key.version)
     if STABLE not in together.versions.get(key.architecture, {}):

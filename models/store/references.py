@@ -8,7 +8,7 @@ from models.errors import UnknownReference
 NONE = "one that exists; there is none"
 
 
-def halves(model: str) -> tuple[str, str]:
+def split_reference(model: str) -> tuple[str, str]:
     """Split "dataset/architecture@version" into data set, if any, and the rest.
 
     A slash after the @ has no meaning.

@@ -25,21 +25,21 @@ from models.store.version import Version
 
 SHIPPED = Path(__file__).parents[1] / "artifacts"
 # Transient errors: the next refresh tries the version again.
-PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+TRANSIENT_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 
-# The folder of a version and the stamp of its manifest; the folder of a refused one and the stamps of all its files.
-Place = tuple[Path, Stamp]
-Seen = tuple[Path, dict[str, Stamp | None]]
+# A version's folder with the stamp of its manifest, and a refused version's folder with the stamps of all its files.
+ManifestStamp = tuple[Path, Stamp]
+FolderStamps = tuple[Path, dict[str, Stamp | None]]
 
 
 @dataclass(frozen=True)
 class _Verified:
-    """The result of verification: the versions, reasons for refusals, and the stamps of the files of both."""
+    """The versions, the reasons for refusals, and the stamps of the files of both."""
 
     versions: dict[Key, Version] = field(default_factory=dict)
     refused: dict[Key, str] = field(default_factory=dict)
-    read: dict[Key, Place] = field(default_factory=dict)
-    rejected: dict[Key, Seen] = field(default_factory=dict)
+    read: dict[Key, ManifestStamp] = field(default_factory=dict)
+    rejected: dict[Key, FolderStamps] = field(default_factory=dict)
 
 
 class ModelRegistry:
@@ -80,7 +80,7 @@ class ModelRegistry:
     def refresh(self) -> None:
         """Read the stores again. New versions are verified, frozen, and reproduce their golden names.
 
-        They are visible only after that. Unreadable parts keep their last state, and `stand_ins` says so.
+        They are visible only after that. Unreadable parts keep their last state, and `fallbacks` lists them.
         """
         with self._lock:
             pairs = zip(self.stores, self._contents, strict=True)
@@ -92,13 +92,13 @@ class ModelRegistry:
             }
             verified = self._verify(places)
             aliases = [each.aliases for each in contents]
-            troubles = [line for each in contents for line in each.troubles]
-            now = Snapshot(verified.versions, verified.refused, aliases, troubles, self.now.meanings)
+            read_errors = [line for each in contents for line in each.read_errors]
+            now = Snapshot(verified.versions, verified.refused, aliases, read_errors, self.now.alias_targets)
             # Computed here, so that the first request does not have to.
-            _ = now.choices, now.stand_ins
+            _ = now.versions_by_label, now.fallbacks
             self._contents, self._verified, self.now = contents, verified, now
 
-    def _verify(self, places: Mapping[Key, Place]) -> _Verified:
+    def _verify(self, places: Mapping[Key, ManifestStamp]) -> _Verified:
         """Return the versions that can be served, and why others cannot.
 
         A verified version is not read again until it changes, and serves as long as it exists.
@@ -122,7 +122,7 @@ class ModelRegistry:
                 except Exception as error:
                     reason = str(error) if isinstance(error, ModelError) else f"{folder} cannot be loaded: {error!r}."
                     # No file has these stamps, so the next refresh tries it again.
-                    seen = (folder, {"": None}) if _passes(error) else seen
+                    seen = (folder, {"": None}) if _is_transient(error) else seen
             after.refused[key], after.rejected[key] = reason, seen
             if key in before.versions:
                 after.versions[key], after.read[key] = before.versions[key], before.read[key]
@@ -134,9 +134,9 @@ class ModelRegistry:
         return self.now.refused
 
     @property
-    def stand_ins(self) -> list[str]:
+    def fallbacks(self) -> list[str]:
         """One line for each alias that falls back to another version, and for each unreadable store."""
-        return self.now.stand_ins
+        return self.now.fallbacks
 
     def datasets(self) -> list[str]:
         """Return the names of all data sets with a served version."""
@@ -178,10 +178,10 @@ class ModelRegistry:
 
         Aliases of the old version move to the new one. Raises `UnknownReference`, `CheckpointError`, `StoreError`.
         """
-        key = self.now.meant(None, model)
+        key = self.now.key_for(None, model)
         if key in self.now.versions_by_key:
             raise OptionError(f"{key.reference} is served as it is; it need not be published again.", field="model")
-        aliases = self.now.said[key.dataset]
+        aliases = self.now.declared[key.dataset]
         folder = next(store.folder(key) for store in reversed(self.stores) if key in store.present())
         manifest = self.publish(draft_of(folder))
         reason = f"published again for sampling {manifest.sampling}, before: {key.reference}"
@@ -231,7 +231,7 @@ class ModelRegistry:
         `reference` is "dataset/architecture@number", not an alias, whose version may change. Raises `UnknownReference`,
         `OptionError`, `StoreError`.
         """
-        key = self.now.meant(None, reference)
+        key = self.now.key_for(None, reference)
         if key.reference != reference:
             raise OptionError(f"{reference} may mean another version tomorrow: write {key.reference}.", field="model")
         remove(key, self.stores, reason, datetime.now(UTC))
@@ -255,9 +255,9 @@ def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, frozenset[s
     return Version(manifest, generator, folder)
 
 
-def _passes(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     cause = error.__cause__ or error
-    return isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno in PASSING)
+    return isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno in TRANSIENT_ERRORS)
 
 
 def _now() -> str:

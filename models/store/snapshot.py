@@ -12,27 +12,27 @@ from functools import cached_property
 from models.errors import CheckpointError, ModelError, OptionError
 from models.store.aliases import DEFAULT, LATEST, STABLE, Aliases, DatasetAliases, Reason, merged
 from models.store.files import Key
-from models.store.references import halves, unknown
+from models.store.references import split_reference, unknown
 from models.store.version import Version
 
 DEFAULT_DATASET = "human"
 # Data set, architecture (nothing for `default`), alias.
-Place = tuple[str, str, str]
+AliasKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """The state of the stores.
 
-    `refusals`: versions that are not served, with reasons; `files`: the alias files, later ones win; `troubles`:
-    unreadable parts of the stores; `before`: the target of each alias in the previous snapshot.
+    `refusals`: versions that are not served, with reasons; `files`: the alias files, later ones win; `read_errors`:
+    unreadable parts of the stores; `previous_targets`: the target of each alias in the previous snapshot.
     """
 
     versions_by_key: Mapping[Key, Version] = field(default_factory=dict)
     refusals: Mapping[Key, str] = field(default_factory=dict)
     files: Sequence[Aliases] = ()
-    troubles: Sequence[str] = ()
-    before: Mapping[Place, Key] = field(default_factory=dict)
+    read_errors: Sequence[str] = ()
+    previous_targets: Mapping[AliasKey, Key] = field(default_factory=dict)
 
     @property
     def refused(self) -> dict[str, str]:
@@ -40,45 +40,45 @@ class Snapshot:
         return {key.reference: reason for key, reason in self.refusals.items()}
 
     @cached_property
-    def said(self) -> dict[str, DatasetAliases]:
+    def declared(self) -> dict[str, DatasetAliases]:
         """The combined alias files of each data set, whether or not it can be served."""
         return {dataset: merged(self.files, dataset) for dataset in sorted({key.dataset for key in self._keys})}
 
     @cached_property
-    def meanings(self) -> dict[Place, Key]:
+    def alias_targets(self) -> dict[AliasKey, Key]:
         """The target of each alias; the declared one if nothing can replace it."""
-        meanings = {place: self._meaning(place, key) for place, key in self._said_keys.items()}
+        targets = {alias_key: self._served_target(alias_key, key) for alias_key, key in self._declared_targets.items()}
         for key in self._keys:
             served = [each for each in self.versions_by_key if each[:2] == key[:2]]
             newest = max(served or [each for each in self._keys if each[:2] == key[:2]])
-            meanings[*key[:2], LATEST] = newest
+            targets[*key[:2], LATEST] = newest
             # A publisher that was killed before it set the aliases of a first version leaves none.
-            meanings.setdefault((*key[:2], STABLE), newest)
-        for dataset in self.said:
-            meanings.setdefault((dataset, "", DEFAULT), self._best(dataset))
-        return meanings
+            targets.setdefault((*key[:2], STABLE), newest)
+        for dataset in self.declared:
+            targets.setdefault((dataset, "", DEFAULT), self._best(dataset))
+        return targets
 
     @cached_property
-    def stand_ins(self) -> list[str]:
+    def fallbacks(self) -> list[str]:
         """One line for each alias that falls back to another version, and for each unreadable store."""
-        lines = list(self.troubles)
-        for place, said in self._said_keys.items():
-            meant = self.meanings[place]
-            if meant != said and meant in self.versions_by_key:
-                why = "is refused" if said in self.refusals else "no store has"
-                lines.append(f"{alias_name(place)}: {meant.reference} serves instead of {said.reference}, which {why}.")
+        lines = list(self.read_errors)
+        for alias_key, declared in self._declared_targets.items():
+            target, name = self.alias_targets[alias_key], alias_name(alias_key)
+            if target != declared and target in self.versions_by_key:
+                why = "is refused" if declared in self.refusals else "no store has"
+                lines.append(f"{name}: {target.reference} serves instead of {declared.reference}, which {why}.")
         return lines
 
     @cached_property
-    def choices(self) -> dict[str, dict[str, dict[str, int]]]:
-        """The valid words after the @ and their versions, by data set and architecture, sorted."""
-        choices: dict[str, dict[str, dict[str, int]]] = {dataset: {} for dataset in self.said}
+    def versions_by_label(self) -> dict[str, dict[str, dict[str, int]]]:
+        """The version of each label, the part after the @, by data set and architecture, sorted."""
+        labels: dict[str, dict[str, dict[str, int]]] = {dataset: {} for dataset in self.declared}
         for key in self._keys:
-            choices[key.dataset].setdefault(key.architecture, {})[str(key.version)] = key.version
-        for (dataset, architecture, alias), key in self.meanings.items():
+            labels[key.dataset].setdefault(key.architecture, {})[str(key.version)] = key.version
+        for (dataset, architecture, alias), key in self.alias_targets.items():
             if architecture:
-                choices[dataset][architecture][alias] = key.version
-        return choices
+                labels[dataset][architecture][alias] = key.version
+        return labels
 
     def datasets(self) -> list[str]:
         """Return the names of all data sets with a served version."""
@@ -92,7 +92,7 @@ class Snapshot:
 
     def aliases(self, dataset: str) -> DatasetAliases:
         """Return the current targets of the data set's aliases."""
-        mine = {place: key for place, key in self.meanings.items() if place[0] == dataset}
+        mine = {alias_key: key for alias_key, key in self.alias_targets.items() if alias_key[0] == dataset}
         default = mine.pop((dataset, "", DEFAULT), None)
         versions: dict[str, dict[str, int]] = {}
         for (_, architecture, alias), key in mine.items():
@@ -109,7 +109,7 @@ class Snapshot:
         """Return the version that a request selects. See `ModelRegistry.resolve`."""
         if version := self._resolved.get((dataset, model)):
             return version
-        key = self.meant(dataset, model)
+        key = self.key_for(dataset, model)
         if key in self.versions_by_key:
             self._resolved[dataset, model] = self.versions_by_key[key]
             return self.versions_by_key[key]
@@ -122,31 +122,31 @@ class Snapshot:
         This includes data sets of which only aliases are left. An empty store is also a problem.
         """
         lines = [] if self._keys else ["No store holds a model."]
-        for dataset in self.choices:
+        for dataset in self.versions_by_label:
             try:
                 self.resolve(dataset)
             except ModelError as error:
                 lines.append(str(error))
-        left = {dataset: said.default for file in self.files for dataset, said in file.datasets.items()}
-        for dataset in sorted(left.keys() - self.choices.keys()):
+        left = {dataset: aliases.default for file in self.files for dataset, aliases in file.datasets.items()}
+        for dataset in sorted(left.keys() - self.versions_by_label.keys()):
             if left[dataset]:
                 lines.append(f"{dataset} is gone: its default is {left[dataset]}, but no store has a version of it.")
         return lines
 
-    def meant(self, dataset: str | None, model: str | None) -> Key:
+    def key_for(self, dataset: str | None, model: str | None) -> Key:
         """Return the key that `resolve` selects, served or refused."""
-        before, after = halves(model or "")
-        if before and dataset is not None and before != dataset:
+        prefix, rest = split_reference(model or "")
+        if prefix and dataset is not None and prefix != dataset:
             raise OptionError(
                 "dataset and model name different data sets.", field="model", allowed="a model of the data set"
             )
-        dataset = before or dataset or DEFAULT_DATASET
-        if dataset not in self.choices:
-            raise unknown("dataset", dataset, self.choices, "There is no data set")
-        return self._key(dataset, after) if after else self.meanings[dataset, "", DEFAULT]
+        dataset = prefix or dataset or DEFAULT_DATASET
+        if dataset not in self.versions_by_label:
+            raise unknown("dataset", dataset, self.versions_by_label, "There is no data set")
+        return self._key(dataset, rest) if rest else self.alias_targets[dataset, "", DEFAULT]
 
     def _key(self, dataset: str, model: str) -> Key:
-        architectures = self.choices[dataset]
+        architectures = self.versions_by_label[dataset]
         architecture, _, label = model.partition("@")
         if architecture not in architectures:
             raise unknown("model", model, architectures, f"{dataset} has no model")
@@ -165,30 +165,30 @@ class Snapshot:
         return sorted({*self.versions_by_key, *self.refusals})
 
     @cached_property
-    def _said_keys(self) -> dict[Place, Key]:
+    def _declared_targets(self) -> dict[AliasKey, Key]:
         """The declared target of each alias; `latest` is computed."""
-        said: dict[Place, Key] = {}
+        targets: dict[AliasKey, Key] = {}
         architectures = {key[:2] for key in self._keys}
-        for dataset, aliases in self.said.items():
+        for dataset, aliases in self.declared.items():
             if aliases.default is not None:
                 architecture, _, number = aliases.default.partition("@")
-                said[dataset, "", DEFAULT] = Key(dataset, architecture, int(number))
+                targets[dataset, "", DEFAULT] = Key(dataset, architecture, int(number))
             for architecture, names in aliases.versions.items():
                 for alias, version in names.items():
                     if alias != LATEST and (dataset, architecture) in architectures:
-                        said[dataset, architecture, alias] = Key(dataset, architecture, version)
-        return said
+                        targets[dataset, architecture, alias] = Key(dataset, architecture, version)
+        return targets
 
-    def _meaning(self, place: Place, said: Key) -> Key:
-        if said in self.versions_by_key:
-            return said
-        before = self.before.get(place)
-        if before is not None and before in self.versions_by_key:
-            return before
-        same = [key for key in self.versions_by_key if key[:2] == said[:2]]
+    def _served_target(self, alias_key: AliasKey, declared: Key) -> Key:
+        if declared in self.versions_by_key:
+            return declared
+        previous = self.previous_targets.get(alias_key)
+        if previous is not None and previous in self.versions_by_key:
+            return previous
+        same = [key for key in self.versions_by_key if key[:2] == declared[:2]]
         if same:
             return max(same)
-        return self._best(place[0]) if place[2] == DEFAULT and self._of(place[0]) else said
+        return self._best(alias_key[0]) if alias_key[2] == DEFAULT and self._served_of(alias_key[0]) else declared
 
     def _best(self, dataset: str) -> Key:
         """Return the served version with the lowest dev loss, the newest of equals.
@@ -196,11 +196,11 @@ class Snapshot:
         If none is served, return a refused one.
         """
         return min(
-            self._of(dataset) or [key for key in self._keys if key.dataset == dataset],
+            self._served_of(dataset) or [key for key in self._keys if key.dataset == dataset],
             key=lambda key: (self._dev_loss(key), -key.version, key.architecture),
         )
 
-    def _of(self, dataset: str) -> list[Key]:
+    def _served_of(self, dataset: str) -> list[Key]:
         return [key for key in self.versions_by_key if key.dataset == dataset]
 
     def _dev_loss(self, key: Key) -> float:
@@ -208,7 +208,7 @@ class Snapshot:
         return float("inf") if version is None else version.manifest.metrics.get("dev", float("inf"))
 
 
-def alias_name(place: Place) -> str:
+def alias_name(alias_key: AliasKey) -> str:
     """Return the name of an alias as text: "human default", "human/wavenet stable"."""
-    dataset, architecture, alias = place
+    dataset, architecture, alias = alias_key
     return f"{dataset}/{architecture} {alias}" if architecture else f"{dataset} {alias}"

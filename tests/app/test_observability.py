@@ -145,21 +145,21 @@ async def test_clients_cannot_create_labels(client: httpx.AsyncClient) -> None:
     assert new == set()
 
 
-def snapshot_of(*references: str, refused: int = 0, problems: int = 0, stand_ins: int = 0) -> Snapshot:
+def snapshot_of(*references: str, refused: int = 0, problems: int = 0, fallbacks: int = 0) -> Snapshot:
     """Return as much of a snapshot as the metrics read."""
     keys = [SimpleNamespace(reference=reference) for reference in references]
-    counts = {"refused": range(refused), "problems": lambda: range(problems), "stand_ins": range(stand_ins)}
+    counts = {"refused": range(refused), "problems": lambda: range(problems), "fallbacks": range(fallbacks)}
     return cast(Snapshot, SimpleNamespace(versions_by_key=keys, **counts))
 
 
 def test_removed_version_is_exposed_as_zero() -> None:
     metrics = Metrics("1")
     metrics.set_models(snapshot_of("a/b@1", "a/b@2"))
-    metrics.set_models(snapshot_of("a/b@2", "a/b@3", refused=1, problems=2, stand_ins=3))
+    metrics.set_models(snapshot_of("a/b@2", "a/b@3", refused=1, problems=2, fallbacks=3))
     found = parse(metrics.exposition("")[0].decode())
     assert by_label(found, "namewave_model_served", "model") == {"a/b@1": 0, "a/b@2": 1, "a/b@3": 1}
     assert (found["namewave_models_served", ()], found["namewave_models_refused", ()]) == (2, 1)
-    assert (found["namewave_models_problems", ()], found["namewave_models_stand_ins", ()]) == (2, 3)
+    assert (found["namewave_models_problems", ()], found["namewave_models_fallbacks", ()]) == (2, 3)
 
 
 def test_totals_are_those_of_prometheus_client() -> None:
@@ -199,7 +199,7 @@ metrics.observe_request("/generate", 200, 0.01)
 metrics.count_sampling("a/b@1", 5, 7, 40)
 metrics.streams.inc(2)
 keys = [SimpleNamespace(reference=name) for name in (["a/b@1"] if sys.argv[1] == "new" else ["a/b@1", "a/b@2"])]
-metrics.set_models(SimpleNamespace(versions_by_key=keys, refused=(), problems=tuple, stand_ins=()))
+metrics.set_models(SimpleNamespace(versions_by_key=keys, refused=(), problems=tuple, fallbacks=()))
 metrics.flush()
 print("ready", flush=True)
 sys.stdin.readline()

@@ -89,10 +89,10 @@ async def test_service_is_ready_while_a_version_can_be_served(
         assert ready.status_code == (200 if served else 503)
         assert list(ready.json()["refused"]) == [f"elves/wavenet@{number}" for number in sorted(damaged)]
         fallback = "elves default: elves/wavenet@2 serves instead of elves/wavenet@1, which is refused."
-        assert (fallback in ready.json()["stand_ins"]) == served
+        assert (fallback in ready.json()["fallbacks"]) == served
         assert str(tmp_path) not in ready.text
         models = (await client.get("/models")).json()
-        for field in ("refused", "stand_ins"):
+        for field in ("refused", "fallbacks"):
             assert models[field] == ready.json()[field]
         assert (await client.get("/health/live")).status_code == 200
         for model, answered in (("", served), ("&model=wavenet@1", False), ("&model=wavenet@2", served)):

@@ -216,9 +216,9 @@ def test_two_workers_follow_store_changes_under_load(stores: Path, kernels: Kern
             until_both("fallback", reason=fallback)
             for _ in range(20):
                 ready = get("/health/ready")
-                assert (ready["status"], ready["stand_ins"]) == ("ok", [fallback])
+                assert (ready["status"], ready["fallbacks"]) == ("ok", [fallback])
                 assert "differs from its manifest" in ready["refused"][broken]
-                assert get("/models")["stand_ins"] == [fallback]
+                assert get("/models")["fallbacks"] == [fallback]
                 assert get("/generate?dataset=elves")["model"] == "elves/wavenet@1"
             listed = command("list")
             assert f"refused {broken}" in listed

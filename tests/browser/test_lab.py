@@ -48,8 +48,8 @@ def test_initial_network_is_healthy_with_the_loss_of_a_guess(page: Page) -> None
         ("Vanishing", "Gradients", r"vanish on their way back: the first layer gets 1/\d{2,}"),
         ("Relu, wrong gain", "Activations", "fade"),
         ("Relu, wrong gain", "Gradients", "vanish"),
-        ("BatchNorm mends it", "Activations", "Healthy"),
-        ("BatchNorm mends it", "Gradients", "Healthy"),
+        ("BatchNorm fixes it", "Activations", "Healthy"),
+        ("BatchNorm fixes it", "Gradients", "Healthy"),
     ],
 )
 def test_experiment_yields_its_verdict(page: Page, name: str, panel: str, said: str) -> None:
@@ -59,7 +59,7 @@ def test_experiment_yields_its_verdict(page: Page, name: str, panel: str, said: 
 
 def test_network_without_batchnorm_saturates_and_explodes(page: Page) -> None:
     """The same layers at the same gain are those of the experiment "Dead tanh"."""
-    choose_experiment(page, "BatchNorm mends it")
+    choose_experiment(page, "BatchNorm fixes it")
     page.get_by_label("BatchNorm before each activation").uncheck()
     flat = re.compile(r"Layer \d: \d\d % of the outputs lie where tanh is flat")
     expect(verdict(page, "Activations")).to_have_text(flat)
@@ -150,7 +150,7 @@ def test_overflow_of_the_loss_is_reported(page: Page) -> None:
     page.get_by_label("Learning rate").fill("1")
     page.get_by_label("Gain of the weights").fill("4")
     button(page, "Take 100 steps").click()
-    expect(verdict(page, "Loss")).to_contain_text("no number any more")
+    expect(verdict(page, "Loss")).to_contain_text("not a number")
     choose_experiment(page, "A good start")
     expect(verdict(page, "Loss")).to_contain_text("A fair guess")
 

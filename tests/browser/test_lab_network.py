@@ -29,7 +29,7 @@ TRAINING_STEP = """([shape, parameters, X, Y, rate]) => {
   const network = { shape, arrays: Object.fromEntries(entries) };
   const trace = lab.forward(network, X, Y);
   const gradients = lab.backward(network, trace);
-  const before = lab.plain({ trace, gradients, figures: lab.look(network, trace, gradients, rate) });
+  const before = lab.plain({ trace, gradients, figures: lab.statistics(network, trace, gradients, rate) });
   lab.descend(network, gradients, rate);
   return { ...before, after: lab.plain(network.arrays), lossAfter: lab.forward(network, X, Y).loss };
 }"""

@@ -62,7 +62,7 @@ def test_pixel_colours_encode_sign_and_size_of_activations(page: Page, address: 
 def test_hovered_or_focused_node_highlights_its_input(page: Page, how: str) -> None:
     node = page.get_by_role("button", name=re.compile("^Layer 2 joins “na” and “be”"))
     getattr(node, how)()
-    expect(page.locator(".told")).to_contain_text("it sees 4 characters")
+    expect(page.locator(".explanation")).to_contain_text("it sees 4 characters")
     expect(page.locator(".leaf.lit strong")).to_have_text(["n", "a", "b", "e"])
     expect(page.locator(".node.lit")).to_have_count(4 + 2 + 1)
     expect(page.locator(".leaf.dim")).to_have_count(4)
@@ -122,4 +122,4 @@ def test_embedding_map_is_legible_and_equals_the_service(page: Page, address: st
     nearest = {point["character"]: point["nearest"] for point in embedding["points"]}
     kept = sum(nearest[vowel] in "aeiou" for vowel in "aeiou")
     expect(section).to_contain_text(f"nearest of a is {nearest['a']}, of e is {nearest['e']}")
-    expect(section).to_contain_text(f"{kept} of 5 vowels stand nearest to a vowel")
+    expect(section).to_contain_text(f"{kept} of 5 vowels are nearest to a vowel")

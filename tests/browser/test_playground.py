@@ -66,7 +66,7 @@ def test_kept_name_survives_a_reload_until_it_is_removed(page: Page) -> None:
     assert downloaded(page, "Kept as text") == f"{names[2]}\n"
     page.reload()
     expect(page.get_by_role("list", name="Kept")).to_contain_text(names[2])
-    page.get_by_text("Let go", exact=True).click()
+    page.get_by_text("Remove", exact=True).click()
     expect(page.get_by_text("Names that you keep stay in this browser.")).to_be_visible()
 
 
@@ -222,7 +222,7 @@ def test_drawing_with_an_invalid_field_focuses_it_on_a_phone(open_page: OpenPage
     page.get_by_label("Contains").focus()
     draw_button(page).click()
     expect(field).to_be_focused()
-    expect(page.locator("#status")).to_contain_text("does not fit")
+    expect(page.locator("#status")).to_contain_text("is not valid")
     error, bar = page.locator("#o-count-wrong").bounding_box(), page.locator(".actions").bounding_box()
     assert error
     assert bar

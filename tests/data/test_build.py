@@ -99,7 +99,7 @@ def test_check_option_reports_a_matching_list_without_writing(
 def test_missing_packages_folder_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         build.main(["--packages", str(tmp_path / "absent")])
-    assert "absent is no folder" in capsys.readouterr().err
+    assert "absent is not a folder" in capsys.readouterr().err
 
 
 def test_unreadable_package_error_suggests_fetching_again(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_limits_of_length_and_count_are_inclusive(tmp_path: Path) -> None:
     assert loaded.names[-1] == "é" * 64
 
 
-@pytest.mark.parametrize(("path", "message"), [("absent.txt", "is no file"), ("", "is a folder")])
+@pytest.mark.parametrize(("path", "message"), [("absent.txt", "is not a readable file"), ("", "is a folder")])
 def test_missing_file_and_folder_are_refused(tmp_path: Path, path: str, message: str) -> None:
     with pytest.raises(NameListError, match=message):
         load_names(tmp_path / path)

@@ -54,7 +54,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     `published`: variant by version number; `highest`: last number ever given; `broken`: damaged numbers, `altered`
     those with a damaged manifest, which a running process notices; `aliases`: targets in the alias file.
-    For the running process `live`: `loaded`: numbers read while complete; `meanings`: what aliases meant to it.
+    For the running process `live`: `loaded`: numbers read while complete; `targets`: its targets of aliases.
     """
 
     numbers: Bundle[int] = Bundle("numbers")
@@ -71,7 +71,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.altered: set[int] = set()
         self.aliases: dict[str, int] = {}
         self.loaded: set[int] = set()
-        self.meanings: dict[str, int] = {}
+        self.targets: dict[str, int] = {}
 
     def teardown(self) -> None:
         self.folder.cleanup()
@@ -153,10 +153,8 @@ class StoreMachine(RuleBasedStateMachine):
         assert not self.live.changed()
         refused = {n for n in self.broken if n not in self.loaded or n in self.altered}
         self.loaded = {n for n in self.published if n in self.loaded or n not in self.broken}
-        self._check(self.live, self.loaded, refused, self.meanings)
-        self.meanings = {
-            alias: self._meaning(alias, self.loaded, self.meanings) for alias in self.aliases if self.loaded
-        }
+        self._check(self.live, self.loaded, refused, self.targets)
+        self.targets = {alias: self._target(alias, self.loaded, self.targets) for alias in self.aliases if self.loaded}
 
     @precondition(lambda self: self.loaded)
     @rule(data=st.data())
@@ -183,12 +181,12 @@ class StoreMachine(RuleBasedStateMachine):
             assert registry.resolve(DATASET, ARCHITECTURE).manifest.version == max(served)
             for alias in self.aliases:
                 model = None if alias == "default" else f"{ARCHITECTURE}@{alias}"
-                assert registry.resolve(DATASET, model).manifest.version == self._meaning(alias, served, before)
+                assert registry.resolve(DATASET, model).manifest.version == self._target(alias, served, before)
         elif self.published:
             with pytest.raises(CheckpointError):
                 registry.resolve(DATASET)
 
-    def _meaning(self, alias: str, served: set[int], before: dict[str, int]) -> int:
+    def _target(self, alias: str, served: set[int], before: dict[str, int]) -> int:
         """Return the first served of: the alias's target, what it meant before, the newest version."""
         candidates = (self.aliases[alias], before.get(alias, 0))
         return next((number for number in candidates if number in served), max(served))

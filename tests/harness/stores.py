@@ -71,8 +71,8 @@ def view(root: Path, kernels: Kernels) -> View:
     now = open_registry(root, kernels).now
     return View(
         {version.reference: version.digest for version in now.versions()},
-        {place: key.reference for place, key in now.meanings.items()},
-        (*now.refused.values(), *now.stand_ins),
+        {place: key.reference for place, key in now.alias_targets.items()},
+        (*now.refused.values(), *now.fallbacks),
     )
 
 

@@ -149,7 +149,7 @@ def test_a_damaged_version_is_refused_and_the_others_serve(twice_published: Mode
     assert fresh.resolve("elves", "wavenet@2").reference == "elves/wavenet@2"
     assert fresh.problems() == []
     assert fresh.resolve("elves").reference == "elves/wavenet@2"
-    assert fresh.stand_ins == [
+    assert fresh.fallbacks == [
         f"{alias}: elves/wavenet@2 serves instead of elves/wavenet@1, which is refused."
         for alias in ("elves default", "elves/wavenet stable")
     ]
@@ -164,10 +164,10 @@ def test_damaged_alias_file_is_reported_and_never_overwritten(
     path = published.stores[-1].root / "aliases.json"
     path.write_text(broken)
     published.refresh()
-    assert [line for line in published.stand_ins if "aliases.json is damaged" in line] == published.stand_ins != []
-    assert "cannot be read" in published.stand_ins[0]
-    assert "before count" in published.stand_ins[0]
-    assert "validation error" not in published.stand_ins[0]
+    assert [line for line in published.fallbacks if "aliases.json is damaged" in line] == published.fallbacks != []
+    assert "cannot be read" in published.fallbacks[0]
+    assert "last readable aliases apply" in published.fallbacks[0]
+    assert "validation error" not in published.fallbacks[0]
     with pytest.raises(StoreError):
         published.publish(elf_draft)
     assert [version.reference for version in published.versions()] == ["elves/wavenet@1"]

@@ -151,12 +151,12 @@ def test_unreadable_store_is_not_treated_as_empty(
     assert live.changed()
     live.refresh()
     assert live.resolve("elves").reference == "elves/wavenet@1"
-    assert any("Input/output error" in line for line in live.stand_ins)
+    assert any("Input/output error" in line for line in live.fallbacks)
     with pytest.raises(StoreError):
         live.publish(elf_draft)
     monkeypatch.undo()
     live.refresh()
-    assert live.stand_ins == []
+    assert live.fallbacks == []
 
 
 def test_alias_of_an_unserved_version_keeps_its_last_meaning(twice_published: ModelRegistry, elf_draft: Draft) -> None:
@@ -170,14 +170,14 @@ def test_alias_of_an_unserved_version_keeps_its_last_meaning(twice_published: Mo
         live.refresh()
         line = f"elves/wavenet stable: elves/wavenet@{{}} serves instead of elves/wavenet@{number}, which {why}."
         assert live.resolve("elves", "wavenet@stable").reference == "elves/wavenet@1"
-        assert live.stand_ins == [line.format(1)]
+        assert live.fallbacks == [line.format(1)]
         fresh = reopened(live)
         assert fresh.resolve("elves", "wavenet@stable").reference == "elves/wavenet@3"
-        assert fresh.stand_ins == [line.format(3)]
+        assert fresh.fallbacks == [line.format(3)]
         assert live.problems() == fresh.problems() == []
     write_aliases(live.stores[-1], stable=2)
     live.refresh()
-    assert live.stand_ins == []
+    assert live.fallbacks == []
     assert live.resolve("elves", "wavenet@stable").reference == "elves/wavenet@2"
 
 
@@ -200,7 +200,7 @@ def test_default_falls_back_to_the_lowest_dev_loss(published: ModelRegistry, elf
     fresh = reopened(published)
     assert fresh.resolve("elves").reference == "elves/bigram@2"
     assert fresh.problems() == []
-    assert fresh.stand_ins[0] == "elves default: elves/bigram@2 serves instead of elves/wavenet@1, which is refused."
+    assert fresh.fallbacks[0] == "elves default: elves/bigram@2 serves instead of elves/wavenet@1, which is refused."
     with pytest.raises(CheckpointError):
         fresh.resolve("elves", "wavenet")
 
@@ -209,7 +209,7 @@ def test_data_set_with_every_version_refused_is_not_ready(published: ModelRegist
     damage(published, 1)
     fresh = reopened(published)
     assert len(fresh.problems()) == 1
-    assert fresh.stand_ins == []
+    assert fresh.fallbacks == []
     with pytest.raises(CheckpointError):
         fresh.resolve("elves")
 
@@ -225,10 +225,10 @@ def test_damaged_alias_file_keeps_the_aliases_read_before(registry: ModelRegistr
     live.refresh()
     assert live.resolve("elves").reference == "elves/wavenet@2"
     assert live.resolve("elves", "wavenet@latest").reference == "elves/wavenet@3"
-    assert ["before count" in line for line in live.stand_ins] == [True]
+    assert ["last readable aliases apply" in line for line in live.fallbacks] == [True]
     fresh = reopened(live)
     assert fresh.resolve("elves").reference == "elves/wavenet@1"
-    assert ["aliases.json is damaged" in line for line in fresh.stand_ins] == [True]
+    assert ["aliases.json is damaged" in line for line in fresh.fallbacks] == [True]
     assert fresh.problems() == []
 
 
@@ -265,13 +265,13 @@ def test_aliased_version_is_removed_only_after_its_aliases_move(twice_published:
     fresh = reopened(twice_published)
     fresh.remove("elves/wavenet@1", "why")
     assert fresh.refused == {}
-    assert fresh.stand_ins == []
+    assert fresh.fallbacks == []
 
 
 def test_removing_the_last_version_removes_its_aliases(published: ModelRegistry, elf_draft: Draft) -> None:
     published.remove("elves/wavenet@1", "not needed")
     assert published.datasets() == []
-    assert published.stand_ins == []
+    assert published.fallbacks == []
     assert published.publish(elf_draft).reference == published.resolve("elves").reference == "elves/wavenet@2"
     assert published.resolve("elves", "wavenet@stable").reference == "elves/wavenet@2"
 

@@ -80,9 +80,9 @@ USAGE_ERRORS = [
 ]
 VALUE_ERRORS = [
     ("backprop-check --out picture.jpg", "ends in .png"),
-    ("backprop-check --data nowhere.txt", "nowhere.txt is no file"),
+    ("backprop-check --data nowhere.txt", "nowhere.txt is not a readable file"),
     ("bigram-picture --out picture.svg", "ends in .png"),
-    ("bigram-picture --data nowhere.txt", "nowhere.txt is no file"),
+    ("bigram-picture --data nowhere.txt", "nowhere.txt is not a readable file"),
     ("shapes lstm", "give a preset of another architecture, as wavenet"),
     ("train --n-hidden 0", "--n-hidden is 0; allowed: a whole number from 1 to 2,048."),
     ("train --preset wavnet", "Did you mean wavenet?"),

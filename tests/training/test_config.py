@@ -69,7 +69,7 @@ def test_passes_win_over_preset_steps_but_not_over_given_ones(given: dict[str, i
         ({"optimizer": "adam"}, "--optimizer is 'adam'; allowed: adamw or sgd."),
         ({"block_size": 6}, "block_size of a wavenet is a power of two"),
         ({"method": "counting"}, "method counting is for the architecture bigram"),
-        ({"leraning_rate": 1.0}, "'leraning_rate' is no hyperparameter; did you mean learning_rate?"),
+        ({"leraning_rate": 1.0}, "'leraning_rate' is not a hyperparameter; did you mean learning_rate?"),
     ],
 )
 def test_invalid_value_is_a_one_line_error_with_allowed_values(given: dict[str, object], words: str) -> None:

@@ -189,7 +189,7 @@ def test_page_names_most_saturated_gate_of_the_bad_start(fresh: Fresh, corpus: C
     rows = [line.split(" | ") for line in page["README.md"].decode().splitlines() if line.startswith("| a bad")]
     assert rows[0][0] == "| a bad start: weights x 6, the last x 60"
     assert rows[0][3].startswith(("lstm0.", "lstm1."))
-    assert "at both starts before their first step; a panel that says trained" in EXPLANATIONS["activations.png"]
+    assert 'at both starts before their first step; a panel labelled "trained"' in EXPLANATIONS["activations.png"]
 
 
 @pytest.mark.parametrize("name", list(CONFIGS))

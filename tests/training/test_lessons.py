@@ -281,7 +281,7 @@ def test_lesson_states_pairs_unseen_in_training() -> None:
 @pytest.mark.parametrize(
     ("gain", "words"),
     [
-        (1.0, "comes out {}. With gain 1 that goes into the second, and {} comes out, then {}, then {}: each layer is"),
+        (1.0, "its output {}. With gain 1 the spreads after the next three layers are {}, {} and {}: each layer is"),
         (5 / 3, "With 5/3 the spreads are {}, {}, {}, {}, and they settle at {}:"),
     ],
 )

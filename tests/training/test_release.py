@@ -65,8 +65,11 @@ def test_release_publishes_every_model_with_its_comparison(registry: ModelRegist
     assert start == "an lstm of words spelled like animal names, and none of them"
     assert registry.resolve("human", "lstm@1").manifest.training.get("start") is None
     taught = registry.resolve("human", "lstm@2")
-    assert taught.manifest.training["teachers"] == "the human/lstm beside it, the human/gated_wavenet beside it"
-    assert "It learned what its teachers say" in taught.file("card.md").decode()
+    assert (
+        taught.manifest.training["teachers"]
+        == "the human/lstm of the same release, the human/gated_wavenet of the same release"
+    )
+    assert "It learned the predictions of its teachers" in taught.file("card.md").decode()
     default = registry.resolve("human")
     assert default.manifest.training == {**taught.manifest.training, "quantized": "human/lstm@2"}
     assert (taught.manifest.schema_number, default.manifest.schema_number) == (1, 2)

@@ -46,19 +46,19 @@ VALUES = {"learning_rate": 0.01, "batch_size": 16, "n_hidden": 8}
 @pytest.mark.parametrize(
     ("swept", "words"),
     [
-        ("leraning_rate = { low = 0.1, high = 1.0 }", "there is no such hyperparameter; did you mean lea"),
-        ("learning_rate = { low = 1.0, high = 0.1 }", "low is 1 and high 0.1; low has to be the smaller one."),
+        ("leraning_rate = { low = 0.1, high = 1.0 }", "this hyperparameter does not exist; did you mean lea"),
+        ("learning_rate = { low = 1.0, high = 0.1 }", "low is 1 and high 0.1; low must be the smaller one."),
         ("learning_rate = { low = 0.1, high = 2000.0 }", "rate is 2000.0; allowed: a number above 0 to 1,000."),
-        ("learning_rate = { low = 0.0, high = 1.0, log = true }", "with log = true it has to be above 0."),
+        ("learning_rate = { low = 0.0, high = 1.0, log = true }", "with log = true it must be above 0."),
         ("learning_rate = { low = 0.1, high = 1.0, lgo = true }", "'lgo' is unknown; allowed: low, high, log, step."),
         ("learning_rate = { low = 0.1, high = nan }", "high is nan; allowed: a finite number."),
         ("learning_rate = { low = 0.1, high = 'x' }", "high is 'x'"),
         ("learning_rate = 0.1", "is 0.1; give { low = ..., high = ... } or { choices = [...] }."),
-        ("learning_rate = { low = 0.1, high = 1.0, step = 0.4 }", "no whole number of steps of 0.4"),
+        ("learning_rate = { low = 0.1, high = 1.0, step = 0.4 }", "not a whole number of steps of 0.4"),
         ("n_hidden = { low = 1.5, high = 8 }", "low is 1.5; n_hidden is a whole number."),
         ("n_hidden = { low = 8, high = 5000 }", "--n-hidden is 5000; allowed: a whole number from 1 to 2,048."),
         ("block_size = { choices = [4, 6] }", "block_size: block_size of a wavenet is a power of two"),
-        ("optimizer = { low = 0, high = 1 }", "optimizer: is no number; give choices"),
+        ("optimizer = { low = 0, high = 1 }", "optimizer: is not a number; give choices"),
         ("optimizer = { choices = ['sgd', 'adam'] }", "--optimizer is 'adam'; allowed: adamw or sgd."),
         ("batch_size = { choices = [16] }", "give two choices or more."),
         ("batch_size = { choices = [16, 16] }", "a choice is given twice."),
@@ -234,7 +234,7 @@ def test_diverged_trials_are_listed_as_failed(out: Path, given: list[str], plan_
     assert "None of 2 trials" in invoke(*given, "--trials", "2", "--output", out).stderr
     rows = results(out)
     assert [row["verdict"] for row in rows] == ["failed", "failed"]
-    assert all("no number any more" in row["note"] for row in rows)
+    assert all("is not a number" in row["note"] for row in rows)
 
 
 def trial_context(hopeless: Callable[[int, float], bool], stopped: bool = False) -> TrialContext:

@@ -16,7 +16,7 @@ from training.pretrained import resolve_reference
 @click.argument("reference")
 @store_option
 @kernels_option
-def command(reference: str, store: Path, kernels: Path | None) -> None:
+def quantize(reference: str, store: Path, kernels: Path | None) -> None:
     """Publish a version again with 8-bit integer weights. It is faster, with almost the same losses.
 
     REFERENCE is an lstm of one layer, e.g. human/lstm@4. The new version becomes `latest`.

@@ -196,7 +196,7 @@ def _page(
 )
 @store_option
 @kernels_option
-def command(reference: str, output: Path, dataset: str, steps: int, store: Path, kernels: Path | None) -> None:
+def diagnose_model(reference: str, output: Path, dataset: str, steps: int, store: Path, kernels: Path | None) -> None:
     """Plot activations, gradients and updates of a network, beside a bad start.
 
     REFERENCE is a preset, or a version as human/lstm@2. Nothing is published.

@@ -1,19 +1,19 @@
-"""Explanations of each diagnostic plot for learners: what it shows and what to look for."""
+"""Explanations of each diagnostic plot for learners: its content and its reading."""
 
 EXPLANATIONS = {
-    "activations.png": "What comes out of each bent layer for one batch, at both starts before their first step; a "
-    "panel that says trained has the learned weights. Numbers piled up at -1 and 1 are saturated: there a tanh is "
-    "flat, and hardly any gradient passes; likewise for a sigmoid at 0 and 1. Good is a broad hill in the middle. An "
-    "lstm shows its gates, whose saturation tells, beside its outputs, whose saturation would say nothing.",
-    "gradients.png": "How much each output matters to the loss. Good is the same width in all layers; widths that "
-    "shrink or grow from layer to layer mean that some layers learn and others do not.",
-    "weights.png": "The gradient of each matrix, and its spread over that of the weights (grad:data). A matrix whose "
-    "ratio stands far above the others will be moved too fast at first.",
-    "updates.png": "How far one step moves each matrix, as a share of the matrix, on a logarithmic scale. The lectures "
-    "aim at the dashed line, a thousandth; far below it learning is slow, far above it is shaky.",
+    "activations.png": "The outputs of each activation layer for one batch, at both starts before their first step; a "
+    'panel labelled "trained" has the learned weights. Outputs near -1 and 1 are saturated: tanh is flat there, and '
+    "hardly any gradient passes; the same holds for a sigmoid near 0 and 1. A broad hill in the middle is good. For an "
+    "lstm the plot shows the gates, whose saturation matters, and the outputs, whose saturation does not.",
+    "gradients.png": "The gradient of the loss at the outputs of each layer. Equal widths in all layers are good; "
+    "widths that shrink or grow from layer to layer mean that some layers learn and others do not.",
+    "weights.png": "The gradient of each matrix, and its spread divided by that of the weights (grad:data). A matrix "
+    "with a ratio far above the others changes too fast at first.",
+    "updates.png": "The size of one step relative to each matrix, on a logarithmic scale. The lectures recommend the "
+    "dashed line, a thousandth; far below it learning is slow, far above it is unstable.",
     "losses.png": "The loss of both runs, on a scale that fits the good one: the bad one may begin far above it. A "
-    "good start begins at the logarithm of the number of characters, a uniform guess; a bad one is first sure of the "
-    "wrong things and spends its steps on forgetting them.",
-    "embedding.png": "Where the characters lie, in the two directions that hold most of their spread. Characters that "
-    "do the same work in names come to lie together: vowels often make a cluster of their own.",
+    "good start begins at the logarithm of the number of characters, the loss of a uniform guess; a bad start is "
+    "confidently wrong, and its first steps only correct that.",
+    "embedding.png": "The embeddings of the characters, on the two directions of largest variance. Characters with a "
+    "similar role in names get close to each other: vowels often form a cluster.",
 }

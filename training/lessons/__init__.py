@@ -1,1 +1,1 @@
-"""Commands for the lessons in docs/lessons: demonstrations with metrics and plots, and the check of all lessons."""
+"""Commands for docs/lessons: demonstrations with metrics and plots, and the check of all."""

@@ -251,7 +251,7 @@ def train_network(seed: int, steps: int, console: Console) -> tuple[MLP, list[Po
 @click.option(
     "--seed", type=click.IntRange(0), default=2, show_default=True, help="Seed of the points and initial weights."
 )
-def command(steps: int, output: Path, seed: int) -> None:
+def autograd_demo(steps: int, output: Path, seed: int) -> None:
     """Train a perceptron of scalar values to separate two moons, and draw its decision boundary.
 
     Every number is a Value of models/autograd, which computes its own gradient. The same seed gives the same run.

@@ -62,7 +62,9 @@ class Row:
 
 
 def check(network: Network, batch: Windows) -> list[Row]:
-    """Return a row for each gradient of one batch. The network does not change, and stays in training mode.
+    """Return a row for each gradient of one batch.
+
+    The network does not change, and stays in training mode.
 
     Raises `TypeError` for a layer that has no rule by hand.
     """
@@ -106,7 +108,7 @@ def _row(part: str, name: str, mine: Tensor, other: Tensor) -> Row:
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, by_hand: Gradients) -> list[Row]:
-    """Compare the step-by-step gradient with autograd, and the closed form with the step-by-step gradient."""
+    """Compare the stepwise gradient with autograd, and the closed form with the stepwise one."""
     logits = logits.clone().requires_grad_()
     steps = cross_entropy_steps(logits, targets)
     loss = steps.pop("loss")
@@ -236,7 +238,9 @@ DEV_LOSSES = 10
     "--steps", type=click.IntRange(1, 1_000_000), default=STEPS, show_default=True, help="Steps of the two trainings."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Draw the trainings, as a PNG file.")
-def command(dataset: str, data: Path | None, architecture: str, precision: str, steps: int, out: Path | None) -> None:
+def compare_gradients(
+    dataset: str, data: Path | None, architecture: str, precision: str, steps: int, out: Path | None
+) -> None:
     """Compare the backward pass written by hand with autograd's.
 
     The command compares every tensor of one batch, then two trainings from the same start, one by hand and one by

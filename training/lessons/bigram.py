@@ -140,7 +140,7 @@ MAX_GAP = 0.001
     show_default=True,
     help="Maximum steps of each descent.",
 )
-def command(dataset: str, data: Path | None, out: Path, curves: Path | None, steps: int) -> None:
+def draw_bigrams(dataset: str, data: Path | None, out: Path, curves: Path | None, steps: int) -> None:
     """Draw how often each character follows another, and fit the same table by gradient descent.
 
     Every loss is in nats per character, including the end token.

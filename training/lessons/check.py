@@ -59,7 +59,10 @@ class Lesson:
 
 
 def read_lessons(folder: Path) -> list[Lesson]:
-    """Return the lessons of `folder` in order. Raises `TrainingError` if there is none or one is malformed."""
+    """Return the lessons of `folder` in order.
+
+    Raises `TrainingError` if there is none or one is malformed.
+    """
     paths = sorted(folder.glob(_PAGE))
     if not paths:
         raise TrainingError(
@@ -183,7 +186,7 @@ def _read_lines(process: subprocess.Popen[str], lines: list[str], on_line: Calla
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), default=FOLDER, help="Folder of the lessons."
 )
-def command(only: tuple[str, ...], folder: Path) -> None:
+def check_lessons(only: tuple[str, ...], folder: Path) -> None:
     """Run the check of every lesson in docs/lessons.
 
     All lessons together take some minutes. Your own versions are not read or changed. The exit status is 1 if a

@@ -128,7 +128,7 @@ PRESET, DATASET, SMOOTHING = "wavenet", "human", 1.0
 @click.command("context")
 @click.option("--out", type=click.Path(path_type=Path), help="Write a plot, such as context.png.")
 @click.option("--steps", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Steps of each run.")
-def command(out: Path | None, steps: int) -> None:
+def compare_contexts(out: Path | None, steps: int) -> None:
     """Compare a tree with a flat network of the same size.
 
     Both see 1, 2, 4, 8 and 16 characters.

@@ -133,7 +133,7 @@ SHOWN = 5
 )
 @store_option
 @kernels_option
-def command(reference: str, count: int, seed: int, store: Path, kernels: Path | None) -> None:
+def compare_with_notebook(reference: str, count: int, seed: int, store: Path, kernels: Path | None) -> None:
     """Compare sampling in a notebook with sampling in the service.
 
     REFERENCE is human, human/wavenet or human/wavenet@2.

@@ -56,7 +56,7 @@ def max_logit_difference(network: Network, examples: Examples) -> float:
 
 @click.command("shapes")
 @click.argument("preset")
-def command(preset: str) -> None:
+def show_shapes(preset: str) -> None:
     """Show the shape of a batch after each layer.
 
     PRESET is any preset whose architecture is not lstm.
@@ -68,7 +68,7 @@ def command(preset: str) -> None:
     X = examples.windows(config.model.block_size).X
     with torch.no_grad():
         shapes = layer_shapes(network, X)
-    console, table = Console(), Table("layer", "what comes out")
+    console, table = Console(), Table("layer", "output shape")
     table.add_column("parameters", justify="right")
     table.add_row("X", _words(tuple(X.shape)), "")
     for layer in shapes:

@@ -165,7 +165,7 @@ PRESET, DATASET = "mlp-deep", "human"
 @click.option("--out", type=click.Path(path_type=Path), help="Write a plot, such as starts.png.")
 @click.option("--layers", type=click.IntRange(1, 16), default=4, show_default=True, help="Hidden layers.")
 @click.option("--steps", type=click.IntRange(1, 100_000), default=400, show_default=True, help="Steps of each run.")
-def command(out: Path | None, layers: int, steps: int) -> None:
+def compare_starts(out: Path | None, layers: int, steps: int) -> None:
     """Compare five initialisations: large or small weights, with or without BatchNorm."""
     config = load_config(PRESET, DATASET, {"n_layers": layers, "steps": steps, "eval_every": steps})
     corpus = shipped_corpus(DATASET, config.split_seed)

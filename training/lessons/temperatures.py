@@ -149,7 +149,9 @@ def _draw_log_probs(axes: Axes, samples: Sequence[TemperatureSample]) -> None:
 )
 @store_option
 @kernels_option
-def command(reference: str, prefix: str, out: Path | None, count: int, store: Path, kernels: Path | None) -> None:
+def compare_temperatures(
+    reference: str, prefix: str, out: Path | None, count: int, store: Path, kernels: Path | None
+) -> None:
     """Show the effect of the temperature on names.
 
     REFERENCE is human, human/wavenet or human/wavenet@2.

@@ -168,7 +168,7 @@ def find_lr(
 ) -> None:
     """Find a good learning rate: one batch at each of many rates. The rates rise until the loss diverges."""
     if low >= high:
-        raise click.UsageError(f"--low is {low:g} and --high {high:g}; --low has to be the smaller one.")
+        raise click.UsageError(f"--low is {low:g} and --high {high:g}; --low must be the smaller one.")
     called = dataset_name(dataset, data, name)
     config = load_config(preset, called, {})
     if config.method == "counting":

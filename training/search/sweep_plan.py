@@ -37,15 +37,15 @@ class Range(BaseModel):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.low >= self.high:
-            raise ValueError(f"low is {self.low:g} and high {self.high:g}; low has to be the smaller one")
+            raise ValueError(f"low is {self.low:g} and high {self.high:g}; low must be the smaller one")
         if self.log and self.low <= 0:
-            raise ValueError(f"low is {self.low:g}; with log = true it has to be above 0")
+            raise ValueError(f"low is {self.low:g}; with log = true it must be above 0")
         if self.log and self.step is not None:
             raise ValueError("log = true and step exclude each other; leave out one of them")
         if self.step is not None:
             steps = (self.high - self.low) / self.step
             if abs(steps - round(steps)) > ROUNDING * max(1, steps):
-                raise ValueError(f"high is no whole number of steps of {self.step:g} above low; change high or step")
+                raise ValueError(f"high is not a whole number of steps of {self.step:g} above low; change high or step")
         return self
 
     @property
@@ -121,14 +121,14 @@ def _refuse_unknown(field: str) -> None:
         raise TrainingError(f"[sweep] {field}: cannot be swept; allowed: {', '.join(allowed)}.")
     nearest = difflib.get_close_matches(field, allowed, n=1)
     hint = f"did you mean {nearest[0]}?" if nearest else f"allowed: {', '.join(allowed)}."
-    raise TrainingError(f"[sweep] {field}: there is no such hyperparameter; {hint}")
+    raise TrainingError(f"[sweep] {field}: this hyperparameter does not exist; {hint}")
 
 
 def _refuse_wrong_kind(field: str, given: Range) -> None:
     owner = ModelConfig if field in ModelConfig.model_fields else TrainingConfig
     kind = owner.model_json_schema()["properties"][field].get("type")
     if kind not in ("integer", "number"):
-        raise TrainingError(f'[sweep] {field}: is no number; give choices, e.g. {{ choices = ["a", "b"] }}.')
+        raise TrainingError(f'[sweep] {field}: is not a number; give choices, e.g. {{ choices = ["a", "b"] }}.')
     numbers = {"low": given.low, "high": given.high, "step": given.step}
     for name, number in numbers.items():
         if kind == "integer" and isinstance(number, float):
@@ -151,9 +151,9 @@ def _line(item: Mapping[str, Any], kind: type[BaseModel]) -> str:
         case "finite_number":
             return f"{part} is {item['input']}; allowed: a finite number."
         case "greater_than":
-            return f"{part} is {item['input']!r}; it has to be above 0."
+            return f"{part} is {item['input']!r}; it must be above 0."
         case _:
-            return f"{part} is {item['input']!r}; that is of the wrong kind."
+            return f"{part} is {item['input']!r}; its type is wrong."
 
 
 SWEEPS = Path(__file__).parent / "sweeps"

@@ -26,7 +26,10 @@ ROOM = 4.0
 
 
 def sweep_plot(rows: Sequence[Row], ranges: Ranges, title: str) -> bytes:
-    """Return a PNG of all trials; triangles are off the scale. Raises `ValueError` without a complete one."""
+    """Return a PNG of all trials; triangles are off the scale.
+
+    Raises `ValueError` without a complete trial.
+    """
     best = best_row(rows)
     if best is None or best.dev_loss is None:
         raise ValueError("A sweep without a complete trial has no plot.")

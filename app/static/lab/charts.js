@@ -1,4 +1,4 @@
-// Small pictures: SVG elements, rows of histograms, bars, a curve. Each has its words beside it as a text alternative.
+// Small pictures: SVG elements, rows of histograms, bars, a curve. The text beside each one is its alternative.
 
 import { h, percent } from "../../playground/dom.js";
 
@@ -10,11 +10,11 @@ export function draw(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** A picture that stretches with its place: only shapes in it, no text. Without a label it is decoration. */
+/** A picture that stretches to its container; it holds shapes only. Without a label it is decorative. */
 export const stretched = (width, height, label, ...children) =>
   draw("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", ...(label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" }) }, ...children);
 
-/** A histogram: `hot` says which bins are drawn in the colour of warnings; the highest cool bin, or bin, is the top. */
+/** A histogram. `hot` selects the bins in the warning colour; the other bins set the scale, or a quarter of the highest. */
 export function bars(counts, label, hot = () => false) {
   const cool = counts.filter((_, i) => !hot(i));
   const top = Math.max(...cool, Math.max(...counts) / 4, 1e-9);
@@ -33,7 +33,7 @@ export function gauge(share, guide, hot, label) {
   return stretched(100, 10, label, draw("path", { d: "M0 5H100", class: "guide" }), draw("path", { d: `M0 2H${length}V8H0z`, class: hot ? "hot" : "cool" }), draw("path", { d: `M${guide * 100} 0V10`, class: "mark" }));
 }
 
-/** A line of a list: what it is, its picture, its figures one below the other. */
+/** A list item: its name, its picture, and its figures below each other. */
 export const row = (name, picture, ...figures) =>
   h("li", {}, h("span", { class: "which" }, name), picture, h("span", { class: "odds" }, ...figures.map((figure) => h("span", {}, figure))));
 
@@ -48,13 +48,13 @@ export function curve(values, level, name, low, label, least = 100) {
   const points = values.map((value, i) => (Number.isFinite(value) ? `${x(i).toFixed(2)} ${y(value).toFixed(2)}` : null));
   const line = points.filter((point) => point !== null).join("L");
   const picture = stretched(100, 100, label, draw("path", { d: `M0 ${y(level)}H100`, class: "mark" }), draw("path", { d: `M${line}`, class: "line" }));
-  const told = h("span", { class: "level", "aria-hidden": "true" }, name);
-  told.style.top = `${y(level)}%`;
+  const levelLabel = h("span", { class: "level", "aria-hidden": "true" }, name);
+  levelLabel.style.top = `${y(level)}%`;
   const dot = h("span", { class: "dot", "aria-hidden": "true" });
   const last = values.length - 1;
   dot.style.left = `${x(last)}%`;
   dot.style.top = `${y(Number.isFinite(values[last]) ? values[last] : high)}%`;
-  return h("div", { class: "plot" }, picture, told, dot);
+  return h("div", { class: "plot" }, picture, levelLabel, dot);
 }
 
 /** A number as short as it can be read: 0.63, 0.0013, 4e-7. */

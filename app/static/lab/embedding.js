@@ -1,17 +1,17 @@
-// The map of the characters: where a model's embedding puts them, in two of its many dimensions.
+// The map of a model's character embeddings on their first two principal components.
 
 import { h, letter, percent } from "../../playground/dom.js";
 import { draw } from "./charts.js";
 
-// How far apart labels are, in pixels; a word wants more than a letter.
-const [WIDTH, HEIGHT, EDGE, ROOM, WORD] = [340, 300, 18, 19, 28];
+// The size of the map and the distances of labels, in pixels; a word needs more room than a letter.
+const [WIDTH, HEIGHT, EDGE, LETTER_ROOM, WORD_ROOM] = [340, 300, 18, 19, 28];
 const VOWELS = "aeiou";
 
 const isVowel = (character) => VOWELS.includes(character.normalize("NFD")[0]);
 const isLetter = (character) => /\p{L}/u.test(character);
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** The map and what to read from it, of an answer of /lab/wavenet. */
+/** The map and the text beside it, from an answer of /lab/wavenet. */
 export function mapped({ embedding: { points, explained }, window: places, name }) {
   const dimensions = places[0].values.length;
   const [first, second] = explained;
@@ -21,28 +21,28 @@ export function mapped({ embedding: { points, explained }, window: places, name 
   const pairs = points.filter(({ character, nearest: other }) => character < other && nearest[other] === character);
   const listed = vowels.map(({ character, nearest: other }) => `${character} is ${letter(other)}`).join(", of ");
   return [
-    h("p", { class: "hint" }, "Training gave every character numbers of its own. Nobody told it what a vowel is. Look whether the vowels have found each other."),
+    h("p", { class: "hint" }, "Training gave each character its own numbers, without knowing what a vowel is. Check whether the vowels are close together."),
     h("div", { class: "mapped" }, picture(points, name, together.length), h("div", {},
-      h("p", {}, `The axes hold ${percent(first)} and ${percent(second)} of the variance, ${percent(first + second)} together: the map shows that part of what tells characters apart, and hides the rest.`),
-      h("p", {}, apart(points)),
-      h("p", {}, `In all ${dimensions} dimensions the nearest of ${listed}: ${together.length} of ${vowels.length} vowels stand nearest to a vowel.`),
+      h("p", {}, `The axes hold ${percent(first)} and ${percent(second)} of the variance, ${percent(first + second)} together. The map hides the rest.`),
+      h("p", {}, separation(points)),
+      h("p", {}, `In all ${dimensions} dimensions the nearest of ${listed}: ${together.length} of ${vowels.length} vowels are nearest to a vowel.`),
       pairs.length ? h("p", {}, `Nearest to each other: ${pairs.map(({ character, nearest: other }) => `${letter(character)} and ${letter(other)}`).join(", ")}.`) : null,
-      h("p", { class: "hint" }, "Distances are angles: a character's length says mostly how rare it is, so each is scaled to the same one. Letters of your name are underlined."))),
+      h("p", { class: "hint" }, "Distances are angles, because the length of an embedding mostly shows how rare its character is. Letters of your name are underlined."))),
   ];
 }
 
-/** How far apart vowels and consonants stand, on the axis that parts them best. */
-function apart(points) {
+/** The mean positions of vowels and consonants, on the axis that separates them best. */
+function separation(points) {
   const letters = points.filter(({ character }) => isLetter(character));
   const [vowels, others] = [letters.filter((p) => isVowel(p.character)), letters.filter((p) => !isVowel(p.character))];
   const sides = ["x", "y"].map((axis) => [mean(vowels.map((p) => p[axis])), mean(others.map((p) => p[axis]))]);
   const best = Math.abs(sides[0][0] - sides[0][1]) >= Math.abs(sides[1][0] - sides[1][1]) ? 0 : 1;
   const [ours, theirs] = sides[best].map((value) => value.toFixed(2).replace("-", "−"));
-  return `From ${best === 0 ? "left to right" : "bottom to top"} the vowels stand at ${ours} on average, the consonants at ${theirs}.`;
+  return `From ${best === 0 ? "left to right" : "bottom to top"} the vowels are at ${ours} on average, the consonants at ${theirs}.`;
 }
 
-/** Places for labels: those that would cover each other move apart, and a line leads to where they belong. */
-function apartFrom(points, rooms) {
+/** Positions for labels: overlapping labels move apart, and a line connects each to its point. */
+function spreadLabels(points, rooms) {
   const places = points.map((point) => [...point]);
   for (let round = 0; round < 60; round += 1) {
     for (const [i, one] of places.entries()) {
@@ -68,13 +68,13 @@ function picture(points, name, together) {
   };
   const [x, y] = [place("x", WIDTH, false), place("y", HEIGHT, true)];
   const at = points.map((point) => [x(point.x), y(point.y)]);
-  const labels = apartFrom(at, points.map(({ character }) => (letter(character).length > 1 ? WORD : ROOM)));
+  const labels = spreadLabels(at, points.map(({ character }) => (letter(character).length > 1 ? WORD_ROOM : LETTER_ROOM)));
   const marks = points.map(({ character }, i) => {
     const kind = character === "." ? "end" : isVowel(character) ? "vowel" : "";
     const [[a, b], [u, v]] = [at[i], labels[i]].map((pair) => pair.map((value) => value.toFixed(1)));
     return draw("g", { class: `${kind} ${name.includes(character) ? "named" : ""}` }, draw("path", { d: `M${a} ${b}L${u} ${v}` }), draw("text", { x: u, y: v }, letter(character)));
   });
   const axes = draw("path", { d: `M${x(0)} 4V${HEIGHT - 4}M4 ${y(0)}H${WIDTH - 4}`, class: "guide" });
-  const label = `Map of ${points.length} characters; ${together} vowels stand nearest to another vowel. The text beside it tells which.`;
+  const label = `Map of ${points.length} characters; ${together} vowels are nearest to another vowel. The text beside it lists them.`;
   return h("figure", {}, draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "map", role: "img", "aria-label": label }, axes, ...marks), h("figcaption", {}, h("span", { class: "vowel" }, "vowels"), " and consonants"));
 }

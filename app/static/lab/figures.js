@@ -1,4 +1,4 @@
-// What one looks at in a network: spreads, shares, histograms; and the examples that it is shown. No page is known here.
+// Statistics of a network (spreads, shares, histograms), and its training examples. Independent of any page.
 
 // Beyond this tanh is nearly flat: its slope is below 0.06.
 export const FLAT = 0.97;
@@ -19,7 +19,7 @@ export function saturated(output, activation) {
   return n / output.length;
 }
 
-/** The share of a layer's `width` neurons that are so for every example of the batch: they cannot learn from it. */
+/** The share of a layer's `width` neurons that are saturated for every example of the batch: they cannot learn from it. */
 export function dead(output, activation, width) {
   const alive = new Uint8Array(width);
   output.forEach((value, k) => {
@@ -28,10 +28,10 @@ export function dead(output, activation, width) {
   return 1 - alive.reduce((sum, one) => sum + one, 0) / width;
 }
 
-/** How large a step is beside what it changes: learning rate x deviation of the gradient / deviation of the weights. */
+/** The size of a step relative to the weights: learning rate x deviation of the gradient / deviation of the weights. */
 export const ratio = (weight, gradient, learningRate) => (learningRate * spread(gradient).deviation) / spread(weight).deviation;
 
-/** How many values fall into each of `bins` equal parts from low to high; what lies outside counts at the edge. */
+/** The number of values in each of `bins` equal parts from low to high; values outside count at the edges. */
 export function histogram(values, low, high, bins) {
   const counts = new Float64Array(bins);
   for (const value of values) {
@@ -41,8 +41,8 @@ export function histogram(values, low, high, bins) {
   return counts;
 }
 
-/** All there is to see of one batch: by layer, first layer first, and the ratios of all weights. */
-export function look(network, trace, gradients, learningRate) {
+/** The statistics of one batch: the loss, each layer from the first on, and the ratios of all weights. */
+export function statistics(network, trace, gradients, learningRate) {
   const { shape, arrays } = network;
   const layers = trace.layers.map(({ output }, i) => ({
     output: spread(output),
@@ -54,7 +54,7 @@ export function look(network, trace, gradients, learningRate) {
   return { loss: trace.loss, layers, ratios: weights.map((name) => ratio(arrays[name], gradients.arrays[name], learningRate)) };
 }
 
-/** Every window of the names: X, `blockSize` characters each, padded with ends on the left; Y, what comes next. */
+/** Every window of the names: X, `blockSize` characters each, padded with end tokens on the left; Y, the next characters. */
 export function windows(names, blockSize) {
   const [X, Y] = [[], []];
   for (const name of names) {
@@ -67,7 +67,7 @@ export function windows(names, blockSize) {
   return { X, Y, blockSize };
 }
 
-/** A batch of them, drawn with replacement. */
+/** A batch of examples, drawn with replacement. */
 export function batch({ X, Y, blockSize }, size, random) {
   const chosen = Array.from({ length: size }, () => Math.floor(random() * Y.length));
   return { X: chosen.flatMap((k) => X.slice(k * blockSize, (k + 1) * blockSize)), Y: chosen.map((k) => Y[k]) };

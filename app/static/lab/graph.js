@@ -1,11 +1,11 @@
-// The computation graph's page: an expression, its graph, and backward through it step by step. The service reads and
-// computes the expression (POST /lab/graph); drawing and words are next door.
+// The computation graph's page: an expression, its graph, and its backward pass step by step. The service parses and
+// computes the expression (POST /lab/graph); `graph_drawing` draws the graph, and `graph_words` explains the steps.
 
 import { Problem, post } from "../../playground/api.js";
 import { h } from "../../playground/dom.js";
 
 import { draw } from "./graph_drawing.js";
-import { addition, called, formula, made, rule, told } from "./graph_words.js";
+import { addition, equation, format, formula, nameOf, rule } from "./graph_words.js";
 
 const EXAMPLES = [
   ["A neuron", "x1 = 2; x2 = 0; w1 = -3; w2 = 1; b = 6.8813735870195432; n = x1*w1 + x2*w2 + b; o = tanh(n)"],
@@ -16,7 +16,7 @@ const EXAMPLES = [
 ];
 const NOTHING = new Set();
 
-/** Fill `root` with the page; if it is there already, only obey its address: #/graph?e=... holds an expression. */
+/** Fill `root` with the page; on later calls, only compute the expression of the address: #/graph?e=... */
 export async function show(root) {
   const given = new URLSearchParams(location.hash.split("?")[1]).get("e");
   if (!root.childElementCount) build(root);
@@ -33,7 +33,7 @@ function build(root) {
     h(
       "p",
       { class: "lead" },
-      "Every number remembers what it was made of. So the result can ask its way back: how fast would I change with each of you? That is backpropagation, one value at a time.",
+      "Every number remembers its operands. Backpropagation goes back from the result, one value at a time, and computes how fast the result changes with each of them.",
     ),
     page.form,
     page.panel,
@@ -66,7 +66,7 @@ function parts() {
   page.form = form(page);
   page.box = scrolled("The graph", "graph-box");
   page.count = h("span", { class: "graph-count" });
-  page.told = h("div", { class: "graph-told", role: "status" });
+  page.explanation = h("div", { class: "graph-explanation", role: "status" });
   page.additions = scrolled("The step as a table");
   page.values = scrolled("The values as a table");
   page.buttons = [
@@ -80,7 +80,7 @@ function parts() {
     { class: "panel graph-panel", "aria-labelledby": "graph-backward", hidden: true },
     h("div", { class: "heading" }, h("h2", { id: "graph-backward" }, "Backward"), page.count),
     h("div", { class: "tools graph-steps", role: "group", "aria-label": "Steps backward" }, ...page.buttons),
-    page.told,
+    page.explanation,
     page.box,
     page.additions,
     h("details", { class: "graph-all" }, h("summary", {}, "All values as a table"), page.values),
@@ -111,7 +111,7 @@ function form(page) {
   );
 }
 
-/** What may be wider than the screen scrolls by itself, with the keyboard, too. */
+/** A container that scrolls by itself, also with the keyboard, if its content is wider than the screen. */
 const scrolled = (name, kind = "scroll") => h("div", { class: kind, tabindex: 0, role: "region", "aria-label": name });
 
 const button = (text, click, kind = "") => h("button", { type: "button", class: kind || undefined, on: { click } }, text);
@@ -122,35 +122,35 @@ async function compute(page) {
   const expression = page.field.value;
   try {
     const graph = await post("lab/graph", { expression }, running.signal);
-    right(page);
+    clearError(page);
     page.graph = graph;
     page.stages = stages(graph);
     page.panel.hidden = false;
     page.show = draw(page.box, graph);
     page.box.scrollTo({ left: 0, top: 0 });
     go(page, 0);
-    // Who has gone to another page meanwhile is not called back.
+    // Another page may have been opened meanwhile.
     if (location.hash.startsWith("#/graph")) history.replaceState(null, "", `#/graph?e=${encodeURIComponent(expression)}`);
   } catch (error) {
-    if (error instanceof Problem && page.running === running) wrong(page, error, expression);
+    if (error instanceof Problem && page.running === running) showError(page, error, expression);
     else if (error.name !== "AbortError") throw error;
   }
 }
 
-function right(page) {
+function clearError(page) {
   page.wrong.textContent = "";
   page.marked.hidden = true;
   page.field.removeAttribute("aria-invalid");
   page.panel.classList.remove("graph-stale");
 }
 
-/** Say what is wrong, and mark the character: the service counts characters, not halves of them. */
-function wrong(page, problem, expression) {
+/** Show the error and mark the character. The service counts code points, not UTF-16 units. */
+function showError(page, problem, expression) {
   const position = problem.fields[0]?.position;
   page.wrong.textContent = problem.message.replace(/^expression, (.)/, (_, first) => first.toUpperCase());
   page.field.setAttribute("aria-invalid", "true");
   page.panel.classList.add("graph-stale");
-  page.count.textContent = "Of the expression before";
+  page.count.textContent = "Previous expression";
   page.marked.hidden = position === undefined;
   if (position === undefined) return;
   const characters = [...expression];
@@ -162,7 +162,7 @@ function wrong(page, problem, expression) {
   );
 }
 
-/** What is to be seen before backward, when the result's gradient is 1, and after each step. */
+/** The states to show: before backward, when the result's gradient is 1, and after each step. */
 function stages({ nodes, steps }) {
   const grads = nodes.map(() => 0);
   const known = new Set();
@@ -175,7 +175,7 @@ function stages({ nodes, steps }) {
   keep(last, null, NOTHING);
   for (const step of steps) {
     done.add(step.node);
-    // Each addition with what its operand had before it: an operand may stand twice in one step.
+    // Each addition keeps the gradient before it: one step may add to the same operand twice.
     const additions = step.additions.map((each) => {
       const before = grads[each.operand];
       grads[each.operand] += each.gradient;
@@ -193,7 +193,7 @@ function go(page, wanted) {
   const stage = page.stages[page.at];
   page.show(stage);
   page.count.textContent = `Step ${page.at} of ${last}`;
-  page.told.replaceChildren(...words(page, stage));
+  page.explanation.replaceChildren(...words(page, stage));
   page.additions.replaceChildren(...table(page, stage));
   page.additions.hidden = stage.step === null;
   page.values.replaceChildren(allValues(page.graph.nodes, stage));
@@ -201,35 +201,35 @@ function go(page, wanted) {
   const focused = document.activeElement;
   over.disabled = back.disabled = page.at === 0;
   next.disabled = all.disabled = page.at === last;
-  // Who goes on by keyboard must not lose the place.
+  // Keyboard users keep their place: a disabled button loses the focus.
   if (focused?.disabled) (page.at === 0 ? next : over).focus();
 }
 
 function words({ graph: { nodes }, at, stages: all }, { now, step, grads }) {
   const last = nodes.at(-1);
-  const result = called(last, nodes);
+  const result = nameOf(last, nodes);
   if (now === null) {
     const named = last.label ? `${last.label.replaceAll(", ", " = ")} = ` : "";
-    return [h("p", {}, `Forward is done: every value is known, the result is ${named}${told(last.data)}. All gradients are 0. Next begins at the result.`)];
+    return [h("p", {}, `The forward pass is done: every value is known, the result is ${named}${format(last.data)}. All gradients are 0. “Next” starts at the result.`)];
   }
   const finished = at === all.length - 1 ? " That was the last step: each gradient says how fast the result changes with that value." : "";
   if (step === null) return [h("p", {}, `The result changes with itself one for one: the gradient of ${result} is 1.${finished}`)];
   const node = nodes[now];
   const adds = step.additions.map((each) => addition(each, step, nodes, grads));
-  return [h("p", {}, h("strong", {}, made(node, nodes)), ` has the gradient ${told(grads[now])}. ${rule(node, nodes)} ${adds.join("; ")}.${finished}`)];
+  return [h("p", {}, h("strong", {}, equation(node, nodes)), ` has the gradient ${format(grads[now])}. ${rule(node, nodes)} ${adds.join("; ")}.${finished}`)];
 }
 
 function table({ graph: { nodes } }, { step, grads }) {
   if (step === null) return [];
   const rows = step.additions.map(({ operand, derivative, gradient, sum }) =>
-    row([called(nodes[operand], nodes), told(derivative), told(grads[step.node]), told(gradient), told(sum)]),
+    row([nameOf(nodes[operand], nodes), format(derivative), format(grads[step.node]), format(gradient), format(sum)]),
   );
   const head = ["to", "derivative", "× gradient", "= adds", "so far"];
   return [grid("What this step adds", head, rows)];
 }
 
 function allValues(nodes, { grads }) {
-  const rows = nodes.map((node) => row([node.label || "–", formula(node, nodes), told(node.data), told(grads[node.id])]));
+  const rows = nodes.map((node) => row([node.label || "–", formula(node, nodes), format(node.data), format(grads[node.id])]));
   return grid("Every value, operands before results", ["name", "made as", "data", "grad"], rows, "graph-table graph-values");
 }
 

@@ -1,10 +1,10 @@
-// The graph as a picture: operations as circles, values as boxes. Where things stand was worked out by the service.
+// The graph as a picture: operations as circles, values as boxes. The service computes all positions.
 
-import { sign, told } from "./graph_words.js";
+import { sign, format } from "./graph_words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const FITS = 13;
-// Pixels between what is to be seen whole and the edge of what is seen.
+const MAX_LENGTH = 13;
+// The margin, in pixels, around the parts that must be fully visible.
 const EDGE = 4;
 const MOTION = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -15,11 +15,11 @@ function s(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Draw an answer of /lab/graph into `box`; return what shows a stage of backward there. */
+/** Draw an answer of /lab/graph into `box`; return a function that shows a stage of the backward pass. */
 export function draw(box, { nodes, lines, sizes }) {
   const { width, height } = sizes;
   const picture = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", class: "graph-picture" });
-  picture.setAttribute("aria-label", `${nodes.length} values, from the leaves on the left to the result on the right; the table below says the same.`);
+  picture.setAttribute("aria-label", `${nodes.length} values, from the leaves on the left to the result on the right; the table below has the same content.`);
   const wires = lines.map((line) => s("path", { d: path(line.points), class: "graph-wire" }));
   const values = nodes.map((node) => valueBox(node, sizes));
   picture.append(...wires, ...values.map((value) => value.group));
@@ -27,7 +27,7 @@ export function draw(box, { nodes, lines, sizes }) {
   return (stage) => show(stage, { box, nodes, lines, sizes, wires, values });
 }
 
-/** A line bends to its second point, is straight to its third, and so on by turns. */
+/** A line curves to its second point, is straight to its third, and so on alternately. */
 function path(points) {
   return points.reduce((drawn, [x, y], i) => {
     if (i === 0) return `M${x} ${y}`;
@@ -41,7 +41,7 @@ function path(points) {
 function valueBox(node, sizes) {
   const { box_width: w, box_height: h, radius, reach } = sizes;
   const grad = s("text", { class: "graph-grad" });
-  const rows = [s("text", {}, `data ${told(node.data)}`), grad];
+  const rows = [s("text", {}, `data ${format(node.data)}`), grad];
   if (node.label) rows.unshift(s("text", { class: "graph-label" }, short(node.label)));
   rows.forEach((row, i) => {
     row.setAttribute("x", node.x);
@@ -65,12 +65,12 @@ function valueBox(node, sizes) {
   return { group, grad };
 }
 
-const short = (label) => (label.length > FITS ? `${label.slice(0, FITS - 1)}…` : label);
+const short = (label) => (label.length > MAX_LENGTH ? `${label.slice(0, MAX_LENGTH - 1)}…` : label);
 
-/** Show the gradients of a stage, who is at work (`now`), and who gets something from it (`fed`). */
+/** Show the gradients of a stage, the active value (`now`), and the values that receive gradient from it (`fed`). */
 function show({ grads, known, now, fed, done }, { box, nodes, lines, sizes, wires, values }) {
   values.forEach(({ group, grad }, id) => {
-    grad.textContent = `grad ${told(grads[id])}`;
+    grad.textContent = `grad ${format(grads[id])}`;
     group.classList.toggle("graph-now", id === now);
     group.classList.toggle("graph-fed", fed.has(id));
     group.classList.toggle("graph-known", known.has(id));
@@ -78,12 +78,12 @@ function show({ grads, known, now, fed, done }, { box, nodes, lines, sizes, wire
   });
   wires.forEach((wire, i) => wire.classList.toggle("graph-lit", lines[i].end === now));
   if (now === null) return;
-  const [left, top] = inSight(box, parts(nodes, now, fed, sizes));
+  const [left, top] = scrollPosition(box, parts(nodes, now, fed, sizes));
   box.scrollTo({ left, top, behavior: MOTION.matches ? "auto" : "smooth" });
 }
 
-/** What a step is about as [left, top, right, bottom], the most important first: the operation, who gets something
- *  from it beginning with the nearest, and the value that hands on. */
+/** The boxes of a step as [left, top, right, bottom], the most important first: the operation, the receiving values
+ *  from the nearest on, and the active value. */
 function parts(nodes, now, fed, { box_width: w, box_height: h, radius, reach }) {
   const around = ({ x, y }, across, along) => [x - across, y - along, x + across, y + along];
   const at = nodes[now];
@@ -92,8 +92,8 @@ function parts(nodes, now, fed, { box_width: w, box_height: h, radius, reach }) 
   return [circle, ...[...boxes, at].map((node) => around(node, w / 2, h / 2))];
 }
 
-/** Where `box` is to be scrolled, so that as many parts as there is room for are seen whole. */
-function inSight(box, [first, ...others]) {
+/** The scroll position of `box` at which as many parts as fit are fully visible. */
+function scrollPosition(box, [first, ...others]) {
   const room = [box.clientWidth - 2 * EDGE, box.clientHeight - 2 * EDGE];
   const [left, top, right, bottom] = others.reduce((seen, part) => {
     const all = part.map((value, i) => (i < 2 ? Math.min : Math.max)(value, seen[i]));

@@ -1,11 +1,11 @@
-// Numbers as a small picture: one square each, its colour the sign, its strength the size.
+// Numbers as a picture of small squares: the colour shows the sign, the opacity the size.
 
 import { h } from "../../playground/dom.js";
 
-// Seen well on light and dark alike; pale is the background's own colour.
+// Both colours are clear on light and on dark backgrounds.
 const [UP, DOWN] = [[13, 148, 136], [217, 112, 20]];
 
-/** A picture of `values`, `columns` in a row; `scale` is the size that has full strength. It has no words of its own. */
+/** A picture of `values`, `columns` in a row; `scale` is the size with full opacity. It has no text alternative. */
 export function heat(values, scale, columns) {
   const rows = Math.ceil(values.length / columns);
   const canvas = h("canvas", { class: "heat", width: columns, height: rows, "aria-hidden": "true" });

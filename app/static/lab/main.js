@@ -1,5 +1,5 @@
-// Where the lab starts: which page an address shows. "#/start", "#/graph", "#/wavenet". Each page is a module that
-// exports show(root), and is fetched when it is wanted.
+// Entry point of the lab: route an address ("#/start", "#/graph", "#/wavenet") to its page. Each page is a module that
+// exports show(root), and is loaded on first use.
 
 import { $, h } from "../../playground/dom.js";
 
@@ -20,7 +20,7 @@ async function route() {
   const [title, fetched] = PAGES[page];
   document.title = `${title} · Namewave lab`;
   const root = $(page);
-  // What failed is tried again.
+  // Build a page that failed again from the start.
   if (root.dataset.failed) root.replaceChildren();
   root.dataset.failed = "";
   try {
@@ -32,7 +32,7 @@ async function route() {
   }
 }
 
-// Its address is that of a page: to skip must not leave it.
+// The address selects the page, so the skip link must not change it.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   $("main").focus();

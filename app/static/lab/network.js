@@ -1,5 +1,5 @@
 // The character MLP of the lectures, from scratch on Float64Arrays: embedding, hidden layers, logits; forward,
-// cross-entropy, backward, one step of gradient descent. No page is known here, and nothing is random but by `random`.
+// cross-entropy, backward, one step of gradient descent. Independent of any page; all randomness comes from `random`.
 //
 // A network is { shape, arrays }: shape = { vocabSize, blockSize, nEmbd, nHidden, depth, activation, norm }; arrays by the
 // names that a checkpoint has: "linear0.weight" is (fan_in, fan_out), row by row. B: examples of a batch.
@@ -23,7 +23,7 @@ export function normal(n, deviation, random) {
   return Float64Array.from({ length: n }, () => deviation * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()));
 }
 
-/** The rows and columns of each array of a network of this shape: of a vector 1 row. */
+/** The rows and columns of each array of a network of this shape; a vector has 1 row. */
 export function sizes({ vocabSize, blockSize, nEmbd, nHidden, depth, norm }) {
   const found = { "embedding.weight": [vocabSize, nEmbd] };
   for (let i = 0; i < depth; i += 1) {
@@ -94,7 +94,7 @@ function batchNorm(x, gamma, beta, n, m) {
   return { normed, scale, out };
 }
 
-/** All of it in one expression: gamma scale / n * (n d - sum of d - normed * sum of d normed). */
+/** The input's gradient in one expression: gamma scale / n * (n d - sum of d - normed * sum of d normed). */
 function batchNormBackward(gradient, { normed, scale }, gamma, n, m) {
   const [dx, dgamma, dbeta] = [new Float64Array(n * m), new Float64Array(m), new Float64Array(m)];
   for (let r = 0, at = 0; r < n; r += 1) {
@@ -132,7 +132,7 @@ export function forward({ shape, arrays }, X, Y) {
   return { X, Y, layers, last: x, logits, ...crossEntropy(logits, Y, V) };
 }
 
-/** Mean negative log-likelihood in nats, and the probabilities. The largest logit is taken off first. */
+/** Mean negative log-likelihood in nats, and the probabilities. The largest logit is subtracted first. */
 function crossEntropy(logits, Y, V) {
   const probabilities = new Float64Array(logits.length);
   let loss = 0;

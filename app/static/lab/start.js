@@ -1,32 +1,32 @@
-// Initialisation and normalisation: one turns the knobs of a small network and sees what a forward and a backward pass
-// make of it. The network itself is in `network`, what the figures mean in `verdicts`.
+// Initialisation and normalisation: settings of a small network, and charts of its forward and backward pass. `network`
+// has the network, and `verdicts` explains the figures.
 
 import { h } from "../../playground/dom.js";
 import { axis, bars, curve, gauge, row, share, short } from "./charts.js";
-import { batch, FLAT, histogram, look, windows } from "./figures.js";
+import { batch, FLAT, histogram, statistics, windows } from "./figures.js";
 import { backward, build, descend, forward, uniform } from "./network.js";
 import * as verdicts from "./verdicts.js";
 
 const SIZES = { vocabSize: 27, blockSize: 3, nEmbd: 10, nHidden: 100 };
 const [BATCH, BINS, MANY] = [32, 60, 100];
-// Over how many batches the loss is averaged, and from where on it is told by its size alone.
-const [LATELY, LARGE] = [20, 1e4];
+// The number of batches in the average loss, and the loss from which on only its magnitude is shown.
+const [RECENT, LARGE] = [20, 1e4];
 // Milliseconds of steps between two pictures.
 const FRAME = 40;
 const START = { depth: 5, activation: "tanh", gain: 1.67, lastGain: 0.1, norm: false, rate: -1, seed: 1 };
 const EXPERIMENTS = [
-  ["A good start", {}, "Gain 5/3 makes up for what tanh takes away: compare the layers."],
+  ["A good start", {}, "Gain 5/3 makes up for the narrowing of tanh: compare the layers."],
   ["Confidently wrong", { lastGain: 5 }, "Large first logits: look at the loss, then take 100 steps."],
-  ["Dead tanh", { gain: 4 }, "Large weights push tanh to its flat ends: look at the orange."],
-  ["Vanishing", { depth: 8, gain: 0.5 }, "Small weights: each layer hears less, and passes less back."],
-  ["Relu, wrong gain", { depth: 8, activation: "relu", gain: 0.7 }, "Relu throws half away. It wants a gain of √2: turn it to 1.41."],
-  ["BatchNorm mends it", { gain: 4, norm: true }, "The weights of “Dead tanh”, and all is well. Switch BatchNorm off to see the difference."],
+  ["Dead tanh", { gain: 4 }, "Large weights push tanh to its flat ends: look at the orange bars."],
+  ["Vanishing", { depth: 8, gain: 0.5 }, "Small weights: each layer gets less signal, and passes less gradient back."],
+  ["Relu, wrong gain", { depth: 8, activation: "relu", gain: 0.7 }, "Relu drops half of its input, so it needs a gain of √2: set it to 1.41."],
+  ["BatchNorm fixes it", { gain: 4, norm: true }, "BatchNorm makes the weights of “Dead tanh” work. Switch it off to see the difference."],
 ];
 
 const rate = () => 10 ** state.rate;
 let [state, network, losses, examples, shown, drawing, pieces] = [{ ...START }, null, [], null, null, null, {}];
-// Counted up by every change, so that steps under way know that they are no longer wanted.
-let turn = 0;
+// Every change raises it, which stops running steps.
+let generation = 0;
 
 export async function show(root) {
   if (root.childElementCount) return;
@@ -38,16 +38,16 @@ export async function show(root) {
 }
 
 const lead = ({ Y }) =>
-  h("p", { class: "lead" }, `A network with random weights sees ${BATCH} of ${Y.length.toLocaleString("en")} windows of real names: three characters, and it guesses the fourth. What you see is one forward and one backward pass, computed in your browser. Turn the knobs.`);
+  h("p", { class: "lead" }, `A network with random weights gets ${BATCH} of ${Y.length.toLocaleString("en")} windows of real names: it reads three characters and guesses the fourth. The charts show one forward and one backward pass, computed in your browser. Change the settings.`);
 
 /** A slider with its value beside its name. */
-function slider(id, name, limits, told, hint) {
-  const value = h("output", { id: `${id}-told`, for: id });
+function slider(id, name, limits, format, hint) {
+  const value = h("output", { id: `${id}-value`, for: id });
   const input = h("input", { id, type: "range", ...limits, ...(hint ? { "aria-describedby": `${id}-hint` } : {}) });
   pieces[id] = (now) => {
     input.value = now;
-    value.textContent = told(now);
-    input.setAttribute("aria-valuetext", told(now));
+    value.textContent = format(now);
+    input.setAttribute("aria-valuetext", format(now));
   };
   input.addEventListener("input", (event) => change({ [id]: Number(input.value) }, event));
   return h("div", { class: "knob" }, h("label", { for: id }, `${name}: `, value), input, hint ? h("p", { class: "hint", id: `${id}-hint` }, hint) : null);
@@ -69,8 +69,8 @@ function knobs() {
     h("fieldset", { class: "tries" }, h("legend", {}, "Try"), ...pieces.tries, pieces.hint),
     slider("depth", "Hidden layers", { min: 1, max: 8, step: 1 }, String),
     h("div", { class: "knob" }, h("label", { for: "activation" }, "Activation"), activation),
-    slider("gain", "Gain of the weights", { min: 0.2, max: 4, step: 0.01 }, (v) => v.toFixed(2), "times 1/√fan_in; 1.67 is made for tanh, 1.41 for relu"),
-    slider("lastGain", "Gain of the logits", { min: 0.1, max: 5, step: 0.1 }, (v) => v.toFixed(1), "the last layer alone: small is a humble first guess"),
+    slider("gain", "Gain of the weights", { min: 0.2, max: 4, step: 0.01 }, (v) => v.toFixed(2), "times 1/√fan_in; 1.67 suits tanh, 1.41 suits relu"),
+    slider("lastGain", "Gain of the logits", { min: 0.1, max: 5, step: 0.1 }, (v) => v.toFixed(1), "the last layer only; a small gain makes an even first guess"),
     h("div", { class: "knob ticks" }, h("label", {}, norm, "BatchNorm before each activation")),
     slider("rate", "Learning rate", { min: -3, max: 1, step: 0.25 }, (v) => short(10 ** v)),
     h("button", { type: "button", class: "small", on: { click: (event) => change({ seed: state.seed + 1 }, event) } }, "Draw other weights"),
@@ -78,7 +78,7 @@ function knobs() {
   );
 }
 
-/** A panel: what to look for, the picture's place, and what it says now. */
+/** A panel: a hint, the picture, and its current verdict. */
 function panel(id, title, hint, kind = "ol") {
   pieces[id] = { picture: h(kind, { class: kind === "ol" ? "rows" : "" }), axis: h("div"), verdict: h("p", { class: "verdict" }) };
   const { picture, axis: below, verdict } = pieces[id];
@@ -90,18 +90,18 @@ function charts() {
   pieces.buttons = [steps(1), steps(MANY)];
   const again = h("button", { type: "button", on: { click: restart } }, "Start again");
   pieces.headline = h("p", { class: "headline" });
-  const loss = panel("loss", "Loss", "27 characters, all equally likely: that costs ln 27. Far more at the start means wrong, and sure of it.", "div");
+  const loss = panel("loss", "Loss", "An even guess among 27 characters costs ln 27. A much higher first loss means confident, wrong guesses.", "div");
   loss.children[1].before(pieces.headline);
   pieces.loss.verdict.setAttribute("role", "status");
   loss.append(h("div", { class: "tools" }, ...pieces.buttons, again));
   return h("div", { class: "charts" }, loss,
     h("div", { class: "three" },
-      panel("activations", "Activations", "What each layer puts out, ± its standard deviation. Look for one width; orange is where no gradient passes."),
-      panel("gradients", "Gradients", "What comes back to each layer's outputs, on one scale. Spikes that get thinner: vanishing. Wider: exploding."),
-      panel("ratios", "Update : data", "How much one step changes the weights, beside their size. The mark is 1e−3, a good speed; the scale goes by tens.")));
+      panel("activations", "Activations", "The outputs of each layer, ± their standard deviation. All layers should be equally wide; no gradient passes the orange parts."),
+      panel("gradients", "Gradients", "Gradients at each layer's outputs, on one scale. Narrower towards the first layer: vanishing. Wider: exploding."),
+      panel("ratios", "Update : data", "The change of the weights in one step, relative to their size. The mark is 1e−3, a good value; the scale is logarithmic.")));
 }
 
-/** Take new settings on. The learning rate changes no weight; all else starts again. */
+/** Apply new settings. A new learning rate keeps the weights; all other settings restart. */
 function change(settings, event) {
   state = { ...state, ...settings };
   cancelAnimationFrame(drawing);
@@ -109,13 +109,13 @@ function change(settings, event) {
   drawing = requestAnimationFrame(() => {
     if (Object.keys(settings).join() === "rate" && losses.length) render();
     else restart();
-    // After the paint: what benchmarks read.
+    // Benchmarks read this measure; it ends after the paint.
     setTimeout(() => performance.measure("lab-change", { start: event.timeStamp }));
   });
 }
 
 function restart() {
-  turn += 1;
+  generation += 1;
   busy(false);
   const { depth, activation, norm } = state;
   network = build({ ...SIZES, depth, activation, norm }, state, uniform(state.seed));
@@ -129,11 +129,11 @@ function busy(now) {
   pieces.loss.verdict.setAttribute("aria-busy", String(now));
 }
 
-/** Take steps of gradient descent, some in each frame, and show how it goes. */
+/** Take steps of gradient descent; render after each frame's. */
 async function train(n) {
-  const mine = (turn += 1);
+  const mine = (generation += 1);
   busy(true);
-  for (let left = n; left > 0 && mine === turn; ) {
+  for (let left = n; left > 0 && mine === generation; ) {
     const until = performance.now() + FRAME;
     do {
       const { X, Y } = batch(examples, BATCH, pieces.random);
@@ -145,24 +145,24 @@ async function train(n) {
     render();
     await new Promise(requestAnimationFrame);
   }
-  if (mine === turn) busy(false);
+  if (mine === generation) busy(false);
 }
 
-/** Let the knobs show the settings, and say which experiment they are. */
+/** Show the settings in the controls, and mark the matching experiment. */
 function showSettings() {
   for (const id of ["depth", "activation", "gain", "lastGain", "norm", "rate"]) pieces[id](state[id]);
   const here = EXPERIMENTS.findIndex(([, settings]) => Object.entries({ ...START, seed: state.seed, ...settings }).every(([id, value]) => state[id] === value));
   pieces.tries.forEach((button, i) => button.setAttribute("aria-pressed", String(i === here)));
-  tell(pieces.hint, EXPERIMENTS[here]?.[2] ?? "");
+  setText(pieces.hint, EXPERIMENTS[here]?.[2] ?? "");
 }
 
 function render() {
   showSettings();
   const trace = forward(network, shown.X, shown.Y);
   const gradients = backward(network, trace);
-  const seen = look(network, trace, gradients, rate());
+  const seen = statistics(network, trace, gradients, rate());
   const now = seen.loss < LARGE ? seen.loss.toFixed(2) : short(seen.loss);
-  pieces.headline.replaceChildren(h("strong", {}, now), ` after ${losses.length} ${losses.length === 1 ? "step" : "steps"}; a fair guess costs ln 27 = ${verdicts.FAIR.toFixed(2)}.${lately()}`);
+  pieces.headline.replaceChildren(h("strong", {}, now), ` after ${losses.length} ${losses.length === 1 ? "step" : "steps"}; a fair guess costs ln 27 = ${verdicts.FAIR.toFixed(2)}.${recentLoss()}`);
   fill("loss", [curve([...losses, seen.loss], verdicts.FAIR, "ln 27", 1.8, `The loss over ${losses.length} steps: now ${now}; the dashed line is ln 27.`)], null, verdicts.ofLoss(seen.loss, losses.length, losses[0] ?? seen.loss));
   const most = Math.max(...seen.layers.map((layer) => layer.saturated));
   pieces.now.textContent = `loss ${now} · ${share(most)} ${state.activation === "tanh" ? "flat" : "zero"} · gradients: first layer ${short(seen.layers[0].gradient.deviation / seen.layers.at(-1).gradient.deviation)} × last`;
@@ -171,21 +171,21 @@ function render() {
   showRatios(seen);
 }
 
-/** That a loss is one of a batch; and the mean of the last batches' losses, once there are some. */
-function lately() {
-  if (losses.length < LATELY) return ` (One batch of ${BATCH}.)`;
-  const mean = losses.slice(-LATELY).reduce((sum, loss) => sum + loss / LATELY, 0);
-  return ` This is one batch of ${BATCH}; the last ${LATELY} batches cost ${mean < LARGE ? mean.toFixed(2) : short(mean)} on average.`;
+/** A note that the loss is that of one batch, with the mean of the last batches once there are enough. */
+function recentLoss() {
+  if (losses.length < RECENT) return ` (One batch of ${BATCH}.)`;
+  const mean = losses.slice(-RECENT).reduce((sum, loss) => sum + loss / RECENT, 0);
+  return ` This is one batch of ${BATCH}; the last ${RECENT} batches cost ${mean < LARGE ? mean.toFixed(2) : short(mean)} on average.`;
 }
 
 function fill(id, pictures, below, verdict) {
   pieces[id].picture.replaceChildren(...pictures);
   pieces[id].axis.replaceChildren(...(below ? [below] : []));
-  tell(pieces[id].verdict, verdict);
+  setText(pieces[id].verdict, verdict);
 }
 
-/** Set a text only where it is another one: what is read aloud is not read twice. */
-function tell(place, text) {
+/** Set a text only if it changes, so that screen readers do not repeat it. */
+function setText(place, text) {
   if (place.textContent !== text) place.textContent = text;
 }
 

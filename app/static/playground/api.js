@@ -1,8 +1,8 @@
-// The service's public API, and its errors as exceptions. Nothing of the page is known here.
+// A client of the service's public API; errors become exceptions. Independent of any page.
 
 import { askForKey, storedKey } from "./key.js";
 
-/** An answer that is an error: `fields` are those of the problem, `wait` the seconds of Retry-After or null. */
+/** An error response: `fields` are the `errors` of the problem, `wait` the seconds of Retry-After or null. */
 export class Problem extends Error {
   constructor(status, detail, fields = [], wait = null) {
     super(detail);
@@ -30,8 +30,8 @@ async function ask(path, options) {
 }
 
 export const get = (path, query = {}, signal) => {
-  const said = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined && value !== ""));
-  return ask(said.size ? `${path}?${said}` : path, { signal });
+  const params = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined && value !== ""));
+  return ask(params.size ? `${path}?${params}` : path, { signal });
 };
 
 /** Show a picture of the service in an <img>, which cannot send a key itself. */

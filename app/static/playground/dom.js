@@ -1,8 +1,8 @@
-// Small tools for the page's elements. Text is only ever set as text, so that no name can become markup.
+// Helpers for the page's elements. Text is always set as text, so that no name can become markup.
 
 export const $ = (id) => document.getElementById(id);
 
-/** An element of the controls. Their ids begin with "o-": a plain "contains" would hide the form's own method. */
+/** A control of the form. The ids begin with "o-", because a plain "contains" would hide the form's own method. */
 export const control = (name) => $(`o-${name}`);
 
 /** Make an element: properties by name, `on` for listeners, `data` for data-*, the rest as attributes; then children. */
@@ -17,14 +17,14 @@ export function h(tag, { on = {}, data = {}, ...attributes } = {}, ...children) 
   return element;
 }
 
-/** Fill a <select> with [value, label] pairs and keep what was chosen where it is still there. */
+/** Fill a <select> with [value, label] pairs and keep the selection if it is still there. */
 export function fill(select, pairs) {
   const before = select.value;
   select.replaceChildren(...pairs.map(([value, label]) => h("option", { value }, label)));
   if (pairs.some(([value]) => value === before)) select.value = before;
 }
 
-/** A bar whose length is `share` of the whole. The style is set by script: the policy forbids style attributes. */
+/** A bar whose length is `share` of the whole. The style is set by script, because the Content-Security-Policy forbids style attributes. */
 export function bar(share) {
   const element = h("span", { class: "bar", "aria-hidden": "true" });
   element.style.setProperty("--share", String(Math.min(1, Math.max(0.004, share))));
@@ -45,7 +45,7 @@ export const onceIn = (logProb) => (logProb > -34 ? `about once in ${inWords(log
 
 export const letter = (character) => (character === "." ? "end" : character === " " ? "space" : character);
 
-/** Offer `text` as a file. */
+/** Download `text` as a file. */
 export function download(name, type, text) {
   const address = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
   h("a", { href: address, download: name }).click();
@@ -57,7 +57,7 @@ const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')
 /** Rows of a CSV file after RFC 4180. */
 export const csv = (rows) => rows.map((row) => row.map(quoted).join(",") + "\r\n").join("");
 
-/** Put `text` into the clipboard; where the browser does not let us, say so by false. */
+/** Copy `text` to the clipboard; return false if the browser refuses. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,4 +1,4 @@
-// Names that are kept, in the browser's own storage. Where it lets us store nothing, they last as long as the page.
+// Kept names, in the browser's local storage. If it is not available, they last as long as the page.
 
 import { $, copy, csv, download, h } from "./dom.js";
 
@@ -18,13 +18,13 @@ function store() {
   try {
     localStorage.setItem(KEY, JSON.stringify(kept));
   } catch {
-    // Full or forbidden: they stay on the page.
+    // The storage is full or forbidden: the names stay on the page.
   }
 }
 
 export const has = (name) => kept.some((entry) => entry.name === name);
 
-/** Keep a name, or let it go; the event "kept" tells it. */
+/** Keep or remove a name, and dispatch the event "kept". */
 export function toggle(entry) {
   // Another tab may have changed them.
   kept = load(kept);
@@ -47,15 +47,15 @@ function item(entry) {
       ($("kept").querySelector("button") ?? $("kept-title")).focus();
     },
   };
-  const go = h("button", { type: "button", class: "small", "aria-label": `Let go: ${entry.name}`, on }, "Let go");
-  return h("li", {}, h("span", { class: "kept-name" }, entry.name), h("span", { class: "odds" }, entry.model ?? ""), go);
+  const remove = h("button", { type: "button", class: "small", "aria-label": `Remove: ${entry.name}`, on }, "Remove");
+  return h("li", {}, h("span", { class: "kept-name" }, entry.name), h("span", { class: "odds" }, entry.model ?? ""), remove);
 }
 
 export function show() {
   const names = () => kept.map(({ name }) => name);
   $("copy-kept").addEventListener("click", async () => {
     const done = await copy(names().join("\n"));
-    $("status").textContent = done ? "Kept names copied." : "This browser does not let us copy.";
+    $("status").textContent = done ? "Kept names copied." : "This browser does not allow copying.";
   });
   $("kept-csv").addEventListener("click", () => {
     download("kept.csv", "text/csv", csv([["name", "model"], ...kept.map(({ name, model }) => [name, model ?? ""])]));

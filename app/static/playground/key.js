@@ -9,11 +9,11 @@ export const storedKey = () => sessionStorage.getItem(STORED) ?? "";
 
 /** Ask for a key; return whether there is a new one. Requests that fail together share one dialog. */
 export function askForKey() {
-  asking ??= answered().finally(() => (asking = null));
+  asking ??= openDialog().finally(() => (asking = null));
   return asking;
 }
 
-function answered() {
+function openDialog() {
   const reason = storedKey() ? "This API key is not valid." : "This service needs an API key.";
   const input = h("input", { id: "key", type: "password", pattern: "[!-~]+", autocomplete: "off", spellcheck: "false", required: true });
   const cancel = h("button", { type: "button" }, "Cancel");

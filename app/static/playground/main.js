@@ -1,4 +1,4 @@
-// Where it starts: which page an address shows. "#/", "#/models", "#/models/human/lstm/5", "#/compare".
+// Entry point: route an address to its page. "#/", "#/models", "#/models/human/lstm/5", "#/compare".
 
 import { $ } from "./dom.js";
 import * as pages from "./models.js";
@@ -22,7 +22,7 @@ async function route() {
   return rest.length === 3 ? pages.showOne($("models"), ...rest) : pages.showAll($("models"));
 }
 
-// Its address is that of a page: to skip must not leave it.
+// The address selects the page, so the skip link must not change it.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   $("main").focus();

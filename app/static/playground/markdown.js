@@ -1,5 +1,5 @@
-// The few marks that model cards use: headings, paragraphs, lists, tables, code, emphasis, links and pictures. Everything
-// is made as elements with text, never as markup.
+// A renderer of the Markdown in model cards: headings, paragraphs, lists, tables, code, emphasis, links and pictures. It
+// makes elements with text, never markup.
 
 import { h } from "./dom.js";
 
@@ -31,7 +31,7 @@ function table(lines, files) {
   return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table" }, h("table", {}, top, h("tbody", {}, ...body)));
 }
 
-/** Return elements for `text`; `files` maps the names of pictures to what makes their elements; headings begin at level `top`. */
+/** Return elements for `text`; `files` maps the names of pictures to functions that make their elements; headings begin at level `top`. */
 export function markdown(text, files, top = 2) {
   const blocks = text.trim().split(/\n{2,}/);
   return blocks.map((block) => {

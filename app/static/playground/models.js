@@ -61,7 +61,7 @@ export async function showOne(place, dataset, architecture, version) {
       h("h1", {}, page.model),
       h("p", {}, play),
       ...card,
-      h("h2", {}, "Beside the others"),
+      h("h2", {}, "Compared with the other versions"),
       h("p", { class: "hint" }, NOTE),
       table(`Versions of ${dataset}`, others, page.model),
       ...pages,
@@ -75,18 +75,18 @@ export async function showOne(place, dataset, architecture, version) {
 export async function showCompare(place) {
   try {
     const { models } = await get("models");
-    const choices = models.map(({ model }) => [model, model]);
+    const options = models.map(({ model }) => [model, model]);
     const [one, two] = ["first", "second"].map((id) => h("select", { id }));
-    fill(one, choices);
-    fill(two, choices);
-    one.value = choices.find(([model]) => model.startsWith("human/bigram"))?.[0] ?? choices[0][0];
-    two.value = choices.findLast(([model]) => model.startsWith("human/lstm"))?.[0] ?? choices.at(-1)[0];
+    fill(one, options);
+    fill(two, options);
+    one.value = options.find(([model]) => model.startsWith("human/bigram"))?.[0] ?? options[0][0];
+    two.value = options.findLast(([model]) => model.startsWith("human/lstm"))?.[0] ?? options.at(-1)[0];
     const seed = h("input", { id: "compare-seed", inputmode: "numeric", value: "7" });
     const lists = h("div", { class: "two" });
     const status = h("p", { class: "status", role: "status" });
     let latest = 0;
     const draw = async () => {
-      // Of several that are asked for, the last one counts, in whatever order their answers come.
+      // Only the last request counts, in whatever order the answers arrive.
       const mine = (latest += 1);
       const ask = (model) => post("generate", { model, dataset: model.split("/")[0], seed: Number(seed.value) || 0, count: 12, details: true, unique: false });
       try {
@@ -104,7 +104,7 @@ export async function showCompare(place) {
     const button = h("button", { type: "button", class: "primary", on: { click: again } }, "Another seed");
     place.replaceChildren(
       h("h1", {}, "Two models, one seed"),
-      h("p", { class: "hint" }, "Each candidate has the same random numbers in both: what differs is what the models learned."),
+      h("p", { class: "hint" }, "Each candidate has the same random numbers in both models: names differ only because the models learned different things."),
       h("form", { class: "compare", on: { submit: (event) => (event.preventDefault(), draw()) } }, field("First model", one), field("Second model", two), field("Seed to compare at", seed), button),
       status,
       lists,

@@ -1,4 +1,4 @@
-// The field in which one types and watches the distribution of the next character change.
+// The field that shows the distribution of the next character while the user types.
 
 import { get, Problem } from "./api.js";
 import { $, bar, h, letter, percent } from "./dom.js";

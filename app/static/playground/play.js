@@ -1,4 +1,4 @@
-// The play page: names appear as soon as anything changes, are drawn again with the space bar, kept, copied, shared.
+// The play page: draw names after each change and with the space bar; keep, copy and share them.
 
 import { get, post, Problem } from "./api.js";
 import { $, control, copy, csv, download, h, oneIn } from "./dom.js";
@@ -14,12 +14,12 @@ let last = null;
 let running = null;
 let timer = 0;
 let counting = 0;
-// Concrete models of a shared link, until data set or model is changed.
+// The concrete models of a shared link, until the data set or model changes.
 let pinnedModels;
-// A seed that came with a link is kept until other names are asked for.
+// Whether the seed is that of a link; it is kept until the user draws again.
 let pinnedByLink = false;
 
-const say = (text) => ($("status").textContent = text);
+const setStatus = (text) => ($("status").textContent = text);
 
 export async function start() {
   favourites.show();
@@ -50,12 +50,12 @@ export async function start() {
   try {
     await refreshed();
   } catch (error) {
-    return tell(error);
+    return showError(error);
   }
   return show(location.hash);
 }
 
-/** Ask which data sets there are: lists are trained and removed while the page is open. */
+/** Fetch the data sets, which may come and go while the page is open. */
 async function refreshed() {
   const found = await get("datasets");
   if (JSON.stringify(found) === JSON.stringify(datasets)) return;
@@ -66,16 +66,16 @@ async function refreshed() {
 /** Show the page for an address: "#/?seed=..." is a shared link. */
 export function show(hash) {
   if (!datasets.length) return undefined;
-  const said = new URLSearchParams(hash.split("?")[1] ?? "");
-  if ([...said].length) {
-    pinnedModels = form.fromLink(said);
-    pinnedByLink = said.has("seed");
-    if ((said.get("dataset") ?? "").split(",").length > 2) say("This page mixes two data sets: the others of the link are left out.");
+  const params = new URLSearchParams(hash.split("?")[1] ?? "");
+  if ([...params].length) {
+    pinnedModels = form.fromLink(params);
+    pinnedByLink = params.has("seed");
+    if ((params.get("dataset") ?? "").split(",").length > 2) setStatus("This page mixes two data sets; the others of the link are ignored.");
     form.offerModels(datasets);
     if (typeof pinnedModels === "string") control("model").value = pinnedModels;
   }
   form.reflect();
-  if ([...said].length || !last) return draw();
+  if ([...params].length || !last) return draw();
   return undefined;
 }
 
@@ -85,7 +85,7 @@ function changed(event) {
   if (event.target.id === "o-seed") control("pinned").checked = control("seed").value !== "";
   if (event.target.id === "o-pinned") pinnedByLink = false;
   form.reflect();
-  // The link is for other names now.
+  // The link no longer matches the controls.
   if (location.hash.includes("?")) history.replaceState(null, "", "#/");
   clearTimeout(timer);
   timer = setTimeout(draw, PAUSE);
@@ -97,7 +97,7 @@ async function draw(fresh = false) {
   if (fresh === true && pinnedByLink) control("pinned").checked = pinnedByLink = false;
   if (fresh === true && !control("pinned").checked) history.replaceState(null, "", "#/");
   const asked = fresh === true;
-  if (!form.check()) return misfit(asked);
+  if (!form.check()) return reportInvalid(asked);
   running?.abort();
   running = new AbortController();
   const mine = running;
@@ -110,11 +110,11 @@ async function draw(fresh = false) {
     const body = form.request(pinnedModels);
     const answer = await post("generate", body, mine.signal);
     last = { ...answer, body };
-    form.absolve();
+    form.clearErrors();
     list(answer);
     next.refresh();
   } catch (error) {
-    if (error.name !== "AbortError") tell(error, asked);
+    if (error.name !== "AbortError") showError(error, asked);
   } finally {
     clearTimeout(slow);
     if (mine === running) {
@@ -128,15 +128,15 @@ function list(answer) {
   control("seed").value = String(answer.seed);
   $("names").replaceChildren(...answer.names.map((name) => card(name)));
   $("names").dataset.draws = String(Number($("names").dataset.draws ?? 0) + 1);
-  if (answer.complete) return say("");
+  if (answer.complete) return setStatus("");
   const [reason, times] = Object.entries(answer.refused).reduce((most, pair) => (pair[1] > most[1] ? pair : most));
-  const why = times ? ` Most were refused by “${label(reason)}”.` : "";
+  const why = times ? ` Most were rejected by “${label(reason)}”.` : "";
   const found = answer.names.length ? `Only ${answer.names.length}` : "None";
-  return say(`${found} found in ${answer.attempts.toLocaleString("en")} tries.${why}`);
+  return setStatus(`${found} found in ${answer.attempts.toLocaleString("en")} tries.${why}`);
 }
 
 const label = (reason) =>
-  ({ ends_with: "Ends with", contains: "Contains", max_length: "Longest", novel: "New names only", unique: "no repeats", safe: "decency" })[
+  ({ ends_with: "Ends with", contains: "Contains", max_length: "Longest", novel: "New names only", unique: "no repeats", safe: "profanity filter" })[
     reason
   ] ?? reason;
 
@@ -156,7 +156,7 @@ function card(name) {
   );
 }
 
-/** Let a button say whether its name is kept. */
+/** Show on a button whether its name is kept. */
 function marked(button) {
   const word = favourites.has(button.dataset.keeps) ? "Kept" : "Keep";
   button.textContent = word;
@@ -179,7 +179,7 @@ const datasetText = (dataset) =>
 const modelText = (model) => (typeof model === "string" ? model : Object.values(model).join(","));
 
 async function copyAll(texts, done) {
-  say((await copy(texts.join("\n"))) ? done : "This browser does not let us copy: select the names instead.");
+  setStatus((await copy(texts.join("\n"))) ? done : "This browser does not allow copying: select the names instead.");
 }
 
 function exportCsv() {
@@ -190,31 +190,31 @@ function exportCsv() {
 
 async function share() {
   if (!last) return;
-  const said = form.toLink(last.body, last);
-  history.replaceState(null, "", `#/?${said}`);
+  const params = form.toLink(last.body, last);
+  history.replaceState(null, "", `#/?${params}`);
   const copied = await copy(location.href);
-  say(copied ? "Link copied: it gives these very names." : "The link is in the address bar: it gives these very names.");
+  setStatus(copied ? "Link copied: it gives exactly these names." : "The link is in the address bar: it gives exactly these names.");
 }
 
-/** Say that a field is wrong. Who asked to draw is led to it; who types is left where he types. */
-function misfit(asked) {
-  if (asked) form.leadToWrong();
-  say("Something does not fit: see the field in red.");
+/** Report a wrong field. Focus it only if the user asked for names, not while the user types. */
+function reportInvalid(asked) {
+  if (asked) form.focusFirstError();
+  setStatus("A value is not valid: see the field in red.");
 }
 
-/** Say an error in words: beside its field, or with the time after which to try again. */
-function tell(error, asked = false) {
+/** Show an error: beside its field, or with the time until the next try. */
+function showError(error, asked = false) {
   if (!(error instanceof Problem)) throw error;
-  const left = form.blame(error.fields);
+  const left = form.showErrors(error.fields);
   if (error.wait) return countDown(error.wait);
-  if (error.fields.length && !left.length) return misfit(asked);
-  return say(left.length ? left.join("; ") : error.message);
+  if (error.fields.length && !left.length) return reportInvalid(asked);
+  return setStatus(left.length ? left.join("; ") : error.message);
 }
 
 function countDown(seconds) {
   let left = Math.ceil(seconds);
   const step = () => {
-    say(left > 0 ? `The service is busy. Trying again in ${left} s.` : "Trying again.");
+    setStatus(left > 0 ? `The service is busy. Trying again in ${left} s.` : "Trying again.");
     if (left-- > 0) return;
     clearInterval(counting);
     draw();
