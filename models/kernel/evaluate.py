@@ -48,10 +48,12 @@ from models.kernel.reference import activate, carry
 
 # The node before the first, whose state is zero, and the node of the empty prefix.
 NOTHING, ROOT = 0, 1
-# What `used` counts: nodes that stay, room for such nodes, room for those that stay at once, nodes computed in all.
-STAYING, ROOM, EASY, COMPUTED = range(4)
+# What `used` counts: nodes that stay, room for such nodes, a quarter of the room when it is largest, nodes computed in
+# all.
+STAYING, ROOM, QUARTER, COMPUTED = range(4)
 # A row of `nodes` for V outcomes: OPTIONS, a number of those for which the boundaries are; then V boundaries; then V
-# children, of which child 0 is none, for no name goes on after its end; then V logits, 32-bit floats.
+# children, 0 or negative for none (see `sample`), where the first is always none, for no name goes on after its end;
+# then V logits, 32-bit floats.
 OPTIONS, BOUNDARIES, PARTS = 0, 1, 3
 _ZERO = np.float32(0)
 # Knuth's multiplier for hashing (TAOCP 6.4), which mixes best in the middle bits of a product.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernel.evaluate import BOUNDARIES, COMPUTED, EASY, PARTS, ROOM, ROOT, STAYING
+from models.kernel.evaluate import BOUNDARIES, COMPUTED, PARTS, QUARTER, ROOM, ROOT, STAYING
 from models.kernel.plan import Plan
 
 # The C library keeps what large arrays gave back, in pieces: a process whose trees grow and go would come to hold many
@@ -38,8 +38,6 @@ LARGEST_SHARE = 0.875
 LARGEST_PASSING = 0.25
 # Where a distribution is looked up anyway, a tree is worth its place only in the processor's own caches.
 LARGEST_LOOKED_UP = 16_384
-# Up to this share of its final room, a tree keeps every node.
-EASY_SHARE = 0.5
 # For each kind of product there is room for one in this number of nodes.
 SHARED_BY = 16
 FEWEST_SHARED = 128
@@ -110,7 +108,7 @@ class PrefixTree:
 
     @property
     def children(self) -> NDArray[np.int32]:
-        """The children of each node (N, V), 0 for none."""
+        """The children of each node (N, V), 0 or negative for none."""
         V = self.plan.vocab_size
         return self.nodes[:, BOUNDARIES + V : BOUNDARIES + 2 * V]
 
@@ -119,9 +117,11 @@ class PrefixTree:
         """The logits of each node (N, V)."""
         return self.nodes[:, BOUNDARIES + 2 * self.plan.vocab_size :].view(np.float32)
 
-    def make_room(self, room: int, passing: int, easy: int) -> None:
-        """Let `room` nodes stay and `passing` ones pass; neither becomes less. The first `easy` ones stay at once."""
-        self.used[EASY] = easy
+    def make_room(self, room: int, passing: int, most: int) -> None:
+        """Let `room` nodes stay and `passing` ones pass; neither becomes less. `most`: the largest room there will
+        be.
+        """
+        self.used[QUARTER] = -(-most // 4)
         if (room, passing) != (self.room, self.passing):
             self.used[ROOM], self.room, self.passing = room, room, passing
             before, kept = self.arrays[:2], int(self.used[STAYING])
@@ -240,7 +240,7 @@ class PrefixMemory:
                 room = tree.room
             self._held = others + tree_bytes(plan, room, passing)
         tree.loans_until_growth = LOANS_UNTIL_GROWTH if wants_growth and room == tree.room else 0
-        tree.make_room(room, passing, int(EASY_SHARE * most))
+        tree.make_room(room, passing, most)
 
     def _most_room(self, plan: Plan, passing: int) -> int:
         """Return how many nodes may stay in a tree at most, beside so many that pass, or will: pieces become larger,

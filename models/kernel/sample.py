@@ -18,10 +18,10 @@ from models.kernel.distribution import BITS, fill_boundaries
 from models.kernel.evaluate import (
     BOUNDARIES,
     COMPUTED,
-    EASY,
     NOTHING,
     OPTIONS,
     PARTS,
+    QUARTER,
     ROOM,
     ROOT,
     STAYING,
@@ -41,7 +41,9 @@ from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold
 
 # 32-bit integers for each candidate in `work` of `sample`, beside its ring of nodes.
-WORK = 10
+WORK = 11
+# How often a child counts as missing at most.
+MOST_MISSING = 100
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 5.0
 MAX_SEED = 2**53 - 1
 TOO_LONG = -1
@@ -191,25 +193,27 @@ def _roll(words, alive, n, seed, first, block):  # type: ignore[no-untyped-def]
 def _child(node, at, V, nodes, state, used, settled, passing, fresh, owners, unlinked, count, c):  # type: ignore[no-untyped-def]
     """Return the node that column `at` of `node` links to, and how many new ones there are now.
 
-    A new node stays where its parent does and there is room; once it is scarce, only where the parent has stayed since
-    an earlier call: then a name adds one node, and the room goes to prefixes that come again (as in the tree of Ziv and
-    Lempel 1978). Else it takes the next of the passing ones, and its link is noted in `unlinked`, to be cut when all
-    candidates are at this depth.
+    A new node stays where its parent does and there is room. The first quarter of the final room takes all of them.
+    Later the parent must have stayed since an earlier call, and the child must have been missing once in the second
+    quarter, twice in the third, three times in the last: so the room goes to prefixes that come again. The number of
+    times, negative, stands in place of the link. Else it takes the next of the passing ones, and its link is noted in
+    `unlinked`, to be cut when all candidates are at this depth.
     """
     child = nodes[node, at]
-    if child != NOTHING:
+    if child > NOTHING:
         # All but its logits, until this candidate's next turn.
         row = nodes[child]
         prefetch(row, 0, BOUNDARIES + 2 * V)
         return child, count
-    free = used[STAYING] < used[ROOM] and (node < settled or used[STAYING] < used[EASY])
-    if node < used[ROOM] and free:
-        child = used[STAYING]
+    missing, staying = min(1 - child, MOST_MISSING), used[STAYING]
+    wanted = staying < used[QUARTER] or (node < settled and staying < used[QUARTER] * (missing + 1))
+    if node < used[ROOM] and staying < used[ROOM] and wanted:
+        child = staying
         used[STAYING] += 1
         unlinked[count, 0] = NOTHING
     else:
         child = passing + count
-        unlinked[count, 0], unlinked[count, 1] = node, at
+        unlinked[count, 0], unlinked[count, 1], unlinked[count, 2] = node, at, -missing
     row = nodes[child]
     nodes[node, at], row[OPTIONS] = child, 0
     children = row[BOUNDARIES + V : BOUNDARIES + 2 * V]
@@ -235,9 +239,9 @@ def sample(  # type: ignore[no-untyped-def]
     nodes, state, used = tree.nodes, tree.state, tree.used
     n, P, V = codes.shape[0], len(prefix), nodes.shape[1] // PARTS
     path, words = work[: n * ring].reshape((n, ring)), work[n * ring : n * (ring + 4)].reshape((n, 4))
-    at_once = work[n * (ring + 4) : n * (ring + 10)]
+    at_once = work[n * (ring + 4) : n * (ring + WORK)]
     alive, at, fresh, owners = at_once[:n], at_once[n : 2 * n], at_once[2 * n : 3 * n], at_once[3 * n : 4 * n]
-    unlinked = at_once[4 * n :].reshape((n, 2))
+    unlinked = at_once[4 * n :].reshape((n, 3))
     paths, scratch = Paths(codes, path), scratch_space(space, width, program.integer)
     room, is_integer = distribution_space(space, V), program.stages[program.stages.shape[0] - 1, ACTIVATION] == INT8
     links = BOUNDARIES + V
@@ -294,6 +298,6 @@ def sample(  # type: ignore[no-untyped-def]
             alive = alive[:going]
         for k in range(count):
             if unlinked[k, 0] != NOTHING:
-                nodes[unlinked[k, 0], unlinked[k, 1]] = NOTHING
+                nodes[unlinked[k, 0], unlinked[k, 1]] = unlinked[k, 2]
         if len(alive) == 0:
             break

@@ -8,8 +8,10 @@ import re
 import sys
 import threading
 import weakref
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -20,8 +22,9 @@ from hypothesis import strategies as st
 
 from models import NameGenerator, SamplingOptions
 from models.inference import ModelPredictor, PrefixMemory
+from models.kernel.evaluate import QUARTER
 from models.kernel.plan import Plan
-from models.kernel.prefix_cache import FEW, LINE, MANY, Form, PrefixTree, TreeKey, arrays_of
+from models.kernel.prefix_cache import FEW, LEAST_ROOM, LINE, MANY, Form, PrefixTree, TreeKey, arrays_of
 from models.kernel.sample import LAST_NUMBER
 from tests.models.reference import Drawn, assert_same, draw, joined, lent, with_weights
 
@@ -169,11 +172,38 @@ def test_concurrent_loans_and_other_models_get_distinct_trees(generator: NameGen
         assert foreign.plan is other.plan
 
 
+def test_tree_keeps_prefixes_that_come_again(generator: NameGenerator) -> None:
+    memory, sampler = PrefixMemory(0.5), generator.prepare(SamplingOptions(temperature=1.5))
+    sampler.draw(1, 0, 1, memory)
+    with lent(memory, generator, 1) as tree:
+        missing = Counter[str]()
+    kept: set[str] = set()
+    for k in range(4000):
+        before, expected, settled = tree.computed, 0, kept | {""}
+        codes, lengths = sampler.draw(2, k % 700, 1, memory)
+        length = int(lengths[0]) if lengths[0] >= 0 else sampler.longest
+        path = [""] + ["".join(map(chr, codes[0, :n])) for n in range(1, length + 1)]
+        for parent, prefix in pairwise(path):
+            if prefix in kept:
+                continue
+            expected += 1
+            if parent not in kept | {""}:
+                continue
+            missing[prefix] += 1
+            quarter, nodes = tree.used[QUARTER], len(kept) + LEAST_ROOM
+            comes_again = parent in settled and nodes < quarter * (missing[prefix] + 1)
+            if nodes < tree.room and (nodes < quarter or comes_again):
+                kept.add(prefix)
+        assert tree.computed == before + expected
+    assert len(kept) + LEAST_ROOM > 3 * tree.used[QUARTER]
+
+
 @pytest.mark.parametrize("wide", [1, 1000])
 def test_fullest_tree_survives_alternating_loans(generator: NameGenerator, wide: int) -> None:
     memory, options = WatchedMemory(4), SamplingOptions(temperature=3.0)
-    for k in range(200):
-        draw(generator, options, 1, k * 64, 64, memory)
+    # The last quarter takes prefixes that come again.
+    for k in range(1000):
+        draw(generator, options, 1, k % 250 * 64, 64, memory)
     with lent(memory, generator, 1) as most:
         room = most.room
     for k in range(60):

@@ -87,7 +87,7 @@ def test_planning_is_deterministic(generator: NameGenerator) -> None:
 
 def add_children(children: NDArray[np.int32], node: int, prefixes: dict[int, list[int]]) -> None:
     """Add the prefixes of all nodes below `node`."""
-    for v in np.flatnonzero(children[node]).tolist():
+    for v in np.flatnonzero(children[node] > 0).tolist():
         child = int(children[node, v])
         assert child not in prefixes
         prefixes[child] = [*prefixes[node], v]
