@@ -1,7 +1,9 @@
 """Data: the shipped lists, and cleaning of name lists. This module only re-exports."""
 
 from data.catalog import CATALOG, RELATIVES, DataSet, find
-from data.names import MAX_LENGTH, MIN_NAMES, NameList, NameListError, Split, load_names, split_names
+from data.errors import NameListError
+from data.names import MAX_LENGTH, MIN_NAMES, NameList, Split, load_names, read_names, split_names
+from data.shapes import ReadOptions
 
 __all__ = [
     "CATALOG",
@@ -11,8 +13,10 @@ __all__ = [
     "DataSet",
     "NameList",
     "NameListError",
+    "ReadOptions",
     "Split",
     "find",
     "load_names",
+    "read_names",
     "split_names",
 ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from data.names import NameListError
+from data.errors import NameListError
 
 _FOLDER = Path(__file__).parent
 _HEADING = "=== {name} ==="

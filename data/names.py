@@ -3,50 +3,81 @@
 import hashlib
 import random
 import unicodedata
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from models.spelling import normalize
+from data.decoding import decode
+from data.errors import NameListError
+from data.shapes import ReadOptions, read_text
+from data.tables import Reading
+from models.spelling import LIKE_APOSTROPHES, normalize
 
-MIN_NAMES = 100
+# Fewer names than the first make no model; below the second its names are few and much alike.
+MIN_NAMES, FEW_NAMES = 20, 100
 MAX_LENGTH = 64
 
-_BYTE_ORDER_MARK = "\ufeff"
-_SHOWN_LINES = 5
+# Nothing is asked for: the file shows what it is.
+BY_ITSELF = ReadOptions()
+_SHOWN_LINES = _SHOWN_NAMES = 5
+_SHOWN_CHARACTERS = 80
 _PLURALS = {
+    "preamble": ("line before the list", "lines before the list"),
+    "header": ("header", "headers"),
+    "comment": ("comment", "comments"),
     "empty": ("empty line", "empty lines"),
     "repeated": ("repeated line", "repeated lines"),
     "placeholder": ("placeholder", "placeholders"),
 }
 
 
-class NameListError(ValueError):
-    """A list or data set that cannot be used.
+@dataclass(frozen=True)
+class StyleRows:
+    """What columns of styles say: each row has a name and a value of each of the `columns`; `weights` count rows."""
 
-    `str(error)` is one line: which one, the problem, what is allowed, what to do.
-    """
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    weights: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class NameList:
     """Clean names, each once, in order of first appearance.
 
-    `dropped`: reason ("empty", "repeated", "placeholder") to lines dropped, only reasons that occurred.
-    `sha256`: of the file's bytes as they lie on disk, in hexadecimal.
+    `dropped`: reason ("empty", "repeated", ...) to lines dropped, only reasons that occurred. `sha256`: of the file's
+    bytes as they lie on disk and of the options that choose among them, in hexadecimal. `shape`: what the file was
+    taken for. `first`: the first names, spelled as in the file. `weights`: how often each name counts, None for all
+    alike. `styles`: None without columns of styles.
     """
 
     names: tuple[str, ...]
     dropped: Mapping[str, int]
     sha256: str
+    shape: str = ""
+    first: tuple[str, ...] = ()
+    weights: tuple[float, ...] | None = None
+    styles: StyleRows | None = None
 
     def summary(self) -> str:
         """Return one line, e.g. "29,611 names; dropped 2,559 repeated lines, 8 placeholders"."""
         kept = f"{len(self.names):,} names"
         lost = [f"{count:,} {_PLURALS[reason][count != 1]}" for reason, count in self.dropped.items()]
         return f"{kept}; dropped {', '.join(lost)}" if lost else kept
+
+    def describe(self) -> list[str]:
+        """Return lines that say what was read: the file's shape, how many names, the alphabet, and the first names."""
+        alphabet = sorted(set("".join(self.names)))
+        characters = "".join(alphabet[:_SHOWN_CHARACTERS]) + ("..." if len(alphabet) > _SHOWN_CHARACTERS else "")
+        lines = [self.shape, self.summary()] if self.shape else [self.summary()]
+        lines += [f"{len(alphabet):,} characters: {characters}", f"first names: {', '.join(self.first)}"]
+        if len(self.names) < FEW_NAMES:
+            lines.append(
+                f"Warning: {len(self.names)} names are few, so new ones will be much like them; with {FEW_NAMES} or "
+                "more they get better."
+            )
+        return lines
 
 
 @dataclass(frozen=True)
@@ -58,23 +89,38 @@ class Split:
     test: tuple[str, ...]
 
 
-def load_names(path: Path, placeholders: Collection[str] = ()) -> NameList:
-    """Read a UTF-8 list with one name per line, in any script, and return its distinct normalised names.
+def load_names(path: Path, placeholders: Collection[str] = (), options: ReadOptions = BY_ITSELF) -> NameList:
+    """Read a file of names: a list, a table, or one of the other shapes of `shapes`, in any script.
 
-    A byte order mark and CRLF line ends are fine. Empty lines, repeats and `placeholders` are dropped and counted.
-    Raises `NameListError` if the file is missing, empty or binary, has fewer than `MIN_NAMES` distinct names, or
-    has names longer than `MAX_LENGTH` characters.
+    Empty lines, repeats and `placeholders` are dropped and counted. Raises `NameListError` if the file is missing,
+    empty or binary, has fewer than `MIN_NAMES` distinct names, or has names longer than `MAX_LENGTH` characters.
     """
-    content = _read(path)
-    lines = [line.strip(" \t\r") for line in _decode(path, content).split("\n")]
-    _refuse_control_characters(path, lines)
-    if lines[-1] == "":  # what follows the final newline is no line
-        lines.pop()
-    normal = [normalize(line) for line in lines]
-    _refuse_long_names(path, normal)
-    names, dropped = _clean(normal, {normalize(word) for word in placeholders})
-    _refuse_few_names(path, len(names))
-    return NameList(names, dropped, hashlib.sha256(content).hexdigest())
+    return read_names(_read(path), str(path), placeholders, options)
+
+
+def read_names(
+    content: bytes, source: str, placeholders: Collection[str] = (), options: ReadOptions = BY_ITSELF
+) -> NameList:
+    """Return the names in a file's `content`, as `load_names` does; errors call it `source`."""
+    if not content.strip():
+        raise NameListError(f"{source} is empty; give at least {MIN_NAMES} distinct names, one a line.")
+    reading = read_text(decode(content, source, options.encoding), source, options)
+    _refuse_control_characters(source, reading)
+    normal = _with_one_apostrophe([normalize(name) for name in reading.names])
+    _refuse_long_names(source, reading, normal)
+    refused = {normalize(word) for word in placeholders}
+    names, dropped = _clean(normal, refused, reading.dropped)
+    _refuse_few_names(source, len(names))
+    digest = content if options == BY_ITSELF else content + repr(options).encode()
+    return NameList(
+        names,
+        dropped,
+        hashlib.sha256(digest).hexdigest(),
+        reading.shape,
+        tuple(dict.fromkeys(filter(None, reading.names[: 4 * _SHOWN_NAMES])))[:_SHOWN_NAMES],
+        _weights_of(names, normal, reading),
+        _styles_of(normal, refused, reading),
+    )
 
 
 def split_names(names: Sequence[str], seed: int) -> Split:
@@ -85,9 +131,19 @@ def split_names(names: Sequence[str], seed: int) -> Split:
     return Split(tuple(shuffled[:n1]), tuple(shuffled[n1:n2]), tuple(shuffled[n2:]))
 
 
-def _clean(lines: Iterable[str], placeholders: Collection[str]) -> tuple[tuple[str, ...], Mapping[str, int]]:
+def _with_one_apostrophe(names: list[str]) -> list[str]:
+    """Return the names with the apostrophe that most of them have instead of others that look like it."""
+    counts = Counter({sign: sum(name.count(sign) for name in names) for sign in LIKE_APOSTROPHES})
+    (usual, _), *others = counts.most_common()
+    rare = str.maketrans({sign: usual for sign, count in others if count})
+    return [name.translate(rare) for name in names] if rare else names
+
+
+def _clean(
+    lines: Sequence[str], placeholders: Collection[str], before: Mapping[str, int]
+) -> tuple[tuple[str, ...], Mapping[str, int]]:
     seen: dict[str, None] = {}
-    dropped: Counter[str] = Counter()
+    dropped = Counter(before)
     for line in lines:
         if not line:
             dropped["empty"] += 1
@@ -100,56 +156,63 @@ def _clean(lines: Iterable[str], placeholders: Collection[str]) -> tuple[tuple[s
     return tuple(name for name in seen if name not in placeholders), MappingProxyType(counts)
 
 
+def _weights_of(names: Sequence[str], normal: Sequence[str], reading: Reading) -> tuple[float, ...] | None:
+    """Return the sum of the weights of each name's lines."""
+    if reading.weights is None:
+        return None
+    sums = defaultdict[str, float](float)
+    for name, weight in zip(normal, reading.weights, strict=True):
+        sums[name] += weight
+    return tuple(sums[name] for name in names)
+
+
+def _styles_of(normal: Sequence[str], placeholders: Collection[str], reading: Reading) -> StyleRows | None:
+    """Return each distinct row of a name and its styles, with the sum of its weights."""
+    if not reading.styles:
+        return None
+    sums = defaultdict[tuple[str, ...], float](float)
+    weights = reading.weights or (1.0,) * len(normal)
+    for row, weight in zip(zip(normal, *reading.styles.values(), strict=True), weights, strict=True):
+        if row[0] and row[0] not in placeholders:
+            sums[row] += weight
+    return StyleRows(tuple(reading.styles), tuple(sums), tuple(sums.values()))
+
+
 def _read(path: Path) -> bytes:
     if path.is_dir():
         raise NameListError(f"{path} is a folder; give a text file with one name per line.")
     if not path.is_file():
         raise NameListError(f"{path} is not a readable file; give a text file with one name per line.")
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise NameListError(f"{path} cannot be read ({error.strerror}); check who may read it.") from error
-    if not content.strip():
-        raise NameListError(f"{path} is empty; give at least {MIN_NAMES} distinct names, one a line.")
-    return content
 
 
-def _decode(path: Path, content: bytes) -> str:
-    if b"\0" in content:
-        raise NameListError(f"{path} is binary (it has NUL bytes); give UTF-8 text with one name per line.")
-    try:
-        return content.decode("utf-8").removeprefix(_BYTE_ORDER_MARK)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise NameListError(
-            f"{path} is binary or not UTF-8 (first on line {line}); save it as UTF-8 text with one name per line."
-        ) from error
-
-
-def _refuse_control_characters(path: Path, lines: Sequence[str]) -> None:
-    bad = [number for number, line in enumerate(lines, start=1) if any(map(_is_control, line))]
+def _refuse_control_characters(source: str, reading: Reading) -> None:
+    bad = [n for n, name in zip(reading.numbers, reading.names, strict=True) if any(map(_is_control, name))]
     if bad:
         raise NameListError(
-            f"{path} has control characters on {_places(bad)}; names are plain text, one a line: remove them."
+            f"{source} has control characters on {_places(bad)}; names are plain text, one a line: remove them."
         )
 
 
 def _is_control(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Zl", "Zp") or character == _BYTE_ORDER_MARK
+    return unicodedata.category(character) in ("Cc", "Zl", "Zp")
 
 
-def _refuse_long_names(path: Path, names: Sequence[str]) -> None:
-    bad = [number for number, name in enumerate(names, start=1) if len(name) > MAX_LENGTH]
+def _refuse_long_names(source: str, reading: Reading, names: Sequence[str]) -> None:
+    bad = [number for number, name in zip(reading.numbers, names, strict=True) if len(name) > MAX_LENGTH]
     if bad:
         raise NameListError(
-            f"{path} has names longer than {MAX_LENGTH} characters on {_places(bad)}; "
+            f"{source} has names longer than {MAX_LENGTH} characters on {_places(bad)}; "
             f"a name has 1 to {MAX_LENGTH}: put one name on each line, or remove these."
         )
 
 
-def _refuse_few_names(path: Path, count: int) -> None:
+def _refuse_few_names(source: str, count: int) -> None:
     if count < MIN_NAMES:
-        raise NameListError(f"{path} has {count} distinct names; at least {MIN_NAMES} are needed: add more.")
+        raise NameListError(f"{source} has {count} distinct names; at least {MIN_NAMES} are needed: add more.")
 
 
 def _places(numbers: Sequence[int]) -> str:

@@ -10,6 +10,16 @@ from collections.abc import Sequence
 PLAIN = re.compile(r"[a-z \n.-]*")
 
 APOSTROPHES = "'’"
+# Signs that look like an apostrophe.
+LIKE_APOSTROPHES = "'’ʼ"
+# Joiners, which change the shape of letters in the scripts of these characters (by the first word of their names).
+_JOINERS = "\u200c\u200d"
+_JOINING_SCRIPTS = (
+    *("ARABIC", "SYRIAC", "MONGOLIAN", "NKO", "THAANA", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA"),
+    *("TAMIL", "TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "KHMER", "MYANMAR", "TIBETAN"),
+)
+# Signs beside Unicode's format characters that show nothing: the grapheme joiner, and variation selectors.
+_INVISIBLE = re.compile("[\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def normalize(text: str) -> str:
@@ -22,8 +32,35 @@ def normalize(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Return `text` in lower case and NFC, blanks kept: for pieces of names such as the prefix "van "."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+    """Return `text` in lower case and NFC, blanks kept: for pieces of names such as the prefix "van ".
+
+    Texts that look the same become the same: format characters are dropped, and all blanks are one.
+    """
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", visible(text)).lower())
+
+
+def visible(text: str) -> str:
+    """Return `text` without characters that show nothing, and with the plain blank for every blank of one line.
+
+    Joiners stay behind letters of scripts that need them. Such a text is returned unchanged.
+    """
+    shown: list[str] = []
+    for i, character in enumerate(text):
+        category = unicodedata.category(character)
+        if category == "Zs":
+            shown.append(" ")
+        elif category == "Cf":
+            if character in _JOINERS and shown and i + 1 < len(text) and _needs_joiners(shown[-1]):
+                shown.append(character)
+        elif not _INVISIBLE.match(character):
+            shown.append(character)
+    return "".join(shown)
+
+
+def _needs_joiners(character: str) -> bool:
+    return unicodedata.name(character, "").partition(" ")[0] in _JOINING_SCRIPTS
 
 
 def capitalize(name: str) -> str:

@@ -1,21 +1,40 @@
 """A list of names for training, with its source, vocabulary and split."""
 
 import re
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from data import CATALOG, RELATIVES, DataSet, NameListError, Split, find, load_names, split_names
+from data import (
+    CATALOG,
+    RELATIVES,
+    DataSet,
+    NameList,
+    NameListError,
+    ReadOptions,
+    Split,
+    find,
+    load_names,
+    read_names,
+    split_names,
+)
 from models import Vocabulary
 from models.manifest import DataRecord
 from models.store.aliases import REASONS
 
 _DATASET = re.compile(r"[a-z][a-z0-9-]{0,31}")
+STANDARD_INPUT = Path("-")
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A list of names and its metadata. `names`: distinct, in order; `summary`: kept and dropped lines."""
+    """A list of names and its metadata. `names`: distinct, in order; `description`: lines that say what was read.
+
+    `weights`: how often each name is drawn in training, None for all alike. `table`: the columns of names, weights and
+    styles as tab-separated text, kept with the list; empty without weights and styles.
+    """
 
     dataset: str
     title: str
@@ -25,7 +44,9 @@ class Corpus:
     licence: str = ""
     source: str = ""
     notice: str = ""
-    summary: str = ""
+    description: tuple[str, ...] = ()
+    weights: tuple[float, ...] | None = None
+    table: str = ""
 
     @cached_property
     def split(self) -> Split:
@@ -36,6 +57,18 @@ class Corpus:
     def vocabulary(self) -> Vocabulary:
         """The alphabet of the whole list, so that every dev and test name can be scored."""
         return Vocabulary.of(self.names)
+
+    def described(self) -> list[str]:
+        """Return lines that say what was read, the first with the data set's name."""
+        first, *others = self.description
+        return [f"{self.dataset}: {first}", *(f"  {line}" for line in others)]
+
+    def weights_of(self, names: Sequence[str]) -> list[float] | None:
+        """Return the weights of some of the names, or None where all names are alike."""
+        if self.weights is None:
+            return None
+        weights = dict(zip(self.names, self.weights, strict=True))
+        return [weights[name] for name in names]
 
     def record(self) -> DataRecord:
         """Return the record of the list for the manifest."""
@@ -71,17 +104,49 @@ def _listed(entry: DataSet, split_seed: int) -> Corpus:
         licence=entry.licence,
         source=entry.source,
         notice=entry.notice,
-        summary=names.summary(),
+        description=(names.summary(),),
     )
 
 
-def own_corpus(path: Path, name: str, split_seed: int) -> Corpus:
-    """Return the user's list at `path` as data set `name`. Raises `NameListError` for a bad list or name."""
+def own_corpus(path: Path, name: str, split_seed: int, reading: ReadOptions | None = None) -> Corpus:
+    """Return the user's list at `path`, or from standard input for "-", as data set `name`.
+
+    Raises `NameListError` for a bad list or name.
+    """
     if name in CATALOG or name == REASONS:
         raise NameListError(f"--name {name} is taken by the project itself; choose another for your own list.")
     if not _DATASET.fullmatch(name):
         raise NameListError(
             f"--name {name!r} cannot be a data set's name; allowed: 1 to 32 of a-z, 0-9 and -, a letter first."
         )
-    names = load_names(path)
-    return Corpus(name, name, names.names, names.sha256, split_seed, source=path.name, summary=names.summary())
+    reading = reading or ReadOptions()
+    if path == STANDARD_INPUT:
+        names, source = read_names(sys.stdin.buffer.read(), "standard input", options=reading), "standard input"
+    else:
+        names, source = load_names(path, options=reading), path.name
+    if names.weights is not None and not any(names.weights):
+        raise NameListError(f"All weights of {source} are 0; a weight above 0 is needed.")
+    return Corpus(
+        dataset=name,
+        title=name,
+        names=names.names,
+        sha256=names.sha256,
+        split_seed=split_seed,
+        source=source,
+        description=tuple(names.describe()),
+        weights=names.weights,
+        table=_table(names),
+    )
+
+
+def _table(names: NameList) -> str:
+    """Return the names with their weights and styles as tab-separated text with a header."""
+    if names.styles is not None:
+        header = ("name", *names.styles.columns, "weight")
+        rows = [(*row, f"{weight:g}") for row, weight in zip(names.styles.rows, names.styles.weights, strict=True)]
+    elif names.weights is not None:
+        header = ("name", "weight")
+        rows = [(name, f"{weight:g}") for name, weight in zip(names.names, names.weights, strict=True)]
+    else:
+        return ""
+    return "".join("\t".join(cell.replace("\t", " ") for cell in row) + "\n" for row in (header, *rows))

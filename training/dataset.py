@@ -109,6 +109,15 @@ class Examples:
         return Windows(torch.stack([self.rows.ids[rows] for rows in back], dim=1), self.rows.targets)
 
 
+def drawn(ends: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Return n numbers (n,) int64, drawn with replacement in proportion to weights, by inversion of their sums `ends`.
+
+    torch.multinomial has a limit of 2^24 weights.
+    """
+    places = torch.rand(n, generator=generator, dtype=torch.float64) * ends[-1]
+    return torch.searchsorted(ends, places, right=True).clamp(max=len(ends) - 1)
+
+
 class Batches(Protocol):
     """An endless source of batches whose state can be saved."""
 
@@ -126,12 +135,21 @@ class Batches(Protocol):
 
 
 class NameBatches:
-    """Batches of whole names. Each pass covers all of them once, in a new order."""
+    """Batches of whole names. Each pass covers all of them once, in a new order.
+
+    With `weights` (names,) float64 a pass draws as many names in proportion to them, with replacement.
+    """
 
     def __init__(
-        self, examples: Examples, batch_size: int, generator: torch.Generator, device: torch.device | str = "cpu"
+        self,
+        examples: Examples,
+        batch_size: int,
+        generator: torch.Generator,
+        device: torch.device | str = "cpu",
+        weights: Tensor | None = None,
     ) -> None:
         self.examples, self.batch_size, self.generator, self.device = examples, batch_size, generator, device
+        self.ends = None if weights is None else weights.cumsum(0)
         self.order = torch.empty(0, dtype=torch.int64)
 
     def __len__(self) -> int:
@@ -145,9 +163,15 @@ class NameBatches:
     def choose(self) -> Tensor:
         """Return the numbers of the next batch's names (B,)."""
         if not len(self.order):
-            self.order = torch.randperm(len(self.examples), generator=self.generator)
+            self.order = self._next_order()
         which, self.order = self.order[: self.batch_size], self.order[self.batch_size :]
         return which
+
+    def _next_order(self) -> Tensor:
+        n = len(self.examples)
+        if self.ends is None:
+            return torch.randperm(n, generator=self.generator)
+        return drawn(self.ends, n, self.generator)
 
     def state(self) -> dict[str, Tensor]:
         """Return the state of the generator and the rest of this pass."""
@@ -160,7 +184,10 @@ class NameBatches:
 
 
 class WindowBatches:
-    """Batches of random positions, drawn with replacement as in the lectures."""
+    """Batches of random positions, drawn with replacement as in the lectures.
+
+    With `weights` (names,) float64 a position is drawn in proportion to the weight of its name.
+    """
 
     def __init__(
         self,
@@ -169,9 +196,11 @@ class WindowBatches:
         batch_size: int,
         generator: torch.Generator,
         device: torch.device | str = "cpu",
+        weights: Tensor | None = None,
     ) -> None:
         self.all = examples.windows(block_size)
         self.batch_size, self.generator, self.device = batch_size, generator, device
+        self.ends = None if weights is None else weights.repeat_interleave(examples.lengths).cumsum(0)
 
     def __len__(self) -> int:
         """Return the number of steps that draw as many windows as there are."""
@@ -179,7 +208,10 @@ class WindowBatches:
 
     def draw(self) -> Windows:
         """Return the next batch."""
-        n = torch.randint(len(self.all.targets), (self.batch_size,), generator=self.generator)
+        if self.ends is None:
+            n = torch.randint(len(self.all.targets), (self.batch_size,), generator=self.generator)
+        else:
+            n = drawn(self.ends, self.batch_size, self.generator)
         return Windows(self.all.X[n].to(self.device), self.all.targets[n].to(self.device))
 
     def state(self) -> dict[str, Tensor]:

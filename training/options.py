@@ -1,13 +1,14 @@
 """Options that several commands share: hyperparameters, the list, the store, the device."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from pydantic import BaseModel
 
-from data import CATALOG
+from data import CATALOG, ReadOptions
 from models import ModelConfig
 from training.config import TrainingConfig, allowed, option
 from training.corpus import Corpus, own_corpus, shipped_corpus
@@ -97,13 +98,48 @@ def kernels_option(command: Command) -> Command:
     )(command)
 
 
-def list_options(command: Command) -> Command:
-    """Add --dataset, --data and --name."""
+DATA_OPTION = click.option(
+    "--data",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="A list of your own: names, a table or JSON; - for standard input.",
+)
+READING_OPTIONS = (
+    click.option("--column", help="Column of a table that has the names: its header or number."),
+    click.option("--weights", help="Column of counts: frequent names are drawn more often in training."),
+    click.option("--style", "styles", multiple=True, help="Column of styles to keep with the list; repeatable."),
+    click.option("--encoding", help="Encoding of your list, if it is not UTF-8: cp1252, cp949, ..."),
+    click.option("--as-is", is_flag=True, help="Each line of your list is a name, whatever it has."),
+)
+
+
+def _with_reading(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how to read a list; the command gets them as `reading`."""
+
+    @wraps(command)
+    def call(
+        *,
+        column: str | None,
+        weights: str | None,
+        styles: tuple[str, ...],
+        encoding: str | None,
+        as_is: bool,
+        **rest: Any,
+    ) -> Any:
+        return command(reading=ReadOptions(column, weights, styles, encoding, as_is), **rest)
+
+    for decorate in reversed(READING_OPTIONS):
+        call = decorate(call)
+    return call
+
+
+def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --dataset, --data, --name, and the options that say how to read a list."""
     options = [
         click.option("--dataset", type=click.Choice(list(CATALOG)), help="A list that ships (default: human)."),
-        click.option("--data", type=click.Path(path_type=Path), help="A list of your own: UTF-8, one name a line."),
+        DATA_OPTION,
         click.option("--name", help="What your own list is called: a-z, 0-9 and -."),
     ]
+    command = _with_reading(command)
     for decorate in reversed(options):
         command = decorate(command)
     return command
@@ -118,24 +154,32 @@ def dataset_name(dataset: str | None, data: Path | None, name: str | None) -> st
     return name or dataset or "human"
 
 
-def read_corpus(called: str, data: Path | None, split_seed: int) -> Corpus:
-    """Return the list at `data` with the name `called`, or a shipped list. Raises `NameListError`."""
-    return shipped_corpus(called, split_seed) if data is None else own_corpus(data, called, split_seed)
+def read_corpus(called: str, data: Path | None, split_seed: int, reading: ReadOptions) -> Corpus:
+    """Return the list at `data` with the name `called`, or a shipped list.
+
+    Raises `NameListError`, and `click.UsageError` for options of reading without a list of one's own.
+    """
+    if data is not None:
+        return own_corpus(data, called, split_seed, reading)
+    if reading != ReadOptions():
+        raise click.UsageError("--column, --weights, --style, --encoding and --as-is are for a list of yours: --data.")
+    return shipped_corpus(called, split_seed)
 
 
-def one_list_options(command: Command) -> Command:
-    """Add --dataset and --data, for commands that publish nothing and need no name."""
+def one_list_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --dataset, --data and the options of reading, for commands that publish nothing and need no name."""
     options = [
         click.option(
             "--dataset", type=click.Choice(list(CATALOG)), default="human", show_default=True, help="A list that ships."
         ),
-        click.option("--data", type=click.Path(path_type=Path), help="A list of your own instead, one name a line."),
+        DATA_OPTION,
     ]
+    command = _with_reading(command)
     for decorate in reversed(options):
         command = decorate(command)
     return command
 
 
-def one_list(dataset: str, data: Path | None, split_seed: int) -> Corpus:
-    """Return the list at `data`, or the shipped list `dataset`. Raises `NameListError`."""
-    return shipped_corpus(dataset, split_seed) if data is None else own_corpus(data, "own", split_seed)
+def one_list(dataset: str, data: Path | None, split_seed: int, reading: ReadOptions) -> Corpus:
+    """Return the list at `data`, or the shipped list `dataset`. Raises what `read_corpus` does."""
+    return read_corpus(dataset if data is None else "own", data, split_seed, reading)

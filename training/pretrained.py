@@ -26,6 +26,8 @@ def add_pretrained(
     if start is not None:
         begun, config = load_start(start, registry, job.config)
         job, state = replace(job, start=begun, config=config), replace(state, config=config)
+    if teachers and job.corpus.weights is not None:
+        raise TrainingError("--weights and --teacher do not go together: a student learns from all names alike.")
     if teachers:
         job = replace(job, distillation=load_teachers(teachers, registry, job.corpus, kernels))
     return job, replace(state, origin=job.origin())

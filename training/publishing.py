@@ -12,7 +12,7 @@ from data import Split, split_names
 from models import Draft, Kernels, ModelError, NameGenerator, Version
 from models.kernel.int8.model import has_integers
 from models.networks import Network, build_model
-from models.store.checkpoint import NAMES, load_checkpoint
+from models.store.checkpoint import NAMES, TABLE, load_checkpoint
 from models.store.publishing import draft_generator
 from training import quantization
 from training.dataset import Examples
@@ -111,6 +111,8 @@ def build_draft(
     pictures = pictures or {}
     card = _card(result, drawn, comparison, quality, tuple(pictures))
     files = {"card.md": card.encode(), **pictures}
+    if result.job.corpus.table:
+        files[TABLE] = result.job.corpus.table.encode()
     if result.history.losses:
         files["loss.png"] = _plot(result)
     return BuiltDraft(replace(bare, files=files), drawn)

@@ -134,7 +134,7 @@ def _soft_target_batches(job: Job, distillation: Distillation, callbacks: RunCal
 def _count(job: Job, callbacks: RunCallbacks) -> RunResult:
     split, vocabulary = job.corpus.split, job.corpus.vocabulary
     start = callbacks.clock()
-    network = bigram_by_counting(split.train, vocabulary, job.config.smoothing)
+    network = bigram_by_counting(split.train, vocabulary, job.config.smoothing, job.corpus.weights_of(split.train))
     losses = split_losses(network, split, vocabulary)
     return RunResult(job, network, losses, History(), 0, callbacks.clock() - start)
 

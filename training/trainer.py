@@ -185,12 +185,16 @@ class Trainer:
 
 
 def make_batches(
-    config: TrainingConfig, train: Examples, generator: torch.Generator, device: torch.device | str
+    config: TrainingConfig,
+    train: Examples,
+    generator: torch.Generator,
+    device: torch.device | str,
+    weights: Tensor | None = None,
 ) -> Batches:
-    """Return the batches that the config selects."""
+    """Return the batches that the config selects. `weights` (names,): how often each name is drawn."""
     if config.batch == "names":
-        return NameBatches(train, config.batch_size, generator, device)
-    return WindowBatches(train, config.model.block_size, config.batch_size, generator, device)
+        return NameBatches(train, config.batch_size, generator, device, weights)
+    return WindowBatches(train, config.model.block_size, config.batch_size, generator, device, weights)
 
 
 def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -218,4 +222,8 @@ def new_trainer(
         copy_weights(network, corpus.vocabulary, start)
     network.to(device)
     train, dev = (Examples.of(names, corpus.vocabulary) for names in (corpus.split.train, corpus.split.dev))
+    if batches is None:
+        weights = corpus.weights_of(corpus.split.train)
+        given = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+        batches = make_batches(config, train, generator, device, given)
     return Trainer(network, config, train, dev, generator, device, batches)

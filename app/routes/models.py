@@ -15,7 +15,7 @@ from app.web.errors import responses
 from app.web.files import ANY, file_response
 from app.web.openapi import UNCHANGED
 from models import ModelError, ModelRegistry, Snapshot, UnknownReference, Version
-from models.store.checkpoint import NAMES
+from models.store.checkpoint import NAMES, TABLE
 from models.store.references import unknown
 
 CARD = "card.md"
@@ -107,7 +107,8 @@ async def file(
 def _public_files(version: Version, service: Service) -> list[str]:
     """Return the files of a version that anyone may read: not the names of an operator's own list."""
     own = version.folder.is_relative_to(service.settings.store)
-    return [name for name in version.manifest.files if not own or service.settings.own_lists or name != NAMES]
+    private = {NAMES, TABLE} if own and not service.settings.own_lists else set()
+    return [name for name in version.manifest.files if name not in private]
 
 
 async def _card(version: Version) -> bytes:

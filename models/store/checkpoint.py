@@ -2,6 +2,7 @@
 
     model.safetensors   the arrays           names.txt   every distinct name of the list
     manifest.json       written last         card.md, pictures
+    table.tsv           optional: names, weights and styles, as the list has them
     casing.txt          optional, in format 2: a word and its most frequent spelling a line, with a tab between them
 
 safetensors runs no code but does not notice flipped bits, so every file is held against its SHA-256.
@@ -22,6 +23,8 @@ from models.store.atomic_files import sync_folder, write_file
 from models.store.pins import Pins
 
 WEIGHTS, NAMES, MANIFEST, CASING = "model.safetensors", "names.txt", "manifest.json", "casing.txt"
+# Weights and styles of the names, where the list has them.
+TABLE = "table.tsv"
 INTEGERS = (np.int8, np.int16, np.int32)
 # No model of this project comes near: larger files are refused before they are read.
 MAX_FILE_BYTES = 256 * 2**20

@@ -57,15 +57,15 @@ def test_normalised_names_of_any_script_are_unchanged(tmp_path: Path, names: lis
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is empty; give at least 100"),
-        (b"\n \r\n\t\n", "is empty; give at least 100"),
-        (b"\xef\xbb\xbf\n", "has 0 distinct names; at least 100 are needed"),
+        (b"", "is empty; give at least 20"),
+        (b"\n \r\n\t\n", "is empty; give at least 20"),
+        (b"\xef\xbb\xbf\n", "has 0 distinct names; at least 20 are needed"),
         (b"anna\0bob\n", "is binary .* give UTF-8 text"),
-        (b"anna\nbj\xf6rn\n", "not UTF-8 \\(first on line 2\\); save it as UTF-8"),
-        ("\n".join(HUNDRED[:99] * 2).encode(), "has 99 distinct names; at least 100 are needed"),
+        (b"anna\nbj\xf6rn\n", "not UTF-8 \\(first on line 2\\).* save it as UTF-8"),
+        ("\n".join(HUNDRED[:19] * 2).encode(), "has 19 distinct names; at least 20 are needed"),
         *(
             ("\n".join([*HUNDRED, f"two{separator}names"]).encode(), "control characters on line 101;")
-            for separator in ("\u2028", "\x85", "\x0b", "\x1c", "\r")
+            for separator in ("\u2028", "\x85", "\x0b", "\x1c")
         ),
         ("\n".join([*HUNDRED, "a\x07b", "ok", "c\td"]).encode(), "control characters on lines 101, 103;"),
         ("\n".join([*HUNDRED, "x" * 65]).encode(), "longer than 64 characters on line 101;"),
@@ -93,8 +93,8 @@ def test_missing_file_and_folder_are_refused(tmp_path: Path, path: str, message:
 
 
 def test_placeholders_do_not_count_towards_the_minimum(tmp_path: Path) -> None:
-    with pytest.raises(NameListError, match="99 distinct names"):
-        load_names(written(tmp_path, "\n".join(HUNDRED)), placeholders={HUNDRED[3]})
+    with pytest.raises(NameListError, match="19 distinct names"):
+        load_names(written(tmp_path, "\n".join(HUNDRED[:20])), placeholders={HUNDRED[3]})
 
 
 @given(names=st.lists(NAMES, min_size=1, max_size=60), seed=st.integers(0, 2**53 - 1))

@@ -116,7 +116,7 @@ def corpus(made_up_names: tuple[str, ...]) -> Corpus:
         licence="CC0-1.0",
         source="nobody",
         notice="Thanks to nobody.",
-        summary="250 names",
+        description=("250 names",),
     )
 
 

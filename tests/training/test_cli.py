@@ -156,6 +156,45 @@ def test_bigram_by_counting_is_published_without_loss_plot(store: Path, list_fil
     assert not list(store.rglob("loss.png"))
 
 
+def test_table_with_weights_and_styles_is_read_shown_and_kept(store: Path, list_file: Path, tmp_path: Path) -> None:
+    table, names = tmp_path / "table.csv", list_file.read_text("utf-8").split()
+    rows = [f"{name},{'FM'[i % 2]},{i + 1}\n" for i, name in enumerate(names)]
+    table.write_text("Name,Sex,Births\n" + "".join(rows), "utf-8")
+    options = ["--data", table, "--name", "elves", "--weights", "births", "--style", "sex"]
+    shown = run_cli("train", *options, "--preview").output
+    assert "names from `Name`, weights from `Births`, styles from sex" in shown
+    assert not store.exists()
+    run_cli("train", *options, "--preset", "bigram")
+    kept = (store / "elves" / "bigram" / "1" / "table.tsv").read_text("utf-8").splitlines()
+    assert kept[:2] == ["name\tsex\tweight", f"{names[0].lower()}\tF\t1"]
+    assert len(kept) == len(names) + 1
+
+
+def test_list_comes_from_standard_input(store: Path, list_file: Path) -> None:
+    command = [sys.executable, "-m", "training", "train", "--data", "-", "--name", "elves", "--preset", "bigram"]
+    subprocess.run(command, cwd=ROOT, input=list_file.read_bytes(), capture_output=True, check=True)
+    assert published(store) == ["elves/bigram/1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--dataset", "human", "--weights", "2"], "are for a list of yours: --data"),
+        (["--data", "list.csv", "--name", "elves", "--weights", "2", "--teacher", "human/lstm"], "do not go together"),
+    ],
+)
+@pytest.mark.usefixtures("store")
+def test_options_of_reading_that_make_no_sense_are_refused(
+    tmp_path: Path, options: list[str], message: str, list_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = "".join(f"{name},1\n" for name in list_file.read_text("utf-8").split())
+    (tmp_path / "list.csv").write_text(table, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    result = invoke("train", *options)
+    assert result.exit_code != 0
+    assert message in " ".join(result.output.split())
+
+
 @pytest.mark.usefixtures("store")
 def test_missing_cuda_is_a_one_line_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)

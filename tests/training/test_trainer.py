@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models import Kernels, ModelConfig, ModelRegistry, Vocabulary
-from models.networks import bigram_by_counting, build_model
+from models.networks import bigram_by_counting, build_model, count_bigrams
 from tests.training.conftest import BIGRAM, MakeTrainer, NamesAndVocabulary, equal_states
 from training.config import TrainingConfig, load_config
 from training.corpus import Corpus
@@ -379,3 +379,27 @@ def test_resumed_run_equals_whole_run(kind: str, tmp_path: Path, corpus: Corpus,
     assert len(parts.history.losses) == 20
     assert whole.losses == parts.losses
     assert equal_states(whole.network, parts.network)
+
+
+def test_weights_are_the_shares_of_names_and_positions_in_batches(ten_names: tuple[list[str], Vocabulary]) -> None:
+    examples = Examples.of(*ten_names)
+    weights = torch.tensor([0.0, 1.0, 0.5, 3.0, 0.0, 2.0, 1.0, 1.0, 0.5, 1.0], dtype=torch.float64)
+    names = NameBatches(examples, 5000, torch.Generator().manual_seed(1), weights=weights)
+    drawn = torch.cat([names.choose() for _ in range(4000)])
+    found = torch.bincount(drawn, minlength=10) / len(drawn)
+    assert torch.allclose(found.double(), weights / weights.sum(), atol=0.01)
+    assert not found[weights == 0].any()
+    windows = WindowBatches(examples, 3, 50_000, torch.Generator().manual_seed(1), weights=weights)
+    rows = weights.repeat_interleave(examples.lengths)
+    last = torch.bincount(windows.draw().targets, weights=None, minlength=len(ten_names[1])) / 50_000
+    expected = (
+        torch.zeros(len(ten_names[1]), dtype=torch.float64).index_add_(0, examples.rows.targets, rows) / rows.sum()
+    )
+    assert torch.allclose(last.double(), expected, atol=0.01)
+
+
+def test_weighted_counts_are_those_of_repeated_names() -> None:
+    vocabulary = Vocabulary.of(["ab", "ba", "b"])
+    repeated = count_bigrams(["ab", "ba", "ba", "ba", "b", "b"], vocabulary).double()
+    weighted = count_bigrams(["ab", "ba", "b"], vocabulary, [10, 30, 20])
+    assert torch.allclose(weighted, repeated / 2)

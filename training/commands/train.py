@@ -1,6 +1,7 @@
 """`python -m training train`: run a training job and publish the version."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from data import ReadOptions
 from models import prepare
 from training.config import TrainingConfig, load_config
 from training.device import choose_device
@@ -36,6 +38,7 @@ from training.run_state import RunState
 @click.option("--start", metavar="REFERENCE", help="A version to start from, such as human/lstm: for a short list.")
 @click.option("--teacher", "teachers", metavar="REFERENCE", multiple=True, help="A version to learn from; repeatable.")
 @click.option("--diagnostics", is_flag=True, help="Also publish diagnostic plots; takes a while.")
+@click.option("--preview", is_flag=True, help="Say how the list is read, and stop.")
 @click.option("--dry-run", is_flag=True, help="Train and print, but publish nothing.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run.")
 @click.option("--runs", type=click.Path(path_type=Path), envvar="NAMEWAVE_RUNS", help="Folder of interrupted runs.")
@@ -47,6 +50,8 @@ def train(
     dataset: str | None,
     data: Path | None,
     name: str | None,
+    reading: ReadOptions,
+    preview: bool,
     store: Path,
     kernels: Path | None,
     dry_run: bool,
@@ -61,7 +66,10 @@ def train(
     """
     console = Console()
     called = dataset_name(dataset, data, name)
-    job, state, resume = _prepare(called, data, store, **options)
+    job, state, resume = _prepare(called, data, reading, store, **options)
+    _show(console, job.corpus.described())
+    if preview:
+        return
     ready = prepare(kernels)
     if start is not None or teachers:
         job, state = add_pretrained(job, state, start, teachers, open_registry(store, ready), ready)
@@ -81,6 +89,7 @@ def train(
 def _prepare(
     called: str,
     data: Path | None,
+    reading: ReadOptions,
     store: Path,
     preset: str,
     device: str,
@@ -92,13 +101,13 @@ def _prepare(
     """Return the job, its saved state, and whether to continue from it."""
     chosen = {field: value for field, value in hyperparameters.items() if value is not None}
     config = load_config(preset, called, chosen)
-    corpus = read_corpus(called, data, config.split_seed)
+    corpus = read_corpus(called, data, config.split_seed, reading)
     job = Job(corpus, config, Path(preset).stem, choose_device(device, threads))
     return job, RunState(run_folder(runs, store, called, job.preset), corpus.sha256, config), resume
 
 
 def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None:
-    lines = [f"{job.corpus.dataset}: {job.corpus.summary}", f"preset {job.preset}: {_shape(job.config)}"]
+    lines = [f"preset {job.preset}: {_shape(job.config)}"]
     if job.start is not None:
         lines.append(f"goes on from {job.start.name}")
         if known := count_leaked_names(job.start, job.corpus):
@@ -113,6 +122,10 @@ def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None
             f"An interrupted run (step {left:,}) lies in {state.folder}; starting again replaces it. To go on "
             "with it instead, press Ctrl-C now and give --resume."
         )
+    _show(console, lines)
+
+
+def _show(console: Console, lines: Sequence[str]) -> None:
     for line in lines:
         console.print(Text(line), soft_wrap=True)
 

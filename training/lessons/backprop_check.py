@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from data import ReadOptions
 from models.networks import Network, build_model
 from models.networks.layers import BatchNorm1d
 from training.config import TrainingConfig, load_config
@@ -239,7 +240,13 @@ DEV_LOSSES = 10
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Draw the trainings, as a PNG file.")
 def compare_gradients(
-    dataset: str, data: Path | None, architecture: str, precision: str, steps: int, out: Path | None
+    dataset: str,
+    data: Path | None,
+    reading: ReadOptions,
+    architecture: str,
+    precision: str,
+    steps: int,
+    out: Path | None,
 ) -> None:
     """Compare the backward pass written by hand with autograd's.
 
@@ -248,7 +255,7 @@ def compare_gradients(
     """
     changes = {"steps": steps, "eval_every": max(1, steps // DEV_LOSSES)}
     config = load_config(PRESETS[architecture], dataset if data is None else "own", changes)
-    corpus = one_list(dataset, data, config.split_seed)
+    corpus = one_list(dataset, data, config.split_seed, reading)
     if out is not None:
         prepare_picture(out)
     console, dtype = Console(), PRECISIONS[precision]

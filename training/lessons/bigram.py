@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from data import ReadOptions
 from models import Vocabulary
 from models.networks import count_bigrams
 from models.vocabulary import END, END_SYMBOL
@@ -140,12 +141,14 @@ MAX_GAP = 0.001
     show_default=True,
     help="Maximum steps of each descent.",
 )
-def draw_bigrams(dataset: str, data: Path | None, out: Path, curves: Path | None, steps: int) -> None:
+def draw_bigrams(
+    dataset: str, data: Path | None, reading: ReadOptions, out: Path, curves: Path | None, steps: int
+) -> None:
     """Draw how often each character follows another, and fit the same table by gradient descent.
 
     Every loss is in nats per character, including the end token.
     """
-    corpus = one_list(dataset, data, SPLIT_SEED)
+    corpus = one_list(dataset, data, SPLIT_SEED, reading)
     prepare_picture(out)
     if curves is not None:
         prepare_picture(curves, "--curves")

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from data import ReadOptions
 from training.config import load_config
 from training.device import choose_device
 from training.errors import Interrupted, TrainingError
@@ -159,6 +160,7 @@ def find_lr(
     dataset: str | None,
     data: Path | None,
     name: str | None,
+    reading: ReadOptions,
     output: Path,
     low: float,
     high: float,
@@ -173,7 +175,7 @@ def find_lr(
     config = load_config(preset, called, {})
     if config.method == "counting":
         raise TrainingError(f"The preset {preset} counts and has no learning rate; name one that learns by gradient.")
-    corpus = read_corpus(called, data, config.split_seed)
+    corpus = read_corpus(called, data, config.split_seed, reading)
     prepare_output(output)
     console = Console()
     points = _measure(console, new_trainer(config, corpus, choose_device(device, threads)), low, high, steps)

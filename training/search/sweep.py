@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
+from data import ReadOptions
 from training.corpus import Corpus
 from training.device import choose_device
 from training.errors import Interrupted, TrainingError
@@ -45,6 +46,7 @@ def sweep(
     dataset: str | None,
     data: Path | None,
     name: str | None,
+    reading: ReadOptions,
     output: Path | None,
     passes: int | None,
     seed: int,
@@ -58,11 +60,12 @@ def sweep(
     """
     called = dataset_name(dataset, data, name)
     plan = read_plan(preset, called, passes)
-    corpus = read_corpus(called, data, plan.config({}).split_seed)
+    corpus = read_corpus(called, data, plan.config({}).split_seed, reading)
     folder = output or FOLDER / f"{called}-{plan.title}"
     marks = {"list of names": corpus.sha256, "preset, range or --passes": plan.digest(), "--seed": str(seed)}
     console = Console()
-    console.print(Text(f"{called}: {corpus.summary}\nsweep {plan.title} in {folder}"), soft_wrap=True)
+    lines = [*corpus.described(), f"sweep {plan.title} in {folder}"]
+    console.print(Text("\n".join(lines)), soft_wrap=True)
     with open_study(folder, plan.ranges, seed, marks, resume) as study:
         _run_trials(console, study, plan, corpus, choose_device(device, threads), trials)
         rows = study.rows()

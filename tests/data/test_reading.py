@@ -1,0 +1,263 @@
+"""Lists in every shape and encoding: what they are taken for, the names in them, and what is refused."""
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data import NameListError, ReadOptions, read_names
+
+STARTS, ENDS = ("Ba", "De", "Fi", "Go", "Lu", "Ma"), ("ran", "lin", "mor", "tess", "vik")
+NAMES = [start + end for start in STARTS for end in ENDS]
+FOLDED = tuple(name.lower() for name in NAMES)
+LETTERS = st.text("abcdefghiklmnoprstuvz", min_size=3, max_size=8).map(str.capitalize)
+
+
+def lines(form: str, names: list[str] = NAMES) -> str:
+    """Each name in `form`, which has places for the name, its number `i` and a letter `g`."""
+    return "".join(form.format(name=name, i=i, g="FM"[i % 2]) + "\n" for i, name in enumerate(names, start=1))
+
+
+def read(content: str | bytes, **options: object) -> tuple[tuple[str, ...], str]:
+    """The names in `content`, and what it is taken for."""
+    raw = content if isinstance(content, bytes) else content.encode()
+    found = read_names(raw, "list.txt", options=ReadOptions(**options))  # type: ignore[arg-type]
+    return found.names, found.shape
+
+
+SHAPES = {
+    "plain": (lines("{name}"), "one name on each line"),
+    "header": ("Name\n" + lines("{name}"), "one name on each line"),
+    "commas": (lines("{name},{g},{i}"), "a table of 3 columns, separated by commas; names from column 1"),
+    "commas and header": ("Id,Name,Count\n" + lines("{i},{name},7"), "separated by commas; names from `Name`"),
+    "index column": (",Name\n" + lines("{i},{name}"), "a table of 2 columns, separated by commas; names from `Name`"),
+    "quoted commas": ('"name","sex"\n' + lines('"{name}","{g}"'), "names from `name`"),
+    "semicolons": ("vorname;anzahl\n" + lines("{name};{i}"), "separated by semicolons; names from `vorname`"),
+    "tabs": (lines("{i}\t{name}\t{g}"), "separated by tabs; names from column 2"),
+    "bars": ("| name | n |\n|---|---|\n" + lines("| {name} | {i} |"), "separated by bars; names from `name`"),
+    "fixed width": (lines("{name:<12}{i:>6}   {g}"), "separated by several blanks; names from column 1"),
+    "numbers behind": (lines("{name} {i}"), "separated by blanks; names from column 1"),
+    "category and number behind": (lines("{name} {g} {i}"), "a table of 3 columns, separated by blanks"),
+    "numbered": (lines("{i}. {name}"), "one name on each line, numbered"),
+    "numbered in brackets": (lines("({i}) {name}"), "numbered"),
+    "bulleted": (lines("- {name}"), "bulleted"),
+    "bullets": (lines("• {name}"), "bulleted"),
+    "quoted": (lines('"{name}"'), "quoted"),
+    "quoted with commas": (lines("    '{name}',"), "quoted"),
+    "commas at the end": (lines("{name},"), "with a comma at the end"),
+    "numbered and quoted": (lines('{i}) "{name}"'), "numbered and quoted"),
+    "marked up": (lines("<li>{name}</li>"), "marked up"),
+    "labelled": (lines("Name: {name}"), "labelled"),
+    "JSON": (json.dumps(NAMES, indent=1), "a list in brackets"),
+    "JSON under a key": (json.dumps({"names": NAMES}), "a list in brackets"),
+    "JSON objects": (json.dumps([{"id": i, "name": n} for i, n in enumerate(NAMES)]), "objects; names from `name`"),
+    "JSON rows": (json.dumps([[i, n] for i, n in enumerate(NAMES)]), "a list of rows; names from column 2"),
+    "JSON map": (json.dumps({name: i for i, name in enumerate(NAMES)}), "a map; names from `name`"),
+    "Python list": (f"names = {NAMES!r}\n", "a list in brackets"),
+    "Python tuple": (repr(tuple(NAMES)), "a list in brackets"),
+    "JavaScript list": (f"const names = {NAMES!r};\n", "a list in brackets"),
+    "comments": ("# my list\n// licence: CC0\n\n" + lines("{name}"), "one name on each line"),
+    "preamble": ("By @somebody\n2020.12.13\n\n" + lines("{name}"), "one name on each line"),
+    "one line of commas": (", ".join(NAMES), "names on one line"),
+    "one line of quotes": (",".join(f'"{name}"' for name in NAMES), "names on one line"),
+    "one line of blanks": (" ".join(NAMES), "names on one line"),
+    "Windows line ends": (lines("{name}").replace("\n", "\r\n"), "one name on each line"),
+    "old Mac line ends": (lines("{name}").replace("\n", "\r"), "one name on each line"),
+    "mixed line ends": (lines("{name}").replace("n\n", "n\r\n"), "one name on each line"),
+    "upper case": (lines("{name}").upper(), "one name on each line"),
+}
+
+
+@pytest.mark.parametrize("content", SHAPES.values(), ids=SHAPES)
+def test_shape_is_told_and_no_part_of_the_names(content: tuple[str, str]) -> None:
+    names, shape = read(content[0])
+    assert names == FOLDED
+    assert content[1] in shape
+
+
+@pytest.mark.parametrize("prefix", ["Mc", "O'", "ʿ", "van ", "St. "])
+def test_prefix_that_all_names_share_stays(prefix: str) -> None:
+    assert read(lines(prefix + "{name}"))[0] == tuple(prefix.lower() + name for name in FOLDED)
+
+
+WRITERS: dict[str, Callable[[list[str]], str]] = {
+    "csv": lambda names: _csv(names, ","),
+    "tsv": lambda names: _csv(names, "\t"),
+    "json": json.dumps,
+    "repr": repr,
+    "numbered": lambda names: lines("{i}: {name}", names),
+    "fixed": lambda names: lines("{i:>5}  {name}", names),
+}
+
+
+def _csv(names: list[str], separator: str) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=separator, quoting=csv.QUOTE_ALL)
+    writer.writerows([["name", "births"], *([name, i] for i, name in enumerate(names))])
+    return text.getvalue()
+
+
+@given(st.sampled_from(sorted(WRITERS)), st.lists(LETTERS, min_size=20, max_size=40, unique_by=str.lower))
+@settings(max_examples=60)
+def test_names_come_back_from_what_a_writer_made_of_them(writer: str, names: list[str]) -> None:
+    assert read(WRITERS[writer](names))[0] == tuple(name.lower() for name in names)
+
+
+def test_counts_of_a_column_become_weights_summed_over_lines() -> None:
+    table = "name,sex,births\n" + lines('{name},F,"1,0{i:02}"') + lines("{name},M,5")
+    found = read_names(table.encode(), "x.csv", options=ReadOptions(weights="births"))
+    assert found.weights == tuple(1000 + i + 5 for i in range(1, len(NAMES) + 1))
+    assert "weights from `births`" in found.shape
+    assert found.dropped == {"header": 1, "repeated": len(NAMES)}
+
+
+def test_columns_of_styles_are_kept_with_each_distinct_row() -> None:
+    table = lines("{name},F,1") + lines("{name},M,2") + lines("{name},M,4")
+    found = read_names(table.encode(), "x.csv", options=ReadOptions(weights="3", styles=("2",)))
+    assert found.styles is not None
+    assert found.styles.rows[:2] == ((FOLDED[0], "F"), (FOLDED[1], "F"))
+    assert (len(found.styles.rows), set(found.styles.weights)) == (2 * len(NAMES), {1.0, 6.0})
+
+
+def test_column_is_found_by_its_header_and_by_its_number() -> None:
+    table = "called,other\n" + lines("{name},{name}son")
+    assert read(table, column="OTHER")[0] == tuple(f"{name}son" for name in FOLDED)
+    assert read(lines("{name},{name}son"), column="1")[0] == FOLDED
+
+
+def test_as_is_keeps_whole_lines() -> None:
+    assert read(lines("{i}. {name}"), as_is=True)[0][0] == "1. baran"
+
+
+REFUSED = {
+    "two columns of names": (lines("{name},{name}son"), {}, "names may be in column 1 or 2; give --column, or --as-is"),
+    "no column of names": (lines("{i},{g}"), {}, "No column .* looks like names; give --column: 1 .1., 2 .M."),
+    "some lines with commas": (lines("{name},x") + lines("{name}"), {}, "Only some lines .* have commas.* --as-is"),
+    "some lines numbered": (
+        lines("{i}. {name}") + lines("{name}"),
+        {},
+        "Only some lines .* are numbered; give --as-is",
+    ),
+    "unknown column": (lines("{name},{i}"), {"column": "9"}, "--column 9 is no column of list.txt; allowed: 1 to 2"),
+    "column without a table": (lines("{name}"), {"column": "1"}, "list.txt is no table; --column"),
+    "text as a weight": (lines("{name},{g}"), {"weights": "2"}, "Line 1 of list.txt has the weight 'M'"),
+    "column as it is": (lines("{name}"), {"column": "1", "as_is": True}, "--as-is takes whole lines"),
+    "object": (json.dumps({"a": {"b": 1}}), {}, "is a document in brackets, but no list of names"),
+    "unknown encoding": (lines("{name}"), {"encoding": "klingon"}, "--encoding klingon is not an encoding"),
+    "wrong encoding": (lines("{name}é"), {"encoding": "ascii"}, "is not ascii .first on line 1.; give its --encoding"),
+}
+
+
+@pytest.mark.parametrize(("content", "options", "message"), REFUSED.values(), ids=REFUSED)
+def test_unsure_reader_names_the_option_that_decides(content: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(NameListError, match=message) as caught:
+        read(content, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_byte_order_mark_gives_the_encoding() -> None:
+    for encoding, mark in (("utf-8", codecs.BOM_UTF8), ("utf-16-le", codecs.BOM_UTF16_LE), ("utf-16-be", b"\xfe\xff")):
+        assert read(mark + lines("{name}").encode(encoding))[0] == FOLDED
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("cp1252", ["José", "Iñigo", "Zoé", "André", "François", "Jürgen"]),
+        ("cp949", ["서숙", "경현", "훈숙", "예민", "은민", "진아"]),
+        ("cp1251", ["Иван", "Мария", "Сергей", "Анна", "Ольга", "Дмитрий"]),
+        ("shift_jis", ["太郎", "花子", "次郎", "美咲", "健太", "直子"]),
+        ("cp1253", ["Γιώργος", "Μαρία", "Νίκος", "Ελένη", "Δημήτρης"]),
+    ],
+)
+def test_other_encodings_are_guessed_and_must_be_confirmed(encoding: str, names: list[str]) -> None:
+    content = "\n".join([*names * 4, *(NAMES if encoding == "cp1252" else [])]).encode(encoding)
+    with pytest.raises(NameListError, match=f"--encoding {encoding}: {names[0]}, {names[1]}"):
+        read(content)
+    if encoding == "cp1252":
+        assert read(content, encoding=encoding)[0][: len(names)] == tuple(name.lower() for name in names)
+
+
+def test_utf_16_without_a_mark_is_named() -> None:
+    with pytest.raises(NameListError, match="if it is UTF-16, give --encoding utf-16-le"):
+        read(lines("{name}").encode("utf-16-le"))
+    assert read(lines("{name}").encode("utf-16-le"), encoding="utf-16-le")[0] == FOLDED
+
+
+def _zipped(name: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(name, "x")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (_zipped("xl/workbook.xml"), "is a spreadsheet: save the sheet as CSV"),
+        (_zipped("names.txt"), "is a zip archive: unpack it"),
+        (gzip.compress(b"x"), "is a gzip archive: unpack it"),
+        (b"\x89PNG\r\n\x1a\n", "is an image: type or copy the names"),
+        (b"%PDF-1.7", "is a PDF: copy the names"),
+        (b"SQLite format 3\0", "is an SQLite database: export the table"),
+    ],
+)
+def test_files_that_are_no_text_are_named_with_what_to_do(content: bytes, message: str) -> None:
+    with pytest.raises(NameListError, match=message):
+        read(content)
+
+
+def test_names_that_look_the_same_are_one() -> None:
+    invisible = "\u200b\u200e\u00ad\ufeff\u2060\ufe0f"
+    alike = [
+        "Ann\u200bA",
+        "Anna\u200e",
+        "An\u00adna",
+        "Mary\u00a0Ann",
+        "Mary\u202fAnn",
+        "Mary Ann",
+        "José",
+        "Jose\u0301",
+    ]
+    names, _ = read("\n".join([*alike, *NAMES]))
+    assert names == ("anna", "mary ann", "josé", *FOLDED)
+    assert not set("".join(names)) & set(invisible)
+
+
+def test_apostrophes_that_look_alike_become_the_most_frequent_one() -> None:
+    assert read(lines("O’{name}") + lines("O'{name}", NAMES[:9]) + lines("Oʼ{name}"))[0] == read(lines("O’{name}"))[0]
+
+
+def test_joiners_stay_where_the_script_needs_them() -> None:
+    persian, latin = "علی\u200cرضا", "An\u200dna"
+    names, _ = read("\n".join([persian, latin, *NAMES]))
+    assert names[:2] == (persian, "anna")
+
+
+def test_few_names_are_read_with_a_warning() -> None:
+    found = read_names(lines("{name}").encode(), "list.txt")
+    assert "Warning: 30 names are few" in found.describe()[-1]
+    many = lines("{name}a") + lines("{name}e") + lines("{name}i") + lines("{name}o")
+    assert not any("Warning" in line for line in read_names(many.encode(), "list.txt").describe())
+
+
+def test_description_says_shape_alphabet_count_and_first_names() -> None:
+    shape, count, alphabet, first, *_ = read_names(lines("{name},{i}").encode(), "x.csv").describe()
+    assert shape == "a table of 2 columns, separated by commas; names from column 1"
+    assert count == "30 names"
+    letters = "".join(sorted(set("".join(FOLDED))))
+    assert alphabet == f"{len(letters)} characters: {letters}"
+    assert first == "first names: Baran, Balin, Bamor, Batess, Bavik"
+
+
+def test_digest_depends_on_the_options_that_choose_names() -> None:
+    table = "first,last\n" + lines("{name},{name}son")
+    one, other = (read_names(table.encode(), "x", options=ReadOptions(column=column)).sha256 for column in "12")
+    assert one != other
