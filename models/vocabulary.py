@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ConfigError, UnknownCharacter
-from models.spelling import capital, fold
+from models.spelling import LIKE_APOSTROPHES, capital, fold
 
 END = 0
 # Vowels and last consonants that compose with what stands before them (Unicode's conjoining Hangul).
@@ -65,6 +65,17 @@ class Vocabulary:
             c.isspace() or unicodedata.category(c)[0] == "M" or c in JAMO or fold(capital(c)) != c
             for c in self.characters
         )
+
+    def spelled(self, text: str) -> str:
+        """Return `text` with the apostrophe of this alphabet instead of others that look like it."""
+        if self.apostrophe is None or not any(sign in text for sign in LIKE_APOSTROPHES):
+            return text
+        return "".join(self.apostrophe if c in LIKE_APOSTROPHES and c not in self.stoi else c for c in text)
+
+    @cached_property
+    def apostrophe(self) -> str | None:
+        """The first sign of this alphabet that looks like an apostrophe."""
+        return next((sign for sign in LIKE_APOSTROPHES if sign in self.stoi), None)
 
     def encode(self, text: str) -> list[int]:
         """Return the indices of `text` (no end token added). Raises `UnknownCharacter`."""

@@ -5,7 +5,7 @@ changed; what conditions a distribution is `sample`'s.
 import fnmatch
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,6 +53,15 @@ class Constraints:
     novel: bool = False
     unique: bool = True
     unsafe: OffensiveWords | None = None
+
+    def spelled(self, vocabulary: Vocabulary) -> "Constraints":
+        """Return the constraints with the apostrophe of this alphabet."""
+        return replace(
+            self,
+            ends_with=vocabulary.spelled(self.ends_with),
+            contains=vocabulary.spelled(self.contains),
+            pattern=vocabulary.spelled(self.pattern),
+        )
 
     def check(self, vocabulary: Vocabulary, options: SamplingOptions, longest: int) -> None:
         """Raise `UnknownCharacter` or `OptionError` where no name can be: characters that no name has, or lengths and

@@ -6,6 +6,7 @@ Candidates are drawn here, and selected by their constraints; `stream` asks for 
 import itertools
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -85,10 +86,16 @@ class PreparedSampler:
         options: SamplingOptions,
         constraints: Constraints,
     ) -> None:
-        plan, vocabulary, o = predictor.plan, predictor.vocabulary, options
+        plan, vocabulary = predictor.plan, predictor.vocabulary
+        if constraints.ends_with or constraints.contains or constraints.pattern:
+            constraints = constraints.spelled(vocabulary)
+        if options.prefix or options.excludes:
+            prefix, excludes = vocabulary.spelled(options.prefix), vocabulary.spelled(options.excludes)
+            options = replace(options, prefix=prefix, excludes=excludes)
+        o = options
         self.vocabulary, self.looks, self.constraints = vocabulary, looks, constraints
         self.longest = longest if constraints.max_length is None else constraints.max_length
-        prefix = encode_prefix(predictor, options, self.longest)
+        ids = encode_prefix(predictor, options, self.longest)
         constraints.check(vocabulary, options, self.longest)
         # Characters that the model does not have need no mask.
         excluded = np.array([vocabulary.stoi[c] for c in o.excludes if c in vocabulary.stoi], np.int64)
@@ -99,7 +106,7 @@ class PreparedSampler:
         V = len(vocabulary)
         self._options = (
             plan.width,
-            prefix,
+            ids,
             shares,
             _number(o.temperature, o.top_k, o.top_p, o.min_length, o.excludes),
             excluded,
@@ -213,7 +220,7 @@ class PreparedSampler:
 def encode_prefix(predictor: Predictor, options: SamplingOptions, longest: int) -> NDArray[np.int64]:
     """Return the prefix's indices. Raises `OptionError` and `UnknownCharacter` where no name can have it."""
     check_range("max_length", longest, MAX_NAME_LENGTH, low=1)
-    prefix = fold(options.prefix)
+    prefix = predictor.vocabulary.spelled(fold(options.prefix))
     if options.min_length > longest:
         raise OptionError(
             f"min_length is {options.min_length}, above max_length, which is {longest}.",

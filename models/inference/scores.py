@@ -44,8 +44,9 @@ class NextCharacter:
 
 
 def score(predictor: Predictor, shares: Floats, known: Collection[str], name: str) -> Score:
-    """Return how likely a name is, as it stands. Raises `UnknownCharacter`."""
+    """Return how likely a name is, with the apostrophe of the list. Raises `UnknownCharacter`."""
     vocabulary = predictor.vocabulary
+    name = vocabulary.spelled(name)
     ids = vocabulary.encode(name)
     log_probs = _log_softmax(predictor.logits(opened(ids), shares))
     outcomes = [*ids, END]
@@ -65,7 +66,7 @@ def next_characters(predictor: Predictor, shares: Floats, prefix: str, temperatu
 
     Raises `UnknownCharacter`.
     """
-    ids = predictor.vocabulary.encode(fold(prefix))
+    ids = predictor.vocabulary.encode(predictor.vocabulary.spelled(fold(prefix)))
     if not predictor.knows(np.array(ids, np.int64)):
         raise UnknownCharacter(
             f"No model of the blend knows all characters of {prefix!r}.",

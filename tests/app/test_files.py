@@ -10,7 +10,7 @@ import pytest
 
 from app.settings import Settings
 from models import Draft, ModelRegistry, Version
-from models.store.checkpoint import NAMES
+from models.store.checkpoint import NAMES, TABLE
 from tests.harness.app_client import AppClient, app_client, error_of
 
 pytestmark = pytest.mark.anyio
@@ -81,16 +81,19 @@ def registry_of_files(tmp_path: Path, registry: ModelRegistry, elf_draft: Draft)
     return tmp_path / "user"
 
 
+@pytest.mark.parametrize("file", [NAMES, TABLE])
 @pytest.mark.parametrize(("own", "served"), [(False, 404), (True, 200)])
-async def test_list_of_an_own_data_set_needs_a_setting(settings: Settings, own: bool, served: int) -> None:
-    link = f"/models/elves/wavenet/1/files/{NAMES}"
-    async with app_client(settings, own_lists=own) as client:
+async def test_list_of_an_own_data_set_needs_a_setting(
+    settings: Settings, tmp_path: Path, registry: ModelRegistry, elf_draft: Draft, own: bool, served: int, file: str
+) -> None:
+    registry.publish(replace(elf_draft, files={TABLE: b"name\tweight\n", "card.md": b"# Elves\n"}))
+    link, store, empty = f"/models/elves/wavenet/1/files/{file}", tmp_path / "user", tmp_path / "empty"
+    async with app_client(settings, store=store, shipped_store=empty, own_lists=own) as client:
         answer = await client.get(link)
         assert answer.status_code == served
         page = (await client.get("/models/elves/wavenet/1")).json()
-        assert (NAMES in page["files"]) == own
+        assert (file in page["files"]) == own
         if not own:
-            assert NAMES not in error_of(answer, 404)["allowed"]
-    shipped = {"store": settings.shipped_store, "shipped_store": settings.store}
-    async with app_client(settings, **shipped) as client:
+            assert file not in error_of(answer, 404)["allowed"]
+    async with app_client(settings, store=empty, shipped_store=store) as client:
         assert (await client.get(link)).status_code == 200
