@@ -13,7 +13,7 @@ from data.decoding import decode
 from data.errors import NameListError
 from data.shapes import ReadOptions, read_text
 from data.tables import Reading
-from models.spelling import LIKE_APOSTROPHES, normalize
+from models.spelling import LIKE_APOSTROPHES, normalize, visible
 
 # Fewer names than the first make no model; below the second its names are few and much alike.
 MIN_NAMES, FEW_NAMES = 20, 100
@@ -117,7 +117,7 @@ def read_names(
         dropped,
         hashlib.sha256(digest).hexdigest(),
         reading.shape,
-        tuple(dict.fromkeys(filter(None, reading.names[: 4 * _SHOWN_NAMES])))[:_SHOWN_NAMES],
+        tuple(dict.fromkeys(filter(None, map(visible, reading.names[: 4 * _SHOWN_NAMES]))))[:_SHOWN_NAMES],
         _weights_of(names, normal, reading),
         _styles_of(normal, refused, reading),
     )

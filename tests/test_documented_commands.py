@@ -140,6 +140,9 @@ async def test_documented_error_is_real() -> None:
     assert missing_piece(documented, answer.text) is None, answer.text
 
 
+STARTS, ENDS = ("An", "Ben", "Em", "Gil", "Han", "Mar", "Sul", "Yv"), ("a", "el", "eth", "or")
+
+
 @pytest.fixture
 def folder(tmp_path: Path, made_up_names: tuple[str, ...]) -> Path:
     """A folder to call commands in: with this Python as .venv/bin/python, and a list of 200 names."""
@@ -148,6 +151,8 @@ def folder(tmp_path: Path, made_up_names: tuple[str, ...]) -> Path:
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     program.chmod(0o755)
     (tmp_path / "my_list.txt").write_text("".join(f"{name}\n" for name in made_up_names[::5]), "utf-8")
+    births = [f"{a}{b},{g},{len(a + b)}\n" for a in STARTS for b in ENDS for g in ("FM" if b == "a" else "F")]
+    (tmp_path / "births.csv").write_text("Name,Gender,Count\n" + "".join(births), "utf-8")
     return tmp_path
 
 

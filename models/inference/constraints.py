@@ -56,6 +56,8 @@ class Constraints:
 
     def spelled(self, vocabulary: Vocabulary) -> "Constraints":
         """Return the constraints with the apostrophe of this alphabet."""
+        if not (self.ends_with or self.contains or self.pattern):
+            return self
         return replace(
             self,
             ends_with=vocabulary.spelled(self.ends_with),

@@ -87,8 +87,7 @@ class PreparedSampler:
         constraints: Constraints,
     ) -> None:
         plan, vocabulary = predictor.plan, predictor.vocabulary
-        if constraints.ends_with or constraints.contains or constraints.pattern:
-            constraints = constraints.spelled(vocabulary)
+        constraints = constraints.spelled(vocabulary)
         if options.prefix or options.excludes:
             prefix, excludes = vocabulary.spelled(options.prefix), vocabulary.spelled(options.excludes)
             options = replace(options, prefix=prefix, excludes=excludes)

@@ -5,8 +5,10 @@ import csv
 import gzip
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -231,7 +233,7 @@ def test_names_that_look_the_same_are_one() -> None:
     assert not set("".join(names)) & set(invisible)
 
 
-def test_apostrophes_that_look_alike_become_the_most_frequent_one() -> None:
+def test_alike_apostrophes_become_the_most_frequent_one() -> None:
     assert read(lines("O’{name}") + lines("O'{name}", NAMES[:9]) + lines("Oʼ{name}"))[0] == read(lines("O’{name}"))[0]
 
 
@@ -261,3 +263,29 @@ def test_digest_depends_on_the_options_that_choose_names() -> None:
     table = "first,last\n" + lines("{name},{name}son")
     one, other = (read_names(table.encode(), "x", options=ReadOptions(column=column)).sha256 for column in "12")
     assert one != other
+
+
+TRAINING_PAGE = Path(__file__).parents[2] / "docs" / "training.md"
+DOCUMENTED = re.findall(r"^\| `(.+?)`.* \| (.+?) \|$", TRAINING_PAGE.read_text("utf-8"), re.MULTILINE)
+
+
+def documented_file(example: str) -> str:
+    """A file like the example, with more names: one on each line, or as many as the example has on one line."""
+    example = example.replace("⇥", "\t")
+    if example.startswith("[{"):
+        return "[" + ",".join(example[1:-1].replace("Emma", name) for name in NAMES) + "]"
+    if "Olivia" not in example:
+        form = example.replace("Emma", "{name}").replace("500", "{i}")
+        return lines(re.sub(r"^\d", "{i}", form))
+    head, between = re.split("Emma|Olivia", example)[:2]
+    return head + between.join(NAMES) + re.split("Olivia|Ava", example)[-1]
+
+
+@pytest.mark.parametrize(("example", "taken_for"), DOCUMENTED, ids=[example for example, _ in DOCUMENTED])
+def test_documented_shapes_are_read_as_the_page_says(example: str, taken_for: str) -> None:
+    names, shape = read(documented_file(example))
+    assert (names, shape) == (FOLDED, taken_for)
+
+
+def test_page_documents_every_shape() -> None:
+    assert len(DOCUMENTED) >= 18

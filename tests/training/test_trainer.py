@@ -381,7 +381,7 @@ def test_resumed_run_equals_whole_run(kind: str, tmp_path: Path, corpus: Corpus,
     assert equal_states(whole.network, parts.network)
 
 
-def test_weights_are_the_shares_of_names_and_positions_in_batches(ten_names: tuple[list[str], Vocabulary]) -> None:
+def test_weights_are_shares_of_names_and_positions_in_batches(ten_names: tuple[list[str], Vocabulary]) -> None:
     examples = Examples.of(*ten_names)
     weights = torch.tensor([0.0, 1.0, 0.5, 3.0, 0.0, 2.0, 1.0, 1.0, 0.5, 1.0], dtype=torch.float64)
     names = NameBatches(examples, 5000, torch.Generator().manual_seed(1), weights=weights)
