@@ -52,7 +52,7 @@ def _load(
         folder, port = Path(name), free_port()
         environment = {"NAMEWAVE_WORKERS": str(workers)}
         with started(rival.arguments(sys.executable, port), port, folder, cores, environment) as process:
-            wait_until(process, PATH, rival.asked(1).replace("%d", "1").encode())
+            wait_until(process, PATH, rival.example(1))
             # Both workers must be running with warm caches before the measurement.
             warm = wrk.write_script(folder, rival.asked(COUNT), 500_000_000)
             wrk.run(process.address, warm, max(seconds, 2), load_cores)

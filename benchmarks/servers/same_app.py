@@ -5,12 +5,12 @@ Run as `python -m benchmarks.servers.same_app serve --port N`: the service's own
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any
 
 from fastapi import FastAPI
 
 from app import main as service
-from app.cli import main as cli
 from benchmarks.servers.constant import ConstantGenerator
 
 
@@ -38,6 +38,8 @@ def main() -> None:
     def changed(*args: Any, **kwargs: Any) -> FastAPI:
         return constant_app(create, *args, **kwargs)
 
+    # The package has a command of the same name as the module.
+    cli = import_module("app.cli.main")
     for module in (service, cli):
         module.__dict__["create_app"] = changed
     cli.main()
