@@ -77,11 +77,13 @@ class InlineScheduler:
         self._waiting: deque[asyncio.Future[None]] = deque()
         # Those that had their turn, and found the slice used up: they come first.
         self._late: deque[asyncio.Future[None]] = deque()
+        # Those whose turn it is, and that the event loop has not run yet.
+        self._woken = 0
 
     @property
     def free(self) -> bool:
         """Whether small work may run now: the time slice has room, and nobody waits."""
-        return self._used < TIME_SLICE and not (self._waiting or self._late)
+        return self._used < TIME_SLICE and not (self._waiting or self._late or self._woken)
 
     @property
     def expected_wait(self) -> float:
@@ -90,16 +92,21 @@ class InlineScheduler:
 
     async def wait(self) -> None:
         """Wait for a time slice, first come, first served."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        self._yield_soon()
-        await future
+        await self._turn(self._waiting)
         # Others of this slice took longer than the mean.
         while self._used >= TIME_SLICE:
-            future = asyncio.get_running_loop().create_future()
-            self._late.append(future)
-            self._yield_soon()
+            await self._turn(self._late)
+
+    async def _turn(self, queue: "deque[asyncio.Future[None]]") -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(future)
+        self._yield_soon()
+        try:
             await future
+        finally:
+            # A request may be cancelled before or after its turn.
+            if future.done() and not future.cancelled():
+                self._woken -= 1
 
     def record(self, seconds: float) -> None:
         """Note that small work ran for so long."""
@@ -121,6 +128,7 @@ class InlineScheduler:
             # A cancelled request is skipped.
             if not future.done():
                 future.set_result(None)
+                self._woken += 1
                 room -= 1
         if self._late or self._waiting:
             self._yield_soon()

@@ -5,6 +5,7 @@ import runpy
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -131,6 +132,27 @@ async def test_inline_work_longer_than_the_mean_leaves_the_loop_free(
         await asyncio.sleep(0)
     assert [k for k, _ in turns] == list(range(6))
     assert len({turn for _, turn in turns}) == 6
+
+
+@pytest.mark.row(13)
+async def test_small_requests_run_in_the_order_of_their_arrival(admission: AdmissionController, clock: Clock) -> None:
+    started = list[int]()
+
+    def work(number: int) -> None:
+        started.append(number)
+        clock.now += TIME_SLICE
+
+    # Each uses up a time slice, and two new ones arrive with each turn of the event loop.
+    tasks = []
+    for number in range(200):
+        tasks.append(asyncio.create_task(admission.run_inline(partial(work, number))))
+        if number % 2:
+            await asyncio.sleep(0)
+    tasks[190].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert started == [number for number in range(200) if number != 190]
+    await asyncio.sleep(0)
+    assert admission.inline.free
 
 
 @pytest.mark.row(13)
