@@ -91,7 +91,7 @@ class ScoredName(BaseModel):
         description="e^(-log_prob / steps): how many characters it wavered between.", examples=[4.82]
     )
     in_training: bool = Field(description="Whether the model's list has the name.", examples=[False])
-    nearest: Nearest
+    nearest: Nearest | None = Field(description="Null unless the request asks for it.")
     characters: list[CharacterDetail]
     reason: str | None = Field(None, description="Why there is no log_prob.", examples=[None])
 

@@ -210,6 +210,9 @@ class ScoreRequest(SourceQuery):
         description=f"At most {MAX_SCORED:,} names, each of at most {MAX_NAME_LENGTH} characters.",
         examples=[["Marnabella", "Anna", "Xqzt"]],
     )
+    nearest: bool = Field(
+        False, description="Whether to find the nearest name of the list, which takes longer the longer the list is."
+    )
 
 
 class NextQuery(SourceQuery):

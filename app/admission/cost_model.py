@@ -76,7 +76,7 @@ class CostModel:
 
     def scoring_seconds(self, request: ScoreRequest, source: Source) -> float:
         """Return the expected seconds of one thread to score names and compare them with the list."""
-        comparisons = len(request.names) * len(source.generator.names)
+        comparisons = len(request.names) * len(source.generator.names) if request.nearest else 0
         return sum(map(len, request.names)) / self._scoring_speed(source) + comparisons / COMPARISONS_PER_SECOND
 
     def speed(self, source: Source) -> float:

@@ -140,9 +140,10 @@ def _report_shortfall(job: SamplingJob) -> None:
 @click.command()
 @_source_options
 @click.argument("names", nargs=-1, required=True)
+@click.option("--nearest", is_flag=True, help="Find the nearest name of the list, which takes time in a long one.")
 @click.option("--json", "as_json", is_flag=True, help="The answer of the service.")
 def score(as_json: bool, names: tuple[str, ...], **options: Any) -> None:
-    """Print how likely the model finds NAMES: log-probability, perplexity, the nearest name of the list."""
+    """Print how likely the model finds NAMES: log-probability, perplexity, and whether the list has them."""
     request = _query(ScoreRequest, {**options, "names": list(names)})
     answer = Scorer().score(request, _open_sources(load_settings()).find(request.dataset, request.model))
     if as_json:
@@ -150,11 +151,11 @@ def score(as_json: bool, names: tuple[str, ...], **options: Any) -> None:
         return
     width = max(len(entry.name) for entry in answer.scores)
     for entry in answer.scores:
-        near = f"nearest: {entry.nearest.name} ({entry.nearest.distance})"
+        near = f"nearest: {entry.nearest.name} ({entry.nearest.distance})" if entry.nearest else ""
         if entry.log_prob is None or entry.perplexity is None:
-            click.echo(f"{entry.name:<{width}}  {entry.reason}; {near}")
+            click.echo(f"{entry.name:<{width}}  {entry.reason}{'  ' * bool(near)}{near}")
         else:
-            listed = "in the list" if entry.in_training else near
+            listed = "in the list" if entry.in_training else near or "new"
             click.echo(f"{entry.name:<{width}}  {entry.log_prob:9.4f}  perplexity {entry.perplexity:8.2f}  {listed}")
 
 

@@ -43,7 +43,9 @@ class Scorer:
     def score(self, request: ScoreRequest, source: Source) -> ScoreAnswer:
         """Return the score of each name."""
         names = [normalize(name) for name in request.names]
-        nearest = self._nearest(names, source.generator.names)
+        nearest: Sequence[Nearest | None] = [None] * len(names)
+        if request.nearest:
+            nearest = self._nearest(names, source.generator.names)
         scores = [_scored(name, near, source) for name, near in zip(names, nearest, strict=True)]
         return ScoreAnswer(dataset=source.dataset, model=source.model, scores=scores)
 
@@ -80,7 +82,7 @@ class Scorer:
             return self._lists[id(known)][1]
 
 
-def _scored(name: str, nearest: Nearest, source: Source) -> ScoredName:
+def _scored(name: str, nearest: Nearest | None, source: Source) -> ScoredName:
     try:
         found = source.generator.score([name])[0]
     except UnknownCharacter as error:

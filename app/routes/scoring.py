@@ -18,8 +18,8 @@ from app.web.strict_json import StrictRoute
 from models.blends import Source
 
 router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
-# Cost of a scored name, in characters that are sampled in that time: the search for its nearest name takes most.
-NAME_COST = 500
+# Cost of a scored name, in characters that are sampled in that time, and that of the search for its nearest name.
+NAME_COST, NEAREST_COST = 100, 400
 # Seconds that the shortest request takes in a thread.
 THREAD_SECONDS = 0.0002
 EXAMPLES = {
@@ -34,14 +34,14 @@ EXAMPLES = {
 async def score(
     request: Annotated[ScoreRequest, Body(openapi_examples=EXAMPLES)], service: ServiceDep, connection: Request
 ) -> Response:
-    """Return how likely each name is, character by character, and the nearest name of the list.
+    """Return how likely each name is, character by character, and with `nearest` the nearest name of the list.
 
     The log-probabilities of a name's characters and its end add up to its `log_prob`. If the model does not know a
     character, `log_prob` is null and `reason` says so.
     """
     source = await resolve_source(request, service)
     if quota := get_quota(connection):
-        await quota.charge(NAME_COST * len(request.names))
+        await quota.charge((NAME_COST + NEAREST_COST * request.nearest) * len(request.names))
     body = await _score(request, source, service, connection)
     return Response(body, media_type=JSON) if body is not None else Response(status_code=CLIENT_GONE)
 

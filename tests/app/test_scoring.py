@@ -3,13 +3,14 @@
 import json
 import math
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.names.scoring import BATCH_CHARACTERS, next_batch
+from app.names.scoring import BATCH_CHARACTERS, Scorer, next_batch
 from models import Draft
 from models.networks import build_model
 from tests.harness.app_client import AppClient, error_of
@@ -20,9 +21,9 @@ pytestmark = pytest.mark.anyio
 NAMES = ["Kalomi", "ka", "rentushavel", "dridri", "tukaka"]
 
 
-async def scores_of(client: AppClient, names: list[str]) -> list[dict[str, Any]]:
+async def scores_of(client: AppClient, names: list[str], **more: bool) -> list[dict[str, Any]]:
     """Return the scores by the elves' model."""
-    response = await client.post("/score", json={"dataset": "elves", "names": names})
+    response = await client.post("/score", json={"dataset": "elves", "names": names, **more})
     assert response.status_code == 200, response.text
     return list(response.json()["scores"])
 
@@ -74,9 +75,14 @@ async def test_scores_are_those_of_the_torch_network(client: AppClient, elf_draf
 
 async def test_nearest_name_has_least_levenshtein_distance(client: AppClient, elf_draft: Draft) -> None:
     names = ["kalom", "xyz", "shavelorne", "", "dridridri", "ångström"]
-    for name, score in zip(names, await scores_of(client, names), strict=True):
+    for name, score in zip(names, await scores_of(client, names, nearest=True), strict=True):
         expected = min((distance(name, listed), listed) for listed in elf_draft.names)
         assert (score["nearest"]["distance"], score["nearest"]["name"]) == expected
+
+
+async def test_nearest_name_is_searched_only_where_asked(client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Scorer, "_nearest", Mock(side_effect=AssertionError("nobody asked")))
+    assert [score["nearest"] for score in await scores_of(client, NAMES)] == [None] * len(NAMES)
 
 
 async def test_name_with_an_unknown_character_has_no_score(client: AppClient) -> None:

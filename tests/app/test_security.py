@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from app.cli.main import main
 from app.main import create_app
 from app.names.generation import SCORED_CHARACTER_COST
-from app.routes.scoring import NAME_COST
+from app.routes.scoring import NAME_COST, NEAREST_COST
 from app.security.api_keys import ApiKeys
 from app.security.client_address import ClientIdentifier
 from app.security.rate_limiter import REQUEST_COST, RedisWindowCounters
@@ -261,7 +261,9 @@ async def test_scoring_costs_by_the_name(settings: Settings) -> None:
     async with app_client(settings, limit=5_000) as client:
         first = await client.post("/score", json={"dataset": "elves", "names": ["kalomi"] * 3})
         assert (first.status_code, rate_limit(first)["r"]) == (200, 5_000 - REQUEST_COST - 3 * NAME_COST)
-        assert (await client.post("/score", json={"dataset": "elves", "names": ["kalomi"] * 8})).status_code == 429
+        costly = {"dataset": "elves", "names": ["kalomi"] * 10, "nearest": True}
+        assert 10 * NAME_COST < rate_limit(first)["r"] < 10 * (NAME_COST + NEAREST_COST) + REQUEST_COST
+        assert (await client.post("/score", json=costly)).status_code == 429
 
 
 async def test_limit_of_zero_turns_rate_limiting_off(settings: Settings) -> None:

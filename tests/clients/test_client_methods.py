@@ -68,10 +68,11 @@ def test_random_seed_reproduces_a_batch_or_stream(client: Any) -> None:
     assert client.generate(count=5, seed=stream.head.seed).names == names
 
 
-def test_scores_equal_plain_http(client: Any, address: str) -> None:
+@pytest.mark.parametrize("nearest", [False, True])
+def test_scores_equal_plain_http(client: Any, address: str, nearest: bool) -> None:
     names = ["Marnabella", "Anna", "Þór"]
-    plain = httpx.post(f"{address}/score", json={"names": names, "model": "wavenet"}).json()
-    answer = client.score(names, model="wavenet")
+    plain = httpx.post(f"{address}/score", json={"names": names, "model": "wavenet", "nearest": nearest}).json()
+    answer = client.score(names, model="wavenet", nearest=nearest)
     assert answer.model == plain["model"]
     for score, expected in zip(answer.scores, plain["scores"], strict=True):
         assert dataclasses.asdict(score) == expected | {"characters": tuple(expected["characters"])}

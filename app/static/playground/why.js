@@ -17,7 +17,7 @@ export async function explain(name, source, continueFrom) {
   const text = prefixes.at(-1);
   const [chances, score] = await Promise.all([
     Promise.all(prefixes.map((prefix) => get("next", { ...source, prefix }).catch(() => null))),
-    post("score", { ...source, names: [text] }).catch(() => null),
+    post("score", { ...source, names: [text], nearest: true }).catch(() => null),
   ]);
   if (!$("why").open || $("why-title").textContent !== name.name) return;
   const near = score?.scores[0].nearest;

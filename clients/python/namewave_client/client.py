@@ -97,9 +97,9 @@ class Namewave:
             yield page
             next_options = calls.next_page_options(next_options, page)
 
-    def score(self, names: Sequence[str], **options: Unpack[SourceOptions]) -> Scores:
-        """Return the scores of up to 1,000 names, character by character, with the nearest names of the list."""
-        return self._answer(calls.score(names, **options))
+    def score(self, names: Sequence[str], *, nearest: bool = False, **options: Unpack[SourceOptions]) -> Scores:
+        """Return the scores of up to 1,000 names, character by character, and the nearest names if asked."""
+        return self._answer(calls.score(names, nearest, **options))
 
     def next_characters(self, prefix: str = "", **options: Unpack[NextOptions]) -> NextCharacters:
         """Return the probability of each next character after a prefix, and of the end."""

@@ -101,19 +101,20 @@ class Score:
     log_prob: float | None
     perplexity: float | None
     in_training: bool
-    nearest: Nearest
+    nearest: Nearest | None
     characters: tuple[CharacterDetail, ...]
     reason: str | None = None
 
     @classmethod
     def read(cls, record: JsonReader) -> Self:
         """Read the answer."""
+        nearest = record.maybe_record("nearest")
         return cls(
             name=record.text("name"),
             log_prob=record.maybe_number("log_prob"),
             perplexity=record.maybe_number("perplexity"),
             in_training=record.flag("in_training"),
-            nearest=Nearest.read(record.record("nearest")),
+            nearest=Nearest.read(nearest) if nearest else None,
             characters=record.records("characters", CharacterDetail.read),
             reason=record.maybe_text("reason"),
         )

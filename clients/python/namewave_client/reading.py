@@ -69,6 +69,10 @@ class JsonReader:
         """Return an object."""
         return self._read(name, lambda value: JsonReader(value, name), None)
 
+    def maybe_record(self, name: str) -> "JsonReader | None":
+        """Return an object, None if the field is missing."""
+        return None if self._fields.get(name) is None else self.record(name)
+
     def counts(self, name: str) -> Mapping[str, int]:
         """Return whole numbers by name, empty if the field is missing."""
         return self._read(name, _map_of(_whole), {})
