@@ -81,24 +81,42 @@ def show_publication(console: Console, version: Version) -> None:
 
 
 def show_versions(console: Console, registry: ModelRegistry) -> None:
-    """Print every version with its aliases, and every refused version with the reason."""
-    table = Table("version", "aliases", "preset")
-    for head in ("parameters", "dev loss", "names"):
-        table.add_column(head, justify="right")
-    for version in registry.versions():
-        manifest = version.manifest
-        dev = manifest.metrics.get("dev")
-        table.add_row(
-            version.reference,
-            ", ".join(_aliases(registry, manifest)),
-            str(manifest.training.get("preset", "")),
-            f"{manifest.parameters:,}",
-            "" if dev is None else f"{dev:.4f}",
-            f"{manifest.data.names:,}",
-        )
-    console.print(table)
+    """Print every version with its aliases, and every refused version with the reason.
+
+    A terminal gets a table for 80 columns, a pipe lines with tabs.
+    """
+    rows = [_row(registry, version.manifest) for version in registry.versions()]
+    if console.is_terminal:
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+        for i, head in enumerate(VERSION_COLUMNS):
+            is_text = i < VERSION_COLUMNS.index("weights")
+            table.add_column(head, justify="left" if is_text else "right", no_wrap=i == 0, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        console.print("The loss is that of the dev names, in nats per character.")
+    else:
+        for row in (VERSION_COLUMNS, *rows):
+            # rich would expand the tabs.
+            console.file.write("\t".join(row) + "\n")
     for reference, reason in registry.refused.items():
         console.print(Text(f"{reference} is refused: {reason}"), soft_wrap=True)
+
+
+VERSION_COLUMNS = ("version", "aliases", "preset", "weights", "loss", "names")
+
+
+def _row(registry: ModelRegistry, manifest: Manifest) -> tuple[str, ...]:
+    """Return the cells of a version for VERSION_COLUMNS."""
+    dev = manifest.metrics.get("dev")
+    return (
+        manifest.reference,
+        ", ".join(_aliases(registry, manifest)),
+        str(manifest.training.get("preset", "")),
+        f"{manifest.parameters:,}",
+        "" if dev is None else f"{dev:.4f}",
+        f"{manifest.data.names:,}",
+    )
 
 
 def _aliases(registry: ModelRegistry, manifest: Manifest) -> list[str]:

@@ -2,14 +2,19 @@
 
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
+from rich.text import Text
 
+from models import ModelRegistry
 from tests.training.conftest import ROOT, interrupt, invoke, run_cli
 from training.cli import COMMANDS, LazyCommand, LazyGroup
+from training.report import show_versions
 
 SMALL = ["--n-embd", "3", "--n-hidden", "8", "--block-size", "4", "--steps", "10", "--batch-size", "32"]
 
@@ -148,6 +153,16 @@ def test_dry_run_writes_no_file(tmp_path: Path, list_file: Path, train: list[str
     assert "New names at temperature 1" in result.output
     assert "nothing was published" in result.output
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [list_file]
+
+
+def test_list_fits_eighty_columns_and_has_tabs_in_a_pipe(elves: ModelRegistry) -> None:
+    screen, pipe = StringIO(), StringIO()
+    show_versions(Console(width=80, force_terminal=True, file=screen), elves)
+    show_versions(Console(width=20, file=pipe), elves)
+    shown, piped = screen.getvalue(), pipe.getvalue()
+    assert "elves/wavenet@1  " in shown
+    assert max(map(len, Text.from_ansi(shown).plain.splitlines())) <= 80
+    assert [line.split("\t")[0] for line in piped.splitlines()] == ["version", "elves/wavenet@1"]
 
 
 def test_bigram_by_counting_is_published_without_loss_plot(store: Path, list_file: Path) -> None:
