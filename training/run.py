@@ -61,7 +61,8 @@ class RunCallbacks:
     """Callbacks of a run, its clock, and the place of its saved state.
 
     `on_step` receives each step, `log` a line of text, and `on_progress(what, done, total)` the progress of work before
-    the first step. `is_stopped` returns whether to stop.
+    the first step. `is_stopped` returns whether to stop. With `resume` the run goes on from its saved state, and with
+    `finish` it ends there, with the best weights so far.
     """
 
     on_step: Callable[[Step], None]
@@ -69,6 +70,7 @@ class RunCallbacks:
     clock: Clock
     state: RunState | None = None
     resume: bool = False
+    finish: bool = False
     log: Callable[[str], None] = lambda line: None
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None
 
@@ -99,7 +101,11 @@ def run(job: Job, callbacks: RunCallbacks) -> RunResult:
     network = trainer.network
     if saved is not None:
         _restore(trainer, saved)
-    seconds = _drive(trainer, callbacks, saved.seconds if saved else 0.0)
+    if callbacks.finish and saved is not None:
+        trainer.finish()
+        seconds = saved.seconds
+    else:
+        seconds = _drive(trainer, callbacks, saved.seconds if saved else 0.0)
     losses = split_losses(network, job.corpus.split, job.corpus.vocabulary, job.device)
     network.to("cpu")
     return RunResult(job, network, losses, trainer.history, trainer.best_step, seconds)
@@ -147,7 +153,7 @@ def _drive(trainer: Trainer, callbacks: RunCallbacks, before: float) -> float:
         callbacks.on_step(step)
         if callbacks.is_stopped() and not trainer.is_over:
             _keep(trainer, callbacks, start)
-            raise Interrupted(_interruption_message(step, callbacks))
+            raise Interrupted(_interruption_message(step, trainer, callbacks))
         if callbacks.clock() - kept > SAVE_EVERY:
             _keep(trainer, callbacks, start)
             kept = callbacks.clock()
@@ -171,8 +177,12 @@ def _keep(trainer: Trainer, callbacks: RunCallbacks, start: float) -> None:
         callbacks.state.save(Saved(trainer.step, callbacks.clock() - start, trainer.state()))
 
 
-def _interruption_message(step: Step, callbacks: RunCallbacks) -> str:
+def _interruption_message(step: Step, trainer: Trainer, callbacks: RunCallbacks) -> str:
     lead = f"Stopped after step {step.step:,} of {step.total:,}; nothing was published."
     if callbacks.state is None:
         return lead
-    return f"{lead} The same command with --resume continues from here (state in {callbacks.state.folder})."
+    more = f"{lead} The same command with --resume continues from here (state in {callbacks.state.folder})."
+    if trainer.best_step:
+        more += f" With --publish it publishes the best weights so far: dev loss {trainer.best_loss:.4f} after step "
+        more += f"{trainer.best_step:,}."
+    return more

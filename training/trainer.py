@@ -94,6 +94,15 @@ class Trainer:
             loss = self.learn(rate)
             due = self.step % self.eval_every == 0 or self.step == self.total
             yield Step(self.step, self.total, loss, rate, self._examine() if due else None)
+        self._take_best()
+
+    def finish(self) -> None:
+        """End before the last step, with the best weights so far. Raises `TrainingError` if there are none."""
+        if not self.best_step:
+            raise TrainingError("No dev loss was computed before the run stopped; give --resume to go on.")
+        self._take_best()
+
+    def _take_best(self) -> None:
         self.network.load_state_dict(self.best)
         self.network.eval()
 

@@ -1,5 +1,7 @@
 """The command line of training: lazy commands, usage errors, and `train` from end to end on a small list."""
 
+import json
+import re
 import subprocess
 import sys
 from io import StringIO
@@ -234,6 +236,19 @@ def test_interrupted_training_keeps_state_and_store(tmp_path: Path, train: list[
     assert not store.exists()
     assert (runs / "elves-wavenet" / "state.json").is_file()
     assert "An interrupted run" in run_cli(*train, "--store", store, NAMEWAVE_RUNS=str(runs)).output
+
+
+def test_best_weights_of_an_interrupted_run_are_published(tmp_path: Path, train: list[str]) -> None:
+    store, runs = tmp_path / "store", tmp_path / "runs"
+    endless = [*train, "--store", str(store), "--steps", "100000000", "--eval-every", "5"]
+    shown = interrupt(endless, b"step", NAMEWAVE_RUNS=str(runs))
+    assert "With --publish it publishes the best weights so far: dev loss" in shown
+    loss = re.findall(r"dev loss (\d\.\d{4}) after step", shown)[0]
+    result = run_cli(*endless, "--publish", NAMEWAVE_RUNS=str(runs))
+    assert not [line for line in result.output.splitlines() if line.startswith("step")]
+    manifest = json.loads((store / "elves/wavenet/1/manifest.json").read_text("utf-8"))
+    assert f"{manifest['metrics']['dev']:.4f}" == loss
+    assert not list(runs.rglob("*.safetensors"))
 
 
 def test_missing_torch_is_a_one_line_error() -> None:

@@ -41,6 +41,7 @@ from training.run_state import RunState
 @click.option("--preview", is_flag=True, help="Say how the list is read, and stop.")
 @click.option("--dry-run", is_flag=True, help="Train and print, but publish nothing.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run.")
+@click.option("--publish", "finish", is_flag=True, help="Publish the best weights of the interrupted run.")
 @click.option("--runs", type=click.Path(path_type=Path), envvar="NAMEWAVE_RUNS", help="Folder of interrupted runs.")
 @processor_options
 @store_option
@@ -52,6 +53,7 @@ def train(
     name: str | None,
     reading: ReadOptions,
     preview: bool,
+    finish: bool,
     store: Path,
     kernels: Path | None,
     dry_run: bool,
@@ -73,8 +75,8 @@ def train(
     ready = prepare(kernels)
     if start is not None or teachers:
         job, state = add_pretrained(job, state, start, teachers, open_registry(store, ready), ready)
-    _announce(console, job, state, resume)
-    result = run_job(job, console, state, resume)
+    _announce(console, job, state, resume or finish)
+    result = run_job(job, console, state, resume, finish)
     pictures = _diagnose(result, console) if diagnostics else None
     built = build_draft(result, ready, pictures=pictures)
     show_losses(console, result.losses)
@@ -137,7 +139,9 @@ def _shape(config: TrainingConfig) -> str:
     return f"{model.architecture}, block_size {model.block_size}, n_embd {model.n_embd}, n_hidden {model.n_hidden}"
 
 
-def run_job(job: Job, console: Console, state: RunState | None = None, resume: bool = False) -> RunResult:
+def run_job(
+    job: Job, console: Console, state: RunState | None = None, resume: bool = False, finish: bool = False
+) -> RunResult:
     """Run a job with progress on the console. Raises `Interrupted` after Ctrl-C."""
     with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
         callbacks = RunCallbacks(
@@ -145,7 +149,8 @@ def run_job(job: Job, console: Console, state: RunState | None = None, resume: b
             is_stopped=is_stopped,
             clock=time.monotonic,
             state=state,
-            resume=resume,
+            resume=resume or finish,
+            finish=finish,
             log=lambda line: console.print(Text(line)),
             on_progress=progress.count,
         )
