@@ -72,13 +72,13 @@ def _refuse_signatures(content: bytes, source: str) -> None:
 def _decoded(content: bytes, source: str, encoding: str) -> str:
     try:
         return content.decode(encoding)
-    except LookupError:
-        raise NameListError(
-            f"--encoding {encoding} is not an encoding of Python; examples: utf-8, utf-16, cp1252, latin-1, cp949."
-        ) from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise NameListError(f"{source} is not {encoding} (first on line {line}); give its --encoding.") from None
+    except (LookupError, ValueError):
+        raise NameListError(
+            f"--encoding {encoding} is not an encoding of Python; examples: utf-8, utf-16, cp1252, latin-1, cp949."
+        ) from None
 
 
 def _utf8(content: bytes, source: str) -> str:

@@ -5,7 +5,6 @@ it, the error names the option that decides.
 """
 
 import ast
-import csv
 import json
 import re
 from collections import Counter
@@ -15,16 +14,18 @@ from typing import Any
 
 from data.errors import NameListError
 from data.tables import (
-    NAME_HEADERS,
     NEARLY_ALL,
     SOME,
     Line,
     Reading,
     Table,
+    cells_of,
+    is_number,
     names_of_table,
     table_of_lines,
     table_of_rows,
 )
+from models.spelling import visible
 
 # What stands before a pasted literal, and behind it: const names = [...];
 _ASSIGNMENT = re.compile(r"\s*(?:(?:const|let|var)\s+)?[\w.$]+\s*(?::[^=\[{(]*)?=\s*(?=[\[{(])")
@@ -40,14 +41,23 @@ _NO_NAME = frozenset("0123456789@:/=_<>|\\*#%&!?©")
 _MOST_LONG_LINES, _LEAST_ON_A_LINE = 3, 20
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "„": "“", "«": "»", "‘": "’", "「": "」"}
 _WRAPPED = re.compile(
-    "|".join(rf"{re.escape(a)}\s*([^{re.escape(b)}]+?)\s*{re.escape(b)}\s*[,;]?" for a, b in _QUOTES.items())
+    "|".join(rf"{re.escape(a)}([^{re.escape(b)}]+){re.escape(b)}\s*[,;]?" for a, b in _QUOTES.items())
 )
+# A line above a list that only says what it is.
+_LIST_HEADER = re.compile(
+    r"(?:[\w ]+ )?names?|(?:sur|fore|first|last|given)name|vorname|nachname|nombre|apellido|pr[ée]nom|nom|nome|cognome|"
+    r"naam|voornaam|achternaam|imię|nazwisko|isim|имя|фамилия|名前|姓名|이름",
+    re.IGNORECASE,
+)
+# Lines without a structure that are shown: they stay among the names.
+_SHOWN_ODD = 3
 # Each structure around a name: what messages call it, and the name in it.
 _STRUCTURES = (
     ("marked up", re.compile(r"<(\w+)[^>]*>\s*(?P<name>.*?)\s*</\1>")),
     ("numbered", re.compile(r"(?:[(\[#]?\d+\s*[.):\]\-]|#?\d+(?=\s))\s*(?P<name>\D.*)")),
     ("bulleted", re.compile(r"(?:[-+>–—](?=\s)|[*•·‣◦▪●])\s*(?P<name>.+)")),
     ("with a comma at the end", re.compile(r"(?P<name>.*[^,;\s])\s*[,;]")),
+    ("with a number behind", re.compile(r"(?P<name>.*[^\s:=(\[])\s*(?:[:=]\s*\d[\d.,]*|\(\d[\d.,]*\)|\[\d[\d.,]*\])")),
     ("labelled", re.compile(r"(?P<label>[^\W\d]+\s*[:=])\s*(?P<name>.+)")),
 )
 
@@ -70,15 +80,15 @@ class ReadOptions:
 
 def read_text(text: str, source: str, options: ReadOptions) -> Reading:
     """Return the names in `text`. `source` names the file in errors. Raises `NameListError`."""
-    lines = [Line(number, line.strip(" \t")) for number, line in enumerate(text.split("\n"), start=1)]
-    if not lines[-1].text:  # what follows the final newline is no line
+    lines = [Line(number, _shown(line)) for number, line in enumerate(text.split("\n"), start=1)]
+    if not lines[-1].text.strip():  # what follows the final newline is no line
         lines.pop()
-    filled = [line for line in lines if line.text]
+    filled = [line for line in lines if line.text.strip()]
     empty = Counter({"empty": len(lines) - len(filled)})
     if options.as_is:
         if options.wants_table:
             raise NameListError("--as-is takes whole lines as names; it goes with no --column, --weights or --style.")
-        return _reading("a list of names as they are, one on each line", filled, empty)
+        return _reading("a list of names as they are, one on each line", _stripped(filled), empty)
     if (value := _literal(text)) is not None:
         return _of_value(value, source, options)
     filled, dropped = _without_comments(filled)
@@ -91,7 +101,16 @@ def read_text(text: str, source: str, options: ReadOptions) -> Reading:
         found = names_of_table(table, source, options.column, options.weights, options.styles)
         return replace(found, dropped=found.dropped + dropped)
     _refuse_table_options(source, options)
-    return _unwrapped("one name on each line", filled, dropped, source)
+    return _unwrapped("one name on each line", _stripped(filled), dropped, source)
+
+
+def _shown(line: str) -> str:
+    """Return a line without what shows nothing. Tabs at its ends are empty cells of a table."""
+    return (line if line.isascii() else visible(line)).strip(" ")
+
+
+def _stripped(lines: Sequence[Line]) -> list[Line]:
+    return [line._replace(text=line.text.strip()) for line in lines]
 
 
 def _reading(shape: str, lines: Sequence[Line], dropped: Counter[str]) -> Reading:
@@ -127,10 +146,10 @@ def _of_value(value: Any, source: str, options: ReadOptions) -> Reading:
     if isinstance(value, Mapping) and len(value) == 1 and isinstance(next(iter(value.values())), list):
         # {"names": [...]}
         value = next(iter(value.values()))
-    if isinstance(value, Mapping) and all(isinstance(count, (int, float)) for count in value.values()):
+    if isinstance(value, Mapping) and value and all(isinstance(count, (int, float)) for count in value.values()):
         rows = [[str(name), str(count)] for name, count in value.items()]
         return _of_table(table_of_rows(rows, ["name", "count"], ", a map"), source, options)
-    items = sorted(value) if isinstance(value, (set, frozenset)) else value
+    items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
     if isinstance(items, (list, tuple)) and items:
         if all(isinstance(item, str) for item in items):
             _refuse_table_options(source, options)
@@ -171,12 +190,13 @@ def _without_preamble(lines: Sequence[Line], filled: Sequence[Line]) -> tuple[li
     """Return the lines behind a first paragraph that is unlike names: each of its lines has a sign of `_NO_NAME` that
     the others lack, or more words than any of them.
     """
-    first_empty = next((line.number for line in lines[1 : _MOST_PREAMBLE + 1] if not line.text), None)
+    first_empty = next((line.number for line in lines[1 : _MOST_PREAMBLE + 1] if not line.text.strip()), None)
     if first_empty is None:
         return list(filled), Counter()
     head = [line for line in filled if line.number < first_empty]
     rest = [line for line in filled if line.number > first_empty]
-    if not head or len(rest) < _LEAST_LIST:
+    # Where many lines are empty, the first of them ends no paragraph.
+    if not head or len(rest) < _LEAST_LIST or len(lines) - len(filled) > len(rest) // 4:
         return list(filled), Counter()
     signs = _NO_NAME - set("".join(line.text for line in rest))
     words = max(len(line.text.split()) for line in rest)
@@ -192,23 +212,21 @@ def _on_one_line(lines: Sequence[Line]) -> list[str] | None:
     text = " ".join(line.text for line in lines)
     for separator in ",;|\t":
         if text.count(separator) >= _LEAST_ON_A_LINE:
-            names = [
-                name.strip()
-                for line in lines
-                for name in next(csv.reader([line.text], delimiter=separator, skipinitialspace=True))
-            ]
+            names = [name for line in lines for name in cells_of(line.text, separator)]
             return [name for name in names if name]
     return text.split() if len(text.split()) >= _LEAST_ON_A_LINE else None
 
 
 def _unwrapped(shape: str, lines: Sequence[Line], dropped: Counter[str], source: str) -> Reading:
     """Return the names without the structures that nearly all lines have. Raises `NameListError` where only some do."""
-    if len(lines) > 1 and lines[0].text.strip("\"'").casefold() in NAME_HEADERS:
+    if len(lines) > 1 and _LIST_HEADER.fullmatch(lines[0].text.strip("\"':").replace("_", " ")):
         lines, dropped = lines[1:], dropped + Counter({"header": 1})
     found: list[str] = []
     while (step := _one_structure(lines, source)) is not None and step[0] not in found:
         name, lines = step
         found.append(name)
+    if lines and sum(is_number(line.text) for line in lines) >= NEARLY_ALL * len(lines):
+        raise NameListError(f"The lines of {source} are numbers, not names; give --as-is if they are the names.")
     return _reading(f"{shape}, {' and '.join(found)}" if found else shape, lines, dropped)
 
 
@@ -220,9 +238,9 @@ def _one_structure(lines: Sequence[Line], source: str) -> tuple[str, list[Line]]
             continue
         share = sum(name is not None for name in names) / max(len(lines), 1)
         if share >= NEARLY_ALL:
-            return called, [
-                line if name is None else line._replace(text=name) for line, name in zip(lines, names, strict=True)
-            ]
+            odd = [line.text for line, name in zip(lines, names, strict=True) if name is None]
+            kept = [line if name is None else line._replace(text=name) for line, name in zip(lines, names, strict=True)]
+            return f"{called} (but not {', '.join(odd[:_SHOWN_ODD])})" if odd else called, kept
         if share >= SOME:
             raise NameListError(
                 f"Only some lines of {source} are {called}; give --as-is if that is part of the names, or make all "
@@ -241,7 +259,7 @@ def _named(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
 
 def _unquoted(text: str) -> str | None:
     match = _WRAPPED.fullmatch(text)
-    return next(filter(None, match.groups()), None) if match else None
+    return next(filter(None, match.groups()), "").strip() or None if match else None
 
 
 def _same_label(lines: Sequence[Line]) -> bool:

@@ -1,6 +1,7 @@
 """Tables of names: their separators, header, and columns of names, weights and styles."""
 
 import csv
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,7 +17,11 @@ NEARLY_ALL, SOME = 0.95, 0.3
 _SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
 _BLANKS = re.compile(r"\s{2,}|\t")
 _NUMBER = re.compile(r"[+-]?(\d+([.,' ]\d{3})*([.,]\d+)?|[.,]\d+)([eE][+-]?\d+)?\s*%?")
-_RULE = re.compile(r":?-{2,}:?|=+")
+_RULE = re.compile(r":?-+:?|=+|\+?(-+\+)+")
+# Cells that say that there is nothing.
+_NOTHING = ("", "*", "-", "n/a", "na", "nan", "null", "none", "unknown")
+# A comma that is no separator of thousands: 0,5 or 12,34 or 1.234,567.
+_DECIMAL_COMMA = re.compile(r"(^0|\.\d{3}),\d+$|,(\d{1,2}|\d{4,})$")
 # Headers of columns of names, the more specific ones first, and of other columns.
 NAME_HEADERS = (
     *(
@@ -41,6 +46,8 @@ _OTHER_HEADERS = (
     *("counts", "frequency", "freq", "number", "n", "births", "total", "year", "decade", "country", "language"),
     *("origin", "meaning", "type", "kind", "value", "weight", "prop", "percent", "population"),
 )
+# Headers of so many letters may be names.
+_SHORT = 2
 # A column with more distinct values than this may be names; one with fewer is a category, such as a gender.
 _MOST_CATEGORIES = 12
 
@@ -106,15 +113,15 @@ def table_of_lines(lines: Sequence[Line], source: str) -> Table | None:
     for separator, called in _SEPARATORS.items():
         if sum(separator in line.text for line in lines) < SOME * len(lines):
             continue
-        table, share = _split(lines, partial(_cells, separator=separator), f", separated by {called}")
+        table, share = _split(lines, partial(cells_of, separator=separator), f", separated by {called}")
         if table is not None and (found is None or len(table.columns) > len(found.columns)):
             found = table
-        elif table is None and SOME <= share < NEARLY_ALL:
+        elif table is None and share >= SOME:
             partly = called
     if found is None and partly:
         raise NameListError(
-            f"Only some lines of {source} have {partly}, so it may be a table or not; give --as-is if the lines are "
-            "names as they are, or make all lines alike."
+            f"The lines of {source} have different numbers of {partly}, so it may be a table or not; give --as-is if "
+            "the lines are names as they are, or make all lines alike."
         )
     if found is None:
         found, _ = _split(lines, lambda text: _BLANKS.split(text), ", separated by several blanks")
@@ -126,8 +133,13 @@ def table_of_rows(rows: Sequence[Sequence[str]], columns: Sequence[str], kind: s
     return Table(kind, tuple(columns), tuple(map(tuple, rows)), tuple(range(1, len(rows) + 1)), True)
 
 
-def _cells(text: str, separator: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])]
+def cells_of(text: str, separator: str) -> list[str]:
+    """Return the cells of a line, with or without quotes."""
+    try:
+        return [cell.strip() for cell in next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])]
+    except csv.Error:
+        # A cell that is larger than any table's.
+        return text.split(separator)
 
 
 def _split(lines: Sequence[Line], cut: Callable[[str], list[str]], kind: str) -> tuple[Table | None, float]:
@@ -148,6 +160,8 @@ def _split(lines: Sequence[Line], cut: Callable[[str], list[str]], kind: str) ->
         for row, line in zip(rows, lines, strict=True)
         if not all(_RULE.fullmatch(row[i]) for i in kept)
     ]
+    if not pairs:
+        return None, several
     cells, numbers = [row for row, _ in pairs], [number for _, number in pairs]
     if _is_header(cells):
         columns = tuple(name or str(i) for i, name in enumerate(cells[0], start=1))
@@ -157,17 +171,17 @@ def _split(lines: Sequence[Line], cut: Callable[[str], list[str]], kind: str) ->
 
 def _is_header(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether the first row names the columns."""
-    first, rest = rows[0], rows[1:]
+    first, rest = [cell.casefold().replace("_", " ") for cell in rows[0]], rows[1:]
+    known = [cell for cell in first if cell in (*NAME_HEADERS, *_OTHER_HEADERS)]
+    # A short word may be a name; the other columns may be years.
+    if rest and known and (len(known) > 1 or len(known[0]) > _SHORT):
+        return True
     if not rest or any(map(is_number, first)):
         return False
-    if any(cell.casefold() in (*NAME_HEADERS, *_OTHER_HEADERS) for cell in first):
-        return True
-    for i, cell in enumerate(first):
-        others = {row[i] for row in rest}
-        numbers = sum(is_number(row[i]) for row in rest) >= NEARLY_ALL * len(rest)
-        if numbers or (cell not in others and len(others) <= min(_MOST_CATEGORIES, len(rest) // 4)):
-            return True
-    return False
+    return any(
+        cell not in _NOTHING and sum(is_number(row[i]) for row in rest) >= NEARLY_ALL * len(rest)
+        for i, cell in enumerate(first)
+    )
 
 
 def _numbers_behind(lines: Sequence[Line]) -> Table | None:
@@ -176,13 +190,15 @@ def _numbers_behind(lines: Sequence[Line]) -> Table | None:
     while lines:
         halves = [text.rpartition(" ") for text in rest]
         last = [cell for _, _, cell in halves]
+        if sum(bool(head) for head, _, _ in halves) < NEARLY_ALL * len(lines):
+            break
         are_numbers = sum(is_number(cell) and bool(head) for head, _, cell in halves) >= NEARLY_ALL * len(lines)
         are_categories = bool(columns) and len(set(last)) <= min(_MOST_CATEGORIES, len(lines) // 4)
         if not (are_numbers or are_categories):
             break
         columns.insert(0, [cell if is_number(cell) == are_numbers else "" for cell in last])
         rest = [
-            head.strip() if is_number(cell) == are_numbers else text
+            head.strip().rstrip(":=") if is_number(cell) == are_numbers else text
             for text, (head, _, cell) in zip(rest, halves, strict=True)
         ]
     if not columns:
@@ -215,7 +231,7 @@ def names_of_table(
 
 def _with_named_header(table: Table, wanted: Sequence[str | None]) -> Table:
     """Return the table; if an option names a cell of its first row, with that row as header."""
-    first = [cell.casefold() for cell in table.rows[0]]
+    first = [cell.casefold() for cell in table.rows[0]] if table.rows else []
     if table.has_header or not any(name and name.strip().casefold() in first for name in wanted):
         return table
     return replace(table, columns=table.rows[0], rows=table.rows[1:], numbers=table.numbers[1:], has_header=True)
@@ -259,12 +275,21 @@ def _name_column(table: Table, source: str) -> int:
 
 
 def _weights(table: Table, at: int, source: str) -> tuple[float, ...]:
+    """Return the numbers of a column, whose cells show together which sign is the decimal one."""
+    cells = [re.sub(r"[\s'’%]", "", cell) for cell in table.cells(at)]
+    comma_is_decimal = any(_DECIMAL_COMMA.search(cell) for cell in cells)
     found = []
-    for number, cell in zip(table.numbers, table.cells(at), strict=True):
-        text = re.sub(r"[,' ](?=\d{3}(\D|$))|%", "", cell.strip())
-        if not is_number(text) or float(text.replace(",", ".")) < 0:
+    for number, cell, shown in zip(table.numbers, cells, table.cells(at), strict=True):
+        dots = cell.count(".")
+        text = cell.replace(".", "") if comma_is_decimal or dots > 1 else cell
+        text = text.replace(",", "." if comma_is_decimal else "")
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value < math.inf:
             raise NameListError(
-                f"Line {number} of {source} has the weight {cell!r}; a weight is a number of at least 0."
+                f"Line {number} of {source} has the weight {shown!r}; a weight is a number of at least 0."
             )
-        found.append(float(text.replace(",", ".")))
+        found.append(value)
     return tuple(found)

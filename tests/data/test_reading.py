@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,15 @@ SHAPES = {
     "Windows line ends": (lines("{name}").replace("\n", "\r\n"), "one name on each line"),
     "old Mac line ends": (lines("{name}").replace("\n", "\r"), "one name on each line"),
     "mixed line ends": (lines("{name}").replace("n\n", "n\r\n"), "one name on each line"),
+    "tabs with an index": ("\tname\tsex\n" + lines("{i}\t{name}\t{g}"), "separated by tabs; names from `name`"),
+    "tabs with empty cells": (lines("{name}\t\t"), "one name on each line"),
+    "years as header": ("Name,2019,2020\n" + lines("{name},{i},{i}"), "names from `Name`"),
+    "first row without a count": (f"{NAMES[0]},F,\n" + lines("{name},{g},{i}", NAMES[1:]), "names from column 1"),
+    "counts in brackets": (lines("{name} ({i})"), "with a number behind"),
+    "counts after a colon": (lines("{name}: {i}"), "separated by blanks"),
+    "underscored header": ("child_name\n" + lines("{name}"), "one name on each line"),
+    "empty lines between": ("\n\n".join(NAMES), "one name on each line"),
+    "invisible marks": (lines("\u200f• {name}"), "bulleted"),
     "upper case": (lines("{name}").upper(), "one name on each line"),
 }
 
@@ -120,6 +130,32 @@ def test_counts_of_a_column_become_weights_summed_over_lines() -> None:
     assert found.dropped == {"header": 1, "repeated": len(NAMES)}
 
 
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["0,5", "0,125", "2"], [0.5, 0.125, 2]),
+        (["1,234", "12", "1,000,000"], [1234, 12, 1_000_000]),
+        (["1.234,5", "7"], [1234.5, 7]),
+        (["1\u00a0234", "1’000", "5 %"], [1234, 1000, 5]),
+    ],
+)
+def test_decimal_sign_is_that_of_the_column(cells: list[str], expected: list[float]) -> None:
+    rows = [*cells, *["1"] * (len(NAMES) - len(cells))]
+    table = "".join(f"{name}\t{cell}\n" for name, cell in zip(NAMES, rows, strict=True))
+    found = read_names(table.encode(), "x.tsv", options=ReadOptions(weights="2"))
+    assert found.weights is not None
+    assert list(found.weights[: len(expected)]) == expected
+
+
+@given(st.text("ab 10,;\t|\"'[]{}()#-.:\n", max_size=120), st.sampled_from([{}, {"column": "1"}, {"weights": "2"}]))
+@settings(max_examples=400)
+def test_any_text_is_read_or_refused(text: str, options: dict[str, object]) -> None:
+    for content in (text, "\n".join([text] * 25)):
+        with suppress(NameListError):
+            names, shape = read(content, **options)
+            assert (len(names) >= 20, "\n" in shape) == (True, False)
+
+
 def test_columns_of_styles_are_kept_with_each_distinct_row() -> None:
     table = lines("{name},F,1") + lines("{name},M,2") + lines("{name},M,4")
     found = read_names(table.encode(), "x.csv", options=ReadOptions(weights="3", styles=("2",)))
@@ -134,6 +170,12 @@ def test_column_is_found_by_its_header_and_by_its_number() -> None:
     assert read(lines("{name},{name}son"), column="1")[0] == FOLDED
 
 
+def test_lines_without_the_structure_are_shown() -> None:
+    names, shape = read(lines("{i}. {name}") + "Total\n")
+    assert names == (*FOLDED, "total")
+    assert shape == "one name on each line, numbered (but not Total)"
+
+
 def test_as_is_keeps_whole_lines() -> None:
     assert read(lines("{i}. {name}"), as_is=True)[0][0] == "1. baran"
 
@@ -141,7 +183,11 @@ def test_as_is_keeps_whole_lines() -> None:
 REFUSED = {
     "two columns of names": (lines("{name},{name}son"), {}, "names may be in column 1 or 2; give --column, or --as-is"),
     "no column of names": (lines("{i},{g}"), {}, "No column .* looks like names; give --column: 1 .1., 2 .M."),
-    "some lines with commas": (lines("{name},x") + lines("{name}"), {}, "Only some lines .* have commas.* --as-is"),
+    "some lines with commas": (
+        lines("{name},x") + lines("{name}"),
+        {},
+        "different numbers of commas.* --as-is",
+    ),
     "some lines numbered": (
         lines("{i}. {name}") + lines("{name}"),
         {},
@@ -152,6 +198,13 @@ REFUSED = {
     "text as a weight": (lines("{name},{g}"), {"weights": "2"}, "Line 1 of list.txt has the weight 'M'"),
     "column as it is": (lines("{name}"), {"column": "1", "as_is": True}, "--as-is takes whole lines"),
     "object": (json.dumps({"a": {"b": 1}}), {}, "is a document in brackets, but no list of names"),
+    "only numbers": (lines("{i}0"), {}, "are numbers, not names; give --as-is"),
+    "categories and numbers": (lines("{g} {i}"), {}, "No column of list.txt looks like names"),
+    "only rules": ("---|---\n" * 30, {}, "has 1 distinct names|looks like names|different numbers"),
+    "empty object": ("{}", {}, "is a document in brackets"),
+    "set of several types": ("{'Ana', 1, None}", {}, "is a document in brackets"),
+    "weight beyond numbers": (lines("{name},1e999"), {"weights": "2"}, "has the weight '1e999'"),
+    "encoding that decodes nothing": (lines("{name}"), {"encoding": "undefined"}, "is not an encoding"),
     "unknown encoding": (lines("{name}"), {"encoding": "klingon"}, "--encoding klingon is not an encoding"),
     "wrong encoding": (lines("{name}é"), {"encoding": "ascii"}, "is not ascii .first on line 1.; give its --encoding"),
 }
