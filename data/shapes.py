@@ -14,6 +14,7 @@ from typing import Any
 
 from data.errors import NameListError
 from data.tables import (
+    LIST_HEADERS,
     NEARLY_ALL,
     SOME,
     Line,
@@ -42,12 +43,6 @@ _MOST_LONG_LINES, _LEAST_ON_A_LINE = 3, 20
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "„": "“", "«": "»", "‘": "’", "「": "」"}
 _WRAPPED = re.compile(
     "|".join(rf"{re.escape(a)}([^{re.escape(b)}]+){re.escape(b)}\s*[,;]?" for a, b in _QUOTES.items())
-)
-# A line above a list that only says what it is.
-_LIST_HEADER = re.compile(
-    r"(?:[\w ]+ )?names?|(?:sur|fore|first|last|given)name|vorname|nachname|nombre|apellido|pr[ée]nom|nom|nome|cognome|"
-    r"naam|voornaam|achternaam|imię|nazwisko|isim|имя|фамилия|名前|姓名|이름",
-    re.IGNORECASE,
 )
 # Lines without a structure that are shown: they stay among the names.
 _SHOWN_ODD = 3
@@ -179,7 +174,7 @@ def _cell(value: object) -> str:
 
 
 def _without_comments(lines: Sequence[Line]) -> tuple[list[Line], Counter[str]]:
-    """Return the lines that are no comments, unless so many begin like comments that they are none."""
+    """Return the lines without comments. Where many lines begin with the sign of a comment, none is one."""
     comments = [line for line in lines if _COMMENT.match(line.text)]
     if len(comments) >= SOME * len(lines):
         return list(lines), Counter()
@@ -219,7 +214,7 @@ def _on_one_line(lines: Sequence[Line]) -> list[str] | None:
 
 def _unwrapped(shape: str, lines: Sequence[Line], dropped: Counter[str], source: str) -> Reading:
     """Return the names without the structures that nearly all lines have. Raises `NameListError` where only some do."""
-    if len(lines) > 1 and _LIST_HEADER.fullmatch(lines[0].text.strip("\"':").replace("_", " ")):
+    if len(lines) > 1 and _is_header(lines[0].text):
         lines, dropped = lines[1:], dropped + Counter({"header": 1})
     found: list[str] = []
     while (step := _one_structure(lines, source)) is not None and step[0] not in found:
@@ -228,6 +223,12 @@ def _unwrapped(shape: str, lines: Sequence[Line], dropped: Counter[str], source:
     if lines and sum(is_number(line.text) for line in lines) >= NEARLY_ALL * len(lines):
         raise NameListError(f"The lines of {source} are numbers, not names; give --as-is if they are the names.")
     return _reading(f"{shape}, {' and '.join(found)}" if found else shape, lines, dropped)
+
+
+def _is_header(text: str) -> bool:
+    """Return whether a line only says that names follow: "Name", "child_name", "Baby names:"."""
+    words = text.strip("\"':").replace("_", " ").casefold()
+    return words in LIST_HEADERS or words.endswith((" name", " names"))
 
 
 def _one_structure(lines: Sequence[Line], source: str) -> tuple[str, list[Line]] | None:

@@ -16,44 +16,34 @@ NEARLY_ALL, SOME = 0.95, 0.3
 # Separators, and what messages call them.
 _SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
 _BLANKS = re.compile(r"\s{2,}|\t")
-_NUMBER = re.compile(r"[+-]?(\d+([.,' ]\d{3})*([.,]\d+)?|[.,]\d+)([eE][+-]?\d+)?\s*%?")
+_NUMBER = re.compile(r"[+-]?(\d+([.,'’ ]\d{3})*([.,]\d+)?|[.,]\d+)([eE][+-]?\d+)?\s*%?")
 _RULE = re.compile(r":?-+:?|=+|\+?(-+\+)+")
 # Cells that say that there is nothing.
 _NOTHING = ("", "*", "-", "n/a", "na", "nan", "null", "none", "unknown")
 # A comma that is no separator of thousands: 0,5 or 12,34 or 1.234,567.
 _DECIMAL_COMMA = re.compile(r"(^0|\.\d{3}),\d+$|,(\d{1,2}|\d{4,})$")
-# Headers of columns of names, the more specific ones first, and of other columns.
-NAME_HEADERS = (
-    *(
-        "name",
-        "names",
-        "first",
-        "last",
-        "first name",
-        "firstname",
-        "given name",
-        "givenname",
-        "forename",
-        "surname",
-        "last name",
-    ),
+# Headers of names. The last ones may also be names: they count in a table, but not above a list.
+LIST_HEADERS = (
+    *("name", "names", "first name", "firstname", "given name", "givenname", "forename", "surname", "last name"),
     *("lastname", "family name", "full name", "fullname", "vorname", "nachname", "nombre", "apellido", "prenom"),
-    *("prénom", "nom", "nome", "cognome", "naam", "voornaam", "achternaam", "imię", "nazwisko", "ad", "isim", "имя"),
-    *("фамилия", "名前", "姓名", "이름", "town", "city", "place", "species", "title", "label", "word"),
+    *("prénom", "nom", "nome", "cognome", "naam", "voornaam", "achternaam", "imię", "nazwisko", "isim", "имя"),
+    *("фамилия", "名前", "姓名", "이름"),
 )
+NAME_HEADERS = (*LIST_HEADERS, "first", "last", "ad", "town", "city", "place", "species", "title", "label", "word")
+# Headers of other columns.
 _OTHER_HEADERS = (
     *("id", "index", "no", "nr", "#", "rank", "gender", "sex", "geschlecht", "sexe", "sexo", "genre", "count"),
     *("counts", "frequency", "freq", "number", "n", "births", "total", "year", "decade", "country", "language"),
     *("origin", "meaning", "type", "kind", "value", "weight", "prop", "percent", "population"),
 )
-# Headers of so many letters may be names.
+# A header of at most two letters may also be a name.
 _SHORT = 2
 # A column with more distinct values than this may be names; one with fewer is a category, such as a gender.
 _MOST_CATEGORIES = 12
 
 
 class Line(NamedTuple):
-    """A line of the file, without blanks at its ends, and its number from 1."""
+    """A line of the file, without spaces at its ends, and its number from 1."""
 
     number: int
     text: str
@@ -124,7 +114,7 @@ def table_of_lines(lines: Sequence[Line], source: str) -> Table | None:
             "the lines are names as they are, or make all lines alike."
         )
     if found is None:
-        found, _ = _split(lines, lambda text: _BLANKS.split(text), ", separated by several blanks")
+        found, _ = _split(lines, _BLANKS.split, ", separated by several blanks")
     return found or _numbers_behind(lines)
 
 

@@ -91,7 +91,8 @@ async def file(
 ) -> Response:
     """Return one of the files that the version's manifest lists: card, picture, weights, names.
 
-    The training list of your own data set, names.txt, is served only where the setting NAMEWAVE_OWN_LISTS is true.
+    The training list of your own data set, names.txt and table.tsv, is served only where the setting
+    NAMEWAVE_OWN_LISTS is true.
     """
 
     async def answer(found: Version) -> Response:

@@ -263,6 +263,8 @@ def _zipped(name: str) -> bytes:
         (b"%PDF-1.7", "is a PDF: copy the names"),
         (b"SQLite format 3\0", "is an SQLite database: export the table"),
     ],
+    # Archives hold the time at which they are made.
+    ids=["sheet", "zip", "gzip", "image", "PDF", "database"],
 )
 def test_files_that_are_no_text_are_named_with_what_to_do(content: bytes, message: str) -> None:
     with pytest.raises(NameListError, match=message):
