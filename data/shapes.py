@@ -233,6 +233,9 @@ def _is_header(text: str) -> bool:
 
 def _one_structure(lines: Sequence[Line], source: str) -> tuple[str, list[Line]] | None:
     """Return a structure that nearly all lines have, and the lines without it, or None."""
+    # Letters and blanks alone make no structure.
+    if sum(not line.text.replace(" ", "").isalpha() for line in lines) < SOME * len(lines):
+        return None
     for called, cut in (*((called, _named(pattern)) for called, pattern in _STRUCTURES), ("quoted", _unquoted)):
         names = [cut(line.text) for line in lines]
         if called == "labelled" and not _same_label(lines):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import compress
 from typing import NamedTuple
 
 from data.errors import NameListError
@@ -93,7 +94,7 @@ class Reading:
 
 def is_number(cell: str) -> bool:
     """Return whether a cell is a number, maybe with separators of thousands or a sign of per cent."""
-    return _NUMBER.fullmatch(cell.strip()) is not None
+    return not cell[:1].isalpha() and _NUMBER.fullmatch(cell.strip()) is not None
 
 
 def table_of_lines(lines: Sequence[Line], source: str) -> Table | None:
@@ -113,7 +114,7 @@ def table_of_lines(lines: Sequence[Line], source: str) -> Table | None:
             f"The lines of {source} have different numbers of {partly}, so it may be a table or not; give --as-is if "
             "the lines are names as they are, or make all lines alike."
         )
-    if found is None:
+    if found is None and sum("  " in line.text or "\t" in line.text for line in lines) >= NEARLY_ALL * len(lines):
         found, _ = _split(lines, _BLANKS.split, ", separated by several blanks")
     return found or _numbers_behind(lines)
 
@@ -125,6 +126,8 @@ def table_of_rows(rows: Sequence[Sequence[str]], columns: Sequence[str], kind: s
 
 def cells_of(text: str, separator: str) -> list[str]:
     """Return the cells of a line, with or without quotes."""
+    if '"' not in text:
+        return [cell.strip() for cell in text.split(separator)]
     try:
         return [cell.strip() for cell in next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])]
     except csv.Error:
@@ -141,18 +144,17 @@ def _split(lines: Sequence[Line], cut: Callable[[str], list[str]], kind: str) ->
     if width < 2 or widths < NEARLY_ALL * len(rows):
         return None, several
     # Short rows lack their last cells; what is beyond the last column was no separator.
-    rows = [[*row[:width], *[""] * (width - len(row))] for row in rows]
+    rows = [row if len(row) == width else [*row[:width], *[""] * (width - len(row))] for row in rows]
     kept = [i for i in range(width) if any(row[i] for row in rows)]
     if len(kept) < 2:
         return None, 0.0
-    pairs = [
-        (tuple(row[i] for i in kept), line.number)
-        for row, line in zip(rows, lines, strict=True)
-        if not all(_RULE.fullmatch(row[i]) for i in kept)
-    ]
-    if not pairs:
+    if len(kept) < width:
+        rows = [[row[i] for i in kept] for row in rows]
+    is_row = [not all(map(_RULE.fullmatch, row)) for row in rows]
+    cells = list(map(tuple, compress(rows, is_row)))
+    numbers = [line.number for line in compress(lines, is_row)]
+    if not cells:
         return None, several
-    cells, numbers = [row for row, _ in pairs], [number for _, number in pairs]
     if _is_header(cells):
         columns = tuple(name or str(i) for i, name in enumerate(cells[0], start=1))
         return Table(kind, columns, tuple(cells[1:]), tuple(numbers[1:]), True), several

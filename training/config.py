@@ -100,6 +100,7 @@ class TrainingConfig(BaseModel):
     batch_size: Annotated[int, Field(ge=2, le=1_000_000, description="Names or windows in a batch.")] = 256
     passes: Annotated[int, Field(ge=1, le=100_000, description="Passes over the training list.")] = 20
     steps: Annotated[int, Field(ge=0, le=10**8, description="Total steps; 0 means that `passes` decides.")] = 0
+    max_steps: Annotated[int, Field(ge=0, le=10**8, description="Most steps of `passes`; 0 is no limit.")] = 0
     eval_every: Annotated[int, Field(ge=0, le=10**8, description="Steps between dev losses; 0 is once a pass.")] = 0
     patience: Annotated[
         int, Field(ge=0, le=10**6, description="Dev losses without a new best before the run ends early; 0 is never.")
@@ -135,7 +136,8 @@ def load_config(preset: str, dataset: str, overrides: Mapping[str, object]) -> T
     document = _read_preset(preset)
     own = table(table(document.pop("datasets", {})).get(dataset))
     if overrides.get("passes") and "steps" not in overrides:
-        overrides = {**overrides, "steps": 0}  # given passes override the preset's steps
+        # Given passes override the preset's steps.
+        overrides = {"max_steps": 0, **overrides, "steps": 0}
     given = {"model": {k: v for k, v in overrides.items() if k in ModelConfig.model_fields}} | {
         k: v for k, v in overrides.items() if k not in ModelConfig.model_fields
     }

@@ -1,6 +1,7 @@
 """The loss of names and of the parts of a split, in nats per character."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,22 +26,35 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 # Names per chunk: some ten thousand rows, a few MB of activations.
 CHUNK = 1024
+# The most names of a part that its loss is measured on: the standard error is then below 0.003 nats a character.
+MOST_NAMES = 30_000
 
 
-def name_losses(network: Predictor, examples: Examples, device: torch.device | str = "cpu") -> Tensor:
-    """Return each whole name's negative log-likelihood in nats, end token included.
+def measured(split: Split) -> Split:
+    """Return the names of each part that losses are measured on: all, or the first of them, as parts are shuffled."""
+    return Split(split.train[:MOST_NAMES], split.dev[:MOST_NAMES], split.test[:MOST_NAMES])
 
-    Shape (names,), float64.
 
-    The network stays in evaluation mode.
+def name_losses(
+    network: Predictor,
+    examples: Examples,
+    device: torch.device | str = "cpu",
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Tensor:
+    """Return each whole name's negative log-likelihood in nats, end token included: (names,) float64.
+
+    The network stays in evaluation mode. `on_progress` receives the number of names done.
     """
     network.eval()
     with torch.no_grad():
-        return torch.cat(list(_chunks(network, examples, device)))
+        return torch.cat(list(_chunks(network, examples, device, on_progress)))
 
 
-def _chunks(network: Predictor, examples: Examples, device: torch.device | str) -> Iterator[Tensor]:
+def _chunks(
+    network: Predictor, examples: Examples, device: torch.device | str, on_progress: Callable[[int], None]
+) -> Iterator[Tensor]:
     for first in range(0, len(examples), CHUNK):
+        on_progress(first)
         which = torch.arange(first, min(first + CHUNK, len(examples)))
         batch = examples.names_at(which, device)
         losses = cross_entropy(batch.logits(network), batch.targets).cpu().double()
@@ -54,8 +68,24 @@ def mean_loss(network: Predictor, examples: Examples, device: torch.device | str
 
 
 def split_losses(
-    network: Network, split: Split, vocabulary: Vocabulary, device: torch.device | str = "cpu"
+    network: Network,
+    split: Split,
+    vocabulary: Vocabulary,
+    device: torch.device | str = "cpu",
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, float]:
-    """Return the loss on train, dev and test."""
-    parts: Mapping[str, Sequence[str]] = {"train": split.train, "dev": split.dev, "test": split.test}
-    return {part: mean_loss(network, Examples.of(names, vocabulary), device) for part, names in parts.items()}
+    """Return the losses on the `measured` names of train, dev and test. `on_progress`: names done, and their total."""
+    part = measured(split)
+    parts: Mapping[str, Sequence[str]] = {"train": part.train, "dev": part.dev, "test": part.test}
+    total, losses, before = sum(map(len, parts.values())), dict[str, float](), 0
+    for name, names in parts.items():
+        examples = Examples.of(names, vocabulary)
+        nats = name_losses(network, examples, device, partial(_shift, on_progress, before, total))
+        losses[name] = float(nats.sum() / examples.lengths.sum())
+        before += len(names)
+    on_progress(total, total)
+    return losses
+
+
+def _shift(on_progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    on_progress(before + done, total)

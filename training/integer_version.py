@@ -14,6 +14,7 @@ from models.store.publishing import draft_generator, draft_of
 from training.comparison import Gap, names_gap
 from training.dataset import Examples
 from training.errors import TrainingError
+from training.evaluation import measured
 from training.evaluation import name_losses as network_losses
 from training.kneser_ney import ORDER, KneserNey
 from training.model_card import losses_section, names_section, replace_sections
@@ -42,6 +43,7 @@ def quantized_draft(version: Version, registry: ModelRegistry, kernels: Kernels,
     def losses(names: Sequence[str]) -> NDArray[np.float64]:
         return name_losses(model, style, names, source.vocabulary)
 
+    part = measured(split)
     metrics = split_losses(source.config, arrays, split, source.vocabulary)
     increase = metrics["dev"] - version.manifest.metrics["dev"]
     if increase > MAX_LOSS_INCREASE:
@@ -55,13 +57,13 @@ def quantized_draft(version: Version, registry: ModelRegistry, kernels: Kernels,
     generator = draft_generator(draft, kernels)
     names = draw(generator, samples)
     quality = quality_lines(
-        measure(names, split.train, split.dev, listed=split.test), likelihood(losses, names, split.train, split.dev)
+        measure(names, split.train, split.dev, listed=split.test), likelihood(losses, names, part.train, part.dev)
     )
     card = replace_sections(
         source.files["card.md"].decode(),
         [
             losses_section(
-                metrics, _comparison(version, split, registry, losses(split.dev)), "loss.png" in source.files
+                metrics, _comparison(version, split, registry, losses(part.dev)), "loss.png" in source.files
             ),
             names_section(sampling_stats(generator)),
             "\n".join(quality),
@@ -72,8 +74,8 @@ def quantized_draft(version: Version, registry: ModelRegistry, kernels: Kernels,
 
 def _comparison(version: Version, split: Split, registry: ModelRegistry, dev_losses: NDArray[np.float64]) -> list[str]:
     """Return the lines of the card that compare the dev loss with other models of the same split."""
-    vocabulary = version.manifest.alphabet
-    dev, mine = Examples.of(split.dev, vocabulary), torch.from_numpy(dev_losses)
+    vocabulary, dev_names = version.manifest.alphabet, measured(split).dev
+    dev, mine = Examples.of(dev_names, vocabulary), torch.from_numpy(dev_losses)
     source = names_gap(network_losses(load_network(version), dev), mine, dev.lengths)
     lines = [
         f"Its weights are those of `{version.reference}`, rounded to 8-bit integers (model format 2): on dev they cost "
@@ -83,7 +85,7 @@ def _comparison(version: Version, split: Split, registry: ModelRegistry, dev_los
     if simpler is not None and recreate_split(simpler).dev == split.dev:
         gap = names_gap(mine, network_losses(load_network(simpler), dev), dev.lengths)
         lines.append(f"On dev it is {_side(gap, '`wavenet`')}, compared pair by pair over the dev names.")
-    counts = KneserNey.fit(split.train, vocabulary).name_losses(split.dev)
+    counts = KneserNey.fit(split.train, vocabulary).name_losses(dev_names)
     gap = names_gap(mine, counts, dev.lengths)
     counting = f"counting (interpolated Kneser-Ney of order {ORDER} on the same split)"
     return [*lines, f"On dev it is {_side(gap, counting)}, pair by pair over the dev names."]

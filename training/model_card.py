@@ -12,6 +12,7 @@ from models.spelling import capitalize
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.diagnostics.explanations import EXPLANATIONS
+from training.evaluation import MOST_NAMES
 from training.sampling_stats import COUNT, SamplingStats
 
 DESCRIPTIONS = {
@@ -81,6 +82,7 @@ def _data(card: Card) -> str:
         ("names", f"{len(corpus.names):,} distinct; the longest has {max(map(len, corpus.names))} characters"),
         ("characters", f"{len(corpus.vocabulary) - 1}: {_plain(corpus.vocabulary.describe())}"),
         ("split", f"{len(split.train):,} train, {len(split.dev):,} dev, {len(split.test):,} test, by distinct name"),
+        *([("losses", f"of {MOST_NAMES:,} names of each larger part")] if len(split.train) > MOST_NAMES else []),
         ("split seed", str(corpus.split_seed)),
         ("SHA-256 of the file", f"`{corpus.sha256}`"),
     ]

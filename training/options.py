@@ -17,6 +17,8 @@ from training.device import DEVICES
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_STORE = Path(".namewave/artifacts")
+# Bytes of a list that takes a second to read.
+LARGE_LIST = 1_000_000
 SHAPES = {
     "architecture": "Kind of network.",
     "block_size": "Characters of context.",
@@ -160,10 +162,18 @@ def read_corpus(called: str, data: Path | None, split_seed: int, reading: ReadOp
     Raises `NameListError`, and `click.UsageError` for options of reading without a list of one's own.
     """
     if data is not None:
+        _announce_reading(data)
         return own_corpus(data, called, split_seed, reading)
     if reading != ReadOptions():
         raise click.UsageError("--column, --weights, --style, --encoding and --as-is are for a list of yours: --data.")
     return shipped_corpus(called, split_seed)
+
+
+def _announce_reading(data: Path) -> None:
+    """Say that a list is being read, where that takes more than a moment."""
+    size = data.stat().st_size if data.is_file() else 0
+    if size >= LARGE_LIST:
+        click.echo(f"reading {data} ({size / 1e6:.1f} MB)", err=True)
 
 
 def one_list_options(command: Callable[..., Any]) -> Callable[..., Any]:

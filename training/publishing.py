@@ -1,6 +1,6 @@
 """Build and publish a version from a finished run, and load the network of a published version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from models.store.publishing import draft_generator
 from training import quantization
 from training.dataset import Examples
 from training.errors import TrainingError
-from training.evaluation import name_losses, split_losses
+from training.evaluation import measured, name_losses, split_losses
 from training.model_card import Card, write_card
 from training.paths import open_registry
 from training.plots import loss_plot
@@ -98,16 +98,21 @@ def build_draft(
     comparison: Sequence[str] = (),
     samples: int = SAMPLES,
     pictures: Mapping[str, bytes] | None = None,
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> BuiltDraft:
     """Return the draft with its card and, for a gradient run, its plot.
 
     `comparison`: lines for the card; `samples`: number of names that the card's quality section measures; `pictures`:
-    the plots of `diagnostics`, by file name.
+    the plots of `diagnostics`, by file name. `on_progress` receives the work, and how much of it is done.
     """
     bare = _bare_draft(result)
+    on_progress("measuring the names", 0, 3)
     generator = draft_generator(bare, kernels)
+    on_progress("measuring the names", 1, 3)
     drawn = sampling_stats(generator)
+    on_progress("measuring the names", 2, 3)
     quality = _quality(result, generator, samples)
+    on_progress("measuring the names", 3, 3)
     pictures = pictures or {}
     card = _card(result, drawn, comparison, quality, tuple(pictures))
     files = {"card.md": card.encode(), **pictures}
@@ -152,9 +157,9 @@ def _quality(result: RunResult, generator: NameGenerator, samples: int) -> str:
     def losses(names: Sequence[str]) -> NDArray[np.float64]:
         return name_losses(result.network, Examples.of(names, corpus.vocabulary)).numpy()
 
-    split = corpus.split
+    split, part = corpus.split, measured(corpus.split)
     quality = measure(names, split.train, split.dev, listed=split.test)
-    return "\n".join(quality_lines(quality, likelihood(losses, names, split.train, split.dev)))
+    return "\n".join(quality_lines(quality, likelihood(losses, names, part.train, part.dev)))
 
 
 def _card(

@@ -28,6 +28,7 @@ from models.kernel.int8.model import (
     style_bias,
 )
 from training.errors import TrainingError
+from training.evaluation import measured
 
 Floats = NDArray[np.float64]
 
@@ -109,6 +110,7 @@ def mean_loss(config: ModelConfig, arrays: Arrays, names: Sequence[str], vocabul
 
 
 def split_losses(config: ModelConfig, arrays: Arrays, split: Split, vocabulary: Vocabulary) -> dict[str, float]:
-    """Return the losses of integer arrays on train, dev and test, in nats per character."""
-    parts = {"train": split.train, "dev": split.dev, "test": split.test}
+    """Return the losses of integer arrays on the `measured` names of train, dev and test, in nats per character."""
+    part = measured(split)
+    parts = {"train": part.train, "dev": part.dev, "test": part.test}
     return {part: mean_loss(config, arrays, names, vocabulary) for part, names in parts.items()}

@@ -6,6 +6,7 @@ nothing.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -61,8 +62,8 @@ class RunCallbacks:
     """Callbacks of a run, its clock, and the place of its saved state.
 
     `on_step` receives each step, `log` a line of text, and `on_progress(what, done, total)` the progress of work before
-    the first step. `is_stopped` returns whether to stop. With `resume` the run goes on from its saved state, and with
-    `finish` it ends there, with the best weights so far.
+    the first step or after the last one. `is_stopped` returns whether to stop. With `resume` the run goes on from its
+    saved state, and with `finish` it ends there, with the best weights so far.
     """
 
     on_step: Callable[[Step], None]
@@ -106,7 +107,9 @@ def run(job: Job, callbacks: RunCallbacks) -> RunResult:
         seconds = saved.seconds
     else:
         seconds = _drive(trainer, callbacks, saved.seconds if saved else 0.0)
-    losses = split_losses(network, job.corpus.split, job.corpus.vocabulary, job.device)
+    losses = split_losses(
+        network, job.corpus.split, job.corpus.vocabulary, job.device, partial(callbacks.on_progress, "losses")
+    )
     network.to("cpu")
     return RunResult(job, network, losses, trainer.history, trainer.best_step, seconds)
 

@@ -1,6 +1,7 @@
 """The training loop, which yields its steps, and the history of its losses."""
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Batch, Batches, Examples, NameBatches, WindowBatches
 from training.errors import TrainingError
-from training.evaluation import cross_entropy, mean_loss
+from training.evaluation import cross_entropy, mean_loss, measured
 from training.optim import SCHEDULES, clip, make_optimizer
 from training.transfer import WarmStart, copy_weights
 
@@ -75,7 +76,7 @@ class Trainer:
         self.network, self.config, self.dev, self.device = network, config, dev, device
         self.parameters = network.parameters()
         self.batches = batches or make_batches(config, train, generator, device)
-        self.total = config.steps or config.passes * len(self.batches)
+        self.total = config.steps or min(config.passes * len(self.batches), config.max_steps or sys.maxsize)
         self.eval_every = config.eval_every or len(self.batches)
         self.optimizer = make_optimizer(config, self.parameters)
         self.history = History()
@@ -230,7 +231,8 @@ def new_trainer(
     if start is not None:
         copy_weights(network, corpus.vocabulary, start)
     network.to(device)
-    train, dev = (Examples.of(names, corpus.vocabulary) for names in (corpus.split.train, corpus.split.dev))
+    train = Examples.of(corpus.split.train, corpus.vocabulary)
+    dev = Examples.of(measured(corpus.split).dev, corpus.vocabulary)
     if batches is None:
         weights = corpus.weights_of(corpus.split.train)
         given = None if weights is None else torch.tensor(weights, dtype=torch.float64)

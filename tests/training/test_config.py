@@ -8,9 +8,11 @@ import torch
 from data import CATALOG
 from models.networks import build_model
 from training.config import load_config, preset_names
+from training.corpus import Corpus
 from training.errors import TrainingError
 from training.paths import write_output
 from training.search.sweep_plan import read_plan
+from training.trainer import new_trainer
 
 # Presets that are not called after their architecture.
 ARCHITECTURE = {"fast": "lstm"}
@@ -58,6 +60,14 @@ def test_passes_win_over_preset_steps_but_not_over_given_ones(given: dict[str, i
     assert load_config("mlp-lecture", "human", {}).steps > 0
     config = load_config("mlp-lecture", "human", given)
     assert (config.steps, config.passes) == (steps, passes)
+
+
+def test_a_preset_limits_its_steps_and_given_passes_do_not(corpus: Corpus) -> None:
+    limited = load_config("wavenet", "elves", {"max_steps": 3, "batch_size": 2})
+    free = load_config("wavenet", "elves", {"passes": 2, "batch_size": 2})
+    trainers = [new_trainer(config, corpus, torch.device("cpu")) for config in (limited, free)]
+    assert [trainer.total for trainer in trainers] == [3, 2 * len(trainers[1].batches)]
+    assert load_config("wavenet", "elves", {}).max_steps > 0
 
 
 @pytest.mark.parametrize(

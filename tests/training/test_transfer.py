@@ -215,7 +215,10 @@ def test_labelling_reports_progress_and_can_be_stopped(corpus: Corpus, kernels: 
 
     run(job, callbacks(lambda: False))
     names = len(corpus.split.train) + 2000
-    assert progress == [("labelling", done, names) for done in (0, 1024, 2048, names)]
+    labelling = [event for event in progress if event[0] == "labelling"]
+    assert labelling == [("labelling", done, names) for done in (0, 1024, 2048, names)]
+    assert progress[-1] == ("losses", len(corpus.names), len(corpus.names))
+    progress.clear()
     with pytest.raises(Interrupted, match="before the first step"):
-        run(job, callbacks(lambda: len(progress) >= 6))
+        run(job, callbacks(lambda: len(progress) >= 2))
     assert progress[-1] == ("labelling", 1024, names)

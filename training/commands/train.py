@@ -1,7 +1,7 @@
 """`python -m training train`: run a training job and publish the version."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.text import Text
 
 from data import ReadOptions
-from models import prepare
+from models import Kernels, ModelConfig, prepare
 from training.config import TrainingConfig, load_config
 from training.device import choose_device
 from training.diagnostics.diagnose import STEPS, diagnose_run
+from training.errors import Interrupted
 from training.options import (
     dataset_name,
     hyperparameter_options,
@@ -30,11 +31,19 @@ from training.publishing import build_draft, publish
 from training.report import show_losses, show_names, show_publication
 from training.run import Job, RunCallbacks, RunResult, run
 from training.run_state import RunState
+from training.search.short_list import FINE_TUNE, SHORT_LIST, Candidate, candidates, comparison
+
+# The preset where none is given and the list is not short.
+PRESET = "wavenet"
 
 
 @click.command()
 @list_options
-@click.option("--preset", default="wavenet", show_default=True, help="Hyperparameters: a name, or a file.toml.")
+@click.option(
+    "--preset",
+    help=f"Hyperparameters: a name, or a file.toml (default: {PRESET}; for a list of up to {SHORT_LIST} names, what is "
+    "best on held-out names).",
+)
 @click.option("--start", metavar="REFERENCE", help="A version to start from, such as human/lstm: for a short list.")
 @click.option("--teacher", "teachers", metavar="REFERENCE", multiple=True, help="A version to learn from; repeatable.")
 @click.option("--diagnostics", is_flag=True, help="Also publish diagnostic plots; takes a while.")
@@ -75,10 +84,17 @@ def train(
     ready = prepare(kernels)
     if start is not None or teachers:
         job, state = add_pretrained(job, state, start, teachers, open_registry(store, ready), ready)
+    compared: list[str] = []
+    if _is_open(options, start, teachers) and len(job.corpus.names) <= SHORT_LIST:
+        found = _cross_validate(console, job, ready)
+        job, compared = found[0].job, comparison(found)
+        folder = run_folder(options["runs"], store, called, job.preset)
+        state = RunState(folder, job.corpus.sha256, job.config, job.origin())
     _announce(console, job, state, resume or finish)
     result = run_job(job, console, state, resume, finish)
     pictures = _diagnose(result, console) if diagnostics else None
-    built = build_draft(result, ready, pictures=pictures)
+    with progress_on(console, time.monotonic) as progress:
+        built = build_draft(result, ready, compared, pictures=pictures, on_progress=progress.count)
     show_losses(console, result.losses)
     show_names(console, built.sampling_stats[-1].names, "New names at temperature 1:")
     if dry_run:
@@ -93,7 +109,7 @@ def _prepare(
     data: Path | None,
     reading: ReadOptions,
     store: Path,
-    preset: str,
+    preset: str | None,
     device: str,
     threads: int,
     runs: Path | None,
@@ -102,10 +118,30 @@ def _prepare(
 ) -> tuple[Job, RunState, bool]:
     """Return the job, its saved state, and whether to continue from it."""
     chosen = {field: value for field, value in hyperparameters.items() if value is not None}
-    config = load_config(preset, called, chosen)
+    config = load_config(preset or PRESET, called, chosen)
     corpus = read_corpus(called, data, config.split_seed, reading)
-    job = Job(corpus, config, Path(preset).stem, choose_device(device, threads))
+    job = Job(corpus, config, Path(preset or PRESET).stem, choose_device(device, threads))
     return job, RunState(run_folder(runs, store, called, job.preset), corpus.sha256, config), resume
+
+
+def _is_open(options: Mapping[str, Any], start: str | None, teachers: tuple[str, ...]) -> bool:
+    """Return whether the model is left open: no preset, version or hyperparameter is given but seeds."""
+    fields = (set(ModelConfig.model_fields) | set(TrainingConfig.model_fields) | {"preset"}) - {"seed", "split_seed"}
+    return start is None and not teachers and all(options.get(field) is None for field in fields)
+
+
+def _cross_validate(console: Console, job: Job, kernels: Kernels) -> list[Candidate]:
+    """Return the ways to model a short list, the best first, and print them. Raises `Interrupted` after Ctrl-C."""
+    with stop_requests() as is_stopped, progress_on(console, time.monotonic) as progress:
+
+        def on_progress(done: int, total: int) -> None:
+            progress.count("cross-validation", done, total)
+            if is_stopped():
+                raise Interrupted("Stopped before the first step; nothing was kept.")
+
+        found = candidates(job, kernels, on_progress)
+    _show(console, ["a short list: nats per character of held-out names", *(f"  {each}" for each in found)])
+    return found
 
 
 def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None:
@@ -114,7 +150,7 @@ def _announce(console: Console, job: Job, state: RunState, resume: bool) -> None
         lines.append(f"goes on from {job.start.name}")
         if known := count_leaked_names(job.start, job.corpus):
             lines.append(f"Note: it has seen {known:,} of the dev and test names; their losses will flatter.")
-        if warning := unknown_characters_warning(job.start, job.corpus):
+        if job.preset != FINE_TUNE and (warning := unknown_characters_warning(job.start, job.corpus)):
             click.echo(warning, err=True)
     if job.distillation is not None:
         lines.append(f"taught by {', '.join(job.distillation.names)}")

@@ -200,7 +200,7 @@ def read_plan(given: str, dataset: str, passes: int | None = None) -> SweepPlan:
     special = table(document.pop("datasets", {}))
     fields = layered(document, table(special.get(dataset)))
     if passes is not None:
-        fields = {**fields, "passes": passes, "steps": 0}
+        fields = {**fields, "passes": passes, "steps": 0, "max_steps": 0}
     plan = SweepPlan(path.stem, fields, ranges)
     _refuse_impossible(plan)
     return plan
