@@ -92,7 +92,7 @@ class Blender:
 
     def _find(self, versions: tuple[Version, ...]) -> tuple[BlendPredictor, frozenset[str]]:
         # The versions are kept beside it, so that no other object can have their ids.
-        key = tuple(map(id, versions))
+        key = tuple(id(version.generator) for version in versions)
         with self._lock:
             if key not in self._made:
                 predictor = BlendPredictor([version.generator.predictor for version in versions], self._kernels)

@@ -15,6 +15,8 @@ Activation = Literal["tanh", "relu"]
 # An lstm sees a name from its first character on; no name is longer.
 WHOLE_NAME = 64
 ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
+# Those whose networks learn styles.
+STYLED: tuple[str, ...] = ("mlp", "wavenet", "lstm")
 
 Dropped = Annotated[float, Field(ge=0, le=0.95)]
 Width = Annotated[int, Field(ge=1, le=2048)]

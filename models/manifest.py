@@ -14,7 +14,7 @@ from models.vocabulary import Vocabulary
 # The number of the random stream and arithmetic: it goes up when any candidate of any model changes.
 SAMPLING = 2
 MAX_NAME_LENGTH = 64
-# Format 1 stores 32-bit floats; format 2 integers (docs/model-format.md), and its symbols may be several code points.
+# Format 1 stores 32-bit floats; format 2 (docs/model-format.md) integers or styles, and its symbols may be longer.
 FLOAT_FORMAT, INTEGER_FORMAT = 1, 2
 MAX_SYMBOL_LENGTH = 16
 # What stands for the manifest's own digest while that is computed.

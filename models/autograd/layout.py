@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.autograd.columns import Columns, arrange
-from models.autograd.spacing import spaced
 
 # A value is a box; what made it is a circle to its left.
 BOX_WIDTH, BOX_HEIGHT, RADIUS, STALK = 112.0, 58.0, 20.0, 10.0
@@ -121,3 +120,27 @@ def _points(route: Sequence[Point], end: Point, drop: float) -> tuple[Point, ...
         passed.append((x + BOX_WIDTH / 2, y))
     edge = end[0] - REACH - (RADIUS**2 - drop**2) ** 0.5
     return ((route[0][0] + BOX_WIDTH / 2, route[0][1]), *passed, (round(edge, 1), end[1] + drop))
+
+
+def spaced(desired: Sequence[float], sizes: Sequence[float], weights: Sequence[float]) -> list[float]:
+    """Return non-overlapping positions of items in a fixed order, as close as possible to `desired`.
+
+    Neighbours are at least half of both sizes apart, and the weighted sum of squared distances to `desired` is minimal.
+    This is an isotonic regression by pooling adjacent violators (Ayer et al. 1955).
+    """
+    before = 0.0
+    # After subtracting the minimum distances, items only have to be in order.
+    offsets: list[float] = []
+    for i, size in enumerate(sizes):
+        before += (sizes[i - 1] + size) / 2 if i else 0.0
+        offsets.append(before)
+    pools: list[tuple[float, float, int]] = []
+    for position, offset, weight in zip(desired, offsets, weights, strict=True):
+        at, heavy, members = position - offset, weight, 1
+        while pools and pools[-1][0] > at:
+            other, mass, count = pools.pop()
+            at = (at * heavy + other * mass) / (heavy + mass)
+            heavy, members = heavy + mass, members + count
+        pools.append((at, heavy, members))
+    places = [at for at, _, members in pools for _ in range(members)]
+    return [place + offset for place, offset in zip(places, offsets, strict=True)]

@@ -131,6 +131,10 @@ class BlendPredictor:
         """Say whether one of the models knows all of these characters."""
         return bool((self._own[:, ids] >= 0).all(axis=1).any())
 
+    def styled(self, rows: tuple[int, ...]) -> Predictor:
+        """Raise `NotImplementedError`: the models of a blend have their styles before they are blended."""
+        raise NotImplementedError
+
 
 def _own_indices(own: Vocabulary, union: Vocabulary) -> list[int]:
     return [END, *(own.stoi.get(character, -1) for character in union.characters)]

@@ -3,7 +3,10 @@
 It knows no HTTP and no files.
 """
 
-from collections.abc import Callable, Collection, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -22,6 +25,10 @@ from models.kernel.prefix_cache import PrefixMemory
 from models.kernel.sample import SamplingOptions
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import normalize, twin
+from models.styles import NO_STYLES, Styles
+
+# Combinations of styles that a generator keeps ready, each of 0.2 MB for the models that ship.
+MAX_STYLED = 64
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class NameGenerator:
     Nothing in it changes, except that it keeps the line writers it made.
 
     `names`: the lists that novel names are not in; `longest`: how long a name may be where nothing else is said;
-    `shares` (M,): the weights of a blend's models, which add up to 1.
+    `shares` (M,): the weights of a blend's models, which add up to 1; `styles`: what can be chosen by `styled`.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class NameGenerator:
         longest: int,
         kernels: Kernels,
         shares: Sequence[float] = (),
+        styles: Styles = NO_STYLES,
     ) -> None:
         self.predictor, self.longest, self.kernels = predictor, longest, kernels
         self.vocabulary, self.plan = predictor.vocabulary, predictor.plan
@@ -72,7 +80,30 @@ class NameGenerator:
         self.multiply_adds = self.plan.multiply_adds
         # What the names look like: in most alphabets themselves.
         self.looks = frozenset(map(twin, self.names)) if self.vocabulary.loose else self.names
+        self.styles = styles
         self._writers: dict[tuple[Form, bool], LineWriter] = {}
+        self._styled = OrderedDict[tuple[int, ...], NameGenerator]()
+        self._lock = threading.Lock()
+
+    def styled(self, chosen: Mapping[str, str], model: str = "The model") -> "NameGenerator":
+        """Return the generator with these values of its styles; the last ones asked for are kept.
+
+        `model` names the model in errors. Raises `OptionError` for a style or a value that it does not know.
+        """
+        rows = self.styles.rows_of(chosen, model)
+        if not rows:
+            return self
+        with self._lock:
+            if rows not in self._styled:
+                styled = copy(self)
+                styled.predictor = self.predictor.styled(rows)
+                styled.plan = styled.predictor.plan
+                styled._writers, styled.styles = {}, NO_STYLES
+                self._styled[rows] = styled
+            self._styled.move_to_end(rows)
+            while len(self._styled) > MAX_STYLED:
+                self._styled.popitem(last=False)
+            return self._styled[rows]
 
     def prepare(
         self, options: SamplingOptions | None = None, constraints: Constraints | None = None

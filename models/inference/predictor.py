@@ -3,6 +3,7 @@
 A predictor has one model or (`blend`) several. It knows no names and no options.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -12,9 +13,9 @@ from models.config import ModelConfig
 from models.errors import CheckpointError
 from models.inference.jit import Kernels
 from models.kernel.compile_plan import make_plan
-from models.kernel.freeze import Arrays, Floats, FrozenModel, freeze
+from models.kernel.freeze import Arrays, Floats, FrozenModel, freeze, style_arrays
 from models.kernel.int8.lstm import Int8Lstm
-from models.kernel.int8.model import has_integers, int8_model, style_bias
+from models.kernel.int8.model import STYLES, has_integers, int8_model, style_bias
 from models.kernel.int8.stage import int8_plan
 from models.kernel.plan import Ints, Plan
 from models.vocabulary import END, Vocabulary
@@ -40,12 +41,18 @@ class Predictor(Protocol):
     def knows(self, ids: Ints) -> bool:
         """Say whether names with these characters can be."""
 
+    def styled(self, rows: tuple[int, ...]) -> "Predictor":
+        """Return the same model with the chosen values of its styles."""
+
+
+Make = Callable[[tuple[int, ...]], Predictor]
+
 
 class ModelPredictor:
-    """One model of format 1. Nothing in it changes."""
+    """One model of 32-bit floats. Nothing in it changes. `make` returns it with the chosen rows of its styles."""
 
-    def __init__(self, model: FrozenModel, vocabulary: Vocabulary, kernels: Kernels) -> None:
-        self.model, self.vocabulary, self.kernels = model, vocabulary, kernels
+    def __init__(self, model: FrozenModel, vocabulary: Vocabulary, kernels: Kernels, make: Make | None = None) -> None:
+        self.model, self.vocabulary, self.kernels, self._make = model, vocabulary, kernels, make
         self.plan = make_plan(model, kernels)
 
     def logits(self, ids: Ints, shares: Floats) -> Floats:
@@ -58,12 +65,23 @@ class ModelPredictor:
         """A model knows every character that has an index."""
         return True
 
+    def styled(self, rows: tuple[int, ...]) -> Predictor:
+        """Return the model with the chosen values of its styles."""
+        return self._make(rows) if self._make else self
+
 
 class Int8Predictor:
-    """One model of format 2. Nothing in it changes."""
+    """One model of 8-bit integers. Nothing in it changes. `make` returns it with the chosen rows of its styles."""
 
-    def __init__(self, model: Int8Lstm, style: NDArray[np.int16], vocabulary: Vocabulary, kernels: Kernels) -> None:
-        self.vocabulary, self.kernels = vocabulary, kernels
+    def __init__(
+        self,
+        model: Int8Lstm,
+        style: NDArray[np.int16],
+        vocabulary: Vocabulary,
+        kernels: Kernels,
+        make: Make | None = None,
+    ) -> None:
+        self.vocabulary, self.kernels, self._make = vocabulary, kernels, make
         self.plan = int8_plan(model, style)
 
     def logits(self, ids: Ints, shares: Floats) -> Floats:
@@ -76,18 +94,32 @@ class Int8Predictor:
         """A model knows every character that has an index."""
         return True
 
+    def styled(self, rows: tuple[int, ...]) -> Predictor:
+        """Return the model with the chosen values of its styles."""
+        return self._make(rows) if self._make else self
 
-def predictor_of(config: ModelConfig, arrays: Arrays, vocabulary: Vocabulary, kernels: Kernels) -> Predictor:
-    """Return the predictor of a checkpoint's arrays. Raises `CheckpointError` where they do not fit."""
-    if has_integers(arrays):
-        model = int8_model(config, arrays)
-        if len(model.table) != len(vocabulary):
-            raise CheckpointError("The vocabulary does not fit the weights.")
-        return Int8Predictor(model, style_bias(arrays), vocabulary, kernels)
-    frozen = freeze(config, arrays)
-    if frozen.vocab_size != len(vocabulary):
+
+def predictor_of(
+    config: ModelConfig, arrays: Arrays, vocabulary: Vocabulary, kernels: Kernels, n_styles: int = 0
+) -> Predictor:
+    """Return the predictor of a checkpoint's arrays, without a style. Raises `CheckpointError` where they do not fit.
+
+    `n_styles`: the number of values of all styles.
+    """
+    rows = {len(arrays[name]) for name in [*style_arrays(arrays), *([STYLES] if STYLES in arrays else [])]}
+    if rows != ({n_styles} if n_styles else set()):
+        raise CheckpointError("The styles do not fit the weights.")
+    model = int8_model(config, arrays) if has_integers(arrays) else None
+
+    def make(style: tuple[int, ...]) -> Predictor:
+        if model is not None:
+            return Int8Predictor(model, style_bias(arrays, style), vocabulary, kernels, make)
+        return ModelPredictor(freeze(config, arrays, style), vocabulary, kernels, make)
+
+    predictor = make(())
+    if predictor.plan.vocab_size != len(vocabulary):
         raise CheckpointError("The vocabulary does not fit the weights.")
-    return ModelPredictor(frozen, vocabulary, kernels)
+    return predictor
 
 
 def opened(ids: list[int]) -> Ints:

@@ -85,14 +85,44 @@ class _Program:
         return FrozenModel(table, activation, stages, np.concatenate(self.parts).astype(np.float32))
 
 
-def freeze(config: ModelConfig, arrays: Arrays) -> FrozenModel:
-    """Return the frozen form of a checkpoint's arrays. Raises `CheckpointError` where they do not fit the config."""
+def freeze(config: ModelConfig, arrays: Arrays, style: tuple[int, ...] = ()) -> FrozenModel:
+    """Return the frozen form of a checkpoint's arrays. Raises `CheckpointError` where they do not fit the config.
+
+    `style`: the rows of the chosen values of styles, whose vectors are added to the biases.
+    """
     try:
+        arrays = with_style(arrays, style)
         if odd := sorted(set(arrays) ^ _expected(config)):
             raise ValueError(f"{', '.join(odd)} missing or unknown")
         return _FREEZERS[config.architecture](config, arrays)
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"The weights do not fit their config ({config.architecture}): {error}.") from error
+
+
+def style_arrays(arrays: Arrays) -> dict[str, str]:
+    """Return the arrays of styles (S, C), each with the name of the bias (C,) that its rows are added to."""
+    found = {}
+    for name in arrays:
+        layer, _, key = name.partition(".")
+        if layer.startswith("style") and key == "weight":
+            found[name] = f"norm{layer.removeprefix('style')}.beta"
+        elif layer.startswith("lstm") and key == "style":
+            found[name] = f"{layer}.bias"
+    return found
+
+
+def with_style(arrays: Arrays, rows: tuple[int, ...]) -> Arrays:
+    """Return the arrays without those of styles, whose `rows` are added to the biases, in order."""
+    biases = style_arrays(arrays)
+    if not biases:
+        return arrays
+    plain = {name: array for name, array in arrays.items() if name not in biases}
+    for name, bias in biases.items():
+        if arrays[name].ndim != 2 or arrays[name].shape[1:] != plain[bias].shape:
+            raise ValueError(f"{name} has shape {arrays[name].shape}, which does not fit {bias}")
+        for row in rows:
+            plain[bias] = plain[bias] + arrays[name][row]
+    return plain
 
 
 def _expected(config: ModelConfig) -> set[str]:

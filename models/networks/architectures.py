@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.config import ModelConfig
+from models.config import STYLED, ModelConfig
+from models.errors import ConfigError
 from models.networks.gated import GatedStack
 from models.networks.layers import (
     GAINS,
@@ -19,6 +20,7 @@ from models.networks.layers import (
     Onlooker,
     ReLU,
     Sequential,
+    StyleBias,
     Tanh,
 )
 from models.networks.recurrent import LSTM
@@ -54,13 +56,16 @@ class Network:
         ids[positions > 0] = X[X > 0]
         return torch.index_select(self.names(ids, positions), 0, ends - 1)
 
-    def names(self, ids: Tensor, positions: Tensor, see: Onlooker | None = None) -> Tensor:
+    def names(
+        self, ids: Tensor, positions: Tensor, see: Onlooker | None = None, styles: Tensor | None = None
+    ) -> Tensor:
         """Return logits (N, V) for concatenated names.
 
         ids (N,): the last known character of each position, 0 at the start of a name. positions (N,): 0, 1, 2... within
-        each name. BatchNorm sees no padding, because there is none. `see` is called with the output of each layer.
+        each name. styles (N, S): 1 for each value of a style that a row's name has, else 0; None for no style.
+        BatchNorm sees no padding, because there is none. `see` is called with the output of each layer.
         """
-        return self.layers.over_names(ids, positions, see)
+        return self.layers.over_names(ids, positions, see, styles)
 
     @property
     def parameter_count(self) -> int:
@@ -100,18 +105,23 @@ class Network:
         self.load_state_dict({name: np.array(array) for name, array in arrays.items()})
 
 
-def bigram(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> list[tuple[str, Layer]]:
+Layers = list[tuple[str, Layer]]
+
+
+def bigram(config: ModelConfig, vocab_size: int, generator: torch.Generator, n_styles: int) -> Layers:
     """Return the layers of a bigram: a trainable row of logits for each last character."""
+    _refuse_styles(config, n_styles)
     table = Embedding(vocab_size, vocab_size, generator, scale=SMALL)
     return [("embedding", table), ("join0", FlattenConsecutive(1))]
 
 
-def stack(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> list[tuple[str, Layer]]:
+def stack(config: ModelConfig, vocab_size: int, generator: torch.Generator, n_styles: int) -> Layers:
     """Return an embedding, a join, Linear, BatchNorm and activation per fan, and a last Linear.
 
-    One fan of block_size is the MLP of Bengio et al. 2003; fans of two are the tree of WaveNet.
+    One fan of block_size is the MLP of Bengio et al. 2003; fans of two are the tree of WaveNet. Styles come after the
+    BatchNorm, which would take the mean of a batch's styles away.
     """
-    layers: list[tuple[str, Layer]] = [("embedding", Embedding(vocab_size, config.n_embd, generator))]
+    layers: Layers = [("embedding", Embedding(vocab_size, config.n_embd, generator))]
     width, gain = config.n_embd, GAINS[config.activation]
     for i, fan in enumerate(config.fans):
         if fan > 1 or i == 0:
@@ -120,19 +130,21 @@ def stack(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> l
         layers += [
             (f"linear{i}", hidden),
             (f"norm{i}", BatchNorm1d(config.n_hidden)),
+            *([(f"style{i}", StyleBias(n_styles, config.n_hidden))] if n_styles else []),
             (f"activation{i}", ACTIVATIONS[config.activation]()),
         ]
         width = config.n_hidden
     return [*layers, ("output", Linear(width, vocab_size, generator, gain=SMALL))]
 
 
-def gated(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> list[tuple[str, Layer]]:
+def gated(config: ModelConfig, vocab_size: int, generator: torch.Generator, n_styles: int) -> Layers:
     """Return an embedding, gated residual blocks, and two hidden layers over all their outputs.
 
     This is figure 4 of van den Oord et al. 2016, with BatchNorm before each nonlinearity.
     """
+    _refuse_styles(config, n_styles)
     n_blocks, H, p = len(config.fans), config.n_hidden, config.dropout
-    layers: list[tuple[str, Layer]] = [
+    layers: Layers = [
         ("embedding", Embedding(vocab_size, config.n_embd, generator)),
         ("input_dropout", Dropout(config.input_dropout, generator)),
         ("blocks", GatedStack(n_blocks, config.n_embd, H, p, generator)),
@@ -148,19 +160,19 @@ def gated(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> l
     return [*layers, ("dropout", Dropout(p, generator)), ("output", Linear(H, vocab_size, generator, gain=SMALL))]
 
 
-def lstm(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> list[tuple[str, Layer]]:
+def lstm(config: ModelConfig, vocab_size: int, generator: torch.Generator, n_styles: int) -> Layers:
     """Return an embedding, stacked LSTM layers (Graves 2013), and a Linear to the logits.
 
     Dropout applies between layers, never along the name (Zaremba et al. 2014).
     """
-    layers: list[tuple[str, Layer]] = [
+    layers: Layers = [
         ("embedding", Embedding(vocab_size, config.n_embd, generator)),
         ("input_dropout", Dropout(config.input_dropout, generator)),
     ]
     width = config.n_embd
     for i in range(config.n_layers):
         layers += [
-            (f"lstm{i}", LSTM(width, config.n_hidden, generator)),
+            (f"lstm{i}", LSTM(width, config.n_hidden, generator, n_styles)),
             (f"dropout{i}", Dropout(config.dropout, generator)),
         ]
         width = config.n_hidden
@@ -168,7 +180,16 @@ def lstm(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> li
     return [*layers, ("output", Linear(width, vocab_size, generator, gain=2.0))]
 
 
-BUILDERS: dict[str, Callable[[ModelConfig, int, torch.Generator], list[tuple[str, Layer]]]] = {
+def _refuse_styles(config: ModelConfig, n_styles: int) -> None:
+    if n_styles:
+        raise ConfigError(
+            f"A {config.architecture} learns no styles; allowed: {', '.join(STYLED)}.",
+            field="architecture",
+            allowed=f"one of {', '.join(STYLED)}",
+        )
+
+
+BUILDERS: dict[str, Callable[[ModelConfig, int, torch.Generator, int], Layers]] = {
     "bigram": bigram,
     "mlp": stack,
     "wavenet": stack,
@@ -177,6 +198,9 @@ BUILDERS: dict[str, Callable[[ModelConfig, int, torch.Generator], list[tuple[str
 }
 
 
-def build_model(config: ModelConfig, vocab_size: int, generator: torch.Generator) -> Network:
-    """Return an untrained network in training mode; `generator` draws its weights."""
-    return Network(config, Sequential(BUILDERS[config.architecture](config, vocab_size, generator)))
+def build_model(config: ModelConfig, vocab_size: int, generator: torch.Generator, n_styles: int = 0) -> Network:
+    """Return an untrained network in training mode; `generator` draws its weights.
+
+    `n_styles`: the number of values of all styles. Raises `ConfigError` for an architecture that learns none.
+    """
+    return Network(config, Sequential(BUILDERS[config.architecture](config, vocab_size, generator, n_styles)))

@@ -76,7 +76,14 @@ class GatedStack(Layer):
                 x = x[:, 1::2] + block.residual(z)
         return torch.cat(found, dim=1)
 
-    def over_names(self, x: Tensor, positions: Tensor, dilation: int, see: Onlooker | None = None) -> Tensor:
+    def over_names(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        dilation: int,
+        see: Onlooker | None = None,
+        styles: Tensor | None = None,
+    ) -> Tensor:
         found = []
         for i, block in enumerate(self.blocks):
             joined = self.join.over_names(x, positions, dilation)

@@ -38,11 +38,19 @@ class Layer:
         """Return the layer's output for `x`."""
         raise NotImplementedError
 
-    def over_names(self, x: Tensor, positions: Tensor, dilation: int, see: Onlooker | None = None) -> Tensor:
+    def over_names(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        dilation: int,
+        see: Onlooker | None = None,
+        styles: Tensor | None = None,
+    ) -> Tensor:
         """Return the output for rows (N, C) of concatenated names.
 
-        `positions` (N,) counts from 0 within each name; `dilation` is the distance between neighbours. Layers that use
-        one position need neither. `see` is called with intermediate results of compound layers.
+        `positions` (N,) counts from 0 within each name; `dilation` is the distance between neighbours. `styles` (N, S)
+        has 1 where a row's name has a value of a style, else 0; None is no style at all. Layers that use one position
+        alone need none of them. `see` is called with intermediate results of compound layers.
         """
         return self(x)
 
@@ -214,6 +222,33 @@ class Dropout(Layer):
         return x * kept * (256 / (256 - self.dropped))
 
 
+class StyleBias(Layer):
+    """Add a vector for each value of a style that a name has: (N, width) + styles (N, S) @ weight -> (N, width).
+
+    The vectors start at zero, and without styles the layer changes nothing (a conditional bias, as the global
+    conditioning of van den Oord et al. 2016).
+    """
+
+    def __init__(self, n_styles: int, width: int) -> None:
+        self.weight = torch.zeros(n_styles, width, requires_grad=True)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x
+
+    def over_names(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        dilation: int,
+        see: Onlooker | None = None,
+        styles: Tensor | None = None,
+    ) -> Tensor:
+        return x if styles is None else torch.addmm(x, styles, self.weight)
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {"weight": self.weight}
+
+
 class FlattenConsecutive(Layer):
     """Join `n` neighbouring positions into one: (B, T, C) -> (B, T / n, n C), or (B, n C) if one is left.
 
@@ -229,7 +264,14 @@ class FlattenConsecutive(Layer):
         joined = x.view(B, T // self.n, C * self.n)
         return joined.squeeze(1)
 
-    def over_names(self, x: Tensor, positions: Tensor, dilation: int, see: Onlooker | None = None) -> Tensor:
+    def over_names(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        dilation: int,
+        see: Onlooker | None = None,
+        styles: Tensor | None = None,
+    ) -> Tensor:
         """Join rows (N, C) of concatenated names into (N, n C), oldest position first.
 
         `positions` (N,) counts from 0 within each name. Everything before a name is end tokens, and position 0 sees
@@ -253,14 +295,16 @@ class Sequential:
             x = layer(x)
         return x
 
-    def over_names(self, ids: Tensor, positions: Tensor, see: Onlooker | None = None) -> Tensor:
-        """Return the output for every position of whole names: ids (N,), positions (N,) -> (N, C).
+    def over_names(
+        self, ids: Tensor, positions: Tensor, see: Onlooker | None = None, styles: Tensor | None = None
+    ) -> Tensor:
+        """Return the output for every position of whole names: ids (N,), positions (N,), styles (N, S) -> (N, C).
 
         `see` is called with the name and output of each layer.
         """
         x, dilation = ids, 1
         for name, layer in self.layers.items():
-            x = layer.over_names(x, positions, dilation, see and within(name, see))
+            x = layer.over_names(x, positions, dilation, see and within(name, see), styles)
             dilation *= layer.reach
             if see is not None:
                 see(name, x)

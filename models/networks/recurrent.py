@@ -19,25 +19,36 @@ class LSTM(Layer):
 
     i, f, o = sigmoid and g = tanh of x @ input + h' @ hidden + bias; c = f * c' + i * g; h = o * tanh(c), where h' and
     c' are those of the previous position, 0 at the start of a name. Columns have the order i, f, g, o. Weights start
-    normal with standard deviation 1 / sqrt(n_hidden), including those of the input.
+    normal with standard deviation 1 / sqrt(n_hidden), including those of the input. With `n_styles`, each value of a
+    style adds a vector of its own to the gates, zero at the start.
     """
 
-    def __init__(self, n_embd: int, n_hidden: int, generator: torch.Generator) -> None:
+    def __init__(self, n_embd: int, n_hidden: int, generator: torch.Generator, n_styles: int = 0) -> None:
         scale = n_hidden**-0.5
         self.input = (torch.randn(n_embd, 4 * n_hidden, generator=generator) * scale).requires_grad_()
         self.hidden = (torch.randn(n_hidden, 4 * n_hidden, generator=generator) * scale).requires_grad_()
         self.bias = torch.zeros(4 * n_hidden, requires_grad=True)
+        self.style = torch.zeros(n_styles, 4 * n_hidden, requires_grad=True) if n_styles else None
 
-    def over_names(self, x: Tensor, positions: Tensor, dilation: int, see: Onlooker | None = None) -> Tensor:
+    def over_names(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        dilation: int,
+        see: Onlooker | None = None,
+        styles: Tensor | None = None,
+    ) -> Tensor:
         rows, active = by_time(positions)
         gates = torch.addmm(self.bias, torch.index_select(x, 0, rows), self.input)
+        if styles is not None and self.style is not None:
+            gates = torch.addmm(gates, torch.index_select(styles, 0, rows), self.style)
         h: Tensor = _Recurrence.apply(gates, self.hidden, active)  # type: ignore[no-untyped-call]
         h = torch.index_select(h, 0, rows.argsort())
         if see is not None:
-            self._show_gates(x, positions, h, see)
+            self._show_gates(x, positions, h, see, styles)
         return h
 
-    def _show_gates(self, x: Tensor, positions: Tensor, h: Tensor, see: Onlooker) -> None:
+    def _show_gates(self, x: Tensor, positions: Tensor, h: Tensor, see: Onlooker, styles: Tensor | None) -> None:
         """Pass the sigmoids i, f, o (N, 3 n_hidden) and the tanh g (N, n_hidden) to `see`.
 
         They are computed again from h (N, n_hidden), because the recurrence does not return them. No gradient of the
@@ -46,12 +57,15 @@ class LSTM(Layer):
         H = self.hidden.shape[0]
         before = h.roll(1, 0) * (positions > 0)[:, None]
         gates = torch.addmm(self.bias, x, self.input) + before @ self.hidden
+        if styles is not None and self.style is not None:
+            gates = torch.addmm(gates, styles, self.style)
         i_f, g, o = gates.split([2 * H, H, H], dim=1)
         see("sigmoid", torch.cat([i_f, o], dim=1).sigmoid())
         see("tanh", g.tanh())
 
     def arrays(self) -> dict[str, Tensor]:
-        return {"input": self.input, "hidden": self.hidden, "bias": self.bias}
+        style = {} if self.style is None else {"style": self.style}
+        return {"input": self.input, "hidden": self.hidden, "bias": self.bias, **style}
 
 
 def by_time(positions: Tensor) -> tuple[Tensor, list[int]]:

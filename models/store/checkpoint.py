@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from models.errors import CheckpointError
+from models.kernel.int8.model import has_integers
 from models.manifest import FLOAT_FORMAT, SAMPLING, FileRecord, Manifest, sha256
 from models.store.atomic_files import sync_folder, write_file
 from models.store.pins import Pins
@@ -94,7 +95,7 @@ def load_checkpoint(folder: Path, any_sampling: bool = False, pins: Pins | None 
 
 def _check_numbers(folder: Path, manifest: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
     """Raise `CheckpointError` unless all arrays are of the format's types, and finite."""
-    if manifest.schema_number == FLOAT_FORMAT:
+    if manifest.schema_number == FLOAT_FORMAT or not has_integers(arrays):
         allowed = "finite 32-bit floats"
         odd = [name for name, array in arrays.items() if array.dtype != np.float32 or not np.isfinite(array).all()]
     else:

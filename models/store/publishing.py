@@ -24,6 +24,7 @@ from models.store.aliases import (
 )
 from models.store.checkpoint import NAMES, WEIGHTS, load_checkpoint, pack, read_verified, records, save_checkpoint
 from models.store.files import Key, Store
+from models.styles import NO_STYLES, Styles
 from models.vocabulary import Vocabulary
 
 GOLDEN_COUNT, GOLDEN_SEED = 20, 0
@@ -33,7 +34,7 @@ GOLDEN_COUNT, GOLDEN_SEED = 20, 0
 class Draft:
     """A trained model without a version number.
 
-    `names`: every distinct name of its list; `files`: card.md, plots and others.
+    `names`: every distinct name of its list; `files`: card.md, plots and others; `styles`: what the network learned.
     """
 
     dataset: str
@@ -47,6 +48,7 @@ class Draft:
     arrays: Mapping[str, np.ndarray]
     names: tuple[str, ...]
     files: Mapping[str, bytes]
+    styles: Styles = NO_STYLES
 
 
 def golden_names(generator: NameGenerator) -> tuple[str, ...]:
@@ -56,8 +58,8 @@ def golden_names(generator: NameGenerator) -> tuple[str, ...]:
 
 def draft_generator(draft: Draft, kernels: Kernels) -> NameGenerator:
     """Return the generator of the future version, for samples before it is published."""
-    predictor = predictor_of(draft.config, draft.arrays, draft.vocabulary, kernels)
-    return NameGenerator(predictor, draft.names, draft.data.longest, kernels)
+    predictor = predictor_of(draft.config, draft.arrays, draft.vocabulary, kernels, len(draft.styles))
+    return NameGenerator(predictor, draft.names, draft.data.longest, kernels, styles=draft.styles)
 
 
 def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: datetime) -> Manifest:
@@ -100,6 +102,7 @@ def draft_of(folder: Path) -> Draft:
         arrays=checkpoint.arrays,
         names=checkpoint.names,
         files=extras,
+        styles=Styles(m.styles or {}),
     )
 
 
@@ -117,7 +120,7 @@ def _highest(place: tuple[str, str], stores: Sequence[Store]) -> int:
 
 def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: datetime) -> Manifest:
     return Manifest(
-        schema_number=INTEGER_FORMAT if has_integers(draft.arrays) else FLOAT_FORMAT,
+        schema_number=INTEGER_FORMAT if has_integers(draft.arrays) or draft.styles.values else FLOAT_FORMAT,
         dataset=draft.dataset,
         version=number,
         created=now.astimezone(UTC).isoformat(timespec="seconds"),
@@ -130,6 +133,7 @@ def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: dateti
         training=dict(draft.training),
         files=records(files),
         golden=(),
+        styles={name: tuple(values) for name, values in draft.styles.values.items()} or None,
     )
 
 

@@ -22,6 +22,7 @@ from models.store.pins import Pins
 from models.store.publishing import Draft, draft_of, golden_names, publish, remove
 from models.store.snapshot import Snapshot
 from models.store.version import Version
+from models.styles import Styles
 
 SHIPPED = Path(__file__).parents[1] / "artifacts"
 # Transient errors: the next refresh tries the version again.
@@ -246,10 +247,11 @@ def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, frozenset[s
         raise CheckpointError(f"{folder} says that it is {manifest.reference}: it was moved or copied.")
     listed = names.setdefault(manifest.files[NAMES].sha256, frozenset(checkpoint.names))
     try:
-        predictor = predictor_of(manifest.config, checkpoint.arrays, manifest.alphabet, kernels)
+        styles = Styles(manifest.styles or {})
+        predictor = predictor_of(manifest.config, checkpoint.arrays, manifest.alphabet, kernels, len(styles))
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from error
-    generator = NameGenerator(predictor, listed, manifest.data.longest, kernels)
+    generator = NameGenerator(predictor, listed, manifest.data.longest, kernels, styles=styles)
     if golden_names(generator) != manifest.golden:
         raise CheckpointError(f"{folder} does not draw the golden names of its manifest.")
     return Version(manifest, generator, folder)

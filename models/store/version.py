@@ -1,6 +1,7 @@
 """A served version: verified, loaded, with its files on demand. The snapshot finds it by name."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -42,6 +43,10 @@ class Version:
         """The digest that the names depend on: the weights, the list, and the sampling."""
         files = self.manifest.files
         return f"{self.reference} {files[WEIGHTS].sha256} {files[NAMES].sha256} {self.manifest.sampling}"
+
+    def styled(self, chosen: Mapping[str, str]) -> "Version":
+        """Return the version with these values of its styles, e.g. {"gender": "feminine"}. Raises `OptionError`."""
+        return replace(self, generator=self.generator.styled(chosen, self.reference)) if chosen else self
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the trained weights, not folded. Raises the errors of `file`."""

@@ -13,8 +13,7 @@ from models.autograd.columns import arrange, crossings
 from models.autograd.engine import Value, topological
 from models.autograd.expression import evaluate
 from models.autograd.graph import draw_dot, draw_svg
-from models.autograd.layout import BOX_HEIGHT, BOX_WIDTH, RADIUS, REACH, lay_out
-from models.autograd.spacing import spaced
+from models.autograd.layout import BOX_HEIGHT, BOX_WIDTH, RADIUS, REACH, lay_out, spaced
 
 NEURON = "x1 = 2; x2 = 0; w1 = -3; w2 = 1; b = 6.8813735870195432; o = tanh(x1*w1 + x2*w2 + b)"
 SVG = "{http://www.w3.org/2000/svg}"

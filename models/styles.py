@@ -1,0 +1,55 @@
+"""Styles: conditions that a model learned, such as gender and decade, and the values that it knows for each."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from models.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Styles:
+    """What a model knows: each style with its values, in the order of their rows of biases, style after style."""
+
+    values: Mapping[str, tuple[str, ...]]
+
+    def __len__(self) -> int:
+        """Return the number of values of all styles, S."""
+        return len(self._rows)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], int]:
+        pairs = [(style, value) for style, values in self.values.items() for value in values]
+        return {pair: row for row, pair in enumerate(pairs)}
+
+    def rows_of(self, chosen: Mapping[str, str], model: str = "The model") -> tuple[int, ...]:
+        """Return the rows of the chosen values, ascending: at most one of each style.
+
+        `model` names the model in errors. Raises `OptionError` for a style or a value that it does not know.
+        """
+        return tuple(sorted(self._row(style, value, model) for style, value in chosen.items()))
+
+    def _row(self, style: str, value: str, model: str) -> int:
+        if (style, value) in self._rows:
+            return self._rows[style, value]
+        if not self.values:
+            raise OptionError(f"{model} knows no styles.", field="style", allowed=f"left out: {model} knows no styles")
+        known = self.values.get(style)
+        if known is None:
+            allowed = f"a map of {' and '.join(self.values)}"
+            raise OptionError(
+                f"{model} knows no style {style!r}; it knows {', '.join(self.values)}.",
+                field="style",
+                allowed=allowed,
+                nearest=difflib.get_close_matches(style, self.values, n=3),
+            )
+        raise OptionError(
+            f"{model} knows no {style} {value!r}; it knows {', '.join(known)}.",
+            field="style",
+            allowed=f"for {style} one of {', '.join(known)}",
+            nearest=difflib.get_close_matches(value, known, n=3),
+        )
+
+
+NO_STYLES = Styles({})
