@@ -101,6 +101,9 @@ class TrainingConfig(BaseModel):
     passes: Annotated[int, Field(ge=1, le=100_000, description="Passes over the training list.")] = 20
     steps: Annotated[int, Field(ge=0, le=10**8, description="Total steps; 0 means that `passes` decides.")] = 0
     max_steps: Annotated[int, Field(ge=0, le=10**8, description="Most steps of `passes`; 0 is no limit.")] = 0
+    style_dropout: Annotated[
+        float, Field(ge=0, lt=1, description="Share of the values of styles that are left out at random.")
+    ] = 0.3
     eval_every: Annotated[int, Field(ge=0, le=10**8, description="Steps between dev losses; 0 is once a pass.")] = 0
     patience: Annotated[
         int, Field(ge=0, le=10**6, description="Dev losses without a new best before the run ends early; 0 is never.")

@@ -20,6 +20,7 @@ from data import (
     read_names,
     split_names,
 )
+from data.names import StyleRows
 from models import Vocabulary
 from models.manifest import DataRecord
 from models.store.aliases import REASONS
@@ -33,7 +34,8 @@ class Corpus:
     """A list of names and its metadata. `names`: distinct, in order; `description`: lines that say what was read.
 
     `weights`: how often each name is drawn in training, None for all alike. `table`: the columns of names, weights and
-    styles as tab-separated text, kept with the list; empty without weights and styles.
+    styles as tab-separated text, kept with the list; empty without weights and styles. `styles`: rows of a name and its
+    values of styles.
     """
 
     dataset: str
@@ -47,6 +49,7 @@ class Corpus:
     description: tuple[str, ...] = ()
     weights: tuple[float, ...] | None = None
     table: str = ""
+    styles: StyleRows | None = None
 
     @cached_property
     def split(self) -> Split:
@@ -136,6 +139,7 @@ def own_corpus(path: Path, name: str, split_seed: int, reading: ReadOptions | No
         description=tuple(names.describe()),
         weights=names.weights,
         table=_table(names),
+        styles=names.styles,
     )
 
 

@@ -5,7 +5,7 @@ generator on the CPU selects the names or windows of a batch, so that every devi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -13,12 +13,13 @@ from torch import Tensor
 
 from models import Vocabulary
 from models.networks import Network
+from training.styles import StyleTable
 
 
 class Predictor(Protocol):
     """A model that predicts the next character at every position: a network or an ensemble."""
 
-    def names(self, ids: Tensor, positions: Tensor) -> Tensor:
+    def names(self, ids: Tensor, positions: Tensor, *, styles: Tensor | None = None) -> Tensor:
         """Return logits (N, V), as `Network.names` does."""
 
     def eval(self) -> None:
@@ -38,14 +39,18 @@ class Batch(Protocol):
 
 @dataclass(frozen=True)
 class Rows:
-    """Concatenated names: ids (N,), positions (N,) within each name, targets (N,), all int64."""
+    """Concatenated names: ids (N,), positions (N,) within each name, targets (N,), all int64.
+
+    `styles` (N, S): 1 for each value of a style that a row's name has; None for no style.
+    """
 
     ids: Tensor
     positions: Tensor
     targets: Tensor
+    styles: Tensor | None = None
 
     def logits(self, network: Predictor) -> Tensor:
-        return network.names(self.ids, self.positions)
+        return network.names(self.ids, self.positions, styles=self.styles)
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,13 @@ class Examples:
         """Return the number of names."""
         return len(self.starts)
 
-    def names_at(self, which: Tensor, device: torch.device | str = "cpu") -> Rows:
-        """Return the rows of the names with numbers `which` (B,), in that order, on `device`."""
+    def names_at(self, which: Tensor, device: torch.device | str = "cpu", styles: Tensor | None = None) -> Rows:
+        """Return the rows of the names with numbers `which` (B,), in that order, with their styles (B, S)."""
         n, rows = self.row_numbers(which), self.rows
-        return Rows(rows.ids[n].to(device), rows.positions[n].to(device), rows.targets[n].to(device))
+        found = Rows(rows.ids[n].to(device), rows.positions[n].to(device), rows.targets[n].to(device))
+        if styles is None:
+            return found
+        return replace(found, styles=styles.repeat_interleave(self.lengths[which], dim=0).to(device))
 
     def row_numbers(self, which: Tensor) -> Tensor:
         """Return the row indices of the names with numbers `which` (B,), in that order."""
@@ -137,7 +145,8 @@ class Batches(Protocol):
 class NameBatches:
     """Batches of whole names. Each pass covers all of them once, in a new order.
 
-    With `weights` (names,) float64 a pass draws as many names in proportion to them, with replacement.
+    With `weights` (names,) float64 a pass draws as many names in proportion to them, with replacement. With `styles`
+    each name has values of one of its rows, each left out with probability `style_dropout`.
     """
 
     def __init__(
@@ -147,8 +156,11 @@ class NameBatches:
         generator: torch.Generator,
         device: torch.device | str = "cpu",
         weights: Tensor | None = None,
+        styles: StyleTable | None = None,
+        style_dropout: float = 0.0,
     ) -> None:
         self.examples, self.batch_size, self.generator, self.device = examples, batch_size, generator, device
+        self.styles, self.style_dropout = styles, style_dropout
         self.ends = None if weights is None else weights.cumsum(0)
         self.order = torch.empty(0, dtype=torch.int64)
 
@@ -158,7 +170,9 @@ class NameBatches:
 
     def draw(self) -> Batch:
         """Return the next batch."""
-        return self.examples.names_at(self.choose(), self.device)
+        which = self.choose()
+        styles = None if self.styles is None else self.styles.draw(which, self.style_dropout, self.generator)
+        return self.examples.names_at(which, self.device, styles)
 
     def choose(self) -> Tensor:
         """Return the numbers of the next batch's names (B,)."""

@@ -20,11 +20,13 @@ class Ensemble:
     def __init__(self, members: Sequence[Network]) -> None:
         self.members = list(members)
 
-    def names(self, ids: Tensor, positions: Tensor) -> Tensor:
+    def names(self, ids: Tensor, positions: Tensor, *, styles: Tensor | None = None) -> Tensor:
         """Return the log of the mean probabilities (N, V) for concatenated names; they are valid logits."""
         self.eval()
         with torch.no_grad():
-            logs = torch.stack([torch.log_softmax(member.names(ids, positions), dim=1) for member in self.members])
+            logs = torch.stack(
+                [torch.log_softmax(member.names(ids, positions, styles=styles), dim=1) for member in self.members]
+            )
             return torch.logsumexp(logs, dim=0) - torch.tensor(float(len(self.members))).log()
 
     def eval(self) -> None:

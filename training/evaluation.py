@@ -10,6 +10,7 @@ from data import Split
 from models import Vocabulary
 from models.networks import Network
 from training.dataset import Examples, Predictor
+from training.styles import StyleTable
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -40,31 +41,39 @@ def name_losses(
     examples: Examples,
     device: torch.device | str = "cpu",
     on_progress: Callable[[int], None] = lambda done: None,
+    styles: StyleTable | None = None,
 ) -> Tensor:
     """Return each whole name's negative log-likelihood in nats, end token included: (names,) float64.
 
-    The network stays in evaluation mode. `on_progress` receives the number of names done.
+    The network stays in evaluation mode. `on_progress` receives the number of names done. With `styles` each name has
+    the values of its heaviest row.
     """
     network.eval()
     with torch.no_grad():
-        return torch.cat(list(_chunks(network, examples, device, on_progress)))
+        return torch.cat(list(_chunks(network, examples, device, on_progress, styles)))
 
 
 def _chunks(
-    network: Predictor, examples: Examples, device: torch.device | str, on_progress: Callable[[int], None]
+    network: Predictor,
+    examples: Examples,
+    device: torch.device | str,
+    on_progress: Callable[[int], None],
+    styles: StyleTable | None,
 ) -> Iterator[Tensor]:
     for first in range(0, len(examples), CHUNK):
         on_progress(first)
         which = torch.arange(first, min(first + CHUNK, len(examples)))
-        batch = examples.names_at(which, device)
+        batch = examples.names_at(which, device, None if styles is None else styles.likeliest(which))
         losses = cross_entropy(batch.logits(network), batch.targets).cpu().double()
         owner = torch.arange(len(which)).repeat_interleave(examples.lengths[which])
         yield torch.zeros(len(which), dtype=torch.float64).index_add_(0, owner, losses)
 
 
-def mean_loss(network: Predictor, examples: Examples, device: torch.device | str = "cpu") -> float:
-    """Return the loss over all characters of all names. The network stays in evaluation mode."""
-    return float(name_losses(network, examples, device).sum() / examples.lengths.sum())
+def mean_loss(
+    network: Predictor, examples: Examples, device: torch.device | str = "cpu", styles: StyleTable | None = None
+) -> float:
+    """Return the loss over all characters of all names, as `name_losses` has it."""
+    return float(name_losses(network, examples, device, styles=styles).sum() / examples.lengths.sum())
 
 
 def split_losses(

@@ -25,6 +25,7 @@ from training.quality import draw, likelihood, measure, quality_lines
 from training.run import RunResult
 from training.run_state import RunState
 from training.sampling_stats import SamplingStats, sampling_stats
+from training.trainer import learned_styles
 
 # What a manifest's `training` calls the version whose weights were rounded to integers.
 QUANTIZED = "quantized"
@@ -57,7 +58,8 @@ def load_network(version: Version) -> Network:
     if has_integers(checkpoint.arrays):
         trained = manifest.training.get(QUANTIZED, "the version that was trained")
         raise TrainingError(f"{version.reference} has integer weights; give {trained}, which has the trained ones.")
-    network = build_model(manifest.config, len(manifest.alphabet), torch.Generator())
+    n_styles = len(version.generator.styles)
+    network = build_model(manifest.config, len(manifest.alphabet), torch.Generator(), n_styles)
     network.load_arrays(checkpoint.arrays)
     network.eval()
     return network
@@ -138,6 +140,7 @@ def _bare_draft(result: RunResult) -> Draft:
         arrays=result.network.to_arrays(),
         names=job.corpus.names,
         files={},
+        styles=learned_styles(job.config, job.corpus),
     )
 
 

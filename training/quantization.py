@@ -22,6 +22,7 @@ from models.kernel.int8.model import (
     RECURRENT,
     RECURRENT_MULTIPLIER,
     RECURRENT_SHIFT,
+    STYLES,
     TABLE,
     int8_model,
     largest_multiplier,
@@ -49,6 +50,7 @@ def quantize(config: ModelConfig, arrays: Arrays) -> dict[str, np.ndarray]:
         **dict(zip((RECURRENT, RECURRENT_MULTIPLIER, RECURRENT_SHIFT), recurrent, strict=True)),
         **dict(zip((OUTPUT, OUTPUT_MULTIPLIER, OUTPUT_SHIFT), output, strict=True)),
         OUTPUT_BIAS: rounded(arrays["output.bias"].astype(np.float64) * 2**LOGIT_BITS, np.int16).astype(np.int32),
+        **({STYLES: rounded(arrays["lstm0.style"] * 2.0**GATE_BITS, np.int16)} if "lstm0.style" in arrays else {}),
     }
 
 

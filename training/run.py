@@ -14,15 +14,17 @@ from models import Kernels
 from models.networks import Network, bigram_by_counting
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.dataset import Batches
+from training.dataset import Batches, Examples
 from training.distillation import SAMPLED_NAMES, Ensemble, SoftTargetBatches, label_names, sample_names
 from training.errors import Interrupted, TrainingError
-from training.evaluation import split_losses
+from training.evaluation import mean_loss, measured, split_losses
 from training.progress import Clock
 from training.run_state import RunState, Saved
-from training.trainer import History, Step, Trainer, new_trainer
+from training.trainer import History, Step, Trainer, new_trainer, style_table
 from training.transfer import WarmStart
 
+# The loss on the dev names, each with its values of styles.
+STYLED_DEV = "dev with styles"
 # Seconds between two saved states: the most that a power cut can lose.
 SAVE_EVERY = 60.0
 
@@ -78,7 +80,7 @@ class RunCallbacks:
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run. The network is on the CPU, in evaluation mode; `losses` has train, dev and test."""
+    """A finished run. The network is on the CPU, in evaluation mode; `losses` has train, dev, test, dev with styles."""
 
     job: Job
     network: Network
@@ -110,8 +112,18 @@ def run(job: Job, callbacks: RunCallbacks) -> RunResult:
     losses = split_losses(
         network, job.corpus.split, job.corpus.vocabulary, job.device, partial(callbacks.on_progress, "losses")
     )
+    losses |= _styled_loss(job, network)
     network.to("cpu")
     return RunResult(job, network, losses, trainer.history, trainer.best_step, seconds)
+
+
+def _styled_loss(job: Job, network: Network) -> dict[str, float]:
+    """Return the loss on the dev names where the values of styles are known, if the network learned any."""
+    names = measured(job.corpus.split).dev
+    table = style_table(job.config, job.corpus, names)
+    if table is None:
+        return {}
+    return {STYLED_DEV: mean_loss(network, Examples.of(names, job.corpus.vocabulary), job.device, table)}
 
 
 def _soft_target_batches(job: Job, distillation: Distillation, callbacks: RunCallbacks) -> Batches:

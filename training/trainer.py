@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from models.config import STYLED
 from models.networks import Network, build_model
+from models.styles import NO_STYLES, Styles
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Batch, Batches, Examples, NameBatches, WindowBatches
 from training.errors import TrainingError
 from training.evaluation import cross_entropy, mean_loss, measured
 from training.optim import SCHEDULES, clip, make_optimizer
+from training.styles import StyleTable, styles_of
 from training.transfer import WarmStart, copy_weights
 
 
@@ -200,11 +203,31 @@ def make_batches(
     generator: torch.Generator,
     device: torch.device | str,
     weights: Tensor | None = None,
+    styles: StyleTable | None = None,
 ) -> Batches:
-    """Return the batches that the config selects. `weights` (names,): how often each name is drawn."""
+    """Return the batches that the config selects.
+
+    `weights` (names,): how often each name is drawn; `styles`: those of the names, for batches of names.
+    """
     if config.batch == "names":
-        return NameBatches(train, config.batch_size, generator, device, weights)
+        return NameBatches(train, config.batch_size, generator, device, weights, styles, config.style_dropout)
     return WindowBatches(train, config.model.block_size, config.batch_size, generator, device, weights)
+
+
+def learned_styles(config: TrainingConfig, corpus: Corpus) -> Styles:
+    """Return the styles of the list that the network learns: none for a bigram and a gated WaveNet, or for windows.
+
+    Raises `TrainingError` for a column with too many values.
+    """
+    if corpus.styles is None or config.model.architecture not in STYLED or config.batch != "names":
+        return NO_STYLES
+    return styles_of(corpus.styles)
+
+
+def style_table(config: TrainingConfig, corpus: Corpus, names: Sequence[str]) -> StyleTable | None:
+    """Return the styles of some names of the list, or None where the network learns none."""
+    styles = learned_styles(config, corpus)
+    return StyleTable.of(names, corpus.styles, styles) if corpus.styles is not None and len(styles) else None
 
 
 def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -227,7 +250,7 @@ def new_trainer(
     The config's seed decides weights and batches, unless `start` or `batches` are given.
     """
     generator = torch.Generator().manual_seed(config.seed)
-    network = build_model(config.model, len(corpus.vocabulary), generator)
+    network = build_model(config.model, len(corpus.vocabulary), generator, len(learned_styles(config, corpus)))
     if start is not None:
         copy_weights(network, corpus.vocabulary, start)
     network.to(device)
@@ -236,5 +259,5 @@ def new_trainer(
     if batches is None:
         weights = corpus.weights_of(corpus.split.train)
         given = None if weights is None else torch.tensor(weights, dtype=torch.float64)
-        batches = make_batches(config, train, generator, device, given)
+        batches = make_batches(config, train, generator, device, given, style_table(config, corpus, corpus.split.train))
     return Trainer(network, config, train, dev, generator, device, batches)

@@ -31,7 +31,8 @@ class WarmStart:
 def copy_weights(network: Network, vocabulary: Vocabulary, start: WarmStart) -> None:
     """Copy the weights of `start` into `network`, in place.
 
-    A character that only `network` knows keeps its fresh weights; one that it does not know is dropped. Raises
+    A character that only `network` knows keeps its fresh weights; one that it does not know is dropped. Styles start
+    at zero where the two differ in them. Raises
     `TrainingError` if the shapes differ, and for a bigram, which has no weights beyond those of its characters.
     """
     if network.config.architecture == "bigram" or shape(network.config) != shape(start.network.config):
@@ -43,7 +44,8 @@ def copy_weights(network: Network, vocabulary: Vocabulary, start: WarmStart) -> 
     old = start.network.state_dict()
     for name, array in network.state_dict().items():
         axis = BY_CHARACTER.get(name)
-        array.copy_(old[name] if axis is None else _moved(array, old[name], axis, mine, theirs))
+        if name in old and (axis is not None or old[name].shape == array.shape):
+            array.copy_(old[name] if axis is None else _moved(array, old[name], axis, mine, theirs))
 
 
 def shape(config: ModelConfig) -> Mapping[str, object]:
