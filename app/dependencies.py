@@ -103,11 +103,11 @@ async def resolve_source(request: SourceQuery, service: Service) -> Source:
     """
     if is_blend(request.dataset):
         return await anyio.to_thread.run_sync(_resolve_blend, request, service, limiter=service.admission.limiter)
-    return service.sources.find(request.dataset, request.model)
+    return service.sources.find(request.dataset, request.model, request.style)
 
 
 def _resolve_blend(request: SourceQuery, service: Service) -> Source:
-    source = service.sources.find(request.dataset, request.model)
+    source = service.sources.find(request.dataset, request.model, request.style)
     # A blend has an alphabet of its own.
     service.samplers.profanity.automaton(source.generator.vocabulary)
     return source

@@ -94,6 +94,11 @@ class ScoredName(BaseModel):
     nearest: Nearest | None = Field(description="Null unless the request asks for it.")
     characters: list[CharacterDetail]
     reason: str | None = Field(None, description="Why there is no log_prob.", examples=[None])
+    by_style: dict[str, dict[str, float]] | None = Field(
+        None,
+        description="The log-probability under each value of the model's styles, where the request asks for it.",
+        examples=[{"gender": {"feminine": -15.2, "masculine": -24.7}}],
+    )
 
 
 class ScoreAnswer(BaseModel):
@@ -121,6 +126,15 @@ class NextAnswer(BaseModel):
     characters: list[CharacterChance]
 
 
+StyleValues = Annotated[
+    dict[str, list[str]],
+    Field(
+        description="The styles that the model, or the data set's default, learned, with the values of each.",
+        examples=[{"gender": ["feminine", "masculine"], "decade": ["1920", "1930"]}],
+    ),
+]
+
+
 class ModelSummary(BaseModel):
     """One version in a list."""
 
@@ -133,6 +147,7 @@ class ModelSummary(BaseModel):
         examples=[{"train": 1.71, "dev": 1.93, "test": 1.93}],
     )
     created: str = Field(examples=["2026-11-21T11:48:43+00:00"])
+    styles: StyleValues
 
 
 class DatasetSummary(BaseModel):
@@ -147,6 +162,7 @@ class DatasetSummary(BaseModel):
         description="The version that serves when no model is named.", examples=["human/lstm@5"]
     )
     models: list[str] = Field(examples=[["human/lstm@4", "human/lstm@5"]])
+    styles: StyleValues
 
 
 class ModelPage(ModelSummary):

@@ -15,12 +15,14 @@ MAX_COUNT = 10_000
 MAX_STREAMED = 1_000_000
 MAX_TEXT = 100
 MAX_SCORED = 1000
+MAX_STYLES = 16
 
 # The allowed values of each field: "count must be a whole number ...".
 ALLOWED = {
     "dataset": "a name from /datasets, or up to four with weights: human:0.6,animal:0.4 in a link, a map in JSON",
     "model": "architecture, architecture@version, architecture@alias or dataset/architecture@version, from /models; "
     "for a blend one for each data set",
+    "style": "a map of values from /datasets in JSON, and gender:feminine,decade:1920 in a link",
     "count": f"a whole number between 1 and {MAX_COUNT} in JSON, and at most {MAX_STREAMED} in a stream",
     "temperature": f"a number between {MIN_TEMPERATURE:g} and {MAX_TEMPERATURE:g}",
     "top_k": "a whole number of at least 1",
@@ -40,6 +42,8 @@ ALLOWED = {
     "case": "lower or title",
     "sort": "drawn or likelihood, and drawn in a stream",
     "details": "true or false, and false in text/plain and text/csv",
+    "nearest": "true or false",
+    "by_style": "true or false, and false for a blend",
     "name": f"text of at most {MAX_NAME_LENGTH} characters",
     "names": f"a list of 1 to {MAX_SCORED} names, each of at most {MAX_NAME_LENGTH} characters",
     "max_attempts": "a whole number of at least 1, and at most the limit in /info",
@@ -60,6 +64,7 @@ SYNONYMS = {
         "data_set": "dataset",
         "architecture": "model",
         "includes": "contains",
+        **dict.fromkeys(("styles", "gender", "sex", "decade", "year", "country", "kind"), "style"),
     },
 }
 
@@ -80,6 +85,15 @@ DatasetSelection = TypeAliasType(
 ModelSelection = TypeAliasType(
     "ModelSelection", Annotated[Reference | References, Field(examples=["wavenet", "human/lstm@5"])]
 )
+# A number stands for the value that is written so: 1920.
+StyleValue = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)] | Annotated[int, Field(ge=0, le=MAX_SEED)]
+StyleSelection = TypeAliasType(
+    "StyleSelection",
+    Annotated[
+        Reference | Annotated[dict[Reference, StyleValue], Field(min_length=1, max_length=MAX_STYLES)],
+        Field(examples=["gender:feminine", {"gender": "feminine", "decade": 1920}]),
+    ],
+)
 
 
 DATASET = (
@@ -91,15 +105,20 @@ MODEL = (
     "`human/wavenet@1`. Default: the data set's default. For a blend: a map by data set as JSON, "
     "`human/lstm@5,animal/lstm@5` in a link."
 )
+STYLE = (
+    "Values of styles that the model learned, from `/datasets`: a map as JSON, `gender:feminine,decade:1920` in a "
+    "link. Styles that are left out are as in the list. In a blend each data set takes those that it knows."
+)
 
 
 class SourceQuery(BaseModel):
-    """The data set and the model to sample from. Unknown fields are an error."""
+    """The data set, the model and the style to sample from. Unknown fields are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dataset: DatasetSelection | None = Field(None, description=DATASET)
     model: ModelSelection | None = Field(None, description=MODEL)
+    style: StyleSelection | None = Field(None, description=STYLE)
 
 
 class GenerateQuery(SourceQuery):
@@ -178,6 +197,7 @@ class GenerateLink(GenerateQuery):
 
     dataset: Reference | None = Field(None, description=DATASET, examples=["animal", "human:0.6,animal:0.4"])
     model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@5"])
+    style: Reference | None = Field(None, description=STYLE, examples=["gender:feminine,decade:1920"])
 
     @field_validator("count", "top_k", "seed", "offset", "min_length", "max_length", "max_attempts", mode="before")
     @classmethod
@@ -213,6 +233,9 @@ class ScoreRequest(SourceQuery):
     nearest: bool = Field(
         False, description="Whether to find the nearest name of the list, which takes longer the longer the list is."
     )
+    by_style: bool = Field(
+        False, description="Whether to add the log-probability of each name under each value of the model's styles."
+    )
 
 
 class NextQuery(SourceQuery):
@@ -220,6 +243,7 @@ class NextQuery(SourceQuery):
 
     dataset: Reference | None = Field(None, description=DATASET, examples=["animal", "human:0.6,animal:0.4"])
     model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@5"])
+    style: Reference | None = Field(None, description=STYLE, examples=["gender:feminine,decade:1920"])
     prefix: Piece = Field("", description="The characters before.", examples=["mar"])
     temperature: Annotated[float, Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)] = Field(
         1.0, description="Below 1 safer, above 1 wilder."

@@ -37,7 +37,7 @@ class Styles:
             raise OptionError(f"{model} knows no styles.", field="style", allowed=f"left out: {model} knows no styles")
         known = self.values.get(style)
         if known is None:
-            allowed = f"a map of {' and '.join(self.values)}"
+            allowed = f"a map whose keys are among {', '.join(self.values)}"
             raise OptionError(
                 f"{model} knows no style {style!r}; it knows {', '.join(self.values)}.",
                 field="style",
@@ -47,7 +47,7 @@ class Styles:
         raise OptionError(
             f"{model} knows no {style} {value!r}; it knows {', '.join(known)}.",
             field="style",
-            allowed=f"for {style} one of {', '.join(known)}",
+            allowed=f"one of {', '.join(known)} for {style}",
             nearest=difflib.get_close_matches(value, known, n=3),
         )
 

@@ -32,7 +32,10 @@ Query = TypeVar("Query", GenerateLink, NextQuery, ScoreRequest)
 def _source_options(command: Command) -> Command:
     model = "architecture, architecture@version, architecture@alias or dataset/architecture@version."
     dataset = "Which data set's models (default: human), or a blend: human:0.6,animal:0.4."
-    return click.option("--dataset", help=dataset)(click.option("--model", help=model)(command))
+    style = "Values of the model's styles: gender:feminine,decade:1920."
+    for name, text in (("--style", style), ("--model", model), ("--dataset", dataset)):
+        command = click.option(name, help=text)(command)
+    return command
 
 
 @click.command()
@@ -72,7 +75,7 @@ def generate(form: str, **options: Any) -> None:
     settings = load_settings()
     request = with_seed(_query(GenerateLink, options), lambda: secrets.randbelow(MAX_SEED + 1))
     sources = _open_sources(settings)
-    source = sources.find(request.dataset, request.model)
+    source = sources.find(request.dataset, request.model, request.style)
     samplers = SamplerCache(ProfanityFilter.load(settings, sources.registry.kernels.find))
     if form == "json" or (form == "text" and (request.details or request.sort != "drawn")):
         _print_answer(request, source, settings, samplers, as_json=form == "json")
@@ -141,11 +144,15 @@ def _report_shortfall(job: SamplingJob) -> None:
 @_source_options
 @click.argument("names", nargs=-1, required=True)
 @click.option("--nearest", is_flag=True, help="Find the nearest name of the list, which takes time in a long one.")
+@click.option("--by-style", is_flag=True, help="Print the log-probability under each value of each style as well.")
 @click.option("--json", "as_json", is_flag=True, help="The answer of the service.")
 def score(as_json: bool, names: tuple[str, ...], **options: Any) -> None:
     """Print how likely the model finds NAMES: log-probability, perplexity, and whether the list has them."""
     request = _query(ScoreRequest, {**options, "names": list(names)})
-    answer = Scorer().score(request, _open_sources(load_settings()).find(request.dataset, request.model))
+    sources = _open_sources(load_settings())
+    source = sources.find(request.dataset, request.model, request.style)
+    variants = sources.variants(request.dataset, request.model, request.style) if request.by_style else {}
+    answer = Scorer().score(request, source, variants)
     if as_json:
         click.echo(answer.model_dump_json(indent=2))
         return
@@ -157,6 +164,9 @@ def score(as_json: bool, names: tuple[str, ...], **options: Any) -> None:
         else:
             listed = "in the list" if entry.in_training else near or "new"
             click.echo(f"{entry.name:<{width}}  {entry.log_prob:9.4f}  perplexity {entry.perplexity:8.2f}  {listed}")
+        for style, values in (entry.by_style or {}).items():
+            likeliest = sorted(values.items(), key=lambda item: -item[1])
+            click.echo(f"{'':<{width}}  {style}: {', '.join(f'{value} {found:.4f}' for value, found in likeliest)}")
 
 
 @click.command("next")
@@ -167,7 +177,8 @@ def score(as_json: bool, names: tuple[str, ...], **options: Any) -> None:
 def next_characters(as_json: bool, **options: Any) -> None:
     """Print the next characters after a prefix, the most probable first; "." is the end of the name."""
     request = _query(NextQuery, options)
-    answer = Scorer().next(request, _open_sources(load_settings()).find(request.dataset, request.model))
+    source = _open_sources(load_settings()).find(request.dataset, request.model, request.style)
+    answer = Scorer().next(request, source)
     if as_json:
         click.echo(answer.model_dump_json(indent=2))
         return

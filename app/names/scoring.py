@@ -3,7 +3,8 @@
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -16,6 +17,7 @@ from models.blends import Source
 from models.inference import DECIMALS
 from models.spelling import fold, normalize
 
+Variants = Mapping[str, Mapping[str, Source]]
 # Characters that are scored at a time, in some milliseconds.
 BATCH_CHARACTERS = 160
 # Names that are compared with the list at a time, in some milliseconds and megabytes.
@@ -40,13 +42,13 @@ class Scorer:
         self._lock = threading.Lock()
         self._lists: OrderedDict[int, tuple[frozenset[str], list[str]]] = OrderedDict()
 
-    def score(self, request: ScoreRequest, source: Source) -> ScoreAnswer:
-        """Return the score of each name."""
+    def score(self, request: ScoreRequest, source: Source, variants: Variants = MappingProxyType({})) -> ScoreAnswer:
+        """Return the score of each name; `variants`: the source with each value of its styles, for `by_style`."""
         names = [normalize(name) for name in request.names]
         nearest: Sequence[Nearest | None] = [None] * len(names)
         if request.nearest:
             nearest = self._nearest(names, source.generator.names)
-        scores = [_scored(name, near, source) for name, near in zip(names, nearest, strict=True)]
+        scores = [_scored(name, near, source, variants) for name, near in zip(names, nearest, strict=True)]
         return ScoreAnswer(dataset=source.dataset, model=source.model, scores=scores)
 
     def next(self, request: NextQuery, source: Source) -> NextAnswer:
@@ -82,7 +84,7 @@ class Scorer:
             return self._lists[id(known)][1]
 
 
-def _scored(name: str, nearest: Nearest | None, source: Source) -> ScoredName:
+def _scored(name: str, nearest: Nearest | None, source: Source, variants: Variants) -> ScoredName:
     try:
         found = source.generator.score([name])[0]
     except UnknownCharacter as error:
@@ -103,4 +105,9 @@ def _scored(name: str, nearest: Nearest | None, source: Source) -> ScoredName:
         in_training=found.in_training,
         nearest=nearest,
         characters=[CharacterDetail(character=c.character, log_prob=c.log_prob) for c in found.characters],
+        by_style={
+            style: {value: each.generator.score([name])[0].log_prob for value, each in values.items()}
+            for style, values in variants.items()
+        }
+        or None,
     )

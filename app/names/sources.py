@@ -1,17 +1,19 @@
-"""Resolve `dataset` and `model` of a request to a version or a blend."""
+"""Resolve `dataset`, `model` and `style` of a request to a version or a blend."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from app.schemas import ALLOWED, DECIMAL
 from models import ModelRegistry, OptionError
 from models.blends import Blender, Source, shares_of
+from models.store.version import Version
 
 # In a link: "human:0.6,animal:0.4", and "human/lstm@5,animal/lstm@5".
 PAIR = re.compile(rf"([^:,]+):({DECIMAL.pattern})")
 Weights = str | Mapping[str, float] | None
 References = str | Mapping[str, str] | None
+Style = str | Mapping[str, str | int] | None
 
 
 class SourceResolver:
@@ -20,11 +22,12 @@ class SourceResolver:
     def __init__(self, registry: ModelRegistry, blender: Blender) -> None:
         self.registry, self.blender = registry, blender
 
-    def find(self, dataset: Weights, model: References) -> Source:
-        """Return the version or blend. Raises `OptionError`, `UnknownReference`, `CheckpointError`."""
+    def find(self, dataset: Weights, model: References, style: Style = None) -> Source:
+        """Return the version or blend, with its style. Raises `OptionError`, `UnknownReference`, `CheckpointError`."""
+        chosen = parse_style(style) if style else {}
         models = _references(model) if isinstance(model, str) else model
         if not is_blend(dataset) and (models is None or isinstance(models, str)):
-            return self.registry.resolve(cast(str | None, dataset), models)
+            return self.registry.resolve(cast(str | None, dataset), models).styled(chosen)
         weights = _weights(dataset) if isinstance(dataset, str) else dataset
         if weights is not None and isinstance(models, str) and "/" in models:
             models = {models.partition("/")[0]: models}
@@ -42,8 +45,55 @@ class SourceResolver:
                 field="model",
                 allowed="a map whose keys are those of dataset",
             )
-        versions = [self.registry.resolve(name, models.get(name)) for name in shares]
+        versions = _styled([self.registry.resolve(name, models.get(name)) for name in shares], chosen)
         return versions[0] if len(versions) == 1 else self.blender.blend(versions, tuple(shares.values()))
+
+    def variants(self, dataset: Weights, model: References, style: Style) -> dict[str, dict[str, Source]]:
+        """Return the version with each value of each of its styles, beside the values in `style`.
+
+        Raises what `find` does, and `OptionError` for a blend.
+        """
+        version, chosen = self.find(dataset, model), parse_style(style) if style else {}
+        if not isinstance(version, Version):
+            raise OptionError("by_style is for one data set.", field="by_style", allowed=ALLOWED["by_style"])
+        return {
+            name: {value: version.styled({**chosen, name: value}) for value in values}
+            for name, values in version.generator.styles.values.items()
+        }
+
+
+def parse_style(style: str | Mapping[str, str | int]) -> dict[str, str]:
+    """Return a style as a map of text, from a map or from how a link writes it. Raises `OptionError`."""
+    if not isinstance(style, str):
+        return {name: str(value) for name, value in style.items()}
+    pairs = [part.partition(":") for part in style.split(",")]
+    chosen = {name.strip(): value.strip() for name, _, value in pairs}
+    if len(chosen) < len(pairs) or not all(chosen) or not all(chosen.values()):
+        raise OptionError(
+            f"style is {style!r}; it must be written as gender:feminine,decade:1920, each style once.",
+            field="style",
+            allowed=ALLOWED["style"],
+        )
+    return chosen
+
+
+def _styled(versions: Sequence[Version], chosen: Mapping[str, str]) -> list[Version]:
+    """Return the versions of a blend, each with the values of the styles that it knows.
+
+    Raises `OptionError` for a style that none of them knows.
+    """
+    known = dict.fromkeys(name for version in versions for name in version.generator.styles.values)
+    if odd := [name for name in chosen if name not in known]:
+        keys = ", ".join(known)
+        raise OptionError(
+            f"No data set of the blend knows a style {odd[0]!r}; they know {keys or 'no styles'}.",
+            field="style",
+            allowed=f"a map whose keys are among {keys}" if keys else "left out: no data set of the blend knows styles",
+        )
+    return [
+        version.styled({name: value for name, value in chosen.items() if name in version.generator.styles.values})
+        for version in versions
+    ]
 
 
 def is_blend(dataset: Weights) -> bool:

@@ -139,25 +139,33 @@ def _summary(version: Version) -> ModelSummary:
         parameters=manifest.parameters,
         losses=manifest.metrics,
         created=manifest.created,
+        styles=_styles(version),
     )
 
 
 def _dataset(now: Snapshot, name: str) -> DatasetSummary:
     versions = now.versions(name)
     try:
-        default = now.resolve(name).reference
+        default = now.resolve(name)
     except ModelError:
         default = None
-    data = versions[-1].manifest.data
+    # Versions may have learned from different lists.
+    typical = default or versions[-1]
+    data = typical.manifest.data
     return DatasetSummary(
         dataset=name,
         title=data.title,
         names=data.names,
         longest=data.longest,
         licence=data.licence,
-        default=default,
+        default=default and default.reference,
         models=[version.reference for version in versions],
+        styles=_styles(typical),
     )
+
+
+def _styles(version: Version) -> dict[str, list[str]]:
+    return {name: list(values) for name, values in version.generator.styles.values.items()}
 
 
 def refused(registry: ModelRegistry, now: Snapshot) -> dict[str, str]:

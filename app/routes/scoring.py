@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from pydantic_core import to_json
 
 from app.dependencies import Service, ServiceDep, get_quota, resolve_source
-from app.names.scoring import Scorer, next_batch
+from app.names.scoring import Scorer, Variants, next_batch
 from app.responses import NextAnswer, ScoreAnswer
 from app.schemas import NextQuery, ScoreRequest
 from app.streaming import run_until_disconnect
@@ -20,6 +20,7 @@ from models.blends import Source
 router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
 # Cost of a scored name, in characters that are sampled in that time, and that of the search for its nearest name.
 NAME_COST, NEAREST_COST = 100, 400
+NO_VARIANTS: Variants = {}
 # Seconds that the shortest request takes in a thread.
 THREAD_SECONDS = 0.0002
 EXAMPLES = {
@@ -39,14 +40,19 @@ async def score(
     The log-probabilities of a name's characters and its end add up to its `log_prob`. If the model does not know a
     character, `log_prob` is null and `reason` says so.
     """
-    source = await resolve_source(request, service)
+    source, variants = await resolve_source(request, service), NO_VARIANTS
+    if request.by_style:
+        variants = service.sources.variants(request.dataset, request.model, request.style)
     if quota := get_quota(connection):
-        await quota.charge((NAME_COST + NEAREST_COST * request.nearest) * len(request.names))
-    body = await _score(request, source, service, connection)
+        times = 1 + sum(map(len, variants.values()))
+        await quota.charge((NAME_COST * times + NEAREST_COST * request.nearest) * len(request.names))
+    body = await _score(request, source, variants, service, connection)
     return Response(body, media_type=JSON) if body is not None else Response(status_code=CLIENT_GONE)
 
 
-async def _score(request: ScoreRequest, source: Source, service: Service, connection: Request) -> bytes | None:
+async def _score(
+    request: ScoreRequest, source: Source, variants: Variants, service: Service, connection: Request
+) -> bytes | None:
     """Return the answer, made in chunks, or None if the client left."""
     admission = service.admission
 
@@ -54,10 +60,11 @@ async def _score(request: ScoreRequest, source: Source, service: Service, connec
         # Bytes, not objects: those of a thousand long names would make the garbage collector stop all threads.
         scores: list[bytes] = []
         done = 0
-        with await admission.admit(service.cost_model.scoring_seconds(request, source)) as admitted:
+        seconds = service.cost_model.scoring_seconds(request, source) * (1 + sum(map(len, variants.values())))
+        with await admission.admit(seconds) as admitted:
             while done < len(request.names):
                 batch = request.model_copy(update={"names": next_batch(request.names, done)})
-                scores.append(await admitted.run(partial(_scores_json, service.scorer, batch, source)))
+                scores.append(await admitted.run(partial(_scores_json, service.scorer, batch, source, variants)))
                 done += len(batch.names)
             head = ScoreAnswer(dataset=source.dataset, model=source.model, scores=[]).model_dump_json().encode()
             return head.removesuffix(b"]}") + b",".join(scores) + b"]}"
@@ -65,9 +72,9 @@ async def _score(request: ScoreRequest, source: Source, service: Service, connec
     return await run_until_disconnect(connection.receive, work)
 
 
-def _scores_json(scorer: Scorer, request: ScoreRequest, source: Source) -> bytes:
+def _scores_json(scorer: Scorer, request: ScoreRequest, source: Source, variants: Variants) -> bytes:
     """Return the scores as JSON, with commas between them and no brackets around them."""
-    return to_json(scorer.score(request, source).scores)[1:-1]
+    return to_json(scorer.score(request, source, variants).scores)[1:-1]
 
 
 @router.get("/next", summary="Next characters", responses=responses(404, 422, 503))

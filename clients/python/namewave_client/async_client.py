@@ -98,9 +98,14 @@ class AsyncNamewave:
             yield page
             next_options = calls.next_page_options(next_options, page)
 
-    async def score(self, names: Sequence[str], *, nearest: bool = False, **options: Unpack[SourceOptions]) -> Scores:
-        """Return the scores of up to 1,000 names, character by character, and the nearest names if asked."""
-        return await self._answer(calls.score(names, nearest, **options))
+    async def score(
+        self, names: Sequence[str], *, nearest: bool = False, by_style: bool = False, **options: Unpack[SourceOptions]
+    ) -> Scores:
+        """Return the scores of up to 1,000 names, character by character.
+
+        If asked, also the nearest names of the list, and the log-probabilities under each value of the model's styles.
+        """
+        return await self._answer(calls.score(names, nearest, by_style, **options))
 
     async def next_characters(self, prefix: str = "", **options: Unpack[NextOptions]) -> NextCharacters:
         """Return the probability of each next character after a prefix, and of the end."""

@@ -62,11 +62,12 @@ def stream(**options: Unpack[GenerateOptions]) -> Call[None]:
     return Call("POST", "/generate", lambda content: None, generate_fields(**options), accept=NDJSON)
 
 
-def score(names: Sequence[str], nearest: bool, **options: Unpack[SourceOptions]) -> Call[Scores]:
+def score(names: Sequence[str], nearest: bool, by_style: bool, **options: Unpack[SourceOptions]) -> Call[Scores]:
     """Request the scores of names. Raises `TypeError` for one string in place of a list."""
     if isinstance(names, str):
         raise TypeError("names must be a list of strings, not one string.")
-    body = {"names": list(names)} | ({"nearest": True} if nearest else {}) | source_fields(**options)
+    asked = {name: True for name, value in (("nearest", nearest), ("by_style", by_style)) if value}
+    body = {"names": list(names)} | asked | source_fields(**options)
     return Call("POST", "/score", lambda content: Scores.read(_record(content)), body)
 
 

@@ -15,7 +15,7 @@ class Dataset:
     """A data set.
 
     `names` is the number of names in its list, `longest` the length of the longest one, and `default` the version that
-    serves if no model is named.
+    serves if no model is named. `styles` are those of the default, each with its values.
     """
 
     dataset: str
@@ -25,6 +25,7 @@ class Dataset:
     licence: str
     default: str | None
     models: tuple[str, ...]
+    styles: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def read(cls, record: JsonReader) -> Self:
@@ -37,12 +38,13 @@ class Dataset:
             licence=record.text("licence", ""),
             default=record.maybe_text("default"),
             models=record.texts("models"),
+            styles=record.lists_by_name("styles"),
         )
 
 
 @dataclass(frozen=True)
 class Model:
-    """A version such as `human/lstm@5`, with its losses on train, dev and test."""
+    """A version such as `human/lstm@5`, with its losses on train, dev and test, and the values of its styles."""
 
     model: str
     architecture: str
@@ -50,6 +52,7 @@ class Model:
     parameters: int
     losses: Mapping[str, float]
     created: str
+    styles: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def read(cls, record: JsonReader) -> Self:
@@ -158,4 +161,5 @@ def _summary(record: JsonReader) -> dict[str, Any]:
         "parameters": record.whole("parameters"),
         "losses": record.numbers("losses"),
         "created": record.text("created", ""),
+        "styles": record.lists_by_name("styles"),
     }

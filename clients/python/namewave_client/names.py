@@ -95,7 +95,10 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Score:
-    """The score of a name. If the model does not know a character, the numbers are None, with a `reason`."""
+    """The score of a name. If the model does not know a character, the numbers are None, with a `reason`.
+
+    `by_style`: the log-probability under each value of each style, None unless asked for.
+    """
 
     name: str
     log_prob: float | None
@@ -104,6 +107,7 @@ class Score:
     nearest: Nearest | None
     characters: tuple[CharacterDetail, ...]
     reason: str | None = None
+    by_style: Mapping[str, Mapping[str, float]] | None = None
 
     @classmethod
     def read(cls, record: JsonReader) -> Self:
@@ -117,6 +121,7 @@ class Score:
             nearest=Nearest.read(nearest) if nearest else None,
             characters=record.records("characters", CharacterDetail.read),
             reason=record.maybe_text("reason"),
+            by_style=record.maybe_numbers_by_names("by_style"),
         )
 
 

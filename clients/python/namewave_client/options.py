@@ -13,12 +13,14 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 class SourceOptions(TypedDict, total=False):
-    """The data set and the model."""
+    """The data set, the model and the style."""
 
     # A name of `datasets()`, or up to four with weights: a blend.
     dataset: str | Mapping[str, float] | None
     # "lstm", "lstm@5", "lstm@stable", "human/lstm@5"; for a blend by data set.
     model: str | Mapping[str, str] | None
+    # Values that `datasets()` lists: {"gender": "feminine", "decade": 1920}.
+    style: str | Mapping[str, str | int] | None
 
 
 class NextOptions(SourceOptions, total=False):
@@ -81,6 +83,8 @@ def _text(name: str, value: Json) -> str:
     if isinstance(value, Mapping):
         if name == "model":
             return ",".join(_full_reference(dataset, str(model)) for dataset, model in value.items())
+        if name == "style":
+            return ",".join(f"{style}:{chosen}" for style, chosen in value.items())
         return ",".join(f"{dataset}:{weight!r}" for dataset, weight in value.items())
     return str(value).lower() if isinstance(value, bool) else str(value)
 

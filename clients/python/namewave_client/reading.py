@@ -85,6 +85,14 @@ class JsonReader:
         """Return strings by name, empty if the field is missing."""
         return self._read(name, _map_of(_text), {})
 
+    def lists_by_name(self, name: str) -> Mapping[str, tuple[str, ...]]:
+        """Return lists of strings by name, empty if the field is missing."""
+        return self._read(name, _map_of(_list_of(_text)), {})
+
+    def maybe_numbers_by_names(self, name: str) -> Mapping[str, Mapping[str, float]] | None:
+        """Return numbers by two names, None if the field is missing."""
+        return None if self._fields.get(name) is None else self._read(name, _map_of(_map_of(_number)), None)
+
     def anything(self, name: str) -> Mapping[str, Any]:
         """Return an object as it is, an empty one where there is none."""
         return self._read(name, _map_of(lambda value: value), {})
