@@ -4,8 +4,9 @@ import { get, post, Problem } from "./api.js";
 import { $, control, copy, csv, download, h, oneIn } from "./dom.js";
 import * as favourites from "./favourites.js";
 import * as form from "./form.js";
-import { explain } from "./why.js";
 import * as next from "./next.js";
+import * as styles from "./styles.js";
+import { explain } from "./why.js";
 
 const SLOW = 300;
 const PAUSE = 120;
@@ -45,7 +46,7 @@ export async function start() {
     event.preventDefault();
     draw(true);
   });
-  next.start(() => last && { dataset: datasetText(last.dataset), model: modelText(last.model) });
+  next.start(() => last && source());
   window.addEventListener("focus", () => refreshed().catch(() => undefined));
   try {
     await refreshed();
@@ -57,10 +58,10 @@ export async function start() {
 
 /** Fetch the data sets, which may come and go while the page is open. */
 async function refreshed() {
-  const found = await get("datasets");
+  const [found, { models }] = await Promise.all([get("datasets"), get("models")]);
   if (JSON.stringify(found) === JSON.stringify(datasets)) return;
   datasets = found;
-  form.offer(datasets);
+  form.offer(datasets, models);
 }
 
 /** Show the page for an address: "#/?seed=..." is a shared link. */
@@ -75,6 +76,7 @@ export function show(hash) {
     if (typeof pinnedModels === "string") control("model").value = pinnedModels;
   }
   form.reflect();
+  if ([...params].length) styles.choose(styles.parse(params.get("style")));
   if ([...params].length || !last) return draw();
   return undefined;
 }
@@ -165,11 +167,18 @@ function marked(button) {
 }
 
 function why(name) {
-  explain(name, { dataset: datasetText(last.dataset), model: modelText(last.model) }, (prefix) => {
+  explain(name, source(), (prefix) => {
     control("prefix").value = prefix;
     draw();
   });
 }
+
+/** The data set, model and style of the last names, as a link writes them. */
+const source = () => ({
+  dataset: datasetText(last.dataset),
+  model: modelText(last.model),
+  ...(last.body.style && { style: styles.text(last.body.style) }),
+});
 
 const names = () => (last?.names ?? []).map(({ name }) => name);
 
