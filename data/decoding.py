@@ -125,13 +125,17 @@ def _guess_wide(content: bytes) -> str:
         return "utf-16-le"
     if even > half > odd:
         return "utf-16-be"
-    # In other scripts the upper bytes have few values; only line ends and blanks are below 256.
-    start = content[:_SEEN]
-    form = "utf-16-le" if len(set(start[1::2])) < len(set(start[::2])) else "utf-16-be"
+    # In other scripts only line ends and blanks are; read in the wrong order, these are no characters.
+    start = content[: min(_SEEN, len(content) // 2 * 2)]
+    return next((form for form in ("utf-16-le", "utf-16-be") if _is_likely(start, form)), "")
+
+
+def _is_likely(start: bytes, form: str) -> bool:
+    """Return whether the first bytes are lines of text in a form of UTF-16."""
     try:
-        text = start[: len(start) // 2 * 2].decode(form)
+        text = start.decode(form)
     except UnicodeDecodeError:
-        return ""
+        return False
     # Letters, marks, numbers, signs and separators; the rest are controls, unassigned and private characters.
     likely = sum(sign in "\r\n\t" or unicodedata.category(sign)[0] != "C" for sign in text)
-    return form if likely >= _MOSTLY_TEXT * len(text) and not _LINE_ENDS.isdisjoint(text) else ""
+    return likely >= _MOSTLY_TEXT * len(text) and not _LINE_ENDS.isdisjoint(text)

@@ -9,8 +9,8 @@ from typing import Any
 from data.errors import NameListError
 from data.tables import MOST_CATEGORIES, Table, table_of_rows
 
-# Comments and the like before a literal. Quantifiers are possessive or bounded: any text is read in linear time.
-_LEAD = re.compile(r"(?:\s++|<\?php\b|(?:#|//)[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)*+")
+# Comments and imports before a literal. Quantifiers are possessive or bounded: any text is read in linear time.
+_LEAD = re.compile(r"(?:\s++|<\?php\b|(?:#|//|(?:import|from|using|use|package)\s)[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)*+")
 # What declares a literal: export const names: string[] = [...]; final String[] names = {...}; names = List.of(...)
 _DECLARATION = re.compile(
     r"""(?:(?:export\s{1,9}default|return)\s{1,9}|[^\n"'=]{1,200}(?::?=|<-)\s{0,99}+)"""
@@ -23,7 +23,7 @@ _TOKEN = re.compile(
     r"""|(?P<comment>(?:#|//)[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?)"""
     r"""|(?P<word>[^\W\d][\w$]*+)(?P<colon>\s*+:)?"""
 )
-_COMMENT_SIGN = re.compile(r"#|//|/\*")
+_COMMENT = re.compile(r"/\*.*?\*/|(?:#|//|/\*).*")
 _CONSTANTS = {"null": "None", "undefined": "None", "true": "True", "false": "False"}
 # The largest literal that is parsed: its syntax tree takes a hundred times the memory.
 _MOST_LITERAL = 16 * 2**20
@@ -40,7 +40,7 @@ def parse_literal(text: str) -> Any:
         begin = match.end()
     if not text.startswith(tuple(_OPENING), begin) or not _closes(text[begin:][-_TAIL:]):
         return None
-    body = text[begin:].strip().removesuffix(";").strip()
+    body = text[begin:].rstrip("\t\r\n ;,")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -85,9 +85,9 @@ def _of_groups(groups: Mapping[Any, Sequence[str]]) -> Table:
 def _closes(tail: str) -> bool:
     """Return whether a text ends with a bracket, before its last comments."""
     for line in reversed(tail.split("\n")):
-        code = _COMMENT_SIGN.split(line, maxsplit=1)[0]
+        code = _COMMENT.sub("", line)
         if code.strip():
-            return any(part.strip().removesuffix(";").rstrip().endswith(_CLOSING) for part in (line, code))
+            return any(part.rstrip("\t\r ;,").endswith(_CLOSING) for part in (line, code))
     return False
 
 

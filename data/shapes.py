@@ -79,7 +79,7 @@ def _shown(line: str) -> str:
 
 
 def _stripped(lines: Sequence[Line]) -> list[Line]:
-    return [line._replace(text=line.text.strip()) for line in lines]
+    return [line if (text := line.text.strip()) == line.text else line._replace(text=text) for line in lines]
 
 
 def _reading(shape: str, lines: Sequence[Line], dropped: Counter[str]) -> Reading:

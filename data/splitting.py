@@ -21,7 +21,11 @@ _RULE = re.compile(r":?-+:?|=+|\+?(-+\+)+")
 # Lines drawn between rows: the signs in them, and what each of them has.
 _RULE_SIGNS = frozenset("-+=|:") | set(map(chr, range(0x2500, 0x2580)))
 _RULE_LINE = re.compile(r"[-+=|:\s\u2500-\u257f]+")
-_RULE_PARTS = ("--", "==", "──", "━━", "══")
+_DOUBLE = ("==", "══")
+_RULE_PARTS = ("--", "──", "━━", *_DOUBLE)
+# A cell alone between bars, and what databases write below a table.
+_BOXED = re.compile(r"([|│])\s*(?P<name>[^|│]*?)\s*\1")
+_FOOTER = re.compile(r"\(?\d+ rows?\b.*")
 # Lines before and behind a table with rules.
 _MOST_AROUND = 10
 # Lines over which a cell in quotes may go.
@@ -36,7 +40,7 @@ _SAMPLE = 200
 # What may stand between a name and a word behind it.
 _BETWEEN = " :=-–—"
 # Letters behind names that are a category, and those that are numbers of kings.
-_MOST_LETTERS, _ROMAN = 3, frozenset("IVX")
+_MOST_LETTERS, _BRACKETED, _ROMAN = 3, 3, frozenset("IVX")
 # Cells that say that there is nothing.
 _NOTHING = ("", "*", "-", "n/a", "na", "nan", "null", "none", "unknown")
 # A header of at most two letters may also be a name.
@@ -45,24 +49,29 @@ _SHORT = 2
 
 def table_of_lines(lines: Sequence[Line], source: str) -> Table | None:
     """Return the lines as a table, or None where they are none. Raises `NameListError` if only some of them are."""
-    if any('"' in line.text and line.text.count('"') % 2 for line in lines):
+    if any('"' in line.text and _ends_in_quotes(line.text) for line in lines):
         # Cells in quotes may go over several lines.
         table, _ = _separated(_joined(lines), [])
         if table is not None:
             return table
-    rules = [line.number for line in lines if line.text[0] in _RULE_SIGNS and _is_rule(line.text)]
-    rows = [line for line in lines if not _is_rule(line.text)] if rules else lines
+    drawn = [line for line in lines if line.text[0] in _RULE_SIGNS and _is_rule(line.text)]
+    rows = [line for line in lines if not _is_rule(line.text)] if drawn else lines
+    # Where rules differ, double ones are below a header.
+    double = [line for line in drawn if any(sign in line.text for sign in _DOUBLE)]
+    rules = [line.number for line in double or drawn]
     found, partly = _separated(rows, rules)
+    if found is not None and not found.has_header:
+        return _with_first_cut(found, source)
     if found is None and not partly:
-        found = _aligned(rows, rules) or _words_behind(lines)
+        found = _aligned(rows, rules) or _words_behind(rows)
     if found is None:
-        found = _names_and_phrases(lines, source)
+        found = _names_and_phrases(rows, source)
     if found is None and partly:
         raise NameListError(
             f"The lines of {source} have different numbers of {partly}, so it may be a table or not; give --as-is if "
             "the lines are names as they are, or make all lines alike."
         )
-    return found
+    return found or _one_column(rows, rules)
 
 
 def cells_of(text: str, separator: str) -> list[str]:
@@ -101,15 +110,20 @@ def _joined(lines: Sequence[Line]) -> list[Line]:
     """Return the lines, each one that ends within quotes joined with the next ones, up to the end of the quotes."""
     joined, i = list[Line](), 0
     while i < len(lines):
-        quotes, end = lines[i].text.count('"'), i + 1
-        while quotes % 2 and end < min(i + 1 + _MOST_JOINED, len(lines)):
-            quotes += lines[end].text.count('"')
+        is_open, end = _ends_in_quotes(lines[i].text), i + 1
+        while is_open and end < min(i + 1 + _MOST_JOINED, len(lines)):
+            is_open = lines[end].text.count('"') % 2 == 0
             end += 1
-        # Quotes that do not end are inches, or part of a name.
-        end = i + 1 if quotes % 2 else end
+        end = i + 1 if is_open else end
         joined.append(lines[i]._replace(text=" ".join(line.text for line in lines[i:end])))
         i = end
     return joined
+
+
+def _ends_in_quotes(text: str) -> bool:
+    """Return whether a line ends within a cell in quotes. Other single quotes are inches, or part of a name."""
+    before = text.replace('""', "").rpartition('"')[0].rstrip(" ")
+    return text.count('"') % 2 == 1 and before[-1:] in ("", *_SEPARATORS)
 
 
 def _separated(lines: Sequence[Line], rules: Sequence[int]) -> tuple[Table | None, str]:
@@ -142,6 +156,25 @@ def _aligned(lines: Sequence[Line], rules: Sequence[int]) -> Table | None:
 
 def _has(separator: str, text: str) -> bool:
     return separator in text
+
+
+def _one_column(lines: Sequence[Line], rules: Sequence[int]) -> Table | None:
+    """Return a list with rules as a table: a cell between bars on each line, or a header with a rule below it."""
+    if not rules:
+        return None
+    rows, dropped = _within_rules(lines, rules, lambda text: _FOOTER.fullmatch(text) is None)
+    inner, around = _within_rules(rows, rules, lambda text: _BOXED.fullmatch(text) is not None)
+    boxed = [match["name"] for line in inner if (match := _BOXED.fullmatch(line.text))]
+    if boxed and len(boxed) == len(inner):
+        rows, dropped = [line._replace(text=text) for line, text in zip(inner, boxed, strict=True)], dropped + around
+    numbers = [line.number for line in rows]
+    is_ruled_off = _is_ruled_off(numbers, rules)
+    if not boxed and not is_ruled_off:
+        return None
+    has_header = is_ruled_off or is_list_header(rows[0].text)
+    cells = tuple((line.text,) for line in rows[has_header:])
+    columns = (rows[0].text if has_header else "1",)
+    return Table(", between rules", columns, cells, tuple(numbers[has_header:]), has_header, dropped)
 
 
 def _within_rules(
@@ -217,7 +250,7 @@ def _words_behind(lines: Sequence[Line]) -> Table | None:
         # The last word of a line that lacks the column is part of the name.
         fits = [bool(head) and is_number(cell) == are_numbers for head, _, cell in halves]
         if not (columns or are_numbers):
-            fits = [fit and len(cell) == 1 for fit, cell in zip(fits, last, strict=True)]
+            fits = [fit and _is_letter(cell) for fit, cell in zip(fits, last, strict=True)]
         columns.insert(0, [cell if fit else "" for cell, fit in zip(last, fits, strict=True)])
         rest = [
             head.strip().rstrip(_BETWEEN) if fit else text
@@ -232,11 +265,15 @@ def _words_behind(lines: Sequence[Line]) -> Table | None:
 
 def _are_letters(words: Sequence[str]) -> bool:
     """Return whether nearly all words are one of few letters, such as f and m. Numbers of kings are none."""
-    if sum(len(word) == 1 for word in words) < NEARLY_ALL * len(words):
+    if sum(map(_is_letter, words)) < NEARLY_ALL * len(words):
         return False
-    letters = Counter(word for word in words if len(word) == 1)
-    few = len(letters) <= _MOST_LETTERS and min(letters.values()) > 1
-    return few and all(map(str.isalpha, letters)) and not _ROMAN.issuperset(letters)
+    letters = Counter(filter(_is_letter, words))
+    return len(letters) <= _MOST_LETTERS and min(letters.values()) > 1 and not _ROMAN.issuperset(letters)
+
+
+def _is_letter(word: str) -> bool:
+    """Return whether a word is one letter, maybe in brackets."""
+    return len(word) <= _BRACKETED and len(letter := word.strip("()[]")) == 1 and letter.isalpha()
 
 
 def _names_and_phrases(lines: Sequence[Line], source: str) -> Table | None:
@@ -262,6 +299,21 @@ def _names_and_phrases(lines: Sequence[Line], source: str) -> Table | None:
             "make all lines alike."
         )
     return None
+
+
+def _with_first_cut(table: Table, source: str) -> Table:
+    """Return a table whose first cells are such as "Emma - whole" with these cut into two columns."""
+    lines = [Line(number, row[0]) for number, row in zip(table.numbers[:_SAMPLE], table.rows, strict=False)]
+    if not any(_share(sign, lines) >= NEARLY_ALL for sign in _PHRASES.values()):
+        return table
+    try:
+        cut = _names_and_phrases([Line(*row) for row in zip(table.numbers, table.cells(0), strict=True)], source)
+    except NameListError:
+        return table
+    if cut is None or len(cut.rows) < len(table.rows):
+        return table
+    rows = tuple((*halves, *row[1:]) for halves, row in zip(cut.rows, table.rows, strict=True))
+    return replace(table, columns=tuple(map(str, range(1, len(rows[0]) + 1))), rows=rows)
 
 
 def _share(sign: re.Pattern[str], lines: Sequence[Line]) -> float:

@@ -21,10 +21,11 @@ _MARKED_UP, _LABELLED = "marked up", "labelled"
 _STRUCTURES = (
     (_MARKED_UP, re.compile(r"<(?P<label>\w++)[^>]*+>(?P<name>.*)</\1>")),
     ("numbered", re.compile(r"(?:[(\[#]?\d+\s*[.):\]\-]|#?\d+(?=\s))\s*(?P<name>\D.*)")),
+    ("emphasised", re.compile(r"([*_]{1,2})(?P<name>[^*_]++)\1")),
     ("bulleted", re.compile(r"(?:[-+>–—](?=\s)|[*•·‣◦▪●])\s*(?P<name>.+)")),
     ("with a comma at the end", re.compile(r"(?P<name>.*[^,;\s])\s*[,;]")),
     ("with a number behind", re.compile(r"(?P<name>.*[^\s:=(\[])\s*(?:[:=]\s*\d[\d.,]*|\(\d[\d.,]*\)|\[\d[\d.,]*\])")),
-    (_LABELLED, re.compile(r"(?P<label>[^\W\d]+\s*[:=])\s*(?P<name>.+)")),
+    (_LABELLED, re.compile(r"(?P<label>[^\W\d]++(?:[ -][^\W\d]++){0,3}+\s*+[:=])\s*(?P<name>.+)")),
 )
 
 

@@ -64,7 +64,7 @@ class Table:
 
     def describe(self) -> str:
         """Return, e.g., "a table of 3 columns, separated by commas"."""
-        return f"a table of {len(self.columns)} columns{self.kind}"
+        return f"a table of {len(self.columns)} column{'s' * (len(self.columns) > 1)}{self.kind}"
 
     def shown(self) -> str:
         """Return the columns with an example of each."""

@@ -28,6 +28,11 @@ def lines(form: str, names: list[str] = NAMES) -> str:
     return "".join(form.format(name=name, i=i, g="FM"[i % 2]) + "\n" for i, name in enumerate(names, start=1))
 
 
+def on_lines(separator: str, count: int, form: str = "{}") -> str:
+    """The names, `count` on each line in `form`."""
+    return "".join(form.format(separator.join(NAMES[i : i + count])) + "\n" for i in range(0, len(NAMES), count))
+
+
 def read(content: str | bytes, **options: object) -> tuple[tuple[str, ...], str]:
     """The names in `content`, and what it is taken for."""
     raw = content if isinstance(content, bytes) else content.encode()
@@ -84,6 +89,56 @@ SHAPES = {
     "empty lines between": ("\n\n".join(NAMES), "one name on each line"),
     "invisible marks": (lines("\u200f• {name}"), "bulleted"),
     "upper case": (lines("{name}").upper(), "one name on each line"),
+    "line of the separator": ("sep=;\nname;n\n" + lines("{name};{i}"), "separated by semicolons; names from `name`"),
+    "page of a list": ("<html>\n<ul>\n" + lines("<li>{name}</li>") + "</ul>\n</html>\n", "marked up"),
+    "XML": ("<?xml version='1.0'?>\n<names>\n" + lines("<name>{name}</name>") + "</names>", "marked up"),
+    "tags inside tags": ("<p>Names</p>\n" + lines("<li><b>{name}</b></li>"), "marked up"),
+    "code around": ("class A {\n  x = new Set([\n" + lines("'{name}',") + "  ]);\n}\n", "quoted"),
+    "block of code": ("```\n" + lines("{name}") + "```\n", "one name on each line"),
+    "emphasised": (lines("- **{name}**"), "bulleted and emphasised"),
+    "label of words": (lines("First name: {name}"), "labelled"),
+    "mysql": (
+        "+--+--+\n| name | n |\n+--+--+\n" + lines("| {name} | {i} |") + "+--+--+\n30 rows in set (0.01 sec)\n",
+        "a table of 2 columns, separated by bars; names from `name`",
+    ),
+    "psql": (" called | sex\n---+---\n" + lines(" {name} | {g}") + "(30 rows)\n", "bars; names from `called`"),
+    "boxes": ("┌──┬─┐\n│ name │ n │\n├──┼─┤\n" + lines("│ {name} │ {i} │") + "└──┴─┘", "bars; names from `name`"),
+    "grid": ("+--+\n| x | y |\n+==+\n" + lines("| {name} | {g} |\n+--+"), "bars; names from `x`"),
+    "reST": ("====  ==\nx  y\n====  ==\n" + lines("{name}  {g}") + "====  ==", "several blanks; names from `x`"),
+    "box of one column": ("+--+\n| x |\n+--+\n" + lines("| {name} |") + "+--+\n", "a table of 1 column, between rules"),
+    "underlined title": ("Elves\n=====\n" + lines("{name}"), "a table of 1 column, between rules"),
+    "literal with comments": ("// a [\nvar n = [\n" + lines("'{name}', // {i}") + "/* ] */ ];", "a list in brackets"),
+    "Python with comments": (
+        "import x\n# a\nN: list[str] = [\n" + lines("'{name}',  # '") + "]\n",
+        "a list in brackets",
+    ),
+    "exported": (f"export const names: string[] = {NAMES!r} as const;", "a list in brackets"),
+    "Java array": ("final String[] names = {" + ", ".join(map(json.dumps, NAMES)) + "};", "a list in brackets"),
+    "list of a function": ("val x = listOf(" + ", ".join(map(json.dumps, NAMES)) + ")", "a list in brackets"),
+    "JavaScript objects": ("export default [" + lines("{{name: '{name}', ok: true}},") + "]", "a list of objects"),
+    "sign of a comment in JSON": (json.dumps([f"{name}" for name in NAMES] + ["C#"])[:-7] + "]", "a list in brackets"),
+    "JSON groups": (json.dumps({"f": NAMES[:9], "m": NAMES[9:]}), "2 columns, a map of lists; names from `name`"),
+    "JSON inside maps": (json.dumps({"data": {"names": NAMES}}), "a list in brackets"),
+    "JSON lines": (lines('{{"name": "{name}", "n": {i}}}'), "a list of objects; names from `name`"),
+    "JSON lines of rows": (lines('["{name}", {i}]'), "a list of rows; names from column 1"),
+    "several on each line": (on_lines(", ", 6), "several names on each line, separated by commas"),
+    "several, ragged": (on_lines("; ", 7) + "", "several names on each line, separated by semicolons"),
+    "several in quotes": (on_lines("',\t'", 6, "'{}',"), "several names on each line, separated by tabs, with a comma"),
+    "quotes over lines": ("name,x\n" + lines('{name},"a\n\n""b"", c"'), "separated by commas; names from `name`"),
+    "quotes that are inches": (lines('{name},5"'), "separated by commas; names from column 1"),
+    "letter behind": (lines("{name} {g}"), "a table of 2 columns, separated by blanks; names from column 1"),
+    "letter in brackets behind": (lines("{name} ({g})"), "a table of 2 columns, separated by blanks"),
+    "index with dots": (lines("{i}.,{name},{g}"), "separated by commas; names from column 2"),
+    "index with a sign": (lines("#{i};{name}"), "separated by semicolons; names from column 2"),
+    "index in a bracket": (lines("{i})\t{name}"), "separated by tabs; names from column 2"),
+    "dashes": (lines("{name} – kind {g}s"), "a table of 2 columns, separated by dashes; names from column 1"),
+    "dashes and commas": (lines("- {name} - kind {g}, or so"), "separated by commas; names from column 1"),
+    "colons": ("Names:\n" + lines("{name}: kind {g} - old"), "separated by colons; names from column 1"),
+    "equals signs": (lines("{name} = {g}x"), "separated by equals signs; names from column 1"),
+    "groups before colons": (lines("{g}en: {name}"), "separated by colons; names from column 2"),
+    "numbers and dashes": (lines("{i}. {name} - kind {g}s"), "separated by dashes; names from column 1"),
+    "numbers before and behind": (lines("{i}. {name} - {i}"), "names from column 1; they are numbered"),
+    "quotes in a table": (lines("'{name}';'{g}'"), "names from column 1; they are quoted"),
 }
 
 
@@ -199,6 +254,18 @@ REFUSED = {
     "column as it is": (lines("{name}"), {"column": "1", "as_is": True}, "--as-is takes whole lines"),
     "object": (json.dumps({"a": {"b": 1}}), {}, "is a document in brackets, but no list of names"),
     "only numbers": (lines("{i}0"), {}, "are numbers, not names; give --as-is"),
+    "names and meanings": (
+        lines("{name}: as {name}"),
+        {},
+        "by colons, and names may be in column 1 or 2; give --column",
+    ),
+    "some meanings": (lines("{name} - x") + lines("{name}"), {}, "Only some lines .* have dashes .* give --as-is"),
+    "three names on each line": (on_lines(", ", 3), {}, "give --column: 1 .Baran., 2 .Balin., 3 .Bamor."),
+    "columns of text": (lines("{name},{name}son,{name}@b,of {name}"), {}, "names may be in column 1 or 2 or 3 or 4"),
+    "columns unlike each other": (lines("{name},{name}son,the {name} of the sea,U{name}"), {}, "give --column"),
+    "column of several": (on_lines(", ", 6), {"column": "1"}, "has 5 distinct names"),
+    "keys or values": (json.dumps({name: [name + "a"] for name in NAMES}), {}, "column value or key; give --column"),
+    "sets in brackets": ("{{1}, {2}}", {}, "is a document in brackets"),
     "categories and numbers": (lines("{g} {i}"), {}, "No column of list.txt looks like names"),
     "only rules": ("---|---\n" * 30, {}, "has 1 distinct names|looks like names|different numbers"),
     "empty object": ("{}", {}, "is a document in brackets"),
