@@ -159,22 +159,30 @@ def _has(separator: str, text: str) -> bool:
 
 
 def _one_column(lines: Sequence[Line], rules: Sequence[int]) -> Table | None:
-    """Return a list with rules as a table: a cell between bars on each line, or a header with a rule below it."""
-    if not rules:
+    """Return lines of one cell as a table: each between bars, or with a rule below the first one."""
+    if not lines or (not rules and lines[len(lines) // 2].text[0] not in _BARS):
         return None
     rows, dropped = _within_rules(lines, rules, lambda text: _FOOTER.fullmatch(text) is None)
     inner, around = _within_rules(rows, rules, lambda text: _BOXED.fullmatch(text) is not None)
     boxed = [match["name"] for line in inner if (match := _BOXED.fullmatch(line.text))]
-    if boxed and len(boxed) == len(inner):
+    is_boxed = bool(boxed) and len(boxed) == len(inner)
+    if is_boxed:
         rows, dropped = [line._replace(text=text) for line, text in zip(inner, boxed, strict=True)], dropped + around
     numbers = [line.number for line in rows]
     is_ruled_off = _is_ruled_off(numbers, rules)
-    if not boxed and not is_ruled_off:
+    if not is_boxed and not is_ruled_off:
         return None
     has_header = is_ruled_off or is_list_header(rows[0].text)
     cells = tuple((line.text,) for line in rows[has_header:])
     columns = (rows[0].text if has_header else "1",)
-    return Table(", between rules", columns, cells, tuple(numbers[has_header:]), has_header, dropped)
+    return Table(
+        ", between bars" if is_boxed else ", below a rule",
+        columns,
+        cells,
+        tuple(numbers[has_header:]),
+        has_header,
+        dropped,
+    )
 
 
 def _within_rules(

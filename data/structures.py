@@ -53,13 +53,15 @@ def unwrapped(lines: Sequence[Line], source: str) -> tuple[list[str], list[Line]
 
 def structures_of(lines: Sequence[Line]) -> list[Callable[[str], bool]]:
     """Return a test for each structure that nearly all of the lines have: whether a text has it too."""
+    # Of few lines, one may be odd.
+    needed = max(min(NEARLY_ALL * len(lines), len(lines) - 1), 1)
     tests = list[Callable[[str], bool]]()
     for called, pattern in _STRUCTURES:
         matches = [match for line in lines if (match := pattern.fullmatch(line.text))]
         label = _label_of(matches, len(lines))
-        if len(matches) >= max(NEARLY_ALL * len(lines), 1) and (label or called != _LABELLED):
+        if len(matches) >= needed and (label or called != _LABELLED):
             tests.append(partial(_has, pattern, label))
-    if sum(_WRAPPED.fullmatch(line.text) is not None for line in lines) >= max(NEARLY_ALL * len(lines), 1):
+    if sum(_WRAPPED.fullmatch(line.text) is not None for line in lines) >= needed:
         tests.append(partial(_has, _WRAPPED, None))
     return tests
 

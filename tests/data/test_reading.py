@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import re
+import struct
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -105,8 +106,8 @@ SHAPES = {
     "boxes": ("┌──┬─┐\n│ name │ n │\n├──┼─┤\n" + lines("│ {name} │ {i} │") + "└──┴─┘", "bars; names from `name`"),
     "grid": ("+--+\n| x | y |\n+==+\n" + lines("| {name} | {g} |\n+--+"), "bars; names from `x`"),
     "reST": ("====  ==\nx  y\n====  ==\n" + lines("{name}  {g}") + "====  ==", "several blanks; names from `x`"),
-    "box of one column": ("+--+\n| x |\n+--+\n" + lines("| {name} |") + "+--+\n", "a table of 1 column, between rules"),
-    "underlined title": ("Elves\n=====\n" + lines("{name}"), "a table of 1 column, between rules"),
+    "box of one column": ("+--+\n| x |\n+--+\n" + lines("| {name} |") + "+--+\n", "a table of 1 column, between bars"),
+    "underlined title": ("Elves\n=====\n" + lines("{name}"), "a table of 1 column, below a rule"),
     "literal with comments": ("// a [\nvar n = [\n" + lines("'{name}', // {i}") + "/* ] */ ];", "a list in brackets"),
     "Python with comments": (
         "import x\n# a\nN: list[str] = [\n" + lines("'{name}',  # '") + "]\n",
@@ -231,6 +232,72 @@ def test_lines_without_the_structure_are_shown() -> None:
     assert shape == "one name on each line, numbered (but not Total)"
 
 
+def test_code_at_the_ends_is_dropped_and_counted() -> None:
+    found = read_names(("<ul>\n" + lines("<li>{name}</li>") + "</ul>\n<!-- end -->\n").encode(), "list.html")
+    assert (found.names, found.shape) == (FOLDED, "one name on each line, marked up")
+    assert found.summary() == "30 names; dropped 1 line before the list, 2 lines behind the list"
+
+
+def test_odd_lines_that_may_be_names_stay() -> None:
+    items = lines("<li>{name}</li>")
+    for content in (
+        f"<ul>\nZoe\n{items}</ul>",
+        f"<ul>\n{items}Zoe\n</ul>",
+        items.replace("<li>Golin", "Zoe\n<li>Golin"),
+    ):
+        names, shape = read(content)
+        assert set(names) == {*FOLDED, "zoe"}
+        assert shape == "one name on each line, marked up (but not Zoe)"
+    assert "<hr>" in read(items.replace("<li>Golin", "<hr>\n<li>Golin"))[0]
+
+
+def test_footer_of_a_table_is_counted_and_rules_are_not() -> None:
+    table = "+---+---+\n| name | n |\n+---+---+\n" + lines("| {name} | {i} |") + "+---+---+\n30 rows in set\n"
+    assert read_names(table.encode(), "x").dropped == {"behind": 1, "header": 1}
+
+
+def test_groups_of_json_are_styles() -> None:
+    content = json.dumps({"girls": NAMES[:12], "boys": NAMES[12:]}).encode()
+    found = read_names(content, "x.json", options=ReadOptions(styles=("group",)))
+    assert found.styles is not None
+    assert (found.styles.rows[0], found.styles.rows[-1]) == (("baran", "girls"), ("mavik", "boys"))
+
+
+@pytest.mark.parametrize("sign", ["[", "/*", '"', "{{'", "a = [", "<-", '["\\"', "[1+", "<a"])
+def test_long_text_of_signs_is_read_or_refused(sign: str) -> None:
+    for text in (sign * (200_000 // len(sign)), "[" + sign * (200_000 // len(sign)) + "]"):
+        with suppress(NameListError):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        (
+            "name,year,birth count\n" + "".join(f"{name},19{i + 10},{i * 7 % 9}\n" for i, name in enumerate(NAMES)),
+            "birth count",
+        ),
+        ("".join(f"{i},{name},{i * 7 % 9}\n" for i, name in enumerate(NAMES)), "3"),
+        (json.dumps({name: i * 7 % 9 for i, name in enumerate(NAMES)}), "count"),
+        (lines("{name},{i}"), ""),
+        (lines("{name},19{i:02}"), ""),
+        (lines("{name},5"), ""),
+        (lines("{name},-{i}"), ""),
+        (lines("{name},{g}"), ""),
+    ],
+    ids=["header", "no header", "map", "index", "years", "constant", "negative", "category"],
+)
+def test_column_of_numbers_is_offered_as_weights(table: str, column: str) -> None:
+    found = read_names(table.encode(), "x")
+    offers = [line for line in found.describe() if "--weights" in line]
+    quoted = f"'{column}'" if " " in column else column
+    offer = f"column `{column}` has numbers; `--weights {quoted}` draws frequent names more often"
+    assert offers == ([offer] if column else [])
+    if column:
+        weighted = read_names(table.encode(), "x", options=ReadOptions(weights=column))
+        assert not any("--weights" in line for line in weighted.describe())
+
+
 def test_as_is_keeps_whole_lines() -> None:
     assert read(lines("{i}. {name}"), as_is=True)[0][0] == "1. baran"
 
@@ -311,6 +378,21 @@ def test_utf_16_without_a_mark_is_named() -> None:
     with pytest.raises(NameListError, match="if it is UTF-16, give --encoding utf-16-le"):
         read(lines("{name}").encode("utf-16-le"))
     assert read(lines("{name}").encode("utf-16-le"), encoding="utf-16-le")[0] == FOLDED
+
+
+@pytest.mark.parametrize("form", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "names", ["Αλέξης\nΜαρία", "Иван\r\nМария", "太郎\n花子\n美咲", "서숙\n경현\n훈숙", "דוד\nשרה"]
+)
+def test_utf_16_of_any_script_is_named(names: str, form: str) -> None:
+    with pytest.raises(NameListError, match=f"if it is UTF-16, give --encoding {form}"):
+        read(f"{names}\n".encode(form) * 20)
+
+
+def test_binary_is_not_called_utf_16() -> None:
+    for content in (bytes(range(256)) * 20, struct.pack("<900f", *(i / 7 for i in range(900)))):
+        with pytest.raises(NameListError, match=r"give UTF-8 text with one name per line\.$"):
+            read(content)
 
 
 def _zipped(name: str) -> bytes:
@@ -394,6 +476,13 @@ DOCUMENTED = re.findall(r"^\| `(.+?)`.* \| (.+?) \|$", TRAINING_PAGE.read_text("
 def documented_file(example: str) -> str:
     """A file like the example, with more names: one on each line, or as many as the example has on one line."""
     example = example.replace("⇥", "\t")
+    example = example.replace("\\|", "|")
+    if example.startswith('{"girls"'):
+        return json.dumps({"girls": NAMES[:9], "boys": NAMES[9:]})
+    if "Mia" in example:
+        return on_lines(", ", 6)
+    if example.startswith('{"name"'):
+        return "\n".join(example.replace("Emma", name) for name in NAMES)
     if example.startswith("[{"):
         return "[" + ",".join(example[1:-1].replace("Emma", name) for name in NAMES) + "]"
     if "Olivia" not in example:
@@ -410,4 +499,4 @@ def test_documented_shapes_are_read_as_the_page_says(example: str, taken_for: st
 
 
 def test_page_documents_every_shape() -> None:
-    assert len(DOCUMENTED) >= 18
+    assert len(DOCUMENTED) >= 29
