@@ -71,7 +71,7 @@ def table_of_lines(lines: Sequence[Line], source: str) -> Table | None:
             f"The lines of {source} have different numbers of {partly}, so it may be a table or not; give --as-is if "
             "the lines are names as they are, or make all lines alike."
         )
-    return found or _one_column(rows, rules)
+    return found or _one_column(rows, rules, bool(double))
 
 
 def cells_of(text: str, separator: str) -> list[str]:
@@ -158,7 +158,7 @@ def _has(separator: str, text: str) -> bool:
     return separator in text
 
 
-def _one_column(lines: Sequence[Line], rules: Sequence[int]) -> Table | None:
+def _one_column(lines: Sequence[Line], rules: Sequence[int], are_double: bool) -> Table | None:
     """Return lines of one cell as a table: each between bars, or with a rule below the first one."""
     if not lines or (not rules and lines[len(lines) // 2].text[0] not in _BARS):
         return None
@@ -170,7 +170,8 @@ def _one_column(lines: Sequence[Line], rules: Sequence[int]) -> Table | None:
         rows, dropped = [line._replace(text=text) for line, text in zip(inner, boxed, strict=True)], dropped + around
     numbers = [line.number for line in rows]
     is_ruled_off = _is_ruled_off(numbers, rules)
-    if not is_boxed and not is_ruled_off:
+    # A single rule may be a name, unless it is double, or below a header.
+    if not is_boxed and not (is_ruled_off and (are_double or is_list_header(rows[0].text))):
         return None
     has_header = is_ruled_off or is_list_header(rows[0].text)
     cells = tuple((line.text,) for line in rows[has_header:])

@@ -107,6 +107,7 @@ SHAPES = {
     "grid": ("+--+\n| x | y |\n+==+\n" + lines("| {name} | {g} |\n+--+"), "bars; names from `x`"),
     "reST": ("====  ==\nx  y\n====  ==\n" + lines("{name}  {g}") + "====  ==", "several blanks; names from `x`"),
     "box of one column": ("+--+\n| x |\n+--+\n" + lines("| {name} |") + "+--+\n", "a table of 1 column, between bars"),
+    "underlined header": ("name\n----\n" + lines("{name}"), "a table of 1 column, below a rule; names from `name`"),
     "underlined title": ("Elves\n=====\n" + lines("{name}"), "a table of 1 column, below a rule"),
     "literal with comments": ("// a [\nvar n = [\n" + lines("'{name}', // {i}") + "/* ] */ ];", "a list in brackets"),
     "Python with comments": (
@@ -249,6 +250,10 @@ def test_odd_lines_that_may_be_names_stay() -> None:
         assert set(names) == {*FOLDED, "zoe"}
         assert shape == "one name on each line, marked up (but not Zoe)"
     assert "<hr>" in read(items.replace("<li>Golin", "<hr>\n<li>Golin"))[0]
+
+
+def test_rule_that_may_be_a_name_stays() -> None:
+    assert read(f"{NAMES[0]}\n--\n{lines('{name}', NAMES[1:])}")[0] == (FOLDED[0], "--", *FOLDED[1:])
 
 
 def test_footer_of_a_table_is_counted_and_rules_are_not() -> None:
