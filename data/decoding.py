@@ -2,6 +2,7 @@
 
 import codecs
 import re
+import unicodedata
 
 from charset_normalizer import from_bytes
 
@@ -43,6 +44,9 @@ _CANDIDATES = [
     *("cp949", "shift_jis", "euc_jp", "gb18030", "big5", "iso8859_2"),
 ]
 _SHOWN = 3
+# Bytes in which UTF-16 is looked for, and the share of its characters that text has.
+_SEEN, _MOSTLY_TEXT = 4096, 0.98
+_LINE_ENDS = frozenset("\r\n")
 _LINE_END = re.compile(r"\r\n?")
 
 
@@ -113,7 +117,25 @@ def _guesses(content: bytes) -> str:
 
 
 def _guess_wide(content: bytes) -> str:
-    """Return the form of UTF-16 without a byte order mark in which most characters are below 256, or nothing."""
+    """Return the form of UTF-16 without a byte order mark in which most characters are text, or nothing."""
     even, odd = content[::2].count(0), content[1::2].count(0)
     half = len(content) / 4
-    return "utf-16-le" if odd > half > even else "utf-16-be" if even > half > odd else ""
+    # Most characters are below 256.
+    if odd > half > even:
+        return "utf-16-le"
+    if even > half > odd:
+        return "utf-16-be"
+    # In other scripts only line ends and blanks are; read in the wrong order, these are no characters.
+    start = content[: min(_SEEN, len(content) // 2 * 2)]
+    return next((form for form in ("utf-16-le", "utf-16-be") if _is_likely(start, form)), "")
+
+
+def _is_likely(start: bytes, form: str) -> bool:
+    """Return whether the first bytes are lines of text in a form of UTF-16."""
+    try:
+        text = start.decode(form)
+    except UnicodeDecodeError:
+        return False
+    # Letters, marks, numbers, signs and separators; the rest are controls, unassigned and private characters.
+    likely = sum(sign in "\r\n\t" or unicodedata.category(sign)[0] != "C" for sign in text)
+    return likely >= _MOSTLY_TEXT * len(text) and not _LINE_ENDS.isdisjoint(text)

@@ -3,6 +3,7 @@
 import hashlib
 import random
 import re
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _SHOWN_LINES = _SHOWN_NAMES = 5
 _SHOWN_CHARACTERS = 80
 _PLURALS = {
     "preamble": ("line before the list", "lines before the list"),
+    "behind": ("line behind the list", "lines behind the list"),
     "header": ("header", "headers"),
     "comment": ("comment", "comments"),
     "empty": ("empty line", "empty lines"),
@@ -51,7 +53,7 @@ class NameList:
     `dropped`: reason ("empty", "repeated", ...) to lines dropped, only reasons that occurred. `sha256`: of the file's
     bytes as they lie on disk and of the options that choose among them, in hexadecimal. `shape`: what the file was
     taken for. `first`: the first names, spelled as in the file. `weights`: how often each name counts, None for all
-    alike. `styles`: None without columns of styles.
+    alike. `styles`: None without columns of styles. `possible_weights`: a column of numbers that were not asked for.
     """
 
     names: tuple[str, ...]
@@ -61,6 +63,7 @@ class NameList:
     first: tuple[str, ...] = ()
     weights: tuple[float, ...] | None = None
     styles: StyleRows | None = None
+    possible_weights: str = ""
 
     def summary(self) -> str:
         """Return one line, e.g. "29,611 names; dropped 2,559 repeated lines, 8 placeholders"."""
@@ -74,6 +77,9 @@ class NameList:
         characters = "".join(alphabet[:_SHOWN_CHARACTERS]) + ("..." if len(alphabet) > _SHOWN_CHARACTERS else "")
         lines = [self.shape, self.summary()] if self.shape else [self.summary()]
         lines += [f"{len(alphabet):,} characters: {characters}", f"first names: {', '.join(self.first)}"]
+        if self.possible_weights:
+            option = f"--weights {shlex.quote(self.possible_weights)}"
+            lines.append(f"column `{self.possible_weights}` has numbers; `{option}` draws frequent names more often")
         if len(self.names) < FEW_NAMES:
             lines.append(
                 f"Warning: {len(self.names)} names are few, so new ones will be much like them; with {FEW_NAMES} or "
@@ -122,6 +128,7 @@ def read_names(
         tuple(dict.fromkeys(filter(None, map(visible, reading.names[: 4 * _SHOWN_NAMES]))))[:_SHOWN_NAMES],
         _weights_of(names, normal, reading),
         _styles_of(normal, refused, reading),
+        reading.possible_weights,
     )
 
 

@@ -1,26 +1,18 @@
-"""Tables of names: their separators, header, and columns of names, weights and styles."""
+"""Tables of names: their columns of names, weights and styles."""
 
-import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import compress
+from itertools import pairwise
 from typing import NamedTuple
 
 from data.errors import NameListError
 
 # A structure is one that at least this share of the lines has. From the second share on, a list is neither.
 NEARLY_ALL, SOME = 0.95, 0.3
-# Separators, and what messages call them.
-_SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
-_BLANKS = re.compile(r"\s{2,}|\t")
-_NUMBER = re.compile(r"[+-]?(\d+([.,'’ ]\d{3})*([.,]\d+)?|[.,]\d+)([eE][+-]?\d+)?\s*%?")
-_RULE = re.compile(r":?-+:?|=+|\+?(-+\+)+")
-# Cells that say that there is nothing.
-_NOTHING = ("", "*", "-", "n/a", "na", "nan", "null", "none", "unknown")
+_NUMBER = re.compile(r"[+-]?(\d+([.,'’ ]\d{3})*([.,]\d+)?|[.,]\d+)([eE][+-]?\d+)?\s*%?|#?\d+[.)]?")
 # A comma that is no separator of thousands: 0,5 or 12,34 or 1.234,567.
 _DECIMAL_COMMA = re.compile(r"(^0|\.\d{3}),\d+$|,(\d{1,2}|\d{4,})$")
 # Headers of names. The last ones may also be names: they count in a table, but not above a list.
@@ -32,15 +24,18 @@ LIST_HEADERS = (
 )
 NAME_HEADERS = (*LIST_HEADERS, "first", "last", "ad", "town", "city", "place", "species", "title", "label", "word")
 # Headers of other columns.
-_OTHER_HEADERS = (
-    *("id", "index", "no", "nr", "#", "rank", "gender", "sex", "geschlecht", "sexe", "sexo", "genre", "count"),
-    *("counts", "frequency", "freq", "number", "n", "births", "total", "year", "decade", "country", "language"),
-    *("origin", "meaning", "type", "kind", "value", "weight", "prop", "percent", "population"),
+COUNT_HEADERS = ("count", "counts", "frequency", "freq", "number", "n", "births", "total", "population", "weight")
+INDEX_HEADERS = ("id", "index", "no", "nr", "#", "rank", "year", "decade")
+OTHER_HEADERS = (
+    *COUNT_HEADERS,
+    *INDEX_HEADERS,
+    *("gender", "sex", "geschlecht", "sexe", "sexo", "genre", "country", "language", "origin", "meaning", "type"),
+    *("kind", "value", "prop", "percent"),
 )
-# A header of at most two letters may also be a name.
-_SHORT = 2
+# Numbers that are years, and rows that show what a column has.
+_FIRST_YEAR, _LAST_YEAR, _SAMPLE = 1500, 2100, 1000
 # A column with more distinct values than this may be names; one with fewer is a category, such as a gender.
-_MOST_CATEGORIES = 12
+MOST_CATEGORIES = 12
 
 
 class Line(NamedTuple):
@@ -53,7 +48,7 @@ class Line(NamedTuple):
 @dataclass(frozen=True)
 class Table:
     """`rows` of as many cells as there are `columns`, from the lines `numbers`. Without a header a column is called by
-    its number from 1.
+    its number from 1. `dropped` lines are no rows: what stands before the table and behind it.
     """
 
     kind: str
@@ -61,6 +56,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numbers: tuple[int, ...]
     has_header: bool
+    dropped: Counter[str] = field(default_factory=Counter)
 
     def cells(self, column: int) -> list[str]:
         """Return the cells of a column."""
@@ -68,7 +64,7 @@ class Table:
 
     def describe(self) -> str:
         """Return, e.g., "a table of 3 columns, separated by commas"."""
-        return f"a table of {len(self.columns)} columns{self.kind}"
+        return f"a table of {len(self.columns)} column{'s' * (len(self.columns) > 1)}{self.kind}"
 
     def shown(self) -> str:
         """Return the columns with an example of each."""
@@ -81,7 +77,7 @@ class Reading:
     """Names as a list has them, one for each of the lines `numbers`; `shape` says what the file was taken for.
 
     `weights`: how much each counts, None for all alike. `styles`: each column's values, by the column's name. `dropped`
-    lines are no names: a header, comments, text before the list.
+    lines are no names: a header, comments, text before the list. `possible_weights`: a column that may be weights.
     """
 
     shape: str
@@ -90,114 +86,17 @@ class Reading:
     weights: tuple[float, ...] | None = None
     styles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
+    possible_weights: str = ""
 
 
 def is_number(cell: str) -> bool:
-    """Return whether a cell is a number, maybe with separators of thousands or a sign of per cent."""
+    """Return whether a cell is a number such as 1,000 or 5 %, or one of an index, such as "1.", "1)" or "#1"."""
     return not cell[:1].isalpha() and _NUMBER.fullmatch(cell.strip()) is not None
 
 
-def table_of_lines(lines: Sequence[Line], source: str) -> Table | None:
-    """Return the lines as a table, or None where they are none. Raises `NameListError` if only some of them are."""
-    found: Table | None = None
-    partly = ""
-    for separator, called in _SEPARATORS.items():
-        if sum(separator in line.text for line in lines) < SOME * len(lines):
-            continue
-        table, share = _split(lines, partial(cells_of, separator=separator), f", separated by {called}")
-        if table is not None and (found is None or len(table.columns) > len(found.columns)):
-            found = table
-        elif table is None and share >= SOME:
-            partly = called
-    if found is None and partly:
-        raise NameListError(
-            f"The lines of {source} have different numbers of {partly}, so it may be a table or not; give --as-is if "
-            "the lines are names as they are, or make all lines alike."
-        )
-    if found is None and sum("  " in line.text or "\t" in line.text for line in lines) >= NEARLY_ALL * len(lines):
-        found, _ = _split(lines, _BLANKS.split, ", separated by several blanks")
-    return found or _numbers_behind(lines)
-
-
-def table_of_rows(rows: Sequence[Sequence[str]], columns: Sequence[str], kind: str) -> Table:
+def table_of_rows(rows: Sequence[Sequence[str]], columns: Sequence[str], kind: str, has_header: bool = True) -> Table:
     """Return rows that some other reader found, with their columns."""
-    return Table(kind, tuple(columns), tuple(map(tuple, rows)), tuple(range(1, len(rows) + 1)), True)
-
-
-def cells_of(text: str, separator: str) -> list[str]:
-    """Return the cells of a line, with or without quotes."""
-    if '"' not in text:
-        return [cell.strip() for cell in text.split(separator)]
-    try:
-        return [cell.strip() for cell in next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])]
-    except csv.Error:
-        # A cell that is larger than any table's.
-        return text.split(separator)
-
-
-def _split(lines: Sequence[Line], cut: Callable[[str], list[str]], kind: str) -> tuple[Table | None, float]:
-    """Return the table that `cut` makes of the lines, or None, and the share of lines that it cuts."""
-    rows = [cut(line.text) for line in lines]
-    several = sum(len(row) > 1 for row in rows) / max(len(rows), 1)
-    (width, _), *_ = Counter(map(len, rows)).most_common(1) or [(1, 0)]
-    widths = sum(len(row) == width for row in rows)
-    if width < 2 or widths < NEARLY_ALL * len(rows):
-        return None, several
-    # Short rows lack their last cells; what is beyond the last column was no separator.
-    rows = [row if len(row) == width else [*row[:width], *[""] * (width - len(row))] for row in rows]
-    kept = [i for i in range(width) if any(row[i] for row in rows)]
-    if len(kept) < 2:
-        return None, 0.0
-    if len(kept) < width:
-        rows = [[row[i] for i in kept] for row in rows]
-    is_row = [not all(map(_RULE.fullmatch, row)) for row in rows]
-    cells = list(map(tuple, compress(rows, is_row)))
-    numbers = [line.number for line in compress(lines, is_row)]
-    if not cells:
-        return None, several
-    if _is_header(cells):
-        columns = tuple(name or str(i) for i, name in enumerate(cells[0], start=1))
-        return Table(kind, columns, tuple(cells[1:]), tuple(numbers[1:]), True), several
-    return Table(kind, tuple(map(str, range(1, len(kept) + 1))), tuple(cells), tuple(numbers), False), several
-
-
-def _is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether the first row names the columns."""
-    first, rest = [cell.casefold().replace("_", " ") for cell in rows[0]], rows[1:]
-    known = [cell for cell in first if cell in (*NAME_HEADERS, *_OTHER_HEADERS)]
-    # A short word may be a name; the other columns may be years.
-    if rest and known and (len(known) > 1 or len(known[0]) > _SHORT):
-        return True
-    if not rest or any(map(is_number, first)):
-        return False
-    return any(
-        cell not in _NOTHING and sum(is_number(row[i]) for row in rest) >= NEARLY_ALL * len(rest)
-        for i, cell in enumerate(first)
-    )
-
-
-def _numbers_behind(lines: Sequence[Line]) -> Table | None:
-    """Return lines such as "Emma F 500" as a table: a name, then numbers and categories, each after a blank."""
-    rest, columns = [line.text for line in lines], list[list[str]]()
-    while lines:
-        halves = [text.rpartition(" ") for text in rest]
-        last = [cell for _, _, cell in halves]
-        if sum(bool(head) for head, _, _ in halves) < NEARLY_ALL * len(lines):
-            break
-        are_numbers = sum(is_number(cell) and bool(head) for head, _, cell in halves) >= NEARLY_ALL * len(lines)
-        are_categories = bool(columns) and len(set(last)) <= min(_MOST_CATEGORIES, len(lines) // 4)
-        if not (are_numbers or are_categories):
-            break
-        columns.insert(0, [cell if is_number(cell) == are_numbers else "" for cell in last])
-        rest = [
-            head.strip().rstrip(":=") if is_number(cell) == are_numbers else text
-            for text, (head, _, cell) in zip(rest, halves, strict=True)
-        ]
-    if not columns:
-        return None
-    rows = tuple(zip(rest, *columns, strict=True))
-    names = tuple(map(str, range(1, len(columns) + 2)))
-    return Table(", separated by blanks", names, rows, tuple(line.number for line in lines), False)
+    return Table(kind, tuple(columns), tuple(map(tuple, rows)), tuple(range(1, len(rows) + 1)), has_header)
 
 
 def names_of_table(
@@ -211,14 +110,15 @@ def names_of_table(
     if weights is not None:
         place = _column(table, weights, "--weights", source)
         counts, shape = _weights(table, place, source), f"{shape}, weights from {_called(table, place)}"
+    hint = _possible_weights(table, at) if weights is None else ""
     values = dict[str, tuple[str, ...]]()
     for style in styles:
         place = _column(table, style, "--style", source)
         values[table.columns[place].strip().casefold()] = tuple(cell.strip() for cell in table.cells(place))
     if values:
         shape = f"{shape}, styles from {', '.join(values)}"
-    dropped = Counter({"header": 1} if table.has_header else {})
-    return Reading(shape, tuple(table.cells(at)), table.numbers, counts, values, dropped)
+    dropped = table.dropped + Counter({"header": 1} if table.has_header else {})
+    return Reading(shape, tuple(table.cells(at)), table.numbers, counts, values, dropped, hint)
 
 
 def _with_named_header(table: Table, wanted: Sequence[str | None]) -> Table:
@@ -249,11 +149,12 @@ def _name_column(table: Table, source: str) -> int:
     """Return the column of names. Raises `NameListError` where there may be several."""
     likely = []
     for i in range(len(table.columns)):
-        cells = [cell for cell in table.cells(i) if cell]
-        numbers = sum(map(is_number, cells))
-        if len(set(cells)) > _MOST_CATEGORIES and numbers < SOME * len(cells):
+        cells = Counter(filter(None, table.cells(i)))
+        if len(cells) <= MOST_CATEGORIES:
+            continue
+        if sum(count for cell, count in cells.items() if is_number(cell)) < SOME * cells.total():
             likely.append(i)
-    named = [i for i in likely if table.columns[i].strip().casefold().replace("_", " ") in NAME_HEADERS]
+    named = [i for i in likely if _folded(table.columns[i]) in NAME_HEADERS]
     for choice in (likely, named):
         if len(choice) == 1:
             return choice[0]
@@ -264,6 +165,30 @@ def _name_column(table: Table, source: str) -> int:
         f"{source} is {table.describe()}, and names may be in column {some}; give --column, or --as-is if whole lines "
         f"are names: {table.shown()}."
     )
+
+
+def _possible_weights(table: Table, names_at: int) -> str:
+    """Return the name of a column of numbers that are no index and no years, or nothing. Headers of counts go first."""
+    found = [i for i in range(len(table.columns)) if i != names_at and _may_be_weights(table, i)]
+    found.sort(key=lambda i: _folded(table.columns[i]) not in COUNT_HEADERS)
+    return table.columns[found[0]] if found else ""
+
+
+def _may_be_weights(table: Table, at: int) -> bool:
+    """Return whether the first cells of a column differ, and are numbers but no index or years."""
+    cells = [row[at] for row in table.rows[:_SAMPLE]]
+    if (table.has_header and _folded(table.columns[at]) in INDEX_HEADERS) or len(set(cells)) < 2:
+        return False
+    if sum(is_number(cell) and "-" not in cell for cell in cells) < NEARLY_ALL * len(cells):
+        return False
+    whole = [int(cell) for cell in (cell.strip("#.)") for cell in cells) if cell.isdecimal()]
+    is_index = len(whole) == len(cells) and all(b - a == 1 for a, b in pairwise(whole))
+    are_years = all(_FIRST_YEAR <= number <= _LAST_YEAR for number in whole) if whole else False
+    return not (is_index or are_years)
+
+
+def _folded(header: str) -> str:
+    return header.strip().casefold().replace("_", " ")
 
 
 def _weights(table: Table, at: int, source: str) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import re
+import struct
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,11 @@ LETTERS = st.text("abcdefghiklmnoprstuvz", min_size=3, max_size=8).map(str.capit
 def lines(form: str, names: list[str] = NAMES) -> str:
     """Each name in `form`, which has places for the name, its number `i` and a letter `g`."""
     return "".join(form.format(name=name, i=i, g="FM"[i % 2]) + "\n" for i, name in enumerate(names, start=1))
+
+
+def on_lines(separator: str, count: int, form: str = "{}") -> str:
+    """The names, `count` on each line in `form`."""
+    return "".join(form.format(separator.join(NAMES[i : i + count])) + "\n" for i in range(0, len(NAMES), count))
 
 
 def read(content: str | bytes, **options: object) -> tuple[tuple[str, ...], str]:
@@ -84,6 +90,57 @@ SHAPES = {
     "empty lines between": ("\n\n".join(NAMES), "one name on each line"),
     "invisible marks": (lines("\u200f• {name}"), "bulleted"),
     "upper case": (lines("{name}").upper(), "one name on each line"),
+    "line of the separator": ("sep=;\nname;n\n" + lines("{name};{i}"), "separated by semicolons; names from `name`"),
+    "page of a list": ("<html>\n<ul>\n" + lines("<li>{name}</li>") + "</ul>\n</html>\n", "marked up"),
+    "XML": ("<?xml version='1.0'?>\n<names>\n" + lines("<name>{name}</name>") + "</names>", "marked up"),
+    "tags inside tags": ("<p>Names</p>\n" + lines("<li><b>{name}</b></li>"), "marked up"),
+    "code around": ("class A {\n  x = new Set([\n" + lines("'{name}',") + "  ]);\n}\n", "quoted"),
+    "block of code": ("```\n" + lines("{name}") + "```\n", "one name on each line"),
+    "emphasised": (lines("- **{name}**"), "bulleted and emphasised"),
+    "label of words": (lines("First name: {name}"), "labelled"),
+    "mysql": (
+        "+--+--+\n| name | n |\n+--+--+\n" + lines("| {name} | {i} |") + "+--+--+\n30 rows in set (0.01 sec)\n",
+        "a table of 2 columns, separated by bars; names from `name`",
+    ),
+    "psql": (" called | sex\n---+---\n" + lines(" {name} | {g}") + "(30 rows)\n", "bars; names from `called`"),
+    "boxes": ("┌──┬─┐\n│ name │ n │\n├──┼─┤\n" + lines("│ {name} │ {i} │") + "└──┴─┘", "bars; names from `name`"),
+    "grid": ("+--+\n| x | y |\n+==+\n" + lines("| {name} | {g} |\n+--+"), "bars; names from `x`"),
+    "reST": ("====  ==\nx  y\n====  ==\n" + lines("{name}  {g}") + "====  ==", "several blanks; names from `x`"),
+    "box of one column": ("+--+\n| x |\n+--+\n" + lines("| {name} |") + "+--+\n", "a table of 1 column, between bars"),
+    "underlined header": ("name\n----\n" + lines("{name}"), "a table of 1 column, below a rule; names from `name`"),
+    "underlined title": ("Elves\n=====\n" + lines("{name}"), "a table of 1 column, below a rule"),
+    "literal with comments": ("// a [\nvar n = [\n" + lines("'{name}', // {i}") + "/* ] */ ];", "a list in brackets"),
+    "Python with comments": (
+        "import x\n# a\nN: list[str] = [\n" + lines("'{name}',  # '") + "]\n",
+        "a list in brackets",
+    ),
+    "exported": (f"export const names: string[] = {NAMES!r} as const;", "a list in brackets"),
+    "Java array": ("final String[] names = {" + ", ".join(map(json.dumps, NAMES)) + "};", "a list in brackets"),
+    "list of a function": ("val x = listOf(" + ", ".join(map(json.dumps, NAMES)) + ")", "a list in brackets"),
+    "JavaScript objects": ("export default [" + lines("{{name: '{name}', ok: true}},") + "]", "a list of objects"),
+    "sign of a comment in JSON": (json.dumps([f"{name}" for name in NAMES] + ["C#"])[:-7] + "]", "a list in brackets"),
+    "JSON groups": (json.dumps({"f": NAMES[:9], "m": NAMES[9:]}), "2 columns, a map of lists; names from `name`"),
+    "JSON inside maps": (json.dumps({"data": {"names": NAMES}}), "a list in brackets"),
+    "JSON lines": (lines('{{"name": "{name}", "n": {i}}}'), "a list of objects; names from `name`"),
+    "JSON lines of rows": (lines('["{name}", {i}]'), "a list of rows; names from column 1"),
+    "several on each line": (on_lines(", ", 6), "several names on each line, separated by commas"),
+    "several, ragged": (on_lines("; ", 7) + "", "several names on each line, separated by semicolons"),
+    "several in quotes": (on_lines("',\t'", 6, "'{}',"), "several names on each line, separated by tabs, with a comma"),
+    "quotes over lines": ("name,x\n" + lines('{name},"a\n\n""b"", c"'), "separated by commas; names from `name`"),
+    "quotes that are inches": (lines('{name},5"'), "separated by commas; names from column 1"),
+    "letter behind": (lines("{name} {g}"), "a table of 2 columns, separated by blanks; names from column 1"),
+    "letter in brackets behind": (lines("{name} ({g})"), "a table of 2 columns, separated by blanks"),
+    "index with dots": (lines("{i}.,{name},{g}"), "separated by commas; names from column 2"),
+    "index with a sign": (lines("#{i};{name}"), "separated by semicolons; names from column 2"),
+    "index in a bracket": (lines("{i})\t{name}"), "separated by tabs; names from column 2"),
+    "dashes": (lines("{name} – kind {g}s"), "a table of 2 columns, separated by dashes; names from column 1"),
+    "dashes and commas": (lines("- {name} - kind {g}, or so"), "separated by commas; names from column 1"),
+    "colons": ("Names:\n" + lines("{name}: kind {g} - old"), "separated by colons; names from column 1"),
+    "equals signs": (lines("{name} = {g}x"), "separated by equals signs; names from column 1"),
+    "groups before colons": (lines("{g}en: {name}"), "separated by colons; names from column 2"),
+    "numbers and dashes": (lines("{i}. {name} - kind {g}s"), "separated by dashes; names from column 1"),
+    "numbers before and behind": (lines("{i}. {name} - {i}"), "names from column 1; they are numbered"),
+    "quotes in a table": (lines("'{name}';'{g}'"), "names from column 1; they are quoted"),
 }
 
 
@@ -176,6 +233,76 @@ def test_lines_without_the_structure_are_shown() -> None:
     assert shape == "one name on each line, numbered (but not Total)"
 
 
+def test_code_at_the_ends_is_dropped_and_counted() -> None:
+    found = read_names(("<ul>\n" + lines("<li>{name}</li>") + "</ul>\n<!-- end -->\n").encode(), "list.html")
+    assert (found.names, found.shape) == (FOLDED, "one name on each line, marked up")
+    assert found.summary() == "30 names; dropped 1 line before the list, 2 lines behind the list"
+
+
+def test_odd_lines_that_may_be_names_stay() -> None:
+    items = lines("<li>{name}</li>")
+    for content in (
+        f"<ul>\nZoe\n{items}</ul>",
+        f"<ul>\n{items}Zoe\n</ul>",
+        items.replace("<li>Golin", "Zoe\n<li>Golin"),
+    ):
+        names, shape = read(content)
+        assert set(names) == {*FOLDED, "zoe"}
+        assert shape == "one name on each line, marked up (but not Zoe)"
+    assert "<hr>" in read(items.replace("<li>Golin", "<hr>\n<li>Golin"))[0]
+
+
+def test_rule_that_may_be_a_name_stays() -> None:
+    assert read(f"{NAMES[0]}\n--\n{lines('{name}', NAMES[1:])}")[0] == (FOLDED[0], "--", *FOLDED[1:])
+
+
+def test_footer_of_a_table_is_counted_and_rules_are_not() -> None:
+    table = "+---+---+\n| name | n |\n+---+---+\n" + lines("| {name} | {i} |") + "+---+---+\n30 rows in set\n"
+    assert read_names(table.encode(), "x").dropped == {"behind": 1, "header": 1}
+
+
+def test_groups_of_json_are_styles() -> None:
+    content = json.dumps({"girls": NAMES[:12], "boys": NAMES[12:]}).encode()
+    found = read_names(content, "x.json", options=ReadOptions(styles=("group",)))
+    assert found.styles is not None
+    assert (found.styles.rows[0], found.styles.rows[-1]) == (("baran", "girls"), ("mavik", "boys"))
+
+
+@pytest.mark.parametrize("sign", ["[", "/*", '"', "{{'", "a = [", "<-", '["\\"', "[1+", "<a"])
+def test_long_text_of_signs_is_read_or_refused(sign: str) -> None:
+    for text in (sign * (200_000 // len(sign)), "[" + sign * (200_000 // len(sign)) + "]"):
+        with suppress(NameListError):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        (
+            "name,year,birth count\n" + "".join(f"{name},19{i + 10},{i * 7 % 9}\n" for i, name in enumerate(NAMES)),
+            "birth count",
+        ),
+        ("".join(f"{i},{name},{i * 7 % 9}\n" for i, name in enumerate(NAMES)), "3"),
+        (json.dumps({name: i * 7 % 9 for i, name in enumerate(NAMES)}), "count"),
+        (lines("{name},{i}"), ""),
+        (lines("{name},19{i:02}"), ""),
+        (lines("{name},5"), ""),
+        (lines("{name},-{i}"), ""),
+        (lines("{name},{g}"), ""),
+    ],
+    ids=["header", "no header", "map", "index", "years", "constant", "negative", "category"],
+)
+def test_column_of_numbers_is_offered_as_weights(table: str, column: str) -> None:
+    found = read_names(table.encode(), "x")
+    offers = [line for line in found.describe() if "--weights" in line]
+    quoted = f"'{column}'" if " " in column else column
+    offer = f"column `{column}` has numbers; `--weights {quoted}` draws frequent names more often"
+    assert offers == ([offer] if column else [])
+    if column:
+        weighted = read_names(table.encode(), "x", options=ReadOptions(weights=column))
+        assert not any("--weights" in line for line in weighted.describe())
+
+
 def test_as_is_keeps_whole_lines() -> None:
     assert read(lines("{i}. {name}"), as_is=True)[0][0] == "1. baran"
 
@@ -199,6 +326,18 @@ REFUSED = {
     "column as it is": (lines("{name}"), {"column": "1", "as_is": True}, "--as-is takes whole lines"),
     "object": (json.dumps({"a": {"b": 1}}), {}, "is a document in brackets, but no list of names"),
     "only numbers": (lines("{i}0"), {}, "are numbers, not names; give --as-is"),
+    "names and meanings": (
+        lines("{name}: as {name}"),
+        {},
+        "by colons, and names may be in column 1 or 2; give --column",
+    ),
+    "some meanings": (lines("{name} - x") + lines("{name}"), {}, "Only some lines .* have dashes .* give --as-is"),
+    "three names on each line": (on_lines(", ", 3), {}, "give --column: 1 .Baran., 2 .Balin., 3 .Bamor."),
+    "columns of text": (lines("{name},{name}son,{name}@b,of {name}"), {}, "names may be in column 1 or 2 or 3 or 4"),
+    "columns unlike each other": (lines("{name},{name}son,the {name} of the sea,U{name}"), {}, "give --column"),
+    "column of several": (on_lines(", ", 6), {"column": "1"}, "has 5 distinct names"),
+    "keys or values": (json.dumps({name: [name + "a"] for name in NAMES}), {}, "column value or key; give --column"),
+    "sets in brackets": ("{{1}, {2}}", {}, "is a document in brackets"),
     "categories and numbers": (lines("{g} {i}"), {}, "No column of list.txt looks like names"),
     "only rules": ("---|---\n" * 30, {}, "has 1 distinct names|looks like names|different numbers"),
     "empty object": ("{}", {}, "is a document in brackets"),
@@ -244,6 +383,21 @@ def test_utf_16_without_a_mark_is_named() -> None:
     with pytest.raises(NameListError, match="if it is UTF-16, give --encoding utf-16-le"):
         read(lines("{name}").encode("utf-16-le"))
     assert read(lines("{name}").encode("utf-16-le"), encoding="utf-16-le")[0] == FOLDED
+
+
+@pytest.mark.parametrize("form", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "names", ["Αλέξης\nΜαρία", "Иван\r\nМария", "太郎\n花子\n美咲", "서숙\n경현\n훈숙", "דוד\nשרה"]
+)
+def test_utf_16_of_any_script_is_named(names: str, form: str) -> None:
+    with pytest.raises(NameListError, match=f"if it is UTF-16, give --encoding {form}"):
+        read(f"{names}\n".encode(form) * 20)
+
+
+def test_binary_is_not_called_utf_16() -> None:
+    for content in (bytes(range(256)) * 20, struct.pack("<900f", *(i / 7 for i in range(900)))):
+        with pytest.raises(NameListError, match=r"give UTF-8 text with one name per line\.$"):
+            read(content)
 
 
 def _zipped(name: str) -> bytes:
@@ -327,6 +481,13 @@ DOCUMENTED = re.findall(r"^\| `(.+?)`.* \| (.+?) \|$", TRAINING_PAGE.read_text("
 def documented_file(example: str) -> str:
     """A file like the example, with more names: one on each line, or as many as the example has on one line."""
     example = example.replace("⇥", "\t")
+    example = example.replace("\\|", "|")
+    if example.startswith('{"girls"'):
+        return json.dumps({"girls": NAMES[:9], "boys": NAMES[9:]})
+    if "Mia" in example:
+        return on_lines(", ", 6)
+    if example.startswith('{"name"'):
+        return "\n".join(example.replace("Emma", name) for name in NAMES)
     if example.startswith("[{"):
         return "[" + ",".join(example[1:-1].replace("Emma", name) for name in NAMES) + "]"
     if "Olivia" not in example:
@@ -343,4 +504,4 @@ def test_documented_shapes_are_read_as_the_page_says(example: str, taken_for: st
 
 
 def test_page_documents_every_shape() -> None:
-    assert len(DOCUMENTED) >= 18
+    assert len(DOCUMENTED) >= 29
