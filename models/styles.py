@@ -1,7 +1,7 @@
 """Styles: conditions that a model learned, such as gender and decade, and the values that it knows for each."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +29,11 @@ class Styles:
         `model` names the model in errors. Raises `OptionError` for a style or a value that it does not know.
         """
         return tuple(sorted(self._row(style, value, model) for style, value in chosen.items()))
+
+    def chosen(self, rows: Iterable[int]) -> dict[str, str]:
+        """Return the values in these rows, by style: the inverse of `rows_of`."""
+        pairs = list(self._rows)
+        return dict(pairs[row] for row in rows)
 
     def _row(self, style: str, value: str, model: str) -> int:
         if (style, value) in self._rows:

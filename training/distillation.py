@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models import Draft, Kernels, Vocabulary
+from models import Draft, Kernels, NameGenerator, Vocabulary
 from models.inference import AS_DRAWN
 from models.manifest import DataRecord
 from models.networks import Network
 from models.store.publishing import draft_generator
+from models.styles import NO_STYLES, Styles
 from training.dataset import Batch, Examples, NameBatches, Rows
 
 
@@ -50,10 +51,14 @@ ProgressCallback = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class SoftTargets:
-    """Names with the teachers' prediction at each position: `probabilities` (N, V) float32."""
+    """Names with the teachers' prediction at each position: `probabilities` (N, V) float32.
+
+    `styles` (names, S): the values with which each name was labelled, None for no style.
+    """
 
     examples: Examples
     probabilities: Tensor
+    styles: Tensor | None = None
 
 
 def names_to_sample(names: int) -> int:
@@ -61,10 +66,10 @@ def names_to_sample(names: int) -> int:
     return min(SAMPLED_NAMES, PER_NAME * names)
 
 
-def sample_names(
-    network: Network, vocabulary: Vocabulary, longest: int, kernels: Kernels, count: int, seed: int
-) -> list[str]:
-    """Sample `count` names of at most `longest` characters at temperature 1, duplicates included."""
+def teacher_generator(
+    network: Network, vocabulary: Vocabulary, longest: int, kernels: Kernels, styles: Styles = NO_STYLES
+) -> NameGenerator:
+    """Return the generator of a teacher, whose names have at most `longest` characters."""
     record = DataRecord(title="a teacher's names", sha256="0" * 64, names=1, longest=longest, split_seed=0)
     draft = Draft(
         dataset="teacher",
@@ -72,14 +77,32 @@ def sample_names(
         vocabulary=vocabulary,
         parameters=network.parameter_count,
         data=record,
-        seed=seed,
+        seed=0,
         metrics={},
         training={},
         arrays=network.to_arrays(),
         names=(),
         files={},
+        styles=styles,
     )
-    return draft_generator(draft, kernels).generate(count, seed=seed, constraints=AS_DRAWN).names
+    return draft_generator(draft, kernels)
+
+
+def sample_names(generator: NameGenerator, count: int, seed: int) -> list[str]:
+    """Sample `count` names at temperature 1, duplicates included."""
+    return generator.generate(count, seed=seed, constraints=AS_DRAWN).names
+
+
+def sample_styled(generator: NameGenerator, wanted: Tensor, seed: int) -> tuple[list[str], Tensor]:
+    """Sample a name for each row of values in `wanted` (n, S): return the names and their values (n, S)."""
+    combinations, counts = torch.unique(wanted, dim=0, return_counts=True)
+    names, styles = list[str](), list[Tensor]()
+    for values, count in zip(combinations, counts.tolist(), strict=True):
+        chosen = generator.styles.chosen(values.nonzero()[:, 0].tolist())
+        drawn = sample_names(generator.styled(chosen), count, seed)
+        names += drawn
+        styles.append(values.expand(len(drawn), -1))
+    return names, torch.cat(styles)
 
 
 def label_names(
@@ -87,16 +110,21 @@ def label_names(
     vocabulary: Vocabulary,
     teachers: Ensemble,
     on_progress: ProgressCallback = lambda done, total: None,
+    styles: Tensor | None = None,
 ) -> SoftTargets:
-    """Return `names` labelled by `teachers`. `on_progress` is called before each chunk and at the end."""
+    """Return `names` labelled by `teachers`, with their `styles` (names, S).
+
+    `on_progress` is called before each chunk and at the end.
+    """
     examples = Examples.of(names, vocabulary)
     chunks = []
     for first in range(0, len(examples), CHUNK):
         on_progress(first, len(examples))
-        rows = examples.names_at(torch.arange(first, min(first + CHUNK, len(examples))))
-        chunks.append(teachers.names(rows.ids, rows.positions).exp())
+        which = torch.arange(first, min(first + CHUNK, len(examples)))
+        rows = examples.names_at(which, styles=None if styles is None else styles[which])
+        chunks.append(rows.logits(teachers).exp())
     on_progress(len(examples), len(examples))
-    return SoftTargets(examples, torch.cat(chunks))
+    return SoftTargets(examples, torch.cat(chunks), styles)
 
 
 @dataclass(frozen=True)
@@ -107,7 +135,7 @@ class SoftTargetRows:
     targets: Tensor
 
     def logits(self, network: Network) -> Tensor:
-        return network.names(self.rows.ids, self.rows.positions)
+        return self.rows.logits(network)
 
 
 class SoftTargetBatches(NameBatches):
@@ -117,10 +145,11 @@ class SoftTargetBatches(NameBatches):
         self, soft_targets: SoftTargets, batch_size: int, generator: torch.Generator, device: torch.device | str = "cpu"
     ) -> None:
         super().__init__(soft_targets.examples, batch_size, generator, device)
-        self.probabilities = soft_targets.probabilities
+        self.probabilities, self.values = soft_targets.probabilities, soft_targets.styles
 
     def draw(self) -> Batch:
         """Return the next batch."""
         which = self.choose()
         targets = self.probabilities[self.examples.row_numbers(which)].to(self.device)
-        return SoftTargetRows(self.examples.names_at(which, self.device), targets)
+        styles = None if self.values is None else self.values[which]
+        return SoftTargetRows(self.examples.names_at(which, self.device, styles), targets)

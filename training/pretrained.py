@@ -6,6 +6,7 @@ from dataclasses import replace
 import click
 
 from models import Kernels, ModelRegistry, Version
+from models.styles import NO_STYLES, Styles
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.distillation import names_to_sample
@@ -13,6 +14,7 @@ from training.errors import TrainingError
 from training.publishing import QUANTIZED, load_network
 from training.run import Distillation, Job
 from training.run_state import RunState
+from training.trainer import learned_styles
 from training.transfer import WarmStart
 
 
@@ -29,7 +31,8 @@ def add_pretrained(
     if teachers and job.corpus.weights is not None:
         raise TrainingError("--weights and --teacher do not go together: a student learns from all names alike.")
     if teachers:
-        job = replace(job, distillation=load_teachers(teachers, registry, job.corpus, kernels))
+        learned = learned_styles(job.config, job.corpus)
+        job = replace(job, distillation=load_teachers(teachers, registry, job.corpus, kernels, learned))
     return job, replace(state, origin=job.origin())
 
 
@@ -50,10 +53,13 @@ def load_start(reference: str, registry: ModelRegistry, config: TrainingConfig) 
     return start, config.model_copy(update={"model": model})
 
 
-def load_teachers(references: Sequence[str], registry: ModelRegistry, corpus: Corpus, kernels: Kernels) -> Distillation:
-    """Return the versions as teachers.
+def load_teachers(
+    references: Sequence[str], registry: ModelRegistry, corpus: Corpus, kernels: Kernels, styles: Styles = NO_STYLES
+) -> Distillation:
+    """Return the versions as teachers of a student that learns `styles`.
 
-    Raises `TrainingError` for a version of another list or split: it has seen the names that evaluate the student.
+    Raises `TrainingError` for a version of another list or split, which has seen the names that evaluate the student,
+    and for one of other styles.
     """
     versions = [resolve_trained(reference, registry) for reference in references]
     for version in versions:
@@ -62,6 +68,12 @@ def load_teachers(references: Sequence[str], registry: ModelRegistry, corpus: Co
             raise TrainingError(
                 f"--teacher {version.reference} learned from another list or split (seed {data.split_seed}); allowed "
                 f"are versions of the same list with split seed {corpus.split_seed}: it has seen other dev names."
+            )
+        if version.generator.styles != styles:
+            theirs, mine = (", ".join(each.values) or "none" for each in (version.generator.styles, styles))
+            raise TrainingError(
+                f"--teacher {version.reference} learned the styles {theirs}, its student {mine}; allowed are the "
+                "same styles with the same values."
             )
     names = tuple(version.reference for version in versions)
     networks = tuple(load_network(version) for version in versions)

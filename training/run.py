@@ -9,18 +9,27 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from models import Kernels
 from models.networks import Network, bigram_by_counting
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Batches, Examples
-from training.distillation import SAMPLED_NAMES, Ensemble, SoftTargetBatches, label_names, sample_names
+from training.distillation import (
+    SAMPLED_NAMES,
+    Ensemble,
+    SoftTargetBatches,
+    label_names,
+    sample_names,
+    sample_styled,
+    teacher_generator,
+)
 from training.errors import Interrupted, TrainingError
 from training.evaluation import mean_loss, measured, split_losses
 from training.progress import Clock
 from training.run_state import RunState, Saved
-from training.trainer import History, Step, Trainer, new_trainer, style_table
+from training.trainer import History, Step, Trainer, learned_styles, new_trainer, style_table
 from training.transfer import WarmStart
 
 # The loss on the dev names, each with its values of styles.
@@ -132,14 +141,25 @@ def _soft_target_batches(job: Job, distillation: Distillation, callbacks: RunCal
     Raises `Interrupted` after a stop request.
     """
     corpus, seed = job.corpus, job.config.seed
-    longest = max(map(len, corpus.names))
-    names = list(corpus.split.train)
+    longest, names = max(map(len, corpus.names)), list(corpus.split.train)
+    generator = torch.Generator().manual_seed(seed)
+    table = style_table(job.config, corpus, names)
+    values: list[Tensor] = []
+    if table is not None:
+        # Each name once with some of its values, and once without any.
+        drawn = table.draw(torch.arange(len(names)), job.config.style_dropout, generator)
+        names, values = [*names, *names], [drawn, torch.zeros_like(drawn)]
     for i, teacher in enumerate(distillation.networks):
         callbacks.log(f"{distillation.names[i]} invents {distillation.sample_count:,} names")
         stream = seed * len(distillation.networks) + i
-        names += sample_names(
-            teacher, corpus.vocabulary, longest, distillation.kernels, distillation.sample_count, stream
-        )
+        learned = learned_styles(job.config, corpus)
+        source = teacher_generator(teacher, corpus.vocabulary, longest, distillation.kernels, learned)
+        if table is None:
+            names += sample_names(source, distillation.sample_count, stream)
+            continue
+        which = torch.randint(len(corpus.split.train), (distillation.sample_count,), generator=generator)
+        some, styles = sample_styled(source, table.draw(which, job.config.style_dropout, generator), stream)
+        names, values = [*names, *some], [*values, styles]
     callbacks.log(f"the teachers say what they think of {len(names):,} names")
 
     def on_progress(done: int, total: int) -> None:
@@ -147,8 +167,9 @@ def _soft_target_batches(job: Job, distillation: Distillation, callbacks: RunCal
         if callbacks.is_stopped():
             raise Interrupted("Stopped before the first step; nothing was kept.")
 
-    labelled = label_names(names, corpus.vocabulary, Ensemble(distillation.networks), on_progress)
-    generator = torch.Generator().manual_seed(seed)
+    labelled = label_names(
+        names, corpus.vocabulary, Ensemble(distillation.networks), on_progress, torch.cat(values) if values else None
+    )
     return SoftTargetBatches(labelled, job.config.batch_size, generator, job.device)
 
 

@@ -21,6 +21,7 @@ from training.distillation import (
     label_names,
     names_to_sample,
     sample_names,
+    teacher_generator,
 )
 from training.errors import Interrupted, TrainingError
 from training.evaluation import mean_loss, name_losses
@@ -174,17 +175,18 @@ def divergence(student: Network, ensemble: Ensemble, examples: Examples) -> floa
 
 
 def test_sampled_names_are_reproducible_and_short(ensemble: Ensemble, vocabulary: Vocabulary, kernels: Kernels) -> None:
-    names, again = (sample_names(ensemble.members[0], vocabulary, 10, kernels, 3000, seed=4) for _ in range(2))
+    names, again = (
+        sample_names(teacher_generator(ensemble.members[0], vocabulary, 10, kernels), 3000, seed=4) for _ in range(2)
+    )
     assert names == again
     assert len(names) == 3000
     assert max(map(len, names)) <= 10
 
 
 def test_student_nears_teachers_on_unseen_names(ensemble: Ensemble, vocabulary: Vocabulary, kernels: Kernels) -> None:
-    soft_targets = label_names(
-        sample_names(ensemble.members[0], vocabulary, 10, kernels, 3000, seed=4), vocabulary, ensemble
-    )
-    unseen = Examples.of(sample_names(ensemble.members[1], vocabulary, 10, kernels, 300, seed=5), vocabulary)
+    first, second = (teacher_generator(each, vocabulary, 10, kernels) for each in ensemble.members[:2])
+    soft_targets = label_names(sample_names(first, 3000, seed=4), vocabulary, ensemble)
+    unseen = Examples.of(sample_names(second, 300, seed=5), vocabulary)
     config = TrainingConfig(model=LSTM, batch_size=64, passes=10, learning_rate=0.02)
     student = lstm_of(vocabulary, 9)
     before = divergence(student, ensemble, unseen)
