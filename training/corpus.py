@@ -2,40 +2,43 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from data import (
     CATALOG,
+    HUMAN_2018,
     RELATIVES,
     DataSet,
     NameList,
     NameListError,
     ReadOptions,
     Split,
+    StyleRows,
     find,
     load_names,
     read_names,
     split_names,
 )
-from data.names import StyleRows
 from models import Vocabulary
 from models.manifest import DataRecord
 from models.store.aliases import REASONS
 
 _DATASET = re.compile(r"[a-z][a-z0-9-]{0,31}")
 STANDARD_INPUT = Path("-")
+# Values of a style that a description names.
+_SHOWN_VALUES = 14
 
 
 @dataclass(frozen=True)
 class Corpus:
     """A list of names and its metadata. `names`: distinct, in order; `description`: lines that say what was read.
 
-    `weights`: how often each name is drawn in training, None for all alike. `table`: the columns of names, weights and
-    styles as tab-separated text, kept with the list; empty without weights and styles. `styles`: rows of a name and its
-    values of styles.
+    `weights`: how often each name is drawn in training, None for all alike. `styles`: the styles of each name, None
+    without any; the weights of its rows count among the rows of one name. `table`: the columns of names, weights and
+    styles of an own list as tab-separated text, kept with it; empty without weights and styles, and for shipped lists.
     """
 
     dataset: str
@@ -48,8 +51,8 @@ class Corpus:
     notice: str = ""
     description: tuple[str, ...] = ()
     weights: tuple[float, ...] | None = None
-    table: str = ""
     styles: StyleRows | None = None
+    table: str = ""
 
     @cached_property
     def split(self) -> Split:
@@ -96,8 +99,14 @@ def relatives_corpus(split_seed: int) -> Corpus:
     return replace(_listed(RELATIVES, split_seed), notice=CATALOG["animal"].notice)
 
 
+def human_2018_corpus(split_seed: int) -> Corpus:
+    """Return the list that the lessons measure on. Raises `NameListError`."""
+    return _listed(HUMAN_2018, split_seed)
+
+
 def _listed(entry: DataSet, split_seed: int) -> Corpus:
-    names = load_names(entry.file, entry.placeholders)
+    """Return a list of the project. Its names weigh alike, whatever its rows weigh."""
+    names = load_names(entry.file, entry.placeholders, entry.reading)
     return Corpus(
         dataset=entry.name,
         title=entry.title,
@@ -107,8 +116,18 @@ def _listed(entry: DataSet, split_seed: int) -> Corpus:
         licence=entry.licence,
         source=entry.source,
         notice=entry.notice,
-        description=(names.summary(),),
+        description=(names.summary(),) if names.styles is None else tuple(_described(names, names.styles)),
+        styles=names.styles,
     )
+
+
+def _described(names: NameList, styles: StyleRows) -> Iterator[str]:
+    """Yield lines that say how many rows a table has, and the values of each style."""
+    yield f"{len(names.names):,} names in {len(styles.rows):,} rows"
+    for i, column in enumerate(styles.columns, start=1):
+        values = sorted({row[i] for row in styles.rows})
+        more = f" and {len(values) - _SHOWN_VALUES:,} more" if len(values) > _SHOWN_VALUES else ""
+        yield f"{column}: {', '.join(values[:_SHOWN_VALUES])}{more}"
 
 
 def own_corpus(path: Path, name: str, split_seed: int, reading: ReadOptions | None = None) -> Corpus:
@@ -138,8 +157,8 @@ def own_corpus(path: Path, name: str, split_seed: int, reading: ReadOptions | No
         source=source,
         description=tuple(names.describe()),
         weights=names.weights,
-        table=_table(names),
         styles=names.styles,
+        table=_table(names),
     )
 
 

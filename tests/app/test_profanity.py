@@ -21,17 +21,19 @@ from app.names.profanity import (
     shipped,
 )
 from app.settings import Settings
-from data.catalog import CATALOG
+from data.catalog import CATALOG, HUMAN_2018, LISTS
 from data.names import load_names
 from models import Kernels, Vocabulary
 from models.inference.keyword_filter import Automaton, Keywords, fold
 
 # All refused names among 29,611 of people and 3,323 of animals.
 REFUSED = {
-    "human": ["fanny", "lolita", "shota"],
+    HUMAN_2018.name: ["fanny", "lolita", "shota"],
     "animal": ["abortus", "ass", "bitch", "cock", "coon", "jackass", "negrofinch", "pecker", "pussy", "tit"],
 }
 MAX_REFUSED_SHARE = 0.005
+# Lists with whole words of English, such as tit and bastard, or with syllables that make one, such as yo-shi-to.
+MAX_REFUSED_SHARES = {"town": 0.006, "species": 0.011, "japanese": 0.006}
 # A listed word that is part of at least five shipped names is matched as a whole word only.
 MANY_NAMES = 5
 
@@ -44,7 +46,8 @@ def profanity(kernels: Kernels) -> ProfanityFilter:
 
 def names_of(dataset: str) -> tuple[str, ...]:
     """Return the names that the models of a shipped list learn from."""
-    return load_names(CATALOG[dataset].file, CATALOG[dataset].placeholders).names
+    entry = LISTS[dataset]
+    return load_names(entry.file, entry.placeholders, entry.reading).names
 
 
 def refused(automaton: Automaton, vocabulary: Vocabulary, names: Sequence[str]) -> list[str]:
@@ -63,20 +66,29 @@ def refused_by(keywords: Keywords, names: Iterable[str], kernels: Kernels) -> li
     return refused(Automaton(keywords, vocabulary, kernels.find), vocabulary, names)
 
 
+def refused_names(profanity: ProfanityFilter, names: Sequence[str]) -> list[str]:
+    """Return the names that `safe` refuses, sorted."""
+    vocabulary = Vocabulary.of(names)
+    return sorted(refused(profanity.automaton(vocabulary), vocabulary, names))
+
+
 @pytest.mark.parametrize("dataset", CATALOG)
 def test_few_shipped_names_are_refused(profanity: ProfanityFilter, dataset: str) -> None:
     names = names_of(dataset)
-    vocabulary = Vocabulary.of(names)
-    found = refused(profanity.automaton(vocabulary), vocabulary, names)
-    assert sorted(found) == REFUSED[dataset]
-    assert len(found) < MAX_REFUSED_SHARE * len(names)
+    share = MAX_REFUSED_SHARES.get(dataset, MAX_REFUSED_SHARE)
+    assert len(refused_names(profanity, names)) < share * len(names)
+
+
+@pytest.mark.parametrize("dataset", REFUSED)
+def test_refused_names_of_two_lists_are_known(profanity: ProfanityFilter, dataset: str) -> None:
+    assert refused_names(profanity, names_of(dataset)) == REFUSED[dataset]
 
 
 def test_few_human_names_are_refused_without_allowlist(kernels: Kernels) -> None:
     """The allowlist hides no bad rule."""
-    words, names = shipped(), names_of("human")
+    words, names = shipped(), names_of(HUMAN_2018.name)
     found = refused_by(Keywords(words.whole, words.inside, frozenset()), names, kernels)
-    assert set(REFUSED["human"]) < set(found)
+    assert set(REFUSED[HUMAN_2018.name]) < set(found)
     assert len(found) < MAX_REFUSED_SHARE * len(names)
 
 
@@ -86,7 +98,7 @@ def test_words_inside_many_names_are_whole_words() -> None:
     able = {w for w in lists["en"] if len(w) >= INSIDE}
     able |= {w for words in lists.values() for w in words - lists["en"] if len(w) >= INSIDE_OTHERS}
     count: Counter[str] = Counter()
-    for name in (*names_of("human"), *names_of("animal")):
+    for name in (*names_of(HUMAN_2018.name), *names_of("animal")):
         count.update(able & {name[i:j] for i in range(len(name)) for j in range(i + INSIDE, len(name) + 1)})
     many = {word for word, names in count.items() if names >= MANY_NAMES}
     assert len(many) > 10

@@ -16,7 +16,7 @@ from data.building.packages import PackageError, fetch, member, run
 from data.building.taxonomy import single_word_names, species_names
 from data.building.tries import Trie, TrieError
 from data.building.wordnet import animals_under, parse_nouns, parse_words
-from data.catalog import CATALOG
+from data.catalog import CATALOG, HUMAN_2018
 
 # Written by the marisa-trie library: KEYS with one trie and a buffer of tails, KEYS with three nested tries, and
 # RECORDS, whose tails hold zero bytes.
@@ -52,10 +52,10 @@ def packed(folder: Path, path: str, content: bytes) -> None:
         archive.addfile(entry, io.BytesIO(content))
 
 
-def test_human_list_is_lowercase_in_source_order(tmp_path: Path) -> None:
+def test_human_list_of_2018_is_lowercase_in_source_order(tmp_path: Path) -> None:
     births = b"Emma,F,18688\r\nAva,F,14924\r\nLiam,M,19837\r\nAva,M,5\r\n"
     packed(tmp_path, "package/raw_name_source/yob2018.txt", births)
-    assert build.human_list(tmp_path) == b"emma\nava\nliam\nava\n"
+    assert build.human_2018_list(tmp_path) == b"emma\nava\nliam\nava\n"
 
 
 def test_species_names_exclude_plants_genera_and_unnamed_taxa() -> None:
@@ -74,11 +74,11 @@ def test_latin_names_are_single_words() -> None:
 def test_build_with_another_digest_keeps_the_shipped_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shipped = CATALOG["human"].file.read_bytes()
-    monkeypatch.setattr(build, "BUILDERS", {"human": lambda folder: b"emma\n"})
+    shipped = HUMAN_2018.file.read_bytes()
+    monkeypatch.setattr(build, "BUILDERS", {"human-2018": lambda folder: b"emma\n"})
     assert build.main(["--packages", str(tmp_path)]) == 1
     assert "human.txt: 1 lines, sha256 " in capsys.readouterr().out
-    assert CATALOG["human"].file.read_bytes() == shipped
+    assert HUMAN_2018.file.read_bytes() == shipped
     assert build.main(["--packages", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert (tmp_path / "out" / "human.txt").read_bytes() == b"emma\n"
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from tests.training.conftest import ROOT, invoke
-from training.corpus import shipped_corpus
+from training.corpus import human_2018_corpus
 from training.errors import Interrupted, TrainingError
 from training.lessons import check
 from training.lessons.check import (
@@ -270,7 +270,7 @@ def test_plane_of_embedding_has_stated_neighbours_and_spread(mlp: Arrays) -> Non
 
 
 def test_lesson_states_pairs_unseen_in_training() -> None:
-    split = shipped_corpus("human", 42).split
+    split = human_2018_corpus(42).split
     seen = {pair for name in split.train for pair in pairwise(f".{name}.")}
     unseen = {name: {"".join(pair) for pair in {*pairwise(f".{name}.")} - seen} for name in split.dev}
     found = {name: pairs for name, pairs in unseen.items() if pairs}

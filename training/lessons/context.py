@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from data import HUMAN_2018
 from models import ModelConfig
 from models.networks import bigram_by_counting, build_model
 from training.config import TrainingConfig, load_config
-from training.corpus import Corpus, shipped_corpus
+from training.corpus import Corpus, human_2018_corpus
 from training.dataset import Examples
 from training.device import choose_device
 from training.evaluation import mean_loss
@@ -122,7 +123,7 @@ def is_tree_and_flat(one: Result) -> bool:
     return one.model.block_size <= 2
 
 
-PRESET, DATASET, SMOOTHING = "wavenet", "human", 1.0
+PRESET, DATASET, SMOOTHING = "wavenet", HUMAN_2018.name, 1.0
 
 
 @click.command("context")
@@ -134,7 +135,7 @@ def compare_contexts(out: Path | None, steps: int) -> None:
     Both see 1, 2, 4, 8 and 16 characters.
     """
     config = load_config(PRESET, DATASET, {"steps": steps, "eval_every": steps})
-    corpus = shipped_corpus(DATASET, config.split_seed)
+    corpus = human_2018_corpus(config.split_seed)
     if out is not None:
         prepare_picture(out)
     choose_device("cpu")

@@ -8,14 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from data import HUMAN_2018
 from models.networks import Network, build_model
 from training.config import load_config
-from training.corpus import shipped_corpus
+from training.corpus import human_2018_corpus
 from training.dataset import Examples
 from training.errors import TrainingError
 from training.report import metric_line
 
-DATASET = "human"
+DATASET = HUMAN_2018.name
 # Names in the batch.
 NAMES = 32
 
@@ -62,7 +63,7 @@ def show_shapes(preset: str) -> None:
     PRESET is any preset whose architecture is not lstm.
     """
     config = load_config(preset, DATASET, {})
-    corpus = shipped_corpus(DATASET, config.split_seed)
+    corpus = human_2018_corpus(config.split_seed)
     network = build_model(config.model, len(corpus.vocabulary), torch.Generator().manual_seed(config.seed))
     examples = Examples.of(corpus.split.dev[:NAMES], corpus.vocabulary)
     X = examples.windows(config.model.block_size).X

@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from data import HUMAN_2018
 from models.networks import BatchNorm1d, Network, build_model
 from training.config import TrainingConfig, load_config
-from training.corpus import Corpus, shipped_corpus
+from training.corpus import Corpus, human_2018_corpus
 from training.dataset import Examples
 from training.device import choose_device
 from training.diagnostics.plots import COLOURS
@@ -158,7 +159,7 @@ def _draw_losses(axes: Axes, results: Sequence[Result], even: float) -> None:
     style_axes(axes, "Losses of the batches", "step", "nats per character")
 
 
-PRESET, DATASET = "mlp-deep", "human"
+PRESET, DATASET = "mlp-deep", HUMAN_2018.name
 
 
 @click.command("starts")
@@ -168,7 +169,7 @@ PRESET, DATASET = "mlp-deep", "human"
 def compare_starts(out: Path | None, layers: int, steps: int) -> None:
     """Compare five initialisations: large or small weights, with or without BatchNorm."""
     config = load_config(PRESET, DATASET, {"n_layers": layers, "steps": steps, "eval_every": steps})
-    corpus = shipped_corpus(DATASET, config.split_seed)
+    corpus = human_2018_corpus(config.split_seed)
     if out is not None:
         prepare_picture(out)
     choose_device("cpu")
