@@ -43,14 +43,16 @@ class StyleTable:
 
     @classmethod
     def of(cls, names: Sequence[str], rows: StyleRows, styles: Styles) -> "StyleTable":
-        """Return the table of `names`. Rows of weight 0 are left out, unless a name has no other."""
+        """Return the table of distinct `names`. Rows of weight 0 are left out, unless a name has no other."""
+        row_of = [
+            {value: styles.rows_of({column: value})[0] for value in styles.values[column]} for column in rows.columns
+        ]
+        for each in row_of:
+            each[""] = -1
         by_name: dict[str, list[tuple[list[int], float]]] = {name: [] for name in names}
         for (name, *cells), weight in zip(rows.rows, rows.weights, strict=True):
             if name in by_name:
-                choice = [
-                    styles.rows_of({column: cell})[0] if cell else -1
-                    for column, cell in zip(rows.columns, cells, strict=True)
-                ]
+                choice = [known[cell] for known, cell in zip(row_of, cells, strict=True)]
                 by_name[name].append((choice, weight))
         choices, weights, starts = list[list[int]](), list[float](), [0]
         for mine in by_name.values():
