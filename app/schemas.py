@@ -197,7 +197,7 @@ class GenerateLink(GenerateQuery):
 
     dataset: Reference | None = Field(None, description=DATASET, examples=["animal", "human:0.6,animal:0.4"])
     model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@5"])
-    style: Reference | None = Field(None, description=STYLE, examples=["gender:feminine,decade:1920"])
+    style: Reference | None = Field(None, description=STYLE)
 
     @field_validator("count", "top_k", "seed", "offset", "min_length", "max_length", "max_attempts", mode="before")
     @classmethod
@@ -243,7 +243,7 @@ class NextQuery(SourceQuery):
 
     dataset: Reference | None = Field(None, description=DATASET, examples=["animal", "human:0.6,animal:0.4"])
     model: Reference | None = Field(None, description=MODEL, examples=["wavenet", "human/lstm@5"])
-    style: Reference | None = Field(None, description=STYLE, examples=["gender:feminine,decade:1920"])
+    style: Reference | None = Field(None, description=STYLE)
     prefix: Piece = Field("", description="The characters before.", examples=["mar"])
     temperature: Annotated[float, Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)] = Field(
         1.0, description="Below 1 safer, above 1 wilder."

@@ -16,15 +16,16 @@ class Styles:
 
     def __len__(self) -> int:
         """Return the number of values of all styles, S."""
-        return len(self._rows)
+        return len(self.rows)
 
     @cached_property
-    def _rows(self) -> dict[tuple[str, str], int]:
+    def rows(self) -> dict[tuple[str, str], int]:
+        """The row of biases of each style and value."""
         pairs = [(style, value) for style, values in self.values.items() for value in values]
         return {pair: row for row, pair in enumerate(pairs)}
 
     def rows_of(self, chosen: Mapping[str, str], model: str = "The model") -> tuple[int, ...]:
-        """Return the rows of the chosen values, ascending: at most one of each style.
+        """Return the rows of the chosen values, ascending: at most one of each style; case does not matter.
 
         `model` names the model in errors. Raises `OptionError` for a style or a value that it does not know.
         """
@@ -32,12 +33,15 @@ class Styles:
 
     def chosen(self, rows: Iterable[int]) -> dict[str, str]:
         """Return the values in these rows, by style: the inverse of `rows_of`."""
-        pairs = list(self._rows)
+        pairs = list(self.rows)
         return dict(pairs[row] for row in rows)
 
     def _row(self, style: str, value: str, model: str) -> int:
-        if (style, value) in self._rows:
-            return self._rows[style, value]
+        if (style, value) in self.rows:
+            return self.rows[style, value]
+        folded = [known for known in self.values.get(style, ()) if known.casefold() == value.casefold()]
+        if len(folded) == 1:
+            return self.rows[style, folded[0]]
         if not self.values:
             raise OptionError(f"{model} knows no styles.", field="style", allowed=f"left out: {model} knows no styles")
         known = self.values.get(style)

@@ -85,7 +85,7 @@ def runner_of(command: Command) -> str:
         if words[0] == "curl" or words[2:4] == ["app", "key"]:
             return "authorized"
         return "script" if PYTHON in words or words[0] in ("cd", "mkdir") else ""
-    if words[2:4] in (["training", "train"], ["app", "models"]):
+    if words[2:4] in (["training", "train"], ["app", "models"], ["app", "generate"]):
         return "publish" if command.page in ("README.md", "docs/training.md") else ""
     if module and words[-1] == "--help":
         return "help"

@@ -145,12 +145,12 @@ STARTS, ENDS = ("An", "Ben", "Em", "Gil", "Han", "Mar", "Sul", "Yv"), ("a", "el"
 
 @pytest.fixture
 def folder(tmp_path: Path, made_up_names: tuple[str, ...]) -> Path:
-    """A folder to call commands in: with this Python as .venv/bin/python, and a list of 200 names."""
+    """A folder to call commands in: with this Python as .venv/bin/python, and a list of a thousand names."""
     program = tmp_path / PYTHON
     program.parent.mkdir(parents=True)
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     program.chmod(0o755)
-    (tmp_path / "my_list.txt").write_text("".join(f"{name}\n" for name in made_up_names[::5]), "utf-8")
+    (tmp_path / "my_list.txt").write_text("".join(f"{name}\n" for name in made_up_names), "utf-8")
     births = [f"{a}{b},{g},{len(a + b)}\n" for a in STARTS for b in ENDS for g in ("FM" if b == "a" else "F")]
     (tmp_path / "births.csv").write_text("Name,Gender,Count\n" + "".join(births), "utf-8")
     return tmp_path

@@ -108,7 +108,7 @@ DATA_OPTION = click.option(
 READING_OPTIONS = (
     click.option("--column", help="Column of a table that has the names: its header or number."),
     click.option("--weights", help="Column of counts: frequent names are drawn more often in training."),
-    click.option("--style", "styles", multiple=True, help="Column of styles to keep with the list; repeatable."),
+    click.option("--style", "styles", multiple=True, help="Column of values that can be asked for; repeatable."),
     click.option("--encoding", help="Encoding of your list, if it is not UTF-8: cp1252, cp949, ..."),
     click.option("--as-is", is_flag=True, help="Each line of your list is a name, whatever it has."),
 )

@@ -49,7 +49,8 @@ def load_start(reference: str, registry: ModelRegistry, config: TrainingConfig) 
             f"of the architecture {theirs.architecture}."
         )
     model = theirs.model_copy(update={"dropout": mine.dropout, "input_dropout": mine.input_dropout})
-    start = WarmStart(version.reference, load_network(version), version.manifest.alphabet, version.generator.names)
+    generator, vocabulary = version.generator, version.manifest.alphabet
+    start = WarmStart(version.reference, load_network(version), vocabulary, generator.names, generator.styles)
     return start, config.model_copy(update={"model": model})
 
 

@@ -89,7 +89,10 @@ class RunCallbacks:
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run. The network is on the CPU, in evaluation mode; `losses` has train, dev, test, dev with styles."""
+    """A finished run. The network is on the CPU, in evaluation mode; `losses` has train, dev and test.
+
+    Where the network learned styles, it has `STYLED_DEV` as well.
+    """
 
     job: Job
     network: Network

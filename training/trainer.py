@@ -250,9 +250,10 @@ def new_trainer(
     The config's seed decides weights and batches, unless `start` or `batches` are given.
     """
     generator = torch.Generator().manual_seed(config.seed)
-    network = build_model(config.model, len(corpus.vocabulary), generator, len(learned_styles(config, corpus)))
+    styles = learned_styles(config, corpus)
+    network = build_model(config.model, len(corpus.vocabulary), generator, len(styles))
     if start is not None:
-        copy_weights(network, corpus.vocabulary, start)
+        copy_weights(network, corpus.vocabulary, start, styles)
     network.to(device)
     train = Examples.of(corpus.split.train, corpus.vocabulary)
     dev = Examples.of(measured(corpus.split).dev, corpus.vocabulary)

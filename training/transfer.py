@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from models import ModelConfig, Vocabulary
+from models.kernel.freeze import style_biases
 from models.networks import Network
+from models.styles import NO_STYLES, Styles
 from models.vocabulary import END
 from training.errors import TrainingError
 
@@ -20,32 +22,41 @@ BY_CHARACTER = {"embedding.weight": 0, "output.weight": 1, "output.bias": 0}
 
 @dataclass(frozen=True)
 class WarmStart:
-    """A trained network that gives the initial weights, with its name, vocabulary and training names."""
+    """A trained network that gives the initial weights, with its name, vocabulary, training names and styles."""
 
     name: str
     network: Network
     vocabulary: Vocabulary
     names: frozenset[str]
+    styles: Styles = NO_STYLES
 
 
-def copy_weights(network: Network, vocabulary: Vocabulary, start: WarmStart) -> None:
-    """Copy the weights of `start` into `network`, in place.
+def copy_weights(network: Network, vocabulary: Vocabulary, start: WarmStart, styles: Styles = NO_STYLES) -> None:
+    """Copy the weights of `start` into `network`, which learns `styles`, in place.
 
-    A character that only `network` knows keeps its fresh weights; one that it does not know is dropped. Styles start
-    at zero where the two differ in them. Raises
-    `TrainingError` if the shapes differ, and for a bigram, which has no weights beyond those of its characters.
+    A character or a value of a style that only `network` knows keeps its fresh weights; one that it does not know is
+    dropped. Raises `TrainingError` if the shapes differ, and for a bigram, which has no weights beyond those of its
+    characters.
     """
     if network.config.architecture == "bigram" or shape(network.config) != shape(start.network.config):
         raise TrainingError(
             f"{start.name} cannot be started from: it is made as {shape(start.network.config)}, this run as "
             f"{shape(network.config)}; allowed is the same shape, and no bigram."
         )
-    mine, theirs = shared_positions(vocabulary, start.vocabulary)
+    characters = shared_positions(vocabulary, start.vocabulary)
+    both = [value for value in styles.rows if value in start.styles.rows]
+    values = tuple(
+        torch.tensor([each.rows[value] for value in both], dtype=torch.int64) for each in (styles, start.styles)
+    )
     old = start.network.state_dict()
     for name, array in network.state_dict().items():
-        axis = BY_CHARACTER.get(name)
-        if name in old and (axis is not None or old[name].shape == array.shape):
-            array.copy_(old[name] if axis is None else _moved(array, old[name], axis, mine, theirs))
+        if name in style_biases(network.config):
+            if both:
+                array.copy_(_moved(array, old[name], 0, *values))
+        elif (axis := BY_CHARACTER.get(name)) is not None:
+            array.copy_(_moved(array, old[name], axis, *characters))
+        else:
+            array.copy_(old[name])
 
 
 def shape(config: ModelConfig) -> Mapping[str, object]:

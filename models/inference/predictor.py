@@ -13,7 +13,7 @@ from models.config import ModelConfig
 from models.errors import CheckpointError
 from models.inference.jit import Kernels
 from models.kernel.compile_plan import make_plan
-from models.kernel.freeze import Arrays, Floats, FrozenModel, freeze, style_arrays
+from models.kernel.freeze import Arrays, Floats, FrozenModel, freeze, style_biases
 from models.kernel.int8.lstm import Int8Lstm
 from models.kernel.int8.model import STYLES, has_integers, int8_model, style_bias
 from models.kernel.int8.stage import int8_plan
@@ -106,8 +106,8 @@ def predictor_of(
 
     `n_styles`: the number of values of all styles.
     """
-    rows = {len(arrays[name]) for name in [*style_arrays(arrays), *([STYLES] if STYLES in arrays else [])]}
-    if rows != ({n_styles} if n_styles else set()):
+    rows = {arrays[name].shape[:1] for name in (*style_biases(config), STYLES) if name in arrays}
+    if rows != ({(n_styles,)} if n_styles else set()):
         raise CheckpointError("The styles do not fit the weights.")
     model = int8_model(config, arrays) if has_integers(arrays) else None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.config import ModelConfig
+from models.config import STYLED, ModelConfig
 from models.errors import CheckpointError
 
 Floats = NDArray[np.float32]
@@ -90,39 +90,34 @@ def freeze(config: ModelConfig, arrays: Arrays, style: tuple[int, ...] = ()) -> 
 
     `style`: the rows of the chosen values of styles, whose vectors are added to the biases.
     """
+    biases = style_biases(config)
     try:
-        arrays = with_style(arrays, style)
-        if odd := sorted(set(arrays) ^ _expected(config)):
+        expected = _expected(config) | (set(biases) if set(biases) & set(arrays) else set())
+        if odd := sorted(set(arrays) ^ expected):
             raise ValueError(f"{', '.join(odd)} missing or unknown")
-        return _FREEZERS[config.architecture](config, arrays)
+        plain = {name: array for name, array in arrays.items() if name not in biases}
+        for name in expected & set(biases):
+            _add_rows(plain, biases[name], arrays[name], style)
+        return _FREEZERS[config.architecture](config, plain)
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"The weights do not fit their config ({config.architecture}): {error}.") from error
 
 
-def style_arrays(arrays: Arrays) -> dict[str, str]:
-    """Return the arrays of styles (S, C), each with the name of the bias (C,) that its rows are added to."""
-    found = {}
-    for name in arrays:
-        layer, _, key = name.partition(".")
-        if layer.startswith("style") and key == "weight":
-            found[name] = f"norm{layer.removeprefix('style')}.beta"
-        elif layer.startswith("lstm") and key == "style":
-            found[name] = f"{layer}.bias"
-    return found
+def style_biases(config: ModelConfig) -> dict[str, str]:
+    """Return the arrays (S, C) that styles have in a network, each with the bias (C,) that its rows are added to."""
+    if config.architecture == "lstm":
+        return {f"lstm{i}.style": f"lstm{i}.bias" for i in range(config.n_layers)}
+    if config.architecture in STYLED:
+        return {f"style{i}.weight": f"norm{i}.beta" for i in range(len(config.fans))}
+    return {}
 
 
-def with_style(arrays: Arrays, rows: tuple[int, ...]) -> Arrays:
-    """Return the arrays without those of styles, whose `rows` are added to the biases, in order."""
-    biases = style_arrays(arrays)
-    if not biases:
-        return arrays
-    plain = {name: array for name, array in arrays.items() if name not in biases}
-    for name, bias in biases.items():
-        if arrays[name].ndim != 2 or arrays[name].shape[1:] != plain[bias].shape:
-            raise ValueError(f"{name} has shape {arrays[name].shape}, which does not fit {bias}")
-        for row in rows:
-            plain[bias] = plain[bias] + arrays[name][row]
-    return plain
+def _add_rows(arrays: dict[str, np.ndarray], bias: str, vectors: np.ndarray, rows: tuple[int, ...]) -> None:
+    """Add rows of `vectors` (S, C) to a bias (C,), in order."""
+    if vectors.shape[1:] != arrays[bias].shape:
+        raise ValueError(f"the styles of {bias} have shape {vectors.shape}")
+    for row in rows:
+        arrays[bias] = arrays[bias] + vectors[row]
 
 
 def _expected(config: ModelConfig) -> set[str]:

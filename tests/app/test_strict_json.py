@@ -123,7 +123,7 @@ async def test_unknown_field_gets_the_nearest_known_one(client: AppClient) -> No
     assert response.json()["code"] == "unknown_field"
     assert problem_of(await client.get("/generate?n=3"))["detail"] == "unknown field `n`; did you mean `count`?"
     unlike = problem_of(await client.get("/generate?zzzz=3"))
-    assert unlike["detail"].startswith("unknown field `zzzz`; the fields are dataset, model, count, ")
+    assert unlike["detail"].startswith("unknown field `zzzz`; the fields are dataset, model, style, count, ")
 
 
 async def test_synonyms_are_known_fields_and_no_fields_themselves() -> None:
