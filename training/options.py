@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel
 
-from data import CATALOG, HUMAN_2018, ReadOptions
+from data import CATALOG, HUMAN_2018, ReadOptions, find
 from models import ModelConfig
 from training.config import TrainingConfig, allowed, option
 from training.corpus import Corpus, human_2018_corpus, own_corpus, shipped_corpus
@@ -166,6 +166,8 @@ def read_corpus(called: str, data: Path | None, split_seed: int, reading: ReadOp
         return own_corpus(data, called, split_seed, reading)
     if reading != ReadOptions():
         raise click.UsageError("--column, --weights, --style, --encoding and --as-is are for a list of yours: --data.")
+    if called in CATALOG:
+        _announce_reading(find(called).file)
     return shipped_corpus(called, split_seed)
 
 

@@ -119,8 +119,9 @@ def _prepare(
     """Return the job, its saved state, and whether to continue from it."""
     chosen = {field: value for field, value in hyperparameters.items() if value is not None}
     config = load_config(preset or PRESET, called, chosen)
+    processor = choose_device(device, threads)
     corpus = read_corpus(called, data, config.split_seed, reading)
-    job = Job(corpus, config, Path(preset or PRESET).stem, choose_device(device, threads))
+    job = Job(corpus, config, Path(preset or PRESET).stem, processor)
     return job, RunState(run_folder(runs, store, called, job.preset), corpus.sha256, config), resume
 
 
