@@ -103,9 +103,7 @@ def corpus_of(version: Version) -> Corpus:
 @click.command()
 @click.argument("reference")
 @click.option("--store", type=click.Path(path_type=Path), default=Path(".namewave/artifacts"), help="Your versions.")
-@click.option(
-    "--count", type=click.IntRange(100), default=4000, show_default=True, help="Held-out and new names."
-)
+@click.option("--count", type=click.IntRange(100), default=4000, show_default=True, help="Held-out and new names.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the rows and of the new names.")
 def main(reference: str, store: Path, count: int, seed: int) -> None:
     """Print for each style of REFERENCE how often the classifier agrees on held-out and on new names."""

@@ -30,6 +30,8 @@ def allowed(model: type[BaseModel], field: str) -> str:
         limits.append(f"above {schema['exclusiveMinimum']:,g}")
     if "minimum" in schema:
         limits.append(f"from {_number(schema['minimum'])}")
+    if "exclusiveMaximum" in schema:
+        limits.append(f"below {schema['exclusiveMaximum']:,g}")
     if "maximum" in schema:
         limits.append(f"to {_number(schema['maximum'])}")
     return " ".join([kind, *limits])

@@ -1,5 +1,6 @@
 """A list of names for training, with its source, vocabulary and split."""
 
+import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -146,8 +147,8 @@ def own_corpus(path: Path, name: str, split_seed: int, reading: ReadOptions | No
         names, source = read_names(sys.stdin.buffer.read(), "standard input", options=reading), "standard input"
     else:
         names, source = load_names(path, options=reading), path.name
-    if names.weights is not None and not any(names.weights):
-        raise NameListError(f"All weights of {source} are 0; a weight above 0 is needed.")
+    if names.weights is not None and not 0 < sum(names.weights) < math.inf:
+        raise NameListError(f"The weights of {source} add up to {sum(names.weights):g}; a number above 0 is needed.")
     return Corpus(
         dataset=name,
         title=name,

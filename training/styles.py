@@ -23,7 +23,10 @@ def styles_of(rows: StyleRows) -> Styles:
     for column, cells in zip(rows.columns, list(zip(*rows.rows, strict=True))[1:], strict=True):
         distinct = tuple(sorted(set(cells) - {""}))
         if not 1 <= len(distinct) <= MAX_VALUES:
-            raise TrainingError(f"--style {column} has {len(distinct):,} values; allowed: 1 to {MAX_VALUES}.")
+            raise TrainingError(
+                f"--style {column} has {len(distinct):,} values; allowed: 1 to {MAX_VALUES}. Choose another "
+                "column, or group its values."
+            )
         values[column] = distinct
     return Styles(values)
 

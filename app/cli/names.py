@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from app.names.generation import SamplerCache, with_seed
 from app.names.jobs import GenerateJob, SamplingJob, StreamJob
 from app.names.profanity import ProfanityFilter
-from app.names.scoring import Scorer
+from app.names.scoring import ByStyle, Scorer, add_by_style
 from app.names.sources import SourceResolver
 from app.responses import GenerateAnswer
 from app.schemas import ALLOWED, GenerateLink, GenerateQuery, NextQuery, ScoreRequest
@@ -20,6 +20,7 @@ from app.startup import open_registry
 from app.web.negotiation import CSV, JSON, NDJSON, TEXT
 from models.blends import Blender, Source
 from models.inference import MAX_SEED, PrefixMemory
+from models.spelling import normalize
 
 USAGE_ERROR = 2
 # Names below this number are there before one can read a progress bar.
@@ -32,10 +33,13 @@ Query = TypeVar("Query", GenerateLink, NextQuery, ScoreRequest)
 def _source_options(command: Command) -> Command:
     model = "architecture, architecture@version, architecture@alias or dataset/architecture@version."
     dataset = "Which data set's models (default: human), or a blend: human:0.6,animal:0.4."
-    style = "Values of the model's styles: gender:feminine,decade:1920."
-    for name, text in (("--style", style), ("--model", model), ("--dataset", dataset)):
-        command = click.option(name, help=text)(command)
-    return command
+    style = "Values of the model's styles: gender:feminine,decade:1920; repeatable."
+    command = click.option("--style", multiple=True, callback=_joined, help=style)(command)
+    return click.option("--dataset", help=dataset)(click.option("--model", help=model)(command))
+
+
+def _joined(context: click.Context, option: click.Parameter, styles: tuple[str, ...]) -> str | None:
+    return ",".join(styles) or None
 
 
 @click.command()
@@ -151,8 +155,11 @@ def score(as_json: bool, names: tuple[str, ...], **options: Any) -> None:
     request = _query(ScoreRequest, {**options, "names": list(names)})
     sources = _open_sources(load_settings())
     source = sources.find(request.dataset, request.model, request.style)
-    variants = sources.variants(request.dataset, request.model, request.style) if request.by_style else {}
-    answer = Scorer().score(request, source, variants)
+    by_style: list[ByStyle] = [{} for _ in names] if request.by_style else []
+    if request.by_style:
+        for variant in sources.variants(request.dataset, request.model, request.style):
+            add_by_style(by_style, [normalize(name) for name in names], variant)
+    answer = Scorer().score(request, source, by_style)
     if as_json:
         click.echo(answer.model_dump_json(indent=2))
         return

@@ -23,6 +23,8 @@ NAME_LENGTH, HOT_TEMPERATURE, HOT_LENGTH_FACTOR, SCORING_FACTOR = 8, 2.0, 4, 4
 SCORED_CHARACTER_COST = 10
 # How many prepared samplers are kept, and what they depend on: the fields of `SamplingOptions`, then of `Constraints`.
 MAX_SAMPLERS = 256
+# Bytes that a kept sampler of a style may hold beside those of its version.
+MAX_SAMPLER_BYTES = 2**17
 OPTIONS = ("temperature", "top_k", "top_p", "prefix", "min_length", "excludes")
 CONSTRAINTS = ("max_length", "ends_with", "contains", "pattern", "novel", "unique")
 SAMPLER_FIELDS = attrgetter(*OPTIONS, *CONSTRAINTS, "safe")
@@ -41,8 +43,9 @@ class SamplerCache:
 
     def get(self, request: GenerateQuery, source: Source) -> PreparedSampler:
         """Return the sampler of a request. Raises `OptionError` and `UnknownCharacter`."""
-        # Each request for a blend has a generator of its own.
-        prepare = self._prepare if isinstance(source, Blend) else self._cached
+        # Each request for a blend has a generator of its own, and the plan of a style may be large.
+        is_large = isinstance(source, Blend) or source.generator.plan.own_bytes > MAX_SAMPLER_BYTES
+        prepare = self._prepare if is_large else self._cached
         return prepare(source.generator, SAMPLER_FIELDS(request))
 
     def _prepare(self, generator: NameGenerator, fields: tuple[Any, ...]) -> PreparedSampler:

@@ -3,13 +3,13 @@
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
+from app.names.sources import Variant
 from app.responses import CharacterChance, CharacterDetail, Nearest, NextAnswer, ScoreAnswer, ScoredName
 from app.schemas import NextQuery, ScoreRequest
 from models import UnknownCharacter
@@ -17,7 +17,8 @@ from models.blends import Source
 from models.inference import DECIMALS
 from models.spelling import fold, normalize
 
-Variants = Mapping[str, Mapping[str, Source]]
+# The log-probability of a name under each value of each style.
+ByStyle = dict[str, dict[str, float]]
 # Characters that are scored at a time, in some milliseconds.
 BATCH_CHARACTERS = 160
 # Names that are compared with the list at a time, in some milliseconds and megabytes.
@@ -42,13 +43,14 @@ class Scorer:
         self._lock = threading.Lock()
         self._lists: OrderedDict[int, tuple[frozenset[str], list[str]]] = OrderedDict()
 
-    def score(self, request: ScoreRequest, source: Source, variants: Variants = MappingProxyType({})) -> ScoreAnswer:
-        """Return the score of each name; `variants`: the source with each value of its styles, for `by_style`."""
+    def score(self, request: ScoreRequest, source: Source, by_style: Sequence[ByStyle] = ()) -> ScoreAnswer:
+        """Return the score of each name; `by_style`: what `add_by_style` found for each, or none."""
         names = [normalize(name) for name in request.names]
         nearest: Sequence[Nearest | None] = [None] * len(names)
         if request.nearest:
             nearest = self._nearest(names, source.generator.names)
-        scores = [_scored(name, near, source, variants) for name, near in zip(names, nearest, strict=True)]
+        others: Sequence[ByStyle | None] = by_style or [None] * len(names)
+        scores = [_scored(*given, source) for given in zip(names, nearest, others, strict=True)]
         return ScoreAnswer(dataset=source.dataset, model=source.model, scores=scores)
 
     def next(self, request: NextQuery, source: Source) -> NextAnswer:
@@ -84,7 +86,18 @@ class Scorer:
             return self._lists[id(known)][1]
 
 
-def _scored(name: str, nearest: Nearest | None, source: Source, variants: Variants) -> ScoredName:
+def add_by_style(found: Sequence[ByStyle], names: Sequence[str], variant: Variant) -> None:
+    """Add to what is `found` for each of `names` its log-probability under the value of a style, if it has one."""
+    generator = variant.make().generator
+    for name, values in zip(names, found, strict=True):
+        try:
+            log_prob = generator.score([name])[0].log_prob
+        except UnknownCharacter:
+            continue
+        values.setdefault(variant.style, {})[variant.value] = log_prob
+
+
+def _scored(name: str, nearest: Nearest | None, by_style: ByStyle | None, source: Source) -> ScoredName:
     try:
         found = source.generator.score([name])[0]
     except UnknownCharacter as error:
@@ -105,9 +118,5 @@ def _scored(name: str, nearest: Nearest | None, source: Source, variants: Varian
         in_training=found.in_training,
         nearest=nearest,
         characters=[CharacterDetail(character=c.character, log_prob=c.log_prob) for c in found.characters],
-        by_style={
-            style: {value: each.generator.score([name])[0].log_prob for value, each in values.items()}
-            for style, values in variants.items()
-        }
-        or None,
+        by_style=by_style or None,
     )

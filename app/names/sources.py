@@ -1,8 +1,9 @@
 """Resolve `dataset`, `model` and `style` of a request to a version or a blend."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, cast
 
 from app.schemas import ALLOWED, DECIMAL
 from models import ModelRegistry, OptionError
@@ -14,6 +15,14 @@ PAIR = re.compile(rf"([^:,]+):({DECIMAL.pattern})")
 Weights = str | Mapping[str, float] | None
 References = str | Mapping[str, str] | None
 Style = str | Mapping[str, str | int] | None
+
+
+class Variant(NamedTuple):
+    """A source with a value of a style; `make` returns it, and takes some milliseconds the first time."""
+
+    style: str
+    value: str
+    make: Callable[[], Source]
 
 
 class SourceResolver:
@@ -48,18 +57,16 @@ class SourceResolver:
         versions = _styled([self.registry.resolve(name, models.get(name)) for name in shares], chosen)
         return versions[0] if len(versions) == 1 else self.blender.blend(versions, tuple(shares.values()))
 
-    def variants(self, dataset: Weights, model: References, style: Style) -> dict[str, dict[str, Source]]:
-        """Return the version with each value of each of its styles, beside the values in `style`.
+    def variants(self, dataset: Weights, model: References, style: Style) -> list[Variant]:
+        """Return the version with each value of each of its styles, beside the values in `style`; none is made yet.
 
         Raises what `find` does, and `OptionError` for a blend.
         """
         version, chosen = self.find(dataset, model), parse_style(style) if style else {}
         if not isinstance(version, Version):
             raise OptionError("by_style is for one data set.", field="by_style", allowed=ALLOWED["by_style"])
-        return {
-            name: {value: version.styled({**chosen, name: value}) for value in values}
-            for name, values in version.generator.styles.values.items()
-        }
+        styles = version.generator.styles
+        return [Variant(name, value, partial(version.styled, {**chosen, name: value})) for name, value in styles.rows]
 
 
 def parse_style(style: str | Mapping[str, str | int]) -> dict[str, str]:

@@ -27,8 +27,8 @@ from models.manifest import MAX_NAME_LENGTH
 from models.spelling import normalize, twin
 from models.styles import NO_STYLES, Styles
 
-# Combinations of styles that a generator keeps ready, each of 0.2 MB for the models that ship.
-MAX_STYLED = 64
+# Combinations of styles that a generator keeps ready, and the bytes that they take beside the version's own.
+MAX_STYLED, MAX_STYLED_BYTES = 64, 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,10 @@ class NameGenerator:
                 styled._writers, styled.styles = {}, NO_STYLES
                 self._styled[rows] = styled
             self._styled.move_to_end(rows)
-            while len(self._styled) > MAX_STYLED:
+            found = self._styled[rows]
+            while len(self._styled) > max(1, min(MAX_STYLED, MAX_STYLED_BYTES // max(found.plan.own_bytes, 1))):
                 self._styled.popitem(last=False)
-            return self._styled[rows]
+            return found
 
     def prepare(
         self, options: SamplingOptions | None = None, constraints: Constraints | None = None

@@ -4,7 +4,8 @@ A predictor has one model or (`blend`) several. It knows no names and no options
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,14 +113,31 @@ def predictor_of(
     model = int8_model(config, arrays) if has_integers(arrays) else None
 
     def make(style: tuple[int, ...]) -> Predictor:
+        found: Int8Predictor | ModelPredictor
         if model is not None:
-            return Int8Predictor(model, style_bias(arrays, style), vocabulary, kernels, make)
-        return ModelPredictor(freeze(config, arrays, style), vocabulary, kernels, make)
+            found = Int8Predictor(model, style_bias(arrays, style), vocabulary, kernels, make)
+        else:
+            found = ModelPredictor(freeze(config, arrays, style), vocabulary, kernels, make)
+        if style:
+            found.plan = _with_arrays_of(predictor.plan, found.plan)
+        return found
 
     predictor = make(())
     if predictor.plan.vocab_size != len(vocabulary):
         raise CheckpointError("The vocabulary does not fit the weights.")
     return predictor
+
+
+def _with_arrays_of(version: Plan, styled: Plan) -> Plan:
+    """Return the plan of a style with the arrays of its version where they are equal, and the bytes of the others."""
+    own, shared = 0, dict[str, Any]()
+    for name in ("stages", "terms", "keep", "weights", "integer", "narrow", "gates", "wide"):
+        mine, theirs = getattr(styled, name), getattr(version, name)
+        if np.array_equal(mine, theirs):
+            shared[name] = theirs
+        else:
+            own += mine.nbytes
+    return replace(styled, **shared, own_bytes=own)
 
 
 def opened(ids: list[int]) -> Ints:

@@ -44,7 +44,8 @@ class Plan:
     """`stages` (S, 8), `terms` (M, 11), `keep` (K, 3), and all biases, weights and tables end to end in `weights`.
 
     The first `vocab_size` of the last stage's outputs are the logits, the others are unused. `alphabets`: of a blend's
-    models (see `mixture`); no rows in a model alone. The last four are of models of format 2.
+    models (see `mixture`); no rows in a model alone. The four behind them are of models of format 2. `own_bytes`: of
+    the arrays that only this plan holds, because it is made for a style; 0 for the plan of a version.
     """
 
     stages: Ints
@@ -57,6 +58,7 @@ class Plan:
     narrow: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
     gates: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
     wide: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    own_bytes: int = 0
 
     @cached_property
     def arrays(self) -> tuple[np.ndarray, ...]:

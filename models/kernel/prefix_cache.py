@@ -63,10 +63,10 @@ class TreeKey(NamedTuple):
 
 
 def tree_bytes(plan: Plan, room: int, passing: int) -> int:
-    """Return the bytes of a tree's arrays."""
+    """Return the bytes of a tree's arrays, and of those that it keeps alive with its plan."""
     node = BOUNDARIES + PARTS * plan.vocab_size + plan.state + 1
     remembered = plan.shared * _entries(room) * (plan.shared_width + 1)
-    return 8 * (COMPUTED + 1) + 4 * ((room + passing) * node + remembered)
+    return plan.own_bytes + 8 * (COMPUTED + 1) + 4 * ((room + passing) * node + remembered)
 
 
 def ring_of(plan: Plan) -> int:

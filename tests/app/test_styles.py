@@ -142,6 +142,13 @@ async def test_score_by_style_of_a_blend_is_an_error(styled: AppClient) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "by_style")
 
 
+async def test_names_above_the_limit_by_style_are_refused(styled: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.routes.scoring.MAX_STYLED_SCORES", 3 * len(STYLES))
+    body = {"dataset": "elves", "by_style": True}
+    statuses = [(await styled.post("/score", json={**body, "names": ["kalomi"] * n})).status_code for n in (3, 4)]
+    assert statuses == [200, 422]
+
+
 async def test_next_characters_depend_on_the_style(styled: AppClient) -> None:
     links = [
         f"/next?dataset=elves&prefix=ka{rest}" for rest in ("", "&style=gender:feminine", "&style=gender:masculine")
@@ -163,11 +170,14 @@ def test_command_line_takes_styles(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NAMEWAVE_STORE", str(store / "user"))
-    source = ("--dataset", "elves", "--style", "gender:feminine")
+    source = ("--dataset", "elves", "--style", "gender:feminine", "--style", "decade:1920")
     main(["generate", *source, "--seed", "5", "--count", "3", "--json"], standalone_mode=False)
     drawn = json.loads(capsys.readouterr().out)["names"]
     main(["generate", "--dataset", "elves", "--seed", "5", "--count", "3", "--json"], standalone_mode=False)
     assert drawn != json.loads(capsys.readouterr().out)["names"]
+    both = ("--dataset", "elves", "--style", "gender:feminine,decade:1920")
+    main(["generate", *both, "--seed", "5", "--count", "3", "--json"], standalone_mode=False)
+    assert drawn == json.loads(capsys.readouterr().out)["names"]
     main(["score", *source, "--by-style", "kalomi"], standalone_mode=False)
     shown = capsys.readouterr().out
     assert "gender: " in shown

@@ -194,3 +194,24 @@ def test_draft_with_misfitting_styles_is_not_published(
 def test_styles_without_rows_in_weights_are_refused(registry: ModelRegistry, elf_draft: Draft) -> None:
     with pytest.raises(CheckpointError, match="The styles do not fit the weights"):
         registry.publish(replace(elf_draft, styles=STYLES))
+
+
+def test_styles_kept_stay_within_their_bytes(generator: NameGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = generator.styled(FEMININE)
+    assert first.plan.own_bytes == sum(
+        mine.nbytes
+        for mine, theirs in zip(first.plan.arrays, generator.plan.arrays, strict=True)
+        if mine is not theirs and mine.size
+    )
+    monkeypatch.setattr("models.inference.generator.MAX_STYLED_BYTES", first.plan.own_bytes)
+    second = generator.styled(MASCULINE)
+    assert list(generator._styled.values()) == [second]
+
+
+def test_styles_of_integers_share_the_matrices_of_the_version(kernels: Kernels) -> None:
+    network = styled_network(CONFIGS["lstm"])
+    draft = replace(draft_with(network), arrays=quantize(network.config, network.to_arrays()))
+    whole = draft_generator(draft, kernels)
+    styled = whole.styled(FEMININE)
+    assert styled.plan.narrow is whole.plan.narrow
+    assert styled.plan.own_bytes == styled.plan.gates.nbytes

@@ -32,6 +32,8 @@ from training.report import show_losses, show_names, show_publication
 from training.run import Job, RunCallbacks, RunResult, run
 from training.run_state import RunState
 from training.search.short_list import FINE_TUNE, SHORT_LIST, Candidate, candidates, comparison
+from training.styles import styles_of
+from training.trainer import learned_styles
 
 # The preset where none is given and the list is not short.
 PRESET = "wavenet"
@@ -79,6 +81,7 @@ def train(
     called = dataset_name(dataset, data, name)
     job, state, resume = _prepare(called, data, reading, store, **options)
     _show(console, job.corpus.described())
+    _show_styles(console, job)
     if preview:
         return
     ready = prepare(kernels)
@@ -88,6 +91,8 @@ def train(
     if _is_open(options, start, teachers) and len(job.corpus.names) <= SHORT_LIST:
         found = _cross_validate(console, job, ready)
         job, compared = found[0].job, comparison(found)
+        if job.preset != FINE_TUNE:
+            _show_styles(console, job)
         folder = run_folder(options["runs"], store, called, job.preset)
         state = RunState(folder, job.corpus.sha256, job.config, job.origin())
     _announce(console, job, state, resume or finish)
@@ -123,6 +128,21 @@ def _prepare(
     corpus = read_corpus(called, data, config.split_seed, reading)
     job = Job(corpus, config, Path(preset or PRESET).stem, processor)
     return job, RunState(run_folder(runs, store, called, job.preset), corpus.sha256, config), resume
+
+
+def _show_styles(console: Console, job: Job) -> None:
+    """Print the values of the styles that an own list has, or that the network learns none.
+
+    Raises `TrainingError` for a column with too many values.
+    """
+    if job.corpus.styles is None:
+        return
+    if job.corpus.table:
+        _show(console, [f"  {name}: {', '.join(some)}" for name, some in styles_of(job.corpus.styles).values.items()])
+    if not len(learned_styles(job.config, job.corpus)):
+        model = job.config.model.architecture
+        what = "a run on single positions" if job.config.batch == "windows" else f"the architecture {model}"
+        click.echo(f"Warning: {what} learns no styles; they are only kept with the list.", err=True)
 
 
 def _is_open(options: Mapping[str, Any], start: str | None, teachers: tuple[str, ...]) -> bool:
