@@ -114,7 +114,7 @@ def names_of_table(
     values = dict[str, tuple[str, ...]]()
     for style in styles:
         place = _column(table, style, "--style", source)
-        values[table.columns[place].strip().casefold()] = tuple(cell.strip() for cell in table.cells(place))
+        values[table.columns[place].strip().lower()] = tuple(cell.strip() for cell in table.cells(place))
     if values:
         shape = f"{shape}, styles from {', '.join(values)}"
     dropped = table.dropped + Counter({"header": 1} if table.has_header else {})

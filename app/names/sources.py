@@ -71,10 +71,12 @@ class SourceResolver:
 
 def parse_style(style: str | Mapping[str, str | int]) -> dict[str, str]:
     """Return a style as a map of text, from a map or from how a link writes it. Raises `OptionError`."""
-    if not isinstance(style, str):
-        return {name: str(value) for name, value in style.items()}
-    pairs = [part.partition(":") for part in style.split(",")]
-    chosen = {name.strip(): value.strip() for name, _, value in pairs}
+    if isinstance(style, str):
+        pairs = [(name, value) for name, _, value in (part.partition(":") for part in style.split(","))]
+    else:
+        pairs = [(name, str(value)) for name, value in style.items()]
+    # Styles are called as columns of a list, in lower case.
+    chosen = {name.strip().lower(): value.strip() for name, value in pairs}
     if len(chosen) < len(pairs) or not all(chosen) or not all(chosen.values()):
         raise OptionError(
             f"style is {style!r}; it must be written as gender:feminine,decade:1920, each style once.",

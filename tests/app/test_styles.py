@@ -64,6 +64,7 @@ async def test_style_is_the_same_in_every_notation(styled: AppClient) -> None:
     expected = await names(styled, style={"gender": "feminine", "decade": 1920})
     assert await names(styled, style={"decade": "1920", "gender": "feminine"}) == expected
     assert await names(styled, style="gender:feminine,decade:1920") == expected
+    assert await names(styled, style={"Gender": "FEMININE", "DECADE": 1920}) == expected
     link = "/generate?dataset=elves&count=12&seed=5&unique=false&safe=false&style=decade:1920,gender:feminine"
     assert (await styled.get(link)).json()["names"] == expected
 
