@@ -60,7 +60,7 @@ def content_of(value: Any, source: str) -> Table | list[str]:
             return _of_groups(value)
     if isinstance(value, (list, tuple)) and value:
         if _is_texts(value):
-            return [item.strip() for item in value]
+            return [_cell(item) for item in value]
         if all(isinstance(item, Mapping) for item in value):
             columns = list(dict.fromkeys(str(key) for item in value for key in item))
             rows = [[_cell(item.get(column)) for column in columns] for item in value]
@@ -77,7 +77,7 @@ def content_of(value: Any, source: str) -> Table | list[str]:
 
 def _of_groups(groups: Mapping[Any, Sequence[str]]) -> Table:
     """Return the names of groups as a table. Of many short groups, the keys may be the names: no header decides."""
-    rows = [[name.strip(), str(key)] for key, names in groups.items() for name in names]
+    rows = [[_cell(name), str(key)] for key, names in groups.items() for name in names]
     are_groups = len(groups) <= MOST_CATEGORIES or len(rows) >= _LEAST_IN_GROUP * len(groups)
     return table_of_rows(rows, ["name", "group"] if are_groups else ["value", "key"], ", a map of lists")
 
@@ -139,7 +139,9 @@ def _innermost(value: Any) -> Any:
 
 
 def _is_texts(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(item, str) for item in value)
+    """Return whether a value is a list of texts; nulls count as empty ones."""
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    return is_list and any(value) and all(item is None or isinstance(item, str) for item in value)
 
 
 def _cell(value: object) -> str:

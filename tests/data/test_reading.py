@@ -65,6 +65,7 @@ SHAPES = {
     "marked up": (lines("<li>{name}</li>"), "marked up"),
     "labelled": (lines("Name: {name}"), "labelled"),
     "JSON": (json.dumps(NAMES, indent=1), "a list in brackets"),
+    "JSON with nulls": (json.dumps([None, *NAMES, None]), "a list in brackets"),
     "JSON under a key": (json.dumps({"names": NAMES}), "a list in brackets"),
     "JSON objects": (json.dumps([{"id": i, "name": n} for i, n in enumerate(NAMES)]), "objects; names from `name`"),
     "JSON rows": (json.dumps([[i, n] for i, n in enumerate(NAMES)]), "a list of rows; names from column 2"),
