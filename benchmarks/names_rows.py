@@ -18,7 +18,14 @@ from models.networks import Network, bigram_by_counting, build_model
 from training.config import TrainingConfig, load_config
 from training.dataset import Batches, Examples
 from training.device import choose_device
-from training.distillation import SAMPLED_NAMES, Ensemble, SoftTargetBatches, label_names, sample_names
+from training.distillation import (
+    SAMPLED_NAMES,
+    Ensemble,
+    SoftTargetBatches,
+    label_names,
+    sample_names,
+    teacher_generator,
+)
 from training.errors import TrainingError
 from training.evaluation import name_losses
 from training.kneser_ney import KneserNey
@@ -149,7 +156,8 @@ class RowTrainer:
         began = time.perf_counter()
         names = list(self.parts.train)
         for i, member in enumerate(members):
-            names += sample_names(member, vocabulary, longest, kernels, SAMPLED_NAMES, 1000 * seed + i)
+            source = teacher_generator(member, vocabulary, longest, kernels)
+            names += sample_names(source, SAMPLED_NAMES, 1000 * seed + i)
         soft_targets = label_names(names, vocabulary, Ensemble(members))
         prepared = time.perf_counter() - began
         config = load_config(row.preset, "", {**row.overrides, "seed": seed})
