@@ -1,11 +1,10 @@
 // The form: convert it to a request, and to and from a link; show errors beside their fields.
 
 import { control, fill } from "./dom.js";
-import * as styles from "./styles.js";
 
-const TEXTS = ["prefix", "ends_with", "contains", "excludes", "pattern"];
+const TEXTS = ["style", "prefix", "ends_with", "contains", "excludes", "pattern"];
 const NUMBERS = ["min_length", "max_length", "count"];
-const FIELDS = ["dataset", "model", "style", "temperature", "seed", ...TEXTS, ...NUMBERS];
+const FIELDS = ["dataset", "model", "temperature", "seed", ...TEXTS, ...NUMBERS];
 // Fields of a link without a control on the page: kept until "Start over".
 const OTHERS = { top_k: Number, top_p: Number, case: String, safe: (text) => text === "true", unique: (text) => text === "true", max_attempts: Number };
 const MAX_COUNT = 200;
@@ -14,14 +13,13 @@ const STRICT = ["ends_with", "contains", "pattern", "max_length"];
 const MAX_ATTEMPTS = 20_000;
 let extras = {};
 let titles = new Map();
-let defaults = new Map();
+let styles = new Map();
 const DEFAULTS = { temperature: "1", count: "12" };
 
-/** Offer the data sets, their models and their styles. */
-export function offer(datasets, models) {
-  defaults = new Map(datasets.map(({ dataset, default: model }) => [dataset, model]));
-  styles.remember(models);
+/** Offer the data sets and their models. */
+export function offer(datasets) {
   titles = new Map(datasets.map(({ dataset, title }) => [dataset, title]));
+  styles = new Map(datasets.map((each) => [each.dataset, Object.entries(each.styles)]));
   fill(control("dataset"), datasets.map(({ dataset }) => [dataset, dataset]));
   fill(control("other"), [["", "nothing"], ...datasets.map(({ dataset }) => [dataset, dataset])]);
   if (datasets.some(({ dataset }) => dataset === "human") && !control("dataset").dataset.chosen) control("dataset").value = "human";
@@ -35,14 +33,16 @@ export function offerModels(datasets) {
   fill(control("model"), [["", `the default, ${found.default ?? "none"}`], ...found.models.map((model) => [model, model])]);
 }
 
-/** Update what depends on the controls: the share of a blend, the styles, the temperature. A blend has its own models. */
+/** Update what depends on the controls: the share of a blend, the temperature. A blend has its own models. */
 export function reflect() {
   const blend = control("other").value !== "" && control("other").value !== control("dataset").value;
   control("mixing").hidden = !blend;
   control("dataset-hint").textContent = titles.get(control("dataset").value) ?? "";
   control("model-field").hidden = blend;
-  const sets = [control("dataset").value, ...(blend ? [control("other").value] : [])];
-  styles.offer(blend ? sets.map((dataset) => defaults.get(dataset)) : [control("model").value || defaults.get(sets[0])]);
+  const known = [control("dataset").value, blend ? control("other").value : ""].flatMap((name) => styles.get(name) ?? []);
+  control("style-field").hidden = !known.length;
+  if (!known.length) control("style").value = "";
+  control("style-hint").textContent = known.map(([name, values]) => `${name}:${values.join("|")}`).join(", ");
   control("share-value").textContent = `${control("share").value} %`;
   control("temperature-value").textContent = control("temperature").value;
   return blend;
@@ -61,8 +61,6 @@ export function request(models) {
   if (control("sort").checked) body.sort = "likelihood";
   if (models) body.model = models;
   else if (!blend && control("model").value) body.model = control("model").value;
-  const style = styles.chosen();
-  if (Object.keys(style).length) body.style = style;
   for (const name of TEXTS) if (control(name).value) body[name] = control(name).value;
   for (const name of NUMBERS) if (control(name).value) body[name] = Number(control(name).value);
   body.count ??= Number(DEFAULTS.count);
@@ -75,14 +73,13 @@ export function request(models) {
 
 /** The parameters of a link that gives the same names: the request with the seed and models of its answer. */
 export function toLink(body, answer) {
-  const { details, dataset, model, seed, style, ...rest } = body;
+  const { details, dataset, model, seed, ...rest } = body;
   const params = new URLSearchParams();
   // In the order of the controls; the answer may have another one.
   const mixed = typeof dataset === "string" ? [] : Object.keys(dataset).map((name) => `${name}:${answer.dataset[name]}`);
   params.set("dataset", mixed.join(",") || answer.dataset);
   params.set("model", typeof answer.model === "string" ? answer.model : Object.values(answer.model).join(","));
   params.set("seed", String(answer.seed));
-  if (style) params.set("style", styles.text(style));
   for (const [name, value] of Object.entries(rest)) params.set(name, String(value));
   return params;
 }
@@ -124,7 +121,6 @@ export function reset() {
   control("temperature").value = DEFAULTS.temperature;
   control("other").value = "";
   control("model").value = "";
-  styles.choose({});
   control("novel").checked = true;
   control("sort").checked = control("pinned").checked = false;
 }

@@ -4,9 +4,8 @@ import { get, post, Problem } from "./api.js";
 import { $, control, copy, csv, download, h, oneIn } from "./dom.js";
 import * as favourites from "./favourites.js";
 import * as form from "./form.js";
-import * as next from "./next.js";
-import * as styles from "./styles.js";
 import { explain } from "./why.js";
+import * as next from "./next.js";
 
 const SLOW = 300;
 const PAUSE = 120;
@@ -46,7 +45,7 @@ export async function start() {
     event.preventDefault();
     draw(true);
   });
-  next.start(() => last && source());
+  next.start(() => last && { dataset: datasetText(last.dataset), model: modelText(last.model), style: last.body.style });
   window.addEventListener("focus", () => refreshed().catch(() => undefined));
   try {
     await refreshed();
@@ -58,10 +57,10 @@ export async function start() {
 
 /** Fetch the data sets, which may come and go while the page is open. */
 async function refreshed() {
-  const [found, { models }] = await Promise.all([get("datasets"), get("models")]);
+  const found = await get("datasets");
   if (JSON.stringify(found) === JSON.stringify(datasets)) return;
   datasets = found;
-  form.offer(datasets, models);
+  form.offer(datasets);
 }
 
 /** Show the page for an address: "#/?seed=..." is a shared link. */
@@ -76,7 +75,6 @@ export function show(hash) {
     if (typeof pinnedModels === "string") control("model").value = pinnedModels;
   }
   form.reflect();
-  if ([...params].length) styles.choose(styles.parse(params.get("style")));
   if ([...params].length || !last) return draw();
   return undefined;
 }
@@ -167,18 +165,11 @@ function marked(button) {
 }
 
 function why(name) {
-  explain(name, source(), (prefix) => {
+  explain(name, { dataset: datasetText(last.dataset), model: modelText(last.model), style: last.body.style }, (prefix) => {
     control("prefix").value = prefix;
     draw();
   });
 }
-
-/** The data set, model and style of the last names, as a link writes them. */
-const source = () => ({
-  dataset: datasetText(last.dataset),
-  model: modelText(last.model),
-  ...(last.body.style && { style: styles.text(last.body.style) }),
-});
 
 const names = () => (last?.names ?? []).map(({ name }) => name);
 
