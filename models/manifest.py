@@ -15,7 +15,7 @@ from models.vocabulary import Vocabulary
 SAMPLING = 2
 MAX_NAME_LENGTH = 64
 # Format 1 stores 32-bit floats; format 2 (docs/model-format.md) integers or styles, and its symbols may be longer.
-FLOAT_FORMAT, INTEGER_FORMAT = 1, 2
+FORMAT_1, FORMAT_2 = 1, 2
 MAX_SYMBOL_LENGTH = 16
 # What stands for the manifest's own digest while that is computed.
 BLANK = "0" * 64
@@ -81,14 +81,14 @@ class Manifest(_Strict):
     @field_validator("vocabulary")
     @classmethod
     def _check_symbols(cls, vocabulary: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if info.data.get("schema_number") == FLOAT_FORMAT and any(len(symbol) != 1 for symbol in vocabulary):
+        if info.data.get("schema_number") == FORMAT_1 and any(len(symbol) != 1 for symbol in vocabulary):
             raise ValueError("symbols of format 1 must be single code points")
         return vocabulary
 
     @field_validator("styles")
     @classmethod
     def _check_styles(cls, styles: dict[str, tuple[str, ...]] | None, info: ValidationInfo) -> object:
-        if styles is not None and info.data.get("schema_number") == FLOAT_FORMAT:
+        if styles is not None and info.data.get("schema_number") == FORMAT_1:
             raise ValueError("format 1 has no styles")
         for values in (styles or {}).values():
             if not values or len(set(values)) != len(values):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
-# A name is at most this long, and each of its characters is in at least so many names of the list.
+# The most characters of a name, and the fewest names of the list that each character must be in.
 MAX_LENGTH = 40
 MIN_NAMES = 20
 
@@ -21,7 +21,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 def usable(names: Collection[str]) -> frozenset[str]:
     """Return the names without those that are too long or have a rare character.
 
-    A character that becomes rare because names are left out counts as rare, too.
+    Names are dropped until no rare character is left.
     """
     kept = frozenset(name for name in names if len(name) <= MAX_LENGTH)
     while rare := _rare_characters(kept):

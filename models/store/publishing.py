@@ -11,7 +11,7 @@ from models.config import ModelConfig
 from models.errors import OptionError, StoreError
 from models.inference import AS_DRAWN, Kernels, NameGenerator, predictor_of
 from models.kernel.int8.model import has_integers
-from models.manifest import FLOAT_FORMAT, INTEGER_FORMAT, DataRecord, Manifest
+from models.manifest import FORMAT_1, FORMAT_2, DataRecord, Manifest
 from models.store.aliases import (
     DEFAULT,
     LATEST,
@@ -120,7 +120,7 @@ def _highest(place: tuple[str, str], stores: Sequence[Store]) -> int:
 
 def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: datetime) -> Manifest:
     return Manifest(
-        schema_number=INTEGER_FORMAT if has_integers(draft.arrays) or draft.styles.values else FLOAT_FORMAT,
+        schema_number=FORMAT_2 if has_integers(draft.arrays) or draft.styles.values else FORMAT_1,
         dataset=draft.dataset,
         version=number,
         created=now.astimezone(UTC).isoformat(timespec="seconds"),

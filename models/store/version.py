@@ -40,7 +40,7 @@ class Version:
 
     @property
     def digest(self) -> str:
-        """The digest that the names depend on: the weights, the list, and the sampling."""
+        """The digest that the names depend on beside the request: the weights, the list, and the sampling."""
         files = self.manifest.files
         return f"{self.reference} {files[WEIGHTS].sha256} {files[NAMES].sha256} {self.manifest.sampling}"
 

@@ -215,3 +215,8 @@ def test_styles_of_integers_share_the_matrices_of_the_version(kernels: Kernels) 
     styled = whole.styled(FEMININE)
     assert styled.plan.narrow is whole.plan.narrow
     assert styled.plan.own_bytes == styled.plan.gates.nbytes
+
+
+def test_table_of_known_names_is_one_for_all_styles(generator: NameGenerator) -> None:
+    first = generator.styled(FEMININE)
+    assert first.known is generator.known is generator.styled(MASCULINE).known
