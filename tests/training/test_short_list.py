@@ -82,6 +82,10 @@ def test_a_list_of_shipped_names_alone_still_counts(kernels: Kernels, monkeypatc
     job = job_of(tuple(known))
     found = found_for(job, kernels, short_list.EVERY, monkeypatch)
     assert found[-1].loss == pytest.approx(cross_validated(job, frozenset()), rel=1e-5)
+    human = next(each for each in found if each.job.start and each.job.start.name == "human/lstm@4")
+    assert str(human).endswith(
+        f"(it had seen {len(job.corpus.split.train) + len(job.corpus.split.dev)} of these names)"
+    )
 
 
 def test_weights_of_names_reach_both_kinds(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,16 +30,21 @@ SMOOTHING = 0.3
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to model a short list. `loss`: nats per character of held-out names, the end of a name included."""
+    """One way to model a short list. `loss`: nats per character of held-out names, the end of a name included.
+
+    `seen`: how many of these names the version has learned before, which makes its loss look too good.
+    """
 
     job: Job
     loss: float
+    seen: int = 0
 
     def __str__(self) -> str:
         """Return what it is and its loss, in one line."""
         if self.job.start is None:
             return f"counts of pairs of characters: {self.loss:.4f}"
-        return f"{self.job.start.name}, fine-tuned for {self.job.config.steps} steps: {self.loss:.4f}"
+        known = f" (it had seen {self.seen} of these names)" if self.seen else ""
+        return f"{self.job.start.name}, fine-tuned for {self.job.config.steps} steps: {self.loss:.4f}{known}"
 
 
 def candidates(job: Job, kernels: Kernels, on_progress: Callable[[int, int], None]) -> list[Candidate]:
@@ -66,7 +71,8 @@ def candidates(job: Job, kernels: Kernels, on_progress: Callable[[int, int], Non
         best = int(nats.argmin())
         steps = {"steps": (best + 1) * EVERY} if each.start else {}
         chosen = replace(each, config=each.config.model_copy(update=steps))
-        found.append(Candidate(chosen, float(nats[best]) / characters))
+        seen = len(each.start.names.intersection(names) - known) if each.start else 0
+        found.append(Candidate(chosen, float(nats[best]) / characters, seen))
     return sorted(found, key=lambda candidate: candidate.loss)
 
 
