@@ -1,5 +1,6 @@
 """Distillation: teachers label names, and a student learns from the soft targets."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from models import Draft, Kernels, NameGenerator, Vocabulary
 from models.inference import AS_DRAWN
+from models.kernel.freeze import style_biases
 from models.manifest import DataRecord
 from models.networks import Network
 from models.store.publishing import draft_generator
@@ -44,7 +46,7 @@ class Ensemble:
 # Names labelled at a time.
 CHUNK = 1024
 # Names that each teacher samples by default, and the maximum for each name of the list.
-SAMPLED_NAMES, PER_NAME = 40_000, 20
+SAMPLED_NAMES, PER_NAME = 120_000, 20
 # Called with the number of labelled names and the total.
 ProgressCallback = Callable[[int, int], None]
 
@@ -59,6 +61,19 @@ class SoftTargets:
     examples: Examples
     probabilities: Tensor
     styles: Tensor | None = None
+
+
+def scaled_styles(network: Network, scale: float) -> Network:
+    """Return a copy of `network` whose style vectors are multiplied by `scale`.
+
+    Above 1, a name shows its style more, as under classifier-free guidance (Ho & Salimans 2022); a student learns the
+    guided distribution (Meng et al. 2023).
+    """
+    scaled = copy.deepcopy(network)
+    state = scaled.state_dict()
+    for name in style_biases(network.config).keys() & state.keys():
+        state[name].mul_(scale)
+    return scaled
 
 
 def names_to_sample(names: int) -> int:

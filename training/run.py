@@ -23,6 +23,7 @@ from training.distillation import (
     label_names,
     sample_names,
     sample_styled,
+    scaled_styles,
     teacher_generator,
 )
 from training.errors import Interrupted, TrainingError
@@ -148,11 +149,12 @@ def _soft_target_batches(job: Job, distillation: Distillation, callbacks: RunCal
     generator = torch.Generator().manual_seed(seed)
     table = style_table(job.config, corpus, names)
     values: list[Tensor] = []
+    teachers = [scaled_styles(teacher, job.config.style_scale) for teacher in distillation.networks]
     if table is not None:
         # Each name once with some of its values, and once without any.
         drawn = table.draw(torch.arange(len(names)), job.config.style_dropout, generator)
         names, values = [*names, *names], [drawn, torch.zeros_like(drawn)]
-    for i, teacher in enumerate(distillation.networks):
+    for i, teacher in enumerate(teachers):
         callbacks.log(f"{distillation.names[i]} invents {distillation.sample_count:,} names")
         stream = seed * len(distillation.networks) + i
         learned = learned_styles(job.config, corpus)
@@ -171,7 +173,7 @@ def _soft_target_batches(job: Job, distillation: Distillation, callbacks: RunCal
             raise Interrupted("Stopped before the first step; nothing was kept.")
 
     labelled = label_names(
-        names, corpus.vocabulary, Ensemble(distillation.networks), on_progress, torch.cat(values) if values else None
+        names, corpus.vocabulary, Ensemble(teachers), on_progress, torch.cat(values) if values else None
     )
     return SoftTargetBatches(labelled, job.config.batch_size, generator, job.device)
 
