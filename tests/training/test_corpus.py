@@ -7,7 +7,6 @@ import pytest
 from data import CATALOG, HUMAN_2018, LATER_NAMES, ReadOptions, StyleRows
 from tests.training.conftest import invoke
 from training.corpus import Corpus, human_2018_corpus, own_corpus, shipped_corpus
-from training.release import SPLIT_SEEDS, TEACHERS, WARM_STARTED
 
 TABLE = "name\tkind\tcount\n" + "".join(f"na{chr(97 + i)}\t{'odd' if i % 2 else 'even'}\t{i + 1}\n" for i in range(25))
 
@@ -79,9 +78,3 @@ def test_lists_that_are_no_data_sets_are_not_offered() -> None:
         result = invoke("train", "--dataset", entry.name)
         assert result.exit_code == 2
         assert "surname" in result.output
-
-
-def test_release_knows_every_data_set_that_it_trains() -> None:
-    assert set(SPLIT_SEEDS) <= set(CATALOG)
-    assert set(TEACHERS) == set(SPLIT_SEEDS)
-    assert set(WARM_STARTED) <= set(SPLIT_SEEDS)

@@ -1,95 +1,93 @@
-"""The release: all shipped models are trained, compared and published together, or not at all."""
+"""The release: the models of one list are trained, compared with counts, and published together or not at all."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from data import CATALOG
 from models import Kernels, ModelConfig, ModelRegistry
 from tests.training.conftest import BIGRAM
 from training.config import load_config
 from training.corpus import Corpus
 from training.errors import TrainingError
 from training.kneser_ney import KneserNey
-from training.release import PRESETS, Comparison, ReleaseContext, gap_to_counts, release_all
+from training.release import BIGRAM as COUNTED
+from training.release import STUDENT, TEACHER, ReleaseContext, gap_to_counts, release
+from training.release import _start as begin
 from training.run import Job, RunCallbacks, RunResult, run
 
 LSTM = ModelConfig(architecture="lstm", block_size=64, n_embd=4, n_hidden=32)
 CPU = torch.device("cpu")
-SMALL = {
-    "bigram": BIGRAM,
-    "mlp": ModelConfig(architecture="mlp", block_size=2, n_embd=2, n_hidden=4),
-    "wavenet": ModelConfig(architecture="wavenet", block_size=4, n_embd=4, n_hidden=24),
-    "gated_wavenet": ModelConfig(architecture="gated_wavenet", block_size=4, n_embd=8, n_hidden=16),
-    "lstm": LSTM,
-    "lstm-student": LSTM,
-}
-STEPS = {"bigram": 0, "mlp": 10, "wavenet": 30, "gated_wavenet": 40, "lstm": 60, "lstm-student": 90}
+SMALL = {COUNTED: BIGRAM, TEACHER: LSTM, STUDENT: LSTM}
 
 
-def run_small(job: Job, smoothing: float) -> RunResult:
-    """The job on 300 names and small networks, the simpler ones with fewer steps."""
-    changes = {"model": SMALL[job.preset], "steps": STEPS[job.preset], "eval_every": 25, "batch_size": 64}
-    changes |= {"learning_rate": 0.02, "weight_decay": 0.0, "smoothing": smoothing}
+def run_small(job: Job, steps: int) -> RunResult:
+    """The job on 300 names and a small network; its result says that it is of the whole list."""
+    changes = {"model": SMALL[job.preset], "steps": steps, "eval_every": 25, "batch_size": 64}
+    changes |= {"learning_rate": 0.02, "weight_decay": 0.0}
     small = replace(job, corpus=replace(job.corpus, names=job.corpus.names[:300]))
+    if job.distillation is not None:
+        small = replace(small, distillation=replace(job.distillation, sample_count=300))
     small = replace(small, config=job.config.model_copy(update=changes))
     return run(small, RunCallbacks(lambda step: None, lambda: False, lambda: 0.0))
 
 
-def context(kernels: Kernels, smoothing: float, log: Callable[[str], None]) -> ReleaseContext:
+def context(kernels: Kernels, steps: int, log: Callable[[str], None]) -> ReleaseContext:
     """A release of small models."""
-    return ReleaseContext(
-        lambda job: run_small(job, smoothing), log, CPU, kernels, samples=200, diagnostic_steps=10, sample_count=300
-    )
+    return ReleaseContext(lambda job: run_small(job, steps), log, CPU, kernels, samples=200)
 
 
-@pytest.mark.slow
-def test_release_publishes_every_model_with_its_comparison(registry: ModelRegistry, kernels: Kernels) -> None:
+@pytest.fixture
+def teachers(tmp_path: Path, kernels: Kernels) -> ModelRegistry:
+    """An empty store for the large models."""
+    return ModelRegistry.open(kernels, user=tmp_path / "teachers", shipped=tmp_path / "shipped")
+
+
+def test_release_publishes_bigram_floats_and_integers(
+    registry: ModelRegistry, teachers: ModelRegistry, kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines: list[str] = []
-    manifests = release_all(registry, context(kernels, 1000.0, lines.append))
-    models = ["bigram@1", "mlp@1", "wavenet@1", "gated_wavenet@1", "lstm@1", "lstm@2", "lstm@3"]
-    assert [m.reference for m in manifests] == [f"{d}/{model}" for d in ("human", "animal") for model in models]
-    assert all("updates.png" in m.files for m in manifests)
-    assert registry.aliases("human").default == registry.aliases("animal").default == "lstm@3"
-    reasons = {reason.alias: reason.reason for reason in registry.reasons()}
-    assert all("that taught it has" in reasons[f"{dataset} default"] for dataset in ("human", "animal"))
-    for dataset, words in (("human", "over the dev names"), ("animal", "over 5 split seeds")):
-        card = registry.resolve(dataset, "wavenet").file("card.md").decode()
-        for text in ("better than `mlp` by", "standard error", words, "Kneser-Ney of order 6", "drawn (200)"):
-            assert text in card
-    assert "Over 5 split seeds" in registry.resolve("animal", "bigram").file("card.md").decode()
-    assert registry.resolve("animal", "mlp").manifest.data.split_seed == 42
-    assert any("split seed 46" in line for line in lines)
-    start = registry.resolve("animal", "lstm@1").manifest.training["start"]
-    assert start == "an lstm of words spelled like animal names, and none of them"
-    assert registry.resolve("human", "lstm@1").manifest.training.get("start") is None
-    taught = registry.resolve("human", "lstm@2")
-    assert (
-        taught.manifest.training["teachers"]
-        == "the human/lstm of the same release, the human/gated_wavenet of the same release"
-    )
-    assert "It learned the predictions of its teachers" in taught.file("card.md").decode()
-    default = registry.resolve("human")
-    assert default.manifest.training == {**taught.manifest.training, "quantized": "human/lstm@2"}
-    assert (taught.manifest.schema_number, default.manifest.schema_number) == (1, 2)
-    assert "rounded to 8-bit integers" in default.file("card.md").decode()
+    monkeypatch.setattr("training.release._is_of", lambda manifest, job: job.preset == TEACHER)
+    manifests = release("japanese", registry, teachers, context(kernels, 150, lines.append))
+    assert [m.reference for m in manifests] == [f"japanese/{model}" for model in ("bigram@1", "lstm@1", "lstm@2")]
+    assert registry.aliases("japanese").default == "lstm@2"
+    floats, integers = registry.resolve(None, "japanese/lstm@1"), registry.resolve("japanese")
+    assert floats.manifest.training["teachers"] == "a large lstm of the same list"
+    assert integers.manifest.training == {**floats.manifest.training, "quantized": floats.reference}
+    for text in ("Kneser-Ney of order 6", "standard error", "drawn (200)"):
+        assert text in integers.file("card.md").decode()
+    assert "better than counting" in floats.file("card.md").decode()
+    assert any(line.startswith("japanese lstm-student: train") for line in lines)
+    # A second release takes the large model of the first.
+    release("japanese", registry, teachers, context(kernels, 150, lines.append))
+    assert sum(line.startswith("japanese lstm:") for line in lines) == 1
+    assert [version.reference for version in teachers.versions()] == ["japanese/lstm@1"]
+    assert registry.aliases("japanese").default == "lstm@4"
 
 
-def test_model_worse_than_simpler_one_stops_release(registry: ModelRegistry, kernels: Kernels) -> None:
-    with pytest.raises(TrainingError, match="mlp does not beat bigram"):
-        release_all(registry, context(kernels, 0.1, print))
+def test_model_worse_than_counts_stops_release(
+    registry: ModelRegistry, teachers: ModelRegistry, kernels: Kernels
+) -> None:
+    with pytest.raises(TrainingError, match="release of japanese stops: lstm-student does not beat counts"):
+        release("japanese", registry, teachers, context(kernels, 2, print))
     assert registry.datasets() == []
 
 
-def test_every_preset_is_compared_with_an_earlier_one() -> None:
-    names = list(PRESETS)
-    assert all(simpler in names[: names.index(preset)] for preset, simpler in PRESETS.items() if simpler)
-
-
 def test_gap_to_counts_is_kneser_ney_loss_minus_model_loss(corpus: Corpus) -> None:
-    result = run_small(Job(corpus, load_config("wavenet", "elves", {}), "wavenet", CPU), 1.0)
-    dev = corpus.split.dev
-    counts = float(KneserNey.fit(corpus.split.train, corpus.vocabulary).name_losses(dev).sum())
-    counts /= sum(len(name) + 1 for name in dev)
-    assert gap_to_counts(Comparison("wavenet", [result])).mean == pytest.approx(counts - result.losses["dev"], abs=1e-9)
+    result = run_small(Job(corpus, load_config(TEACHER, "elves", {}), TEACHER, CPU), 30)
+    dev = result.job.corpus.split.dev
+    counts = float(
+        KneserNey.fit(result.job.corpus.split.train, result.job.corpus.vocabulary).name_losses(dev).sum()
+    ) / sum(len(name) + 1 for name in dev)
+    assert gap_to_counts(result).mean == pytest.approx(counts - result.losses["dev"], abs=1e-6)
+
+
+def test_short_list_starts_from_similar_words(kernels: Kernels) -> None:
+    start = begin("animal", context(kernels, 2, print))
+    assert start is not None
+    assert start.name == "an lstm of words spelled like animal names, and none of them"
+    assert not start.names & set(CATALOG["animal"].file.read_text().splitlines())
+    assert begin("human", context(kernels, 2, print)) is None
