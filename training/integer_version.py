@@ -18,10 +18,12 @@ from training.evaluation import measured
 from training.evaluation import name_losses as network_losses
 from training.kneser_ney import ORDER, KneserNey
 from training.model_card import losses_section, names_section, replace_sections
-from training.publishing import QUANTIZED, load_network, recreate_split
+from training.publishing import QUANTIZED, load_network, recreate_split, style_rows
 from training.quality import draw, likelihood, measure, quality_lines
-from training.quantization import name_losses, quantize, split_losses
-from training.sampling_stats import sampling_stats
+from training.quantization import name_losses, quantize, split_losses, styled_loss
+from training.run import STYLED_DEV
+from training.sampling_stats import names_by_style, sampling_stats
+from training.styles import StyleTable
 
 SAMPLES = 20_000
 # How much the dev loss may suffer, in nats per character.
@@ -45,6 +47,9 @@ def quantized_draft(version: Version, registry: ModelRegistry, kernels: Kernels,
 
     part = measured(split)
     metrics = split_losses(source.config, arrays, split, source.vocabulary)
+    if (rows := style_rows(version)) is not None:
+        styled = StyleTable.of(part.dev, rows, source.styles)
+        metrics[STYLED_DEV] = styled_loss(source.config, arrays, part.dev, source.vocabulary, styled)
     increase = metrics["dev"] - version.manifest.metrics["dev"]
     if increase > MAX_LOSS_INCREASE:
         raise TrainingError(f"The dev loss would rise by {increase:.4f}; at most {MAX_LOSS_INCREASE} is allowed.")
@@ -65,7 +70,7 @@ def quantized_draft(version: Version, registry: ModelRegistry, kernels: Kernels,
             losses_section(
                 metrics, _comparison(version, split, registry, losses(part.dev)), "loss.png" in source.files
             ),
-            names_section(sampling_stats(generator)),
+            names_section(sampling_stats(generator), names_by_style(generator)),
             "\n".join(quality),
         ],
     )

@@ -29,7 +29,8 @@ DESCRIPTIONS = {
 class Card:
     """The contents of a card.
 
-    `losses`: train, dev and test in nats per character; `comparison`: lines about other models.
+    `losses`: train, dev and test in nats per character; `comparison`: lines about other models; `by_style`: new names
+    of each value of a style.
     """
 
     corpus: Corpus
@@ -45,6 +46,7 @@ class Card:
     quality: str = ""
     pictures: Sequence[str] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
+    by_style: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def write_card(card: Card) -> str:
@@ -53,7 +55,7 @@ def write_card(card: Card) -> str:
         _head(card),
         _data(card),
         losses_section(card.losses, card.comparison, card.has_plot),
-        names_section(card.sampling_stats),
+        names_section(card.sampling_stats, card.by_style),
         card.quality,
         _recipe(card),
         _inside(card),
@@ -99,15 +101,21 @@ def losses_section(losses: Mapping[str, float], comparison: Sequence[str], has_p
     return text + ("\n\n![Loss over steps](loss.png)" if has_plot else "")
 
 
-def names_section(sampling_stats: Sequence[SamplingStats]) -> str:
-    """Return the section of sampled names."""
+def names_section(sampling_stats: Sequence[SamplingStats], by_style: Mapping[str, Sequence[str]]) -> str:
+    """Return the section of sampled names, with those of each value of a style."""
     rows = [(f"{i.temperature:g}", f"{i.new:.1%}", f"{i.repeated:.1%}") for i in sampling_stats]
     text = f"## What it invents\n\nShares of {COUNT:,} names drawn at each temperature, repeats included:\n\n"
     text += _table(("temperature", "not in the list", "drawn before"), rows)
     for stats in sampling_stats:
-        names = ", ".join(_plain(capitalize(name)) for name in stats.names)
-        text += f"\n\nTemperature {stats.temperature:g}: {names}"
+        text += f"\n\nTemperature {stats.temperature:g}: {_listed(stats.names)}"
+    if by_style:
+        styles = [(_plain(style), _listed(names)) for style, names in by_style.items()]
+        text += "\n\nNew names of each style at temperature 1:\n\n" + _table(("style", "names"), styles)
     return text
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(_plain(capitalize(name)) for name in names)
 
 
 def _recipe(card: Card) -> str:

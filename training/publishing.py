@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data import Split, split_names
+from data import CATALOG, Split, StyleRows, split_names
 from models import Draft, Kernels, ModelError, NameGenerator, Version
 from models.kernel.int8.model import has_integers
 from models.networks import Network, build_model
 from models.store.checkpoint import NAMES, TABLE, load_checkpoint
 from models.store.publishing import draft_generator
 from training import quantization
+from training.corpus import shipped_corpus
 from training.dataset import Examples
 from training.errors import TrainingError
 from training.evaluation import measured, name_losses, split_losses
@@ -24,7 +25,7 @@ from training.plots import loss_plot
 from training.quality import draw, likelihood, measure, quality_lines
 from training.run import RunResult
 from training.run_state import RunState
-from training.sampling_stats import SamplingStats, sampling_stats
+from training.sampling_stats import SamplingStats, names_by_style, sampling_stats
 from training.trainer import learned_styles
 
 # What a manifest's `training` calls the version whose weights were rounded to integers.
@@ -69,6 +70,22 @@ def recreate_split(version: Version) -> Split:
     """Return the split of the version's training run, from its names and split seed."""
     names = version.file(NAMES).decode().splitlines()
     return split_names(names, version.manifest.data.split_seed)
+
+
+def style_rows(version: Version) -> StyleRows | None:
+    """Return the rows of values that the version's names have; None without styles, and for a list that is not here."""
+    manifest = version.manifest
+    if not manifest.styles:
+        return None
+    if TABLE in manifest.files:
+        header, *rows = (line.split("\t") for line in version.file(TABLE).decode().removesuffix("\n").split("\n"))
+        return StyleRows(
+            tuple(header[1:-1]), tuple(tuple(row[:-1]) for row in rows), tuple(float(row[-1]) for row in rows)
+        )
+    if version.dataset not in CATALOG:
+        return None
+    corpus = shipped_corpus(version.dataset, manifest.data.split_seed)
+    return corpus.styles if corpus.sha256 == manifest.data.sha256 else None
 
 
 def published_losses(version: Version, device: torch.device | str = "cpu") -> dict[str, float]:
@@ -116,7 +133,7 @@ def build_draft(
     quality = _quality(result, generator, samples)
     on_progress("measuring the names", 3, 3)
     pictures = pictures or {}
-    card = _card(result, drawn, comparison, quality, tuple(pictures))
+    card = _card(result, drawn, comparison, quality, tuple(pictures), names_by_style(generator))
     files = {"card.md": card.encode(), **pictures}
     if result.job.corpus.table:
         files[TABLE] = result.job.corpus.table.encode()
@@ -171,6 +188,7 @@ def _card(
     comparison: Sequence[str],
     quality: str,
     pictures: Sequence[str],
+    by_style: Mapping[str, Sequence[str]],
 ) -> str:
     return write_card(
         Card(
@@ -187,5 +205,6 @@ def _card(
             quality=quality,
             pictures=pictures,
             origin=result.job.origin(),
+            by_style=by_style,
         )
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from data import Split
@@ -30,6 +31,7 @@ from models.kernel.int8.model import (
 )
 from training.errors import TrainingError
 from training.evaluation import measured
+from training.styles import StyleTable
 
 Floats = NDArray[np.float64]
 
@@ -109,6 +111,19 @@ def mean_loss(config: ModelConfig, arrays: Arrays, names: Sequence[str], vocabul
     """Return the loss of integer arrays without a style, in nats per character of `names`."""
     losses = name_losses(int8_model(config, arrays), style_bias(arrays), names, vocabulary)
     return float(losses.sum()) / sum(len(name) + 1 for name in names)
+
+
+def styled_loss(
+    config: ModelConfig, arrays: Arrays, names: Sequence[str], vocabulary: Vocabulary, table: StyleTable
+) -> float:
+    """Return the loss of integer arrays where each name has the values of its heaviest row, as `mean_loss` has it."""
+    combinations, of_name = torch.unique(table.likeliest(torch.arange(len(names))), dim=0, return_inverse=True)
+    model, total = int8_model(config, arrays), 0.0
+    for i, values in enumerate(combinations):
+        rows = tuple(values.nonzero()[:, 0].tolist())
+        some = [names[k] for k in (of_name == i).nonzero()[:, 0].tolist()]
+        total += float(name_losses(model, style_bias(arrays, rows), some, vocabulary).sum())
+    return total / sum(len(name) + 1 for name in names)
 
 
 def split_losses(config: ModelConfig, arrays: Arrays, split: Split, vocabulary: Vocabulary) -> dict[str, float]:

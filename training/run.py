@@ -114,7 +114,6 @@ def run(job: Job, callbacks: RunCallbacks) -> RunResult:
     saved = callbacks.state.load() if callbacks.state is not None and callbacks.resume else None
     batches = None if job.distillation is None else _soft_target_batches(job, job.distillation, callbacks)
     trainer = new_trainer(job.config, job.corpus, job.device, job.start, batches)
-    network = trainer.network
     if saved is not None:
         _restore(trainer, saved)
     if callbacks.finish and saved is not None:
@@ -122,6 +121,8 @@ def run(job: Job, callbacks: RunCallbacks) -> RunResult:
         seconds = saved.seconds
     else:
         seconds = _drive(trainer, callbacks, saved.seconds if saved else 0.0)
+    # A student has learned from teachers whose styles are scaled already.
+    network = trainer.network if job.distillation else scaled_styles(trainer.network, job.config.style_scale)
     losses = split_losses(
         network, job.corpus.split, job.corpus.vocabulary, job.device, partial(callbacks.on_progress, "losses")
     )

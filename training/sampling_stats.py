@@ -1,12 +1,14 @@
-"""Statistics of sampled names: the share of new names, and the share of repeats."""
+"""Statistics of sampled names: the share of new names, the share of repeats, and examples."""
 
 from dataclasses import dataclass
 
 from models import NameGenerator, SamplingOptions
-from models.inference import AS_DRAWN
+from models.inference import AS_DRAWN, Constraints
 
 TEMPERATURES = (0.5, 0.8, 1.0)
 COUNT, SHOWN, SEED = 2000, 20, 0
+# New names shown for each value of a style.
+SHOWN_BY_STYLE = 6
 
 
 @dataclass(frozen=True)
@@ -33,3 +35,15 @@ def sampling_stats_at(generator: NameGenerator, temperature: float, count: int =
 def sampling_stats(generator: NameGenerator) -> list[SamplingStats]:
     """Return the statistics at each of `TEMPERATURES`."""
     return [sampling_stats_at(generator, temperature) for temperature in TEMPERATURES]
+
+
+def names_by_style(generator: NameGenerator) -> dict[str, tuple[str, ...]]:
+    """Return new names for each value of each style, e.g. {"gender: feminine": ("zella", ...)}."""
+    constraints = Constraints(novel=True, unique=True)
+    return {
+        f"{style}: {value}": tuple(
+            generator.styled({style: value}).generate(SHOWN_BY_STYLE, seed=SEED, constraints=constraints).names
+        )
+        for style, values in generator.styles.values.items()
+        for value in values
+    }

@@ -1,6 +1,7 @@
 """Styles in training: rows drawn for names, what a network learns from them, and what is kept, moved and published."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -23,12 +24,12 @@ from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Examples, NameBatches
 from training.device import choose_device
-from training.distillation import sample_names, sample_styled, teacher_generator
+from training.distillation import sample_names, sample_styled, scaled_styles, teacher_generator
 from training.errors import Interrupted, TrainingError
 from training.evaluation import name_losses
 from training.integer_version import quantized_draft
 from training.pretrained import load_start, load_teachers
-from training.publishing import build_draft, load_network
+from training.publishing import build_draft, load_network, style_rows
 from training.run import STYLED_DEV, Distillation, Job, RunCallbacks, RunResult, run
 from training.run_state import RunState
 from training.styles import MAX_VALUES, StyleTable, styles_of
@@ -247,6 +248,15 @@ def test_known_styles_lower_the_loss_on_dev(learned: RunResult) -> None:
     assert learned.losses[STYLED_DEV] < learned.losses["dev"] - 0.05
 
 
+def test_scaled_styles_count_more_and_nothing_else_changes(learned: RunResult) -> None:
+    before = {name: tensor.clone() for name, tensor in learned.network.state_dict().items()}
+    scaled = scaled_styles(learned.network, 2.0).state_dict()
+    for name, tensor in before.items():
+        assert torch.equal(scaled[name], tensor * (2.0 if "style" in name else 1.0))
+    assert all(torch.equal(before[name], tensor) for name, tensor in learned.network.state_dict().items())
+    assert sum("style" in name for name in before) > 0
+
+
 def run_until(job: Job, state: RunState, stop_at: int, resume: bool) -> RunResult:
     """Run up to the step `stop_at` of this part."""
     seen: list[object] = []
@@ -305,10 +315,22 @@ def test_quantised_version_keeps_its_styles(styled: ModelRegistry, kernels: Kern
     styled.publish(quantized_draft(source, styled, kernels, samples=100))
     version = styled.resolve("elves", "lstm@2")
     assert version.manifest.styles == source.manifest.styles == {"kind": ("high", "low")}
+    assert version.manifest.metrics[STYLED_DEV] == pytest.approx(source.manifest.metrics[STYLED_DEV], abs=0.02)
     expected = (source.arrays()["lstm0.style"] * 2048).round()
     assert (version.arrays()["styles"] == expected).all()
     low, high = (version.styled({"kind": kind}).generator for kind in ("low", "high"))
     assert share_of(LOW, low) >= 0.95 > 0.05 >= share_of(LOW, high)
+
+
+def test_rows_of_a_version_are_those_of_its_list(styled: ModelRegistry, trained: RunResult) -> None:
+    found, corpus = style_rows(styled.resolve("elves")), trained.job.corpus
+    assert found == corpus.styles
+
+
+def test_card_shows_new_names_of_each_style(styled: ModelRegistry) -> None:
+    card = styled.resolve("elves").file("card.md").decode()
+    assert re.search(r"^\| kind: high \| \w+, .*\|$", card, re.MULTILINE)
+    assert re.search(r"^\| kind: low \| \w+, .*\|$", card, re.MULTILINE)
 
 
 @pytest.mark.usefixtures("styled")
