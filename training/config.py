@@ -107,7 +107,10 @@ class TrainingConfig(BaseModel):
         float, Field(ge=0, lt=1, description="Share of the values of styles that are left out at random.")
     ] = 0.3
     style_scale: Annotated[
-        float, Field(gt=0, le=10, description="Factor of the trained vectors of styles, or of a teacher's; above 1, styles show more.")
+        float,
+        Field(
+            gt=0, le=10, description="Factor of the trained vectors of styles, or of a teacher's; above 1, they show."
+        ),
     ] = 1.0
     eval_every: Annotated[int, Field(ge=0, le=10**8, description="Steps between dev losses; 0 is once a pass.")] = 0
     patience: Annotated[
