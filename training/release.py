@@ -1,6 +1,7 @@
-"""The release: each shipped list gets a bigram, and a small LSTM taught by a large one, with floats and with integers.
+"""The release: each shipped list gets a bigram, and an LSTM of one layer with floats and with integers.
 
-The large LSTM takes longest. It stays in a store of its own, so that an interrupted release goes on from there.
+Most of the LSTMs are students of a larger one. Every trained network stays in a store of its own, so that an
+interrupted release goes on from there.
 """
 
 from collections.abc import Callable
@@ -8,9 +9,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from models import Draft, Kernels, Manifest, ModelRegistry, Version
+from data import Split
+from models import Draft, Kernels, Manifest, ModelRegistry, Version, Vocabulary
+from models.networks import Network
+from models.store.publishing import draft_of
 from training.comparison import Gap, names_gap
-from training.config import load_config
+from training.config import TrainingConfig, load_config
 from training.corpus import Corpus, relatives_corpus, shipped_corpus
 from training.dataset import Examples
 from training.distillation import names_to_sample
@@ -18,12 +22,15 @@ from training.errors import TrainingError
 from training.evaluation import measured, name_losses
 from training.integer_version import quantized_draft
 from training.kneser_ney import ORDER, KneserNey
-from training.publishing import build_draft, load_network
+from training.model_card import losses_section, replace_sections
+from training.publishing import build_draft, load_network, recreate_split
 from training.run import Distillation, Job, RunResult
 from training.transfer import WarmStart
 
 # The presets of the models of each list.
 BIGRAM, TEACHER, STUDENT = "bigram", "lstm", "lstm-student"
+# Lists of long names with many words in common: a wider network learns them without a teacher.
+WIDE = {"town": "lstm-wide", "species": "lstm-wide"}
 SPLIT_SEED = 42
 # Lists that are short: their teacher starts from weights trained on a longer list of similar words.
 WARM_STARTED = ("animal",)
@@ -44,26 +51,30 @@ class ReleaseContext:
     samples: int = SAMPLES
 
 
-def release(dataset: str, registry: ModelRegistry, teachers: ModelRegistry, context: ReleaseContext) -> list[Manifest]:
+def release(dataset: str, registry: ModelRegistry, trained: ModelRegistry, context: ReleaseContext) -> list[Manifest]:
     """Train and publish the models of a shipped list; the one with integer weights becomes its default.
 
-    `teachers` keeps the large LSTM. Raises `TrainingError`, before anything is published, if the small one does not
-    beat counts on dev.
+    `trained` keeps the networks of interrupted releases. Raises `TrainingError`, before anything is published, if the
+    LSTM does not beat counts on dev.
     """
     corpus = shipped_corpus(dataset, SPLIT_SEED)
-    counted = _run(Job(corpus, load_config(BIGRAM, dataset, {}), BIGRAM, context.device), context)
-    student = _run(_student_job(corpus, teachers, context), context)
-    gap = gap_to_counts(student)
+    counted = _run(_job(corpus, BIGRAM, context), context)
+    version = _trained(_shipped_job(corpus, trained, context), trained, context)
+    gap = gap_to_counts(load_network(version), recreate_split(version), version.manifest.alphabet)
     if gap.mean <= 0:
         raise TrainingError(
-            f"The release of {dataset} stops: {STUDENT} does not beat counts on dev, gap {gap}. Tune the presets."
+            f"The release of {dataset} stops: {version.manifest.training['preset']} does not beat counts on dev, gap "
+            f"{gap}. Tune the preset."
         )
+    mine = counted.job.corpus
+    against = gap_to_counts(counted.network, mine.split, mine.vocabulary)
+    bigram = build_draft(counted, context.kernels, samples=context.samples).draft
     manifests = [
-        _publish(_draft(result, against, context), registry, context)
-        for result, against in ((counted, gap_to_counts(counted)), (student, gap))
+        _publish(_compared(bigram, against), registry, context),
+        _publish(_compared(draft_of(version.folder), gap), registry, context),
     ]
-    trained = registry.resolve(None, manifests[-1].reference)
-    integers = quantized_draft(trained, registry, context.kernels, context.samples)
+    floats = registry.resolve(None, manifests[-1].reference)
+    integers = quantized_draft(floats, registry, context.kernels, context.samples)
     manifests.append(_publish(integers, registry, context))
     reason = (
         f"dev {integers.metrics['dev']:.4f} with {integers.parameters:,} integer parameters, {gap} below Kneser-Ney of "
@@ -73,59 +84,68 @@ def release(dataset: str, registry: ModelRegistry, teachers: ModelRegistry, cont
     return manifests
 
 
-def gap_to_counts(result: RunResult) -> Gap:
+def gap_to_counts(network: Network, split: Split, vocabulary: Vocabulary) -> Gap:
     """Return by how much a network beats Kneser-Ney counts of the same train names, over the dev names."""
-    corpus = result.job.corpus
-    names = measured(corpus.split).dev
-    dev = Examples.of(names, corpus.vocabulary)
-    counts = KneserNey.fit(corpus.split.train, corpus.vocabulary).name_losses(names)
-    return names_gap(name_losses(result.network, dev), counts, dev.lengths)
+    names = measured(split).dev
+    dev = Examples.of(names, vocabulary)
+    counts = KneserNey.fit(split.train, vocabulary).name_losses(names)
+    return names_gap(name_losses(network, dev), counts, dev.lengths)
 
 
-def _draft(result: RunResult, gap: Gap, context: ReleaseContext) -> Draft:
+def _compared(draft: Draft, gap: Gap) -> Draft:
+    """Return a draft whose card compares its network with counts."""
     side = "better" if gap.mean > 0 else "worse"
     line = (
         f"On dev it is {side} than counting (interpolated Kneser-Ney of order {ORDER} on the same split) by "
         f"{Gap(abs(gap.mean), gap.error)}, pair by pair over the dev names."
     )
-    return build_draft(result, context.kernels, [line], context.samples).draft
+    section = losses_section(draft.metrics, [line], "loss.png" in draft.files)
+    card = replace_sections(draft.files["card.md"].decode(), [section])
+    return replace(draft, files={**draft.files, "card.md": card.encode()})
 
 
-def _student_job(corpus: Corpus, teachers: ModelRegistry, context: ReleaseContext) -> Job:
+def _job(corpus: Corpus, preset: str, context: ReleaseContext) -> Job:
+    return Job(corpus, load_config(preset, corpus.dataset, {}), preset, context.device)
+
+
+def _shipped_job(corpus: Corpus, trained: ModelRegistry, context: ReleaseContext) -> Job:
+    """Return the job of the network that ships: a student, after its teacher was trained, or a wide one."""
+    if corpus.dataset in WIDE:
+        return _job(corpus, WIDE[corpus.dataset], context)
+    job = _job(corpus, TEACHER, context)
+    teacher = _trained(job, trained, context)
     distillation = Distillation(
         (f"a large {TEACHER} of the same list",),
-        (load_network(_teacher(corpus, teachers, context)),),
+        (load_network(teacher),),
         context.kernels,
         names_to_sample(len(corpus.names)),
     )
-    return Job(corpus, load_config(STUDENT, corpus.dataset, {}), STUDENT, context.device, distillation)
+    return replace(_job(corpus, STUDENT, context), distillation=distillation)
 
 
-def _teacher(corpus: Corpus, teachers: ModelRegistry, context: ReleaseContext) -> Version:
-    """Return the large LSTM of a list, trained with the preset's hyperparameters in this release or an earlier one."""
-    job = Job(corpus, load_config(TEACHER, corpus.dataset, {}), TEACHER, context.device)
-    trained = teachers.versions(corpus.dataset) if corpus.dataset in teachers.datasets() else []
-    for version in trained:
+def _trained(job: Job, trained: ModelRegistry, context: ReleaseContext) -> Version:
+    """Return the version of a job, trained in this release or an earlier one."""
+    dataset = job.corpus.dataset
+    for version in trained.versions(dataset) if dataset in trained.datasets() else []:
         if _is_of(version.manifest, job):
             return version
-    result = _run(replace(job, start=_start(corpus.dataset, context)), context)
-    draft = _draft(result, gap_to_counts(result), context)
-    return teachers.resolve(None, _publish(draft, teachers, context).reference)
+    if dataset in WARM_STARTED and job.preset == TEACHER:
+        job = replace(job, start=_start(context))
+    draft = build_draft(_run(job, context), context.kernels, samples=context.samples).draft
+    return trained.resolve(None, _publish(draft, trained, context).reference)
 
 
 def _is_of(manifest: Manifest, job: Job) -> bool:
-    """Return whether a version has the list and the hyperparameters of a job."""
-    expected = {"preset": job.preset, **job.config.hyperparameters()}
-    same = {name: manifest.training.get(name) for name in expected} == expected
+    """Return whether a version has the list and the hyperparameters of a job; those that it lacks had defaults."""
+    fields, mine = TrainingConfig.model_fields, job.config.hyperparameters()
+    theirs = {name: manifest.training.get(name, fields[name].default) for name in mine}
+    same = theirs == mine and manifest.training["preset"] == job.preset
     return same and manifest.config == job.config.model and manifest.data == job.corpus.record()
 
 
-def _start(dataset: str, context: ReleaseContext) -> WarmStart | None:
-    """Return a network trained on a longer list of similar words, if the list needs one."""
-    if dataset not in WARM_STARTED:
-        return None
-    words = relatives_corpus(SPLIT_SEED)
-    result = _run(Job(words, load_config(TEACHER, words.dataset, {}), TEACHER, context.device), context)
+def _start(context: ReleaseContext) -> WarmStart:
+    """Return a network trained on the words that are spelled like animal names."""
+    result = _run(_job(relatives_corpus(SPLIT_SEED), TEACHER, context), context)
     corpus = result.job.corpus
     name = f"an {TEACHER} of {corpus.title.lower()}"
     return WarmStart(name, result.network, corpus.vocabulary, frozenset(corpus.names))

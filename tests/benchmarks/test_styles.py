@@ -5,7 +5,7 @@ from math import log
 
 import pytest
 
-from benchmarks.styles import LENGTHS, SMOOTHING, NaiveBayes, grams, labels
+from benchmarks.shipped.styles import LENGTHS, SMOOTHING, NaiveBayes, grams, labels
 from data import StyleRows
 
 LABELLED = [("anna", "f"), ("mia", "f"), ("otto", "m"), ("tom", "m"), ("udo", "m")]

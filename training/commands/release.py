@@ -20,15 +20,15 @@ from training.release import ReleaseContext, release
 @processor_options
 @store_option
 @click.option(
-    "--teachers",
+    "--trained",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".namewave/teachers"),
+    default=Path(".namewave/release"),
     show_default=True,
-    help="Folder of the large models, which a later release uses again.",
+    help="Folder of trained networks: a release that was interrupted goes on with them.",
 )
 @kernels_option
 def publish_release(
-    datasets: tuple[str, ...], device: str, threads: int, store: Path, teachers: Path, kernels: Path | None
+    datasets: tuple[str, ...], device: str, threads: int, store: Path, trained: Path, kernels: Path | None
 ) -> None:
     """Train and publish the models of DATASETS, or of all shipped lists.
 
@@ -41,6 +41,6 @@ def publish_release(
         choose_device(device, threads),
         ready,
     )
-    registry, large = open_registry(store, ready), open_registry(teachers, ready)
+    registry, before = open_registry(store, ready), open_registry(trained, ready)
     for dataset in datasets or CATALOG:
-        release(dataset, registry, large, context)
+        release(dataset, registry, before, context)

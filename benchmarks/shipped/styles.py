@@ -1,6 +1,6 @@
 """Whether others see the style of new names: a classifier that the model does not know reads them.
 
-    python -m benchmarks.styles human/lstm@6 [--store .namewave/artifacts] [--count 4000]
+    python -m benchmarks.shipped.styles human/lstm@6 [--store .namewave/artifacts] [--count 4000]
 
 For each style a naive Bayes classifier over character n-grams (Maron 1961; Cavnar & Trenkle 1994) learns from the train
 names of the model's list. It reads held-out names, whose style is a row of the list drawn by weight, and as many new

@@ -1,0 +1,1 @@
+"""The quality of the shipped models: splits, styles, and names of later years."""
