@@ -61,9 +61,15 @@ class Vocabulary:
 
         A blank may end it, a mark follow its letter, and a capital stand for two letters, as I does for ı and i.
         """
-        return any(
-            c.isspace() or unicodedata.category(c)[0] == "M" or c in JAMO or fold(capital(c)) != c
+        return " " in self.characters or bool(self.irregular)
+
+    @cached_property
+    def irregular(self) -> frozenset[str]:
+        """The characters that may look different in a name that was capitalised and read again; no plain blank."""
+        return frozenset(
+            c
             for c in self.characters
+            if (c.isspace() and c != " ") or unicodedata.category(c)[0] == "M" or c in JAMO or fold(capital(c)) != c
         )
 
     def spelled(self, text: str) -> str:

@@ -26,6 +26,7 @@ from models.kernel.sample import SamplingOptions
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import normalize, twin
 from models.styles import NO_STYLES, Styles
+from models.vocabulary import Vocabulary
 
 # Combinations of styles that a generator keeps ready, and the bytes that they take beside the version's own.
 MAX_STYLED, MAX_STYLED_BYTES = 64, 16 * 2**20
@@ -54,6 +55,16 @@ class Batch:
         return self.offset + self.attempts
 
 
+def _looks(names: frozenset[str], vocabulary: Vocabulary) -> frozenset[str]:
+    """Return what the names look like (see `twin`): in most lists themselves."""
+    changed = {
+        name: look
+        for name in (names if vocabulary.loose else ())
+        if not (vocabulary.irregular.isdisjoint(name) and name == name.strip()) and (look := twin(name)) != name
+    }
+    return frozenset(changed.get(name, name) for name in names) if changed else names
+
+
 class NameGenerator:
     """One version or blend, ready to generate names. Threads may share it.
 
@@ -78,8 +89,7 @@ class NameGenerator:
         self.shares: Floats = np.array(shares, np.float32)
         self.vocab_size = len(self.vocabulary)
         self.multiply_adds = self.plan.multiply_adds
-        # What the names look like: in most alphabets themselves.
-        self.looks = frozenset(map(twin, self.names)) if self.vocabulary.loose else self.names
+        self.looks = _looks(self.names, self.vocabulary)
         self.styles = styles
         self._writers: dict[tuple[Form, bool], LineWriter] = {}
         self._unstyled: NameGenerator | None = None

@@ -119,7 +119,7 @@ def _casing(folder: Path, content: bytes) -> dict[str, str]:
 def _fits(manifest: Manifest, names: tuple[str, ...]) -> bool:
     """Tell whether the list has the length, the longest name and the letters that its manifest says."""
     expected = manifest.data.names, manifest.data.longest
-    return expected == (len(names), max(map(len, names), default=0)) and set().union(*names) <= set(
+    return expected == (len(names), max(map(len, names), default=0)) and set("".join(names)) <= set(
         "".join(manifest.vocabulary)
     )
 

@@ -245,7 +245,8 @@ def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, frozenset[s
     manifest = checkpoint.manifest
     if manifest.reference != key.reference:
         raise CheckpointError(f"{folder} says that it is {manifest.reference}: it was moved or copied.")
-    listed = names.setdefault(manifest.files[NAMES].sha256, frozenset(checkpoint.names))
+    digest = manifest.files[NAMES].sha256
+    listed = names[digest] if digest in names else names.setdefault(digest, frozenset(checkpoint.names))
     try:
         styles = Styles(manifest.styles or {})
         predictor = predictor_of(manifest.config, checkpoint.arrays, manifest.alphabet, kernels, len(styles))

@@ -14,10 +14,11 @@ from scipy.stats import chisquare
 
 from models import Kernels, ModelConfig, NameGenerator, OptionError, SamplingOptions, UnknownCharacter
 from models.inference import AS_DRAWN, TEXT, Constraints, NameStream
+from models.inference.generator import _looks
 from models.kernel import sample
 from models.kernel.evaluate import Program, Tree
 from models.networks import Network
-from models.spelling import capitalize, normalize
+from models.spelling import capitalize, normalize, twin
 from models.vocabulary import Vocabulary
 from tests.models.reference import draw, expected_shares, untrained_generator
 
@@ -211,6 +212,13 @@ def test_names_that_look_alike_count_as_one(kernels: Kernels, listed: tuple[str,
                 seen.add(looks[name])
         assert generator.generate(400, seed=1, constraints=rules, max_attempts=400).names == expected
         assert lines.decode().split("\n")[:-1] == expected
+
+
+@given(st.frozensets(st.text("ab \u0131i\u0307\u00df\u1100\u1161\u3000", min_size=1, max_size=5), min_size=1))
+def test_looks_of_a_list_are_the_twin_of_each_name(names: frozenset[str]) -> None:
+    vocabulary = Vocabulary(tuple(sorted(set("".join(names)))))
+    expected = frozenset(map(twin, names)) if vocabulary.loose else names
+    assert _looks(names, vocabulary) == expected
 
 
 @pytest.mark.parametrize(
