@@ -1,4 +1,4 @@
-"""Every error that the models raise, and nothing else: no HTTP status, no printing.
+"""Every error that the models raise: no HTTP status, no printing.
 
     ModelError
     ├── ConfigError            hyperparameters that cannot be built
@@ -13,7 +13,8 @@
 lists only, so that a service may show them to a stranger.
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class ModelError(Exception):
@@ -71,3 +72,16 @@ class CheckpointError(ModelError):
 
 class StoreError(ModelError):
     """A store's folder or alias file cannot be read or written."""
+
+
+def unknown(field: str, given: str, known: Iterable[str], lead: str) -> UnknownReference:
+    """Return the error for an unknown name, with all valid names and the nearest ones."""
+    names = list(known)
+    nearest = difflib.get_close_matches(given, names, n=3, cutoff=0.4) or names[:5]
+    listed = ", ".join(names[:12])
+    if not names:
+        allowed = "one that exists; there is none"
+        return UnknownReference(f"{lead} {given!r}: there is none at all.", field=field, allowed=allowed)
+    return UnknownReference(
+        f"{lead} {given!r}. There is: {listed}.", field=field, allowed=f"one of {listed}", nearest=nearest
+    )

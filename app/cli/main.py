@@ -1,4 +1,4 @@
-"""The command line: serve, generate, score, next, models, key, openapi, settings, compile.
+"""The command line: serve, generate, score, next, bulk, models, key, openapi, settings, compile.
 
 Errors are single lines.
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from app.cli.bulk import bulk
 from app.cli.names import USAGE_ERROR, generate, next_characters, score
 from app.logs import set_up
 from app.main import create_app
@@ -92,7 +93,7 @@ def _exit(number: int, frame: object) -> None:
     sys.exit(0)
 
 
-for command in (generate, score, next_characters):
+for command in (generate, score, next_characters, bulk):
     main.add_command(command)
 
 

@@ -30,7 +30,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Query = TypeVar("Query", GenerateLink, NextQuery, ScoreRequest)
 
 
-def _source_options(command: Command) -> Command:
+def source_options(command: Command) -> Command:
+    """Add the options that choose a data set, a model and styles."""
     model = "architecture, architecture@version, architecture@alias or dataset/architecture@version."
     dataset = "Which data set's models (default: human), or a blend: human:0.6,animal:0.4."
     style = "Values of the model's styles: gender:feminine,decade:1920; repeatable."
@@ -42,25 +43,37 @@ def _joined(context: click.Context, option: click.Parameter, styles: tuple[str, 
     return ",".join(styles) or None
 
 
+def sampling_options(command: Command) -> Command:
+    """Add the options that say how candidates are drawn, refused and spelled."""
+    options = (
+        click.option(
+            "--temperature", type=float, default=1.0, show_default=True, help="Below 1 safer, above 1 wilder."
+        ),
+        click.option("--top-k", type=int, help="Keep the k most probable characters."),
+        click.option("--top-p", type=float, help="Keep the fewest characters whose share reaches p."),
+        click.option("--seed", type=int, help="Stream of candidates (default: random)."),
+        click.option("--offset", type=int, default=0, help="First candidate."),
+        click.option("--prefix", default="", help="What each name starts with."),
+        click.option("--ends-with", default="", help="What each name ends with."),
+        click.option("--contains", default="", help="What each name has in it."),
+        click.option("--pattern", default="", help="What each name looks like: ? for one character, * for any run."),
+        click.option("--excludes", default="", help="Characters that no name has."),
+        click.option("--min-length", type=int, default=1, help="Shortest name."),
+        click.option("--max-length", type=int, help="Longest name."),
+        click.option("--novel", is_flag=True, help="No names of the model's list."),
+        click.option("--safe/--unsafe", default=True, help="No offensive words (default), or let them through."),
+        click.option("--case", type=click.Choice(["lower", "title"]), default="title", show_default=True),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.command()
-@_source_options
+@source_options
 @click.option("--count", type=int, default=10, show_default=True, help="How many names.")
-@click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 safer, above 1 wilder.")
-@click.option("--top-k", type=int, help="Keep the k most probable characters.")
-@click.option("--top-p", type=float, help="Keep the fewest characters whose share reaches p.")
-@click.option("--seed", type=int, help="Stream of candidates (default: random).")
-@click.option("--offset", type=int, default=0, help="First candidate.")
-@click.option("--prefix", default="", help="What each name starts with.")
-@click.option("--ends-with", default="", help="What each name ends with.")
-@click.option("--contains", default="", help="What each name has in it.")
-@click.option("--pattern", default="", help="What each name looks like: ? for one character, * for any run.")
-@click.option("--excludes", default="", help="Characters that no name has.")
-@click.option("--min-length", type=int, default=1, help="Shortest name.")
-@click.option("--max-length", type=int, help="Longest name.")
+@sampling_options
 @click.option("--unique/--repeats", default=True, help="No repeats (default), or let them through.")
-@click.option("--novel", is_flag=True, help="No names of the model's list.")
-@click.option("--safe/--unsafe", default=True, help="No offensive words (default), or let them through.")
-@click.option("--case", type=click.Choice(["lower", "title"]), default="title", show_default=True)
 @click.option("--sort", type=click.Choice(["drawn", "likelihood"]), default="drawn", show_default=True)
 @click.option("--details", is_flag=True, help="With the log-probability of each character.")
 @click.option("--max-attempts", type=int, help="Most candidates to draw.")
@@ -77,7 +90,7 @@ def _joined(context: click.Context, option: click.Parameter, styles: tuple[str, 
 def generate(form: str, **options: Any) -> None:
     """Invent names, one per line."""
     settings = load_settings()
-    request = with_seed(_query(GenerateLink, options), lambda: secrets.randbelow(MAX_SEED + 1))
+    request = with_seed(query(GenerateLink, options), lambda: secrets.randbelow(MAX_SEED + 1))
     sources = _open_sources(settings)
     source = sources.find(request.dataset, request.model, request.style)
     samplers = SamplerCache(ProfanityFilter.load(settings, sources.registry.kernels.find))
@@ -145,14 +158,14 @@ def _report_shortfall(job: SamplingJob) -> None:
 
 
 @click.command()
-@_source_options
+@source_options
 @click.argument("names", nargs=-1, required=True)
 @click.option("--nearest", is_flag=True, help="Find the nearest name of the list, which takes time in a long one.")
 @click.option("--by-style", is_flag=True, help="Print the log-probability under each value of each style as well.")
 @click.option("--json", "as_json", is_flag=True, help="The answer of the service.")
 def score(as_json: bool, names: tuple[str, ...], **options: Any) -> None:
     """Print how likely the model finds NAMES: log-probability, perplexity, and whether the list has them."""
-    request = _query(ScoreRequest, {**options, "names": list(names)})
+    request = query(ScoreRequest, {**options, "names": list(names)})
     sources = _open_sources(load_settings())
     source = sources.find(request.dataset, request.model, request.style)
     by_style: list[ByStyle] = [{} for _ in names] if request.by_style else []
@@ -177,13 +190,13 @@ def score(as_json: bool, names: tuple[str, ...], **options: Any) -> None:
 
 
 @click.command("next")
-@_source_options
+@source_options
 @click.option("--prefix", default="", help="What stands before.")
 @click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 safer, above 1 wilder.")
 @click.option("--json", "as_json", is_flag=True, help="The answer of the service.")
 def next_characters(as_json: bool, **options: Any) -> None:
     """Print the next characters after a prefix, the most probable first; "." is the end of the name."""
-    request = _query(NextQuery, options)
+    request = query(NextQuery, options)
     source = _open_sources(load_settings()).find(request.dataset, request.model, request.style)
     answer = Scorer().next(request, source)
     if as_json:
@@ -193,7 +206,7 @@ def next_characters(as_json: bool, **options: Any) -> None:
         click.echo(f"{entry.character}  {entry.probability:.6f}  {'#' * round(50 * entry.probability)}".rstrip())
 
 
-def _query(kind: type[Query], options: dict[str, Any]) -> Query:
+def query(kind: type[Query], options: dict[str, Any]) -> Query:
     """Return the options as a request, or exit with a line for each that is out of range."""
     try:
         return kind(**options)

@@ -15,8 +15,8 @@ from app.web.errors import responses
 from app.web.files import ANY, file_response
 from app.web.openapi import UNCHANGED
 from models import ModelError, ModelRegistry, Snapshot, UnknownReference, Version
+from models.errors import unknown
 from models.store.checkpoint import NAMES, TABLE
-from models.store.references import unknown
 
 CARD = "card.md"
 Content = TypeVar("Content")

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from models.errors import CheckpointError, ModelError, OptionError
+from models.errors import CheckpointError, ModelError, OptionError, unknown
 from models.store.aliases import DEFAULT, LATEST, STABLE, Aliases, DatasetAliases, Reason, merged
 from models.store.files import Key
-from models.store.references import split_reference, unknown
 from models.store.version import Version
 
 DEFAULT_DATASET = "human"
@@ -135,7 +134,7 @@ class Snapshot:
 
     def key_for(self, dataset: str | None, model: str | None) -> Key:
         """Return the key that `resolve` selects, served or refused."""
-        prefix, rest = split_reference(model or "")
+        prefix, rest = _split_reference(model or "")
         if prefix and dataset is not None and prefix != dataset:
             raise OptionError(
                 "dataset and model name different data sets.", field="model", allowed="a model of the data set"
@@ -212,3 +211,12 @@ def alias_name(alias_key: AliasKey) -> str:
     """Return the name of an alias as text: "human default", "human/wavenet stable"."""
     dataset, architecture, alias = alias_key
     return f"{dataset}/{architecture} {alias}" if architecture else f"{dataset} {alias}"
+
+
+def _split_reference(model: str) -> tuple[str, str]:
+    """Split "dataset/architecture@version" into data set, if any, and the rest.
+
+    A slash after the @ has no meaning.
+    """
+    before, slash, after = model.partition("/")
+    return (before, after) if slash and "@" not in before else ("", model)

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load
 
-from models.errors import CheckpointError
+from models.errors import CheckpointError, unknown
 from models.inference import NameGenerator
 from models.manifest import Manifest
 from models.store.checkpoint import MANIFEST, NAMES, WEIGHTS, read_verified
-from models.store.references import unknown
 
 
 @dataclass(frozen=True)

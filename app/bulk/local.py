@@ -1,0 +1,53 @@
+"""The engine of one machine: processes that draw parts until all are there."""
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_context
+
+from app.bulk.job import Drawer, DrawJob
+from app.bulk.output import Folder, Receipt
+from app.settings import Settings
+from models import StoreError
+from models.bulk import Part
+
+# Parts that wait for each process: enough that none is idle.
+WAITING = 2
+_drawer: Drawer
+_folder: Folder
+
+
+def draw_locally(
+    job: DrawJob, parts: Iterator[Part], folder: Folder, settings: Settings, processes: int
+) -> Iterator[Receipt]:
+    """Draw the parts in `processes` processes, and yield the receipt of each as it is written.
+
+    Parts that are written stay if the caller stops. Raises `StoreError` if one cannot be written or a process dies.
+    """
+    with ProcessPoolExecutor(processes, get_context("spawn"), _open, (settings, job, folder)) as pool:
+        try:
+            running: set[Future[Receipt]] = {pool.submit(_draw, part) for part in islice(parts, WAITING * processes)}
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= {pool.submit(_draw, part) for part in islice(parts, len(done))}
+                yield from (future.result() for future in done)
+        except BrokenProcessPool:
+            raise StoreError(
+                "A process ended before its part was written; the same command goes on from here."
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _open(settings: Settings, job: DrawJob, folder: Folder) -> None:
+    """Prepare a process."""
+    global _drawer, _folder
+    # Ctrl-C is the parent's: a process ends when its part is written.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _drawer, _folder = Drawer(settings, job.request, job.digest), folder
+
+
+def _draw(part: Part) -> Receipt:
+    return _folder.put(part, *_drawer.part(part))

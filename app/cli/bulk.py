@@ -1,0 +1,107 @@
+"""The command `bulk`: names by the million, as files."""
+
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.bulk.job import Drawer, DrawJob
+from app.bulk.local import draw_locally
+from app.bulk.output import Folder, Receipt
+from app.cli.names import query, sampling_options, source_options
+from app.names.generation import with_seed
+from app.schemas import GenerateLink
+from app.settings import load_settings
+from models.bulk import Part
+from models.inference import MAX_SEED
+
+PART_SIZE, MOST_CANDIDATES = 1_000_000, 10**13
+# Seconds between two lines of progress, on a terminal and elsewhere.
+LIVE, LOGGED = 0.5, 10.0
+
+
+@click.group()
+def bulk() -> None:
+    """Write millions of names as Parquet files. An interrupted job goes on with the same command."""
+
+
+@bulk.command()
+@source_options
+@sampling_options
+@click.option("--count", type=click.IntRange(1, MOST_CANDIDATES), required=True, help="How many candidates to draw.")
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the parts.")
+@click.option(
+    "--part-size",
+    type=click.IntRange(1000, 100_000_000),
+    default=PART_SIZE,
+    show_default=True,
+    help="Candidates of a part, of which there is a file each.",
+)
+@click.option("--processes", type=click.IntRange(1, 1024), help="Processes that draw (default: one for each core).")
+def draw(count: int, output: Path, part_size: int, processes: int | None, **options: Any) -> None:
+    """Draw names as /generate does, repeats included.
+
+    The parts are the same on any machine. Candidates that the constraints refuse are left out, so that there are fewer
+    names than candidates.
+    """
+    settings = load_settings()
+    request = with_seed(query(GenerateLink, {**options, "unique": False}), lambda: secrets.randbelow(MAX_SEED + 1))
+    drawer = Drawer(settings, request)
+    job = DrawJob(request=request, count=count, part_size=part_size, digest=drawer.digest)
+    folder = Folder(output)
+    folder.begin(job)
+    del drawer
+    click.echo(f"seed {request.seed}: {count:,} candidates in {job.parts:,} parts", err=True)
+    receipts, missing = list[Receipt](), list[Part]()
+    for part in job.all_parts():
+        if (receipt := folder.find(part)) is None:
+            missing.append(part)
+        else:
+            receipts.append(receipt)
+    progress = _Progress(job.parts, len(receipts))
+    try:
+        for receipt in draw_locally(job, iter(missing), folder, settings, processes or len(os.sched_getaffinity(0))):
+            receipts.append(receipt)
+            progress.show(receipt.names)
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nStopped; {output} has what was drawn. The same command with --seed {request.seed} goes on.", err=True
+        )
+        raise click.exceptions.Exit(130) from None
+    progress.end()
+    manifest = folder.finish(job, receipts)
+    click.echo(f"{sum(receipt.names for receipt in receipts):,} names in {manifest.parent}", err=True)
+
+
+class _Progress:
+    """A line on standard error: parts, names a second, and the time left."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total, self.done, self.before, self.names = total, done, done, 0
+        self.live = sys.stderr.isatty()
+        self.began = self.shown = time.monotonic()
+
+    def show(self, names: int) -> None:
+        """Count a part, and print the line if it is time."""
+        self.done, self.names, now = self.done + 1, self.names + names, time.monotonic()
+        if now - self.shown < (LIVE if self.live else LOGGED):
+            return
+        self.shown = now
+        self._print(now - self.began)
+
+    def end(self) -> None:
+        """Print the last line."""
+        if self.done > self.before:
+            self._print(time.monotonic() - self.began)
+            if self.live:
+                click.echo(err=True)
+
+    def _print(self, seconds: float) -> None:
+        left = round(seconds * (self.total - self.done) / (self.done - self.before))
+        line = f"{self.done:,} of {self.total:,} parts  {self.names / max(seconds, 1e-9):,.0f} names/s  "
+        line += f"left {left // 3600}:{left // 60 % 60:02}:{left % 60:02}"
+        click.echo(f"\r{line}\033[K" if self.live else line, err=True, nl=not self.live)

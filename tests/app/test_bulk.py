@@ -1,0 +1,162 @@
+"""Bulk draws: parts against /generate, however they are split, and jobs that are interrupted or mixed up."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.bulk.job import Drawer
+from app.cli.main import main
+from app.schemas import GenerateQuery
+from app.settings import Settings
+from models import OptionError
+from models.bulk import Part, count_names, parquet
+from tests.harness.clock import until
+from tests.harness.stores import store_settings
+
+ROOT = Path(__file__).parents[2]
+COUNT = 5000
+DRAW = ["bulk", "draw", "--dataset", "elves", "--seed", "3"]
+
+
+@pytest.fixture
+def runner(elf_store: Path) -> CliRunner:
+    """The command line over the elves' store."""
+    return CliRunner(env=store_settings(elf_store))
+
+
+def draw(runner: CliRunner, output: Path, *options: str) -> Result:
+    """Draw `COUNT` candidates in this process's children."""
+    size = [] if "--part-size" in options else ["--part-size", "2000"]
+    return runner.invoke(main, [*DRAW, "--count", str(COUNT), *size, "--output", str(output), *options])
+
+
+@pytest.fixture(scope="module")
+def drawn(elf_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished job; tests that change it take a `copy`."""
+    folder = tmp_path_factory.mktemp("drawn")
+    assert draw(CliRunner(env=store_settings(elf_store)), folder, "--processes", "1").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def copy(drawn: Path, tmp_path: Path) -> Path:
+    """A copy of the finished job."""
+    return Path(shutil.copytree(drawn, tmp_path / "copy"))
+
+
+def names_in(folder: Path) -> list[str]:
+    """All names of a folder, in the order of their parts."""
+    return [name for path in sorted(folder.glob("*.parquet")) for name in read(path.read_bytes())]
+
+
+def read(content: bytes) -> list[str]:
+    """The names of a Parquet file."""
+    return [str(name) for name in pq.read_table(io.BytesIO(content)).column("name").to_pylist()]
+
+
+def bytes_in(folder: Path) -> dict[str, bytes]:
+    """The files of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), min_size=1)))
+def test_parquet_file_has_the_lines(names: list[str]) -> None:
+    content, count = parquet("".join(f"{name}\n" for name in names).encode())
+    assert read(content) == names
+    assert count == count_names(content) == len(names)
+
+
+@pytest.mark.parametrize("options", [[], ["--case", "lower", "--temperature", "1.3", "--novel", "--pattern", "*a*"]])
+def test_parts_have_the_names_of_generate(runner: CliRunner, tmp_path: Path, options: list[str]) -> None:
+    result = draw(runner, tmp_path / "out", "--processes", "1", *options)
+    assert result.exit_code == 0, result.output
+    command = ["generate", *DRAW[2:], "--repeats", "--count", str(COUNT), "--max-attempts", str(COUNT), *options]
+    expected = runner.invoke(main, command).stdout.splitlines()
+    assert names_in(tmp_path / "out") == expected
+    assert len(expected) > 100
+
+
+def test_processes_and_sizes_of_parts_change_no_name(runner: CliRunner, drawn: Path, tmp_path: Path) -> None:
+    for folder, options in {"two": ["--processes", "2"], "large": ["--part-size", "100000"]}.items():
+        assert draw(runner, tmp_path / folder, *options).exit_code == 0
+    assert bytes_in(tmp_path / "two") == bytes_in(drawn)
+    assert names_in(tmp_path / "large") == names_in(drawn)
+
+
+def test_manifest_counts_names_and_has_digests(drawn: Path) -> None:
+    manifest = json.loads((drawn / "manifest.json").read_bytes())
+    assert [part["file"] for part in manifest["parts"]] == [f"part-{first:016d}.parquet" for first in (0, 2000, 4000)]
+    for part in manifest["parts"]:
+        content = (drawn / part["file"]).read_bytes()
+        assert part["sha256"] == sha256(content).hexdigest()
+        assert (part["names"], part["size"]) == (len(read(content)), len(content))
+    assert manifest["names"] == len(names_in(drawn))
+    assert "elves/wavenet@1" in manifest["digest"]
+
+
+def test_job_draws_only_what_is_missing(runner: CliRunner, drawn: Path, copy: Path) -> None:
+    kept = copy / "part-0000000000000000.parquet"
+    (copy / "part-0000000000002000.parquet").unlink()
+    (copy / "manifest.json").unlink()
+    written = kept.stat().st_mtime_ns
+    assert draw(runner, copy).exit_code == 0
+    assert bytes_in(copy) == bytes_in(drawn)
+    assert kept.stat().st_mtime_ns == written
+
+
+def test_folder_of_another_job_or_of_other_files_is_refused(runner: CliRunner, copy: Path, tmp_path: Path) -> None:
+    before = bytes_in(copy)
+    result = draw(runner, copy, "--temperature", "0.8")
+    assert (result.exit_code, bytes_in(copy)) == (2, before)
+    assert "has the parts of another job" in result.output
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/letter.txt").write_text("Dear Ann")
+    result = draw(runner, tmp_path / "other")
+    assert (result.exit_code, list(bytes_in(tmp_path / "other"))) == (2, ["letter.txt"])
+    assert "is not empty and has no job.json" in result.output
+
+
+def test_interrupted_job_keeps_whole_parts_and_goes_on(elf_store: Path, settings: Settings, tmp_path: Path) -> None:
+    command = [*DRAW, "--count", "4000000", "--part-size", "20000", "--processes", "1"]
+    env = {**os.environ, **store_settings(elf_store)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", *command, "--output", str(tmp_path)], cwd=ROOT, env=env, stderr=subprocess.PIPE
+    ) as process:
+        until(lambda: len(list(tmp_path.glob("*.parquet"))) >= 2)
+        process.send_signal(signal.SIGINT)
+        _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert b"The same command with --seed 3 goes on" in printed
+    parts = sorted(tmp_path.glob("part-*.parquet"))
+    assert 2 <= len(parts) < 200
+    assert {path.name for path in tmp_path.iterdir()} == {"job.json", *(path.name for path in parts)}
+    drawer = Drawer(settings, GenerateQuery(dataset="elves", seed=3, unique=False))
+    for i, path in enumerate(parts[:3]):
+        assert path.read_bytes() == drawer.part(Part(20_000 * i, 20_000))[0]
+
+
+def test_another_version_than_the_job_began_with_is_refused(settings: Settings) -> None:
+    request = GenerateQuery(dataset="elves", seed=3, unique=False)
+    digest = Drawer(settings, request).digest
+    assert Drawer(settings, request, digest).part(Part(0, 10))[1] > 0
+    with pytest.raises(OptionError, match="all machines need the same version"):
+        Drawer(settings, request.model_copy(update={"model": "wavenet@2"}), digest)
+
+
+def test_damaged_part_is_named(runner: CliRunner, copy: Path) -> None:
+    (copy / "part-0000000000002000.parquet").write_bytes(b"PAR1")
+    result = draw(runner, copy)
+    assert result.exit_code == 2
+    assert "part-0000000000002000.parquet is damaged; remove it" in result.output
