@@ -44,7 +44,7 @@ format: .venv/dev.stamp ## Format the code, and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-release: .venv/train.stamp ## Train every shipped model and publish it as a new version into models/artifacts
+release: .venv/train.stamp ## Train the models of every shipped list, and publish them into models/artifacts: a night
 	$(BIN)/python -m training release --store models/artifacts
 
 system-packages: ## Install the Debian packages of the full test run

@@ -6,6 +6,7 @@ which machine makes a part, nor when.
 
 import io
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -72,10 +73,8 @@ def count_names(content: bytes) -> int:
 
 def _pyarrow() -> tuple[Any, Any]:
     try:
-        import pyarrow as pa
-        from pyarrow import parquet as pq
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
         raise StoreError(
             "Parquet files need pyarrow: .venv/bin/pip install --require-hashes -r requirements/bulk.txt"
         ) from None
-    return pa, pq
