@@ -29,9 +29,8 @@ from training.transfer import WarmStart
 
 # The presets of the models of each list.
 BIGRAM, TEACHER, STUDENT, WIDE = "bigram", "lstm", "lstm-student", "lstm-wide"
-# The preset of the LSTM that ships and of its teacher, if it has one, where they are not the student and the teacher:
-# long names with many words in common need a wide network.
-SHIPPED: dict[str, tuple[str, str | None]] = {"town": (WIDE, None), "species": (STUDENT, WIDE)}
+# Lists of long names with many words in common: a wide network learns them without a teacher.
+UNTAUGHT = ("town", "species")
 SPLIT_SEED = 42
 # Lists that are short: their teacher starts from weights trained on a longer list of similar words.
 WARM_STARTED = ("animal",)
@@ -110,19 +109,17 @@ def _job(corpus: Corpus, preset: str, context: ReleaseContext) -> Job:
 
 
 def _shipped_job(corpus: Corpus, trained: ModelRegistry, context: ReleaseContext) -> Job:
-    """Return the job of the network that ships, after its teacher was trained."""
-    preset, teaching = SHIPPED.get(corpus.dataset, (STUDENT, TEACHER))
-    job = _job(corpus, preset, context)
-    if teaching is None:
-        return job
-    teacher = _trained(_job(corpus, teaching, context), trained, context)
+    """Return the job of the network that ships: a student, after its teacher was trained, or a wide network."""
+    if corpus.dataset in UNTAUGHT:
+        return _job(corpus, WIDE, context)
+    teacher = _trained(_job(corpus, TEACHER, context), trained, context)
     distillation = Distillation(
-        (f"an lstm of the same list, preset {teaching}",),
+        (f"a large {TEACHER} of the same list",),
         (load_network(teacher),),
         context.kernels,
         names_to_sample(len(corpus.names)),
     )
-    return replace(job, distillation=distillation)
+    return replace(_job(corpus, STUDENT, context), distillation=distillation)
 
 
 def _trained(job: Job, trained: ModelRegistry, context: ReleaseContext) -> Version:

@@ -95,12 +95,16 @@ def test_next_characters_are_a_distribution(client: Any, source: dict[str, Any])
     assert (answer.dataset, answer.model) == (wanted.dataset, wanted.model)
 
 
+def plain_of(found: Any) -> Any:
+    """A dataclass as JSON has it: lists instead of tuples."""
+    return json.loads(json.dumps(dataclasses.asdict(found)))
+
+
 def test_catalogue_and_health_equal_plain_http(client: Any, address: str) -> None:
     asked = {path: httpx.get(f"{address}{path}").json() for path in ("/datasets", "/models", "/info", "/health/ready")}
-    datasets = [dataset | {"models": tuple(dataset["models"])} for dataset in asked["/datasets"]]
-    assert list(map(dataclasses.asdict, client.datasets())) == datasets
+    assert list(map(plain_of, client.datasets())) == asked["/datasets"]
     models = client.models()
-    assert list(map(dataclasses.asdict, models.models)) == asked["/models"]["models"]
+    assert list(map(plain_of, models.models)) == asked["/models"]["models"]
     assert models.aliases == asked["/models"]["aliases"]
     assert list(map(dataclasses.asdict, models.reasons)) == asked["/models"]["reasons"]
     assert dataclasses.asdict(client.info()) == asked["/info"]
@@ -112,8 +116,7 @@ def test_catalogue_and_health_equal_plain_http(client: Any, address: str) -> Non
 def test_model_reference_selects_a_version_or_the_latest(client: Any, address: str, reference: str) -> None:
     architecture, _, version = reference.removeprefix("human/").partition("@")
     plain = httpx.get(f"{address}/models/human/{architecture}/{version or 'latest'}").json()
-    lists = {name: tuple(plain[name]) for name in ("vocabulary", "golden")}
-    assert dataclasses.asdict(client.model(reference)) == plain | lists
+    assert plain_of(client.model(reference)) == plain
 
 
 @pytest.mark.parametrize("reference", ["lstm@4", "human/../x", "human/lstm@", "human/lstm@4/files", "", "a/b?c=d"])
@@ -129,7 +132,7 @@ def test_errors_carry_the_problem_details_of_the_service(client: Any) -> None:
     assert [field.field for field in invalid.value.problem.errors] == ["temperature"]
     with pytest.raises(NotFound) as missing:
         client.score(["Anna"], dataset="humen")
-    assert missing.value.problem.errors[0].nearest == ("human",)
+    assert missing.value.problem.errors[0].nearest[0] == "human"
 
 
 def test_invalid_arguments_are_refused_before_sending(connect: Callable[..., Any]) -> None:
@@ -151,7 +154,7 @@ def test_long_stream_equals_plain_http(client: Any, address: str) -> None:
     assert names == [json.loads(line)["name"] for line in plain[:-1]]
     assert len(names) == 200_000
     end = json.loads(plain[-1])["end"]
-    assert (stream.head.model, stream.head.seed, stream.head.offset) == ("human/bigram@3", 5, 9)
+    assert (stream.head.model, stream.head.seed, stream.head.offset) == ("human/bigram@4", 5, 9)
     assert stream.head.dataset == "human"
     assert {name: getattr(stream.end, name) for name in end} == end
     assert stream.end.attempts > 200_000

@@ -1,4 +1,4 @@
-"""Golden names: what three shipped models have always drawn, on any machine. If one name changes, so must `sampling`.
+"""Golden names: what four shipped models have always drawn, on any machine. If one name changes, so must `sampling`.
 
 The files in golden/ are named for a version and hold its first 10,000 names of seed 0, one a line. They come from
 `python -m app generate --model human/wavenet@3 --count 10000 --seed 0 --repeats --case lower --unsafe`.
@@ -22,7 +22,7 @@ def shipped(kernels: Kernels) -> ModelRegistry:
     return ModelRegistry.open(kernels)
 
 
-@pytest.fixture(params=["wavenet", "lstm@4", None], ids=["wavenet", "lstm@4", "default"])
+@pytest.fixture(params=["wavenet", "lstm@4", "lstm@5", None], ids=["wavenet", "lstm@4", "lstm@5", "default"])
 def golden(request: pytest.FixtureRequest, shipped: ModelRegistry) -> tuple[Version, list[str]]:
     """A shipped version of human names, and the names in its golden file."""
     version = shipped.resolve("human", request.param)

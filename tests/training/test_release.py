@@ -55,7 +55,7 @@ def test_release_publishes_bigram_floats_and_integers(
     assert [m.reference for m in manifests] == [f"japanese/{model}" for model in ("bigram@1", "lstm@1", "lstm@2")]
     assert registry.aliases("japanese").default == "lstm@2"
     floats, integers = registry.resolve(None, "japanese/lstm@1"), registry.resolve("japanese")
-    assert floats.manifest.training["teachers"] == "an lstm of the same list, preset lstm"
+    assert floats.manifest.training["teachers"] == "a large lstm of the same list"
     assert integers.manifest.training == {**floats.manifest.training, "quantized": floats.reference}
     for text in ("Kneser-Ney of order 6", "standard error", "drawn (200)"):
         assert text in integers.file("card.md").decode()
