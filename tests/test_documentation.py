@@ -4,11 +4,13 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.schemas import ALLOWED
 from app.settings import configuration_page
+from data import CATALOG
 
 ROOT = Path(__file__).parents[1]
 README, API, MODELS = ((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/api.md", "docs/models.md"))
@@ -66,13 +68,36 @@ def test_documented_make_targets_exist() -> None:
     assert named <= set(re.findall(r"^  \x1b\[1m([a-z-]+)", help_text, re.MULTILINE))
 
 
-def test_models_table_equals_the_manifests() -> None:
-    rows = re.findall(
-        r"^\| `(\w+)/(\w+)@(\d+)` \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", MODELS, re.MULTILINE
-    )
-    assert len(rows) == 14
-    for dataset, architecture, version, parameters, *losses in rows:
-        path = ROOT / "models/artifacts" / dataset / architecture / version / "manifest.json"
-        manifest = json.loads(path.read_text())
+def manifest_of(dataset: str, architecture: str, version: str) -> dict[str, Any]:
+    """The manifest of a shipped version."""
+    path = ROOT / "models/artifacts" / dataset / architecture / version / "manifest.json"
+    return dict(json.loads(path.read_text()))
+
+
+NAME, LOSS = r"`(\w+)/(\w+)@(\d+)`", r"([\d.]+)"
+DEFAULT = re.compile(
+    rf"^\| {NAME} \| ([\d,]+) \| ([\d,]+) \| {LOSS} \| {LOSS} \| ([\d.]*) ?\| {LOSS} ± {LOSS} \|$", re.M
+)
+OTHER = re.compile(rf"^\| {NAME} \| {NUMBER} \| {LOSS} \| {LOSS} \| {LOSS} \|$", re.M)
+
+
+def test_table_of_defaults_equals_manifests_and_cards() -> None:
+    rows = DEFAULT.findall(MODELS)
+    assert [row[0] for row in rows] == list(CATALOG)
+    for *reference, names, parameters, dev, test, styled, gap, error in rows:
+        manifest = manifest_of(*reference)
+        metrics = manifest["metrics"]
+        assert [names, parameters] == [f"{manifest['data']['names']:,}", f"{manifest['parameters']:,}"]
+        assert [dev, test] == [f"{metrics[part]:.3f}" for part in ("dev", "test")]
+        assert styled == (f"{metrics['dev with styles']:.3f}" if "dev with styles" in metrics else "")
+        card = (ROOT / "models/artifacts" / "/".join(reference) / "card.md").read_text()
+        assert f"by {gap} (standard error {error})" in card
+
+
+def test_table_of_other_versions_equals_the_manifests() -> None:
+    rows = OTHER.findall(MODELS)
+    assert len(rows) + len(CATALOG) == len(list((ROOT / "models/artifacts").glob("*/*/*/manifest.json")))
+    for *reference, parameters, train, dev, test in rows:
+        manifest = manifest_of(*reference)
         assert parameters == f"{manifest['parameters']:,}"
-        assert losses == [f"{manifest['metrics'][part]:.3f}" for part in ("train", "dev", "test")]
+        assert [train, dev, test] == [f"{manifest['metrics'][part]:.3f}" for part in ("train", "dev", "test")]

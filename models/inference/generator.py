@@ -70,14 +70,15 @@ class NameGenerator:
 
     Nothing in it changes, except that it keeps the line writers and the generators of styles that it made.
 
-    `names`: the lists that novel names are not in; `longest`: how long a name may be where nothing else is said;
-    `shares` (M,): the weights of a blend's models, which add up to 1; `styles`: what can be chosen by `styled`.
+    `names`: the lists that novel names are not in, or a function that returns them when they are needed; `longest`: how
+    long a name may be where nothing else is said; `shares` (M,): the weights of a blend's models, which add up to 1;
+    `styles`: what can be chosen by `styled`.
     """
 
     def __init__(
         self,
         predictor: Predictor,
-        names: Collection[str],
+        names: Collection[str] | Callable[[], frozenset[str]],
         longest: int,
         kernels: Kernels,
         shares: Sequence[float] = (),
@@ -85,11 +86,10 @@ class NameGenerator:
     ) -> None:
         self.predictor, self.longest, self.kernels = predictor, longest, kernels
         self.vocabulary, self.plan = predictor.vocabulary, predictor.plan
-        self.names = names if isinstance(names, frozenset) else frozenset(names)
+        self._names = names
         self.shares: Floats = np.array(shares, np.float32)
         self.vocab_size = len(self.vocabulary)
         self.multiply_adds = self.plan.multiply_adds
-        self.looks = _looks(self.names, self.vocabulary)
         self.styles = styles
         self._writers: dict[tuple[Form, bool], LineWriter] = {}
         self._unstyled: NameGenerator | None = None
@@ -134,7 +134,7 @@ class NameGenerator:
             self.predictor,
             self.kernels,
             self.shares,
-            self.looks,
+            lambda: self.looks,
             lambda: self.known,
             self._writers,
             self.longest,
@@ -168,6 +168,18 @@ class NameGenerator:
         while not (stream.finished or stopped()):
             names += stream.next_names(memory)
         return Batch(names, seed, offset, stream.attempts, stream.complete, stream.refused, stream.characters)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of the lists."""
+        return self._names() if callable(self._names) else frozenset(self._names)
+
+    @cached_property
+    def looks(self) -> frozenset[str]:
+        """What the names of the lists look like; one set for all styles."""
+        if self._unstyled is not None:
+            return self._unstyled.looks
+        return _looks(self.names, self.vocabulary)
 
     @cached_property
     def known(self) -> Codes:

@@ -79,7 +79,7 @@ class PreparedSampler:
         predictor: Predictor,
         kernels: Kernels,
         shares: Floats,
-        looks: frozenset[str],
+        looks: Callable[[], frozenset[str]],
         known: Callable[[], Codes],
         writers: dict[tuple[Form, bool], LineWriter],
         longest: int,

@@ -46,7 +46,8 @@ class NameStream:
         self._budget = 50 * count + 1000 if max_attempts is None else max_attempts
         self._filter: ConstraintFilter | None = None
         if sampler.compares_text:
-            self._filter = ConstraintFilter(sampler.constraints, sampler.looks, sampler.vocabulary.loose)
+            looks = sampler.looks() if sampler.constraints.novel else frozenset[str]()
+            self._filter = ConstraintFilter(sampler.constraints, looks, sampler.vocabulary.loose)
         remembers = sampler.constraints.unique and not sampler.compares_text
         self._seen = empty_table(min(count, self._budget) if remembers else 0, sampler.longest)
         self._counts = np.zeros(REFUSED + len(REASONS), np.int64)
