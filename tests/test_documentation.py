@@ -74,9 +74,9 @@ def manifest_of(dataset: str, architecture: str, version: str) -> dict[str, Any]
     return dict(json.loads(path.read_text()))
 
 
-NAME, LOSS = r"`(\w+)/(\w+)@(\d+)`", r"([\d.]+)"
+NAME, NUMBER, LOSS = r"`(\w+)/(\w+)@(\d+)`", r"([\d,]+)", r"([\d.]+)"
 DEFAULT = re.compile(
-    rf"^\| {NAME} \| ([\d,]+) \| ([\d,]+) \| {LOSS} \| {LOSS} \| ([\d.]*) ?\| {LOSS} ± {LOSS} \|$", re.M
+    rf"^\| {NAME} \| {NUMBER} \| {NUMBER} \| {LOSS} \| {LOSS} \| ([\d.]*) ?\| {LOSS} ± {LOSS} \|$", re.M
 )
 OTHER = re.compile(rf"^\| {NAME} \| {NUMBER} \| {LOSS} \| {LOSS} \| {LOSS} \|$", re.M)
 
