@@ -42,7 +42,7 @@ export function reflect() {
   const known = [control("dataset").value, blend ? control("other").value : ""].flatMap((name) => styles.get(name) ?? []);
   control("style-field").hidden = !known.length;
   if (!known.length) control("style").value = "";
-  control("style-hint").textContent = known.map(([name, values]) => `${name}:${values.join("|")}`).join(", ");
+  control("style-hint").textContent = known.map(([name, values]) => `${name}: ${values.join(", ")}`).join("; ");
   control("share-value").textContent = `${control("share").value} %`;
   control("temperature-value").textContent = control("temperature").value;
   return blend;
