@@ -2,8 +2,11 @@
 
 import os
 import secrets
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +67,12 @@ def draw(count: int, output: Path, part_size: int, processes: int | None, **opti
             receipts.append(receipt)
     progress = _Progress(job.parts, len(receipts))
     try:
-        for receipt in draw_locally(job, iter(missing), folder, settings, processes or len(os.sched_getaffinity(0))):
-            receipts.append(receipt)
-            progress.show(receipt.names)
+        with _interruptible():
+            for receipt in draw_locally(
+                job, iter(missing), folder, settings, processes or len(os.sched_getaffinity(0))
+            ):
+                receipts.append(receipt)
+                progress.show(receipt.names)
     except KeyboardInterrupt:
         click.echo(
             f"\nStopped; {output} has what was drawn. The same command with --seed {request.seed} goes on.", err=True
@@ -75,6 +81,17 @@ def draw(count: int, output: Path, part_size: int, processes: int | None, **opti
     progress.end()
     manifest = folder.finish(job, receipts)
     click.echo(f"{sum(receipt.names for receipt in receipts):,} names in {manifest.parent}", err=True)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` for Ctrl-C, also where the shell ignores it, and when a container stops."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Progress:

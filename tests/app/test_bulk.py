@@ -128,14 +128,17 @@ def test_folder_of_another_job_or_of_other_files_is_refused(runner: CliRunner, c
     assert "is not empty and has no job.json" in result.output
 
 
-def test_interrupted_job_keeps_whole_parts_and_goes_on(elf_store: Path, settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_job_keeps_whole_parts_and_goes_on(
+    number: signal.Signals, elf_store: Path, settings: Settings, tmp_path: Path
+) -> None:
     command = [*DRAW, "--count", "4000000", "--part-size", "20000", "--processes", "1"]
     env = {**os.environ, **store_settings(elf_store)}
     with subprocess.Popen(
         [sys.executable, "-m", "app", *command, "--output", str(tmp_path)], cwd=ROOT, env=env, stderr=subprocess.PIPE
     ) as process:
         until(lambda: len(list(tmp_path.glob("*.parquet"))) >= 2)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, printed = process.communicate(timeout=60)
     assert process.returncode == 130, printed
     assert b"The same command with --seed 3 goes on" in printed
