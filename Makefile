@@ -44,7 +44,7 @@ format: .venv/dev.stamp ## Format the code, and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-release: .venv/train.stamp ## Train the models of every shipped list, and publish them into models/artifacts: a night
+release: .venv/train.stamp ## Train the models of every shipped list, and publish them into models/artifacts: some hours
 	$(BIN)/python -m training release --store models/artifacts
 
 system-packages: ## Install the Debian packages of the full test run

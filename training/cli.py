@@ -68,7 +68,9 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
         "quantize": LazyCommand(
             "training.commands.quantize:quantize", "Publish a version again with 8-bit integer weights."
         ),
-        "release": LazyCommand("training.commands.release:publish_release", "Train and publish the models that ship."),
+        "release": LazyCommand(
+            "training.commands.release:publish_release", "Train and publish the models of shipped lists."
+        ),
         "sample": LazyCommand("training.commands.versions:sample", "Print names of a published version, one per line."),
         "shapes": LazyCommand("training.lessons.shapes:show_shapes", "Show the shape of a batch after each layer."),
         "starts": LazyCommand(

@@ -46,7 +46,7 @@ class Ensemble:
 # Names labelled at a time.
 CHUNK = 1024
 # Names that each teacher samples by default, and the maximum for each name of the list.
-SAMPLED_NAMES, PER_NAME = 120_000, 20
+SAMPLED_NAMES, PER_NAME = 40_000, 20
 # Called with the number of labelled names and the total.
 ProgressCallback = Callable[[int, int], None]
 
@@ -76,9 +76,9 @@ def scaled_styles(network: Network, scale: float) -> Network:
     return scaled
 
 
-def names_to_sample(names: int) -> int:
-    """Return how many names each teacher samples for a list of `names`; a short list needs fewer."""
-    return min(SAMPLED_NAMES, PER_NAME * names)
+def names_to_sample(names: int, most: int = SAMPLED_NAMES) -> int:
+    """Return how many names each teacher samples for a list of `names`: at most `most`, and fewer for a short list."""
+    return min(most, PER_NAME * names)
 
 
 def teacher_generator(

@@ -34,6 +34,8 @@ UNTAUGHT = ("town", "species")
 SPLIT_SEED = 42
 # Lists that are short: their teacher starts from weights trained on a longer list of similar words.
 WARM_STARTED = ("animal",)
+# The most names that a teacher samples for its student.
+SAMPLED_NAMES = 120_000
 # Names drawn for the quality in each card.
 SAMPLES = 20_000
 
@@ -117,7 +119,7 @@ def _shipped_job(corpus: Corpus, trained: ModelRegistry, context: ReleaseContext
         (f"a large {TEACHER} of the same list",),
         (load_network(teacher),),
         context.kernels,
-        names_to_sample(len(corpus.names)),
+        names_to_sample(len(corpus.names), SAMPLED_NAMES),
     )
     return replace(_job(corpus, STUDENT, context), distillation=distillation)
 

@@ -70,9 +70,9 @@ class NameGenerator:
 
     Nothing in it changes, except that it keeps the line writers and the generators of styles that it made.
 
-    `names`: the lists that novel names are not in, or a function that returns them when they are needed; `longest`: how
-    long a name may be where nothing else is said; `shares` (M,): the weights of a blend's models, which add up to 1;
-    `styles`: what can be chosen by `styled`.
+    `names`: the training names, or a function that returns them, called on first use; `longest`: the default for
+    `max_length`, in characters; `shares` (M,): the weights of a blend's models, with a sum of 1; `styles`: the styles
+    and values that `styled` takes.
     """
 
     def __init__(

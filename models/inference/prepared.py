@@ -69,7 +69,7 @@ def _spaces(work: int, space: int) -> tuple[NDArray[np.int32], NDArray[np.float3
 class PreparedSampler:
     """Draws candidates of one model. Threads may share it: it only adds writers.
 
-    `looks`: what novel names may not look like, as text; `known` returns them as codes; `writers`: those of the model
+    `looks` and `known` return what novel names may not look like, as text and as codes; `writers`: those of the model
     so far, by form and capitals; `longest`: the greatest length where `constraints` sets none; `shares` (M,): weights
     of a blend's models. Raises `OptionError` and `UnknownCharacter`.
     """

@@ -30,9 +30,9 @@ from training.release import ReleaseContext, release
 def publish_release(
     datasets: tuple[str, ...], device: str, threads: int, store: Path, trained: Path, kernels: Path | None
 ) -> None:
-    """Train and publish the models of DATASETS, or of all shipped lists.
+    """Train and publish the models of shipped lists.
 
-    The project itself does so with --store models/artifacts.
+    DATASETS are all lists by default. The project itself does so with --store models/artifacts.
     """
     console, ready = Console(), prepare(kernels)
     context = ReleaseContext(
