@@ -14,18 +14,20 @@ from models.kernel.int8.model import has_integers
 from models.networks import Network, build_model
 from models.store.checkpoint import NAMES, TABLE, load_checkpoint
 from models.store.publishing import draft_generator
+from models.styles import Styles
 from training import quantization
 from training.corpus import shipped_corpus
 from training.dataset import Examples
 from training.errors import TrainingError
-from training.evaluation import measured, name_losses, split_losses
+from training.evaluation import mean_loss, measured, name_losses, split_losses
 from training.model_card import Card, write_card
 from training.paths import open_registry
 from training.plots import loss_plot
 from training.quality import draw, likelihood, measure, quality_lines
-from training.run import RunResult
+from training.run import STYLED_DEV, RunResult
 from training.run_state import RunState
 from training.sampling_stats import SamplingStats, names_by_style, sampling_stats
+from training.styles import StyleTable
 from training.trainer import learned_styles
 
 # What a manifest's `training` calls the version whose weights were rounded to integers.
@@ -89,14 +91,25 @@ def style_rows(version: Version) -> StyleRows | None:
 
 
 def published_losses(version: Version, device: torch.device | str = "cpu") -> dict[str, float]:
-    """Return the losses on train, dev and test, in nats per character. Integer weights use the processor."""
+    """Return the losses on train, dev and test, and on dev with styles if there are any, in nats per character.
+
+    Integer weights use the processor.
+    """
     config, split, vocabulary = version.manifest.config, recreate_split(version), version.manifest.alphabet
+    dev, rows = measured(split).dev, style_rows(version)
+    table = None if rows is None else StyleTable.of(dev, rows, Styles(version.manifest.styles or {}))
     arrays = version.arrays()
     if has_integers(arrays):
-        return quantization.split_losses(config, arrays, split, vocabulary)
+        losses = quantization.split_losses(config, arrays, split, vocabulary)
+        if table is not None:
+            losses[STYLED_DEV] = quantization.styled_loss(config, arrays, dev, vocabulary, table)
+        return losses
     network = load_network(version)
     network.to(device)
-    return split_losses(network, split, vocabulary, device)
+    losses = split_losses(network, split, vocabulary, device)
+    if table is not None:
+        losses[STYLED_DEV] = mean_loss(network, Examples.of(dev, vocabulary), device, table)
+    return losses
 
 
 # Names sampled to measure the quality.

@@ -29,7 +29,7 @@ from training.errors import Interrupted, TrainingError
 from training.evaluation import name_losses
 from training.integer_version import quantized_draft
 from training.pretrained import load_start, load_teachers
-from training.publishing import build_draft, load_network, style_rows
+from training.publishing import build_draft, load_network, published_losses, style_rows
 from training.run import STYLED_DEV, Distillation, Job, RunCallbacks, RunResult, run
 from training.run_state import RunState
 from training.styles import MAX_VALUES, StyleTable, styles_of
@@ -320,6 +320,13 @@ def test_quantised_version_keeps_its_styles(styled: ModelRegistry, kernels: Kern
     assert (version.arrays()["styles"] == expected).all()
     low, high = (version.styled({"kind": kind}).generator for kind in ("low", "high"))
     assert share_of(LOW, low) >= 0.95 > 0.05 >= share_of(LOW, high)
+
+
+def test_losses_of_a_version_are_computed_again(styled: ModelRegistry, kernels: Kernels) -> None:
+    floats = styled.resolve("elves", "lstm")
+    assert published_losses(floats) == pytest.approx(floats.manifest.metrics, abs=1e-6)
+    integers = styled.resolve(None, styled.publish(quantized_draft(floats, styled, kernels, samples=100)).reference)
+    assert published_losses(integers) == pytest.approx(integers.manifest.metrics, abs=1e-12)
 
 
 def test_rows_of_a_version_are_those_of_its_list(styled: ModelRegistry, trained: RunResult) -> None:
