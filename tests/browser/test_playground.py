@@ -97,6 +97,27 @@ def test_shared_link_reproduces_names_and_choices(page: Page, open_page: OpenPag
     assert "seed=" not in other.url
 
 
+def test_styles_are_chosen_drawn_and_shared(page: Page, open_page: OpenPage, address: str) -> None:
+    seed = page.get_by_label("Seed", exact=True).input_value()
+    names_after(page, page.get_by_label("Keep this seed").check)
+    names_after(page, lambda: page.get_by_label("Gender").select_option("feminine"))
+    names = names_after(page, lambda: page.get_by_label("Decade").select_option("1920"))
+    style = {"gender": "feminine", "decade": "1920"}
+    body = {"dataset": "human", "style": style, "seed": int(seed), "count": 12, "novel": True}
+    assert httpx.post(f"{address}/generate", json=body).json()["names"] == names
+    button(page, "Share a link").click()
+    expect(page.get_by_text("Link copied")).to_be_visible()
+    other = open_page(page.url.removeprefix(address))
+    assert shown_names(other) == names
+    expect(other.get_by_label("Gender")).to_have_value("feminine")
+    # A style is kept where the next data set knows it.
+    names_after(other, lambda: other.get_by_label("Names of").select_option("japanese"))
+    expect(other.get_by_label("Gender")).to_have_value("feminine")
+    expect(other.get_by_label("Decade")).to_have_count(0)
+    names_after(other, lambda: other.get_by_label("Names of").select_option("surname"))
+    expect(other.get_by_label("Gender")).to_be_hidden()
+
+
 def test_tabs_share_their_kept_names(page: Page, address: str) -> None:
     names = shown_names(page)
     page.locator(CARD).nth(0).get_by_text("Keep", exact=True).click()

@@ -1,12 +1,13 @@
 // The form: convert it to a request, and to and from a link; show errors beside their fields.
 
-import { control, fill } from "./dom.js";
+import { $, control, fill, h } from "./dom.js";
 
 const TEXTS = ["style", "prefix", "ends_with", "contains", "excludes", "pattern"];
 const NUMBERS = ["min_length", "max_length", "count"];
 const FIELDS = ["dataset", "model", "temperature", "seed", ...TEXTS, ...NUMBERS];
+const flag = (text) => text === "true";
 // Fields of a link without a control on the page: kept until "Start over".
-const OTHERS = { top_k: Number, top_p: Number, case: String, safe: (text) => text === "true", unique: (text) => text === "true", max_attempts: Number };
+const OTHERS = { top_k: Number, top_p: Number, case: String, safe: flag, unique: flag, max_attempts: Number };
 const MAX_COUNT = 200;
 // Most candidates may fail these constraints. With one of them, a request may take half a second.
 const STRICT = ["ends_with", "contains", "pattern", "max_length"];
@@ -15,6 +16,15 @@ let extras = {};
 let titles = new Map();
 let styles = new Map();
 const DEFAULTS = { temperature: "1", count: "12" };
+
+/** Give each field a place for its error. */
+export function start() {
+  for (const name of FIELDS) {
+    const error = h("p", { class: "wrong", id: `o-${name}-wrong` });
+    control(name).closest(".field").append(error);
+    control(name).setAttribute("aria-describedby", $(`o-${name}-hint`) ? `o-${name}-hint ${error.id}` : error.id);
+  }
+}
 
 /** Offer the data sets and their models. */
 export function offer(datasets) {
@@ -39,13 +49,30 @@ export function reflect() {
   control("mixing").hidden = !blend;
   control("dataset-hint").textContent = titles.get(control("dataset").value) ?? "";
   control("model-field").hidden = blend;
-  const known = [control("dataset").value, blend ? control("other").value : ""].flatMap((name) => styles.get(name) ?? []);
-  control("style-field").hidden = !known.length;
-  if (!known.length) control("style").value = "";
-  control("style-hint").textContent = known.map(([name, values]) => `${name}: ${values.join(", ")}`).join("; ");
+  offerStyles(new Map([control("dataset").value, blend ? control("other").value : ""].flatMap((name) => styles.get(name) ?? [])));
   control("share-value").textContent = `${control("share").value} %`;
   control("temperature-value").textContent = control("temperature").value;
   return blend;
+}
+
+/** Offer a select for each style; together they write the field "style". Styles that are not known are dropped from it. */
+function offerStyles(known) {
+  const [field, place] = [control("style"), control("style-choices")];
+  const chosen = new Map(field.value.split(",").map((part) => part.split(":")).filter(([style]) => known.has(style)));
+  const write = (pairs) => (field.value = pairs.map((pair) => pair.join(":")).join());
+  const selects = () => [...place.querySelectorAll("select")];
+  write([...chosen]);
+  control("style-field").hidden = !known.size;
+  // Equal selects stay, so that they keep the focus.
+  if (place.dataset.known !== (place.dataset.known = JSON.stringify([...known]))) {
+    const input = () => write(selects().filter(({ value }) => value).map(({ name, value }) => [name, value]));
+    place.replaceChildren(...[...known].map(([style, values]) => {
+      const select = h("select", { name: style, on: { input } });
+      fill(select, [["", "any"], ...values.map((value) => [value, value])]);
+      return h("label", {}, style[0].toUpperCase() + style.slice(1), select);
+    }));
+  }
+  for (const select of selects()) select.value = chosen.get(select.name) ?? "";
 }
 
 /** The controls as a request of the API; `models` are the concrete models of a shared link, if any. */
@@ -99,7 +126,7 @@ export function fromLink(params) {
   control("temperature").max = String(Math.max(2, Math.min(5, temperature)));
   control("temperature").min = String(Math.min(0.3, Math.max(0.05, temperature)));
   for (const name of [...TEXTS, ...NUMBERS, "temperature", "seed"]) if (params.has(name)) control(name).value = params.get(name);
-  control("novel").checked = params.has("novel") ? params.get("novel") === "true" : !params.has("seed");
+  control("novel").checked = params.has("novel") ? flag(params.get("novel")) : !params.has("seed");
   control("pinned").checked = params.has("seed");
   control("sort").checked = params.get("sort") === "likelihood";
   const models = (params.get("model") ?? "").split(",").filter(Boolean);
@@ -144,7 +171,6 @@ export function showErrors(fields) {
 /** The text of an error with this page's labels of the fields. */
 const withLabels = (text) => text.replaceAll("max_length", "Longest").replaceAll("min_length", "Shortest");
 
-/** Focus the first wrong field. */
 export const focusFirstError = () => document.querySelector("#controls [aria-invalid]")?.focus();
 
 export function clearErrors() {

@@ -13,7 +13,7 @@ function failed(place, error) {
 function table(caption, models, current) {
   const head = ["model", "parameters", ...PARTS].map((text) => h("th", { scope: "col" }, text));
   const rows = models.map((model) => {
-    const link = h("a", { href: `#/models/${model.model.replace("@", "/")}`, ...(model.model === current ? { "aria-current": "page" } : {}) }, model.model);
+    const link = h("a", { href: `#/models/${model.model.replace("@", "/")}`, "aria-current": model.model === current && "page" }, model.model);
     const losses = PARTS.map((part) => h("td", {}, (model.losses[part] ?? NaN).toFixed(4)));
     return h("tr", {}, h("th", { scope: "row" }, link), h("td", {}, model.parameters.toLocaleString("en")), ...losses);
   });
@@ -42,10 +42,10 @@ export async function showAll(place) {
 
 /** One version: its card, its pictures, and its figures beside those of the other versions. */
 export async function showOne(place, dataset, architecture, version) {
+  const address = `models/${dataset}/${architecture}/${version}`;
   try {
-    const [page, { models }] = await Promise.all([get(`models/${dataset}/${architecture}/${version}`), get("models")]);
+    const [page, { models }] = await Promise.all([get(address), get("models")]);
     const others = models.filter(({ model }) => model.startsWith(`${dataset}/`));
-    const address = `models/${dataset}/${architecture}/${version}`;
     const picture = (name) => (alt) => {
       const img = h("img", { alt, loading: "lazy" });
       show(img, `${address}/files/${name}`).catch(() => undefined);
@@ -53,7 +53,8 @@ export async function showOne(place, dataset, architecture, version) {
     };
     const files = Object.fromEntries(Object.keys(page.files).map((name) => [name, picture(name)]));
     const pictures = Object.keys(page.files).filter((name) => /\.(png|svg)$/.test(name) && !page.card.includes(`(${name})`));
-    const figure = (name) => h("figure", {}, files[name](`${name.replace(/\..*/, "")} of ${page.model}`), h("figcaption", {}, name.replace(/\..*/, "")));
+    const title = (name) => name.replace(/\..*/, "");
+    const figure = (name) => h("figure", {}, files[name](`${title(name)} of ${page.model}`), h("figcaption", {}, title(name)));
     const card = markdown(page.card.replace(/^# .*\n/, ""), files, 1);
     const pages = pictures.length ? [h("h2", {}, "Inside"), h("div", { class: "pictures" }, ...pictures.map(figure))] : [];
     const play = h("a", { href: `#/?dataset=${dataset}&model=${page.model}` }, "Play with this model");

@@ -23,6 +23,7 @@ const setStatus = (text) => ($("status").textContent = text);
 
 export async function start() {
   favourites.show();
+  form.start();
   $("controls").addEventListener("submit", (event) => {
     event.preventDefault();
     draw(true);
