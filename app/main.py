@@ -79,6 +79,7 @@ def create_app(settings: Settings | None = None, entropy: Callable[[], int] | No
         self_contained=generate.router.routes,
         cors_origins=settings.cors_origins,
         root_path=settings.root_path,
+        metrics_port=settings.metrics_port,
     )
     complete_openapi(app, settings.root_path)
     return app

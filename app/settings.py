@@ -36,6 +36,11 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 means all.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 means a free one.")
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        0,
+        description="Port of `/metrics` alone, without a key or a rate limit, at the same address; then other ports do "
+        "not have it. 0 leaves it at the port of the service.",
+    )
     root_path: Annotated[str, Field(pattern=ROOT_PATH)] = Field(
         "", description="Path prefix of the service behind a proxy, such as `/names`; the proxy may strip it or not."
     )

@@ -44,7 +44,8 @@ class Folder:
             if before.exists():
                 if from_json(before.read_bytes()) != mine:
                     raise StoreError(f"{self.path} has the parts of another job ({before}); give another --output.")
-            elif any(self.path.iterdir()):
+            # Hidden files are of other machines that begin at the same time.
+            elif any(not each.name.startswith(".") for each in self.path.iterdir()):
                 raise StoreError(f"{self.path} is not empty and has no {JOB}; give an empty folder as --output.")
             else:
                 replace_file(before, to_json(mine, indent=2) + b"\n")

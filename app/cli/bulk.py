@@ -1,12 +1,14 @@
 """The command `bulk`: names by the million, as files."""
 
 import os
+import re
 import secrets
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,21 @@ PART_SIZE, MOST_CANDIDATES = 1_000_000, 10**13
 LIVE, LOGGED = 0.5, 10.0
 
 
+class Shard(click.ParamType[tuple[int, int]]):
+    """The share I/N of a job, as (I, N)."""
+
+    name = "I/N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return the two numbers."""
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", value)
+        if found is None or int(found[1]) >= int(found[2]):
+            self.fail(f"{value!r} is no share of a job: 0/8 is the first of 8 and 7/8 the last.", param, ctx)
+        return int(found[1]), int(found[2])
+
+
 @click.group()
 def bulk() -> None:
     """Write millions of names as Parquet files. An interrupted job goes on with the same command."""
@@ -45,12 +62,22 @@ def bulk() -> None:
     help="Candidates of a part, of which there is a file each.",
 )
 @click.option("--processes", type=click.IntRange(1, 1024), help="Processes that draw (default: one for each core).")
-def draw(count: int, output: Path, part_size: int, processes: int | None, **options: Any) -> None:
+@click.option(
+    "--shard",
+    type=Shard(),
+    help="Draw share I, from 0, of N beside other machines with the same --output; needs --seed. The last one writes "
+    "the manifest.",
+)
+def draw(
+    count: int, output: Path, part_size: int, processes: int | None, shard: tuple[int, int] | None, **options: Any
+) -> None:
     """Draw names as /generate does, repeats included.
 
     The parts are the same on any machine. Candidates that the constraints refuse are left out, so that there are fewer
     names than candidates.
     """
+    if shard and options["seed"] is None:
+        raise click.UsageError("--shard needs --seed, so that all machines draw from one stream.")
     settings = load_settings()
     request = with_seed(query(GenerateLink, {**options, "unique": False}), lambda: secrets.randbelow(MAX_SEED + 1))
     drawer = Drawer(settings, request)
@@ -60,12 +87,12 @@ def draw(count: int, output: Path, part_size: int, processes: int | None, **opti
     del drawer
     click.echo(f"seed {request.seed}: {count:,} candidates in {job.parts:,} parts", err=True)
     receipts, missing = list[Receipt](), list[Part]()
-    for part in job.all_parts():
+    for part in islice(job.all_parts(), *((shard[0], None, shard[1]) if shard else (None,))):
         if (receipt := folder.find(part)) is None:
             missing.append(part)
         else:
             receipts.append(receipt)
-    progress = _Progress(job.parts, len(receipts))
+    progress = _Progress(len(receipts) + len(missing), len(receipts))
     try:
         with _interruptible():
             for receipt in draw_locally(
@@ -79,8 +106,22 @@ def draw(count: int, output: Path, part_size: int, processes: int | None, **opti
         )
         raise click.exceptions.Exit(130) from None
     progress.end()
+    if shard:
+        receipts = _all_receipts(job, folder)
+        if len(receipts) < job.parts:
+            click.echo(f"shard {shard[0]}/{shard[1]} is complete; the last one writes the manifest.", err=True)
+            return
     manifest = folder.finish(job, receipts)
     click.echo(f"{sum(receipt.names for receipt in receipts):,} names in {manifest.parent}", err=True)
+
+
+def _all_receipts(job: DrawJob, folder: Folder) -> list[Receipt]:
+    """Return the receipts of all parts, or fewer where one is missing.
+
+    It begins at the end, because a shard that is not complete lacks its last part.
+    """
+    found = map(folder.find, reversed([*job.all_parts()]))
+    return [*takewhile(lambda receipt: receipt is not None, found)]  # type: ignore[list-item]
 
 
 @contextmanager

@@ -67,19 +67,19 @@ def serve(host: str | None, port: int | None, root_path: str | None) -> None:
     set_up(settings)
     warn_of_unknown_variables(os.environ)
     check_settings(settings)
-    listener = listen(settings)
+    listeners = listen(settings)
     # Port 0 means a free one.
-    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    settings = settings.model_copy(update={"port": listeners[0].getsockname()[1]})
     if settings.log_format == "console":
         _greet(service_url(settings))
     if settings.workers > 1:
-        sys.exit(run_workers(uvicorn_config(partial(build_app, create_app, settings), settings), listener))
+        sys.exit(run_workers(uvicorn_config(partial(build_app, create_app, settings), settings), listeners))
     server = Server(uvicorn_config(create_app(settings), settings))
     # uvicorn raises the signal that stopped it again after the last answer; then this ends the process.
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, _exit)
     server.handle_hang_up()
-    server.run(sockets=[listener])
+    server.run(sockets=listeners)
     sys.exit(0 if server.started else 3)
 
 

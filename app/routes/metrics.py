@@ -30,7 +30,7 @@ EXAMPLE = (
 async def metrics(service: ServiceDep, request: Request) -> Response:
     """Return the metrics: requests, latency, names, errors, models, streams, memory, loop lag.
 
-    The numbers are those of all worker processes together.
+    The numbers are those of all worker processes together. With NAMEWAVE_METRICS_PORT only that port has this address.
     """
     accept = ",".join(headers.get_all(request.scope, b"accept"))
     text, media = await anyio.to_thread.run_sync(service.metrics.exposition, accept)

@@ -31,24 +31,42 @@ WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 SHUTDOWN_SECONDS, ABORT_SECONDS, START_SECONDS = 10, 8, 120
 
 
-def listen(settings: Settings) -> socket.socket:
-    """Return a socket bound to the host and port of the settings. Raises `ConfigError`."""
+def listen(settings: Settings) -> list[socket.socket]:
+    """Return sockets bound to the ports of the settings: the service's, then that of metrics if it has its own.
+
+    Raises `ConfigError`.
+    """
+    if settings.metrics_port and settings.metrics_port == settings.port:
+        raise ConfigError(
+            f"NAMEWAVE_METRICS_PORT and NAMEWAVE_PORT are both {settings.port}; give two ports, or leave out the first."
+        )
+    listeners = [_bound(settings, settings.port)]
+    try:
+        return [*listeners, _bound(settings, settings.metrics_port)] if settings.metrics_port else listeners
+    except ConfigError:
+        listeners[0].close()
+        raise
+
+
+def _bound(settings: Settings, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Connections inherit it.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((settings.host, port))
     except OSError as error:
         listener.close()
-        place = f"{_bracketed(settings.host)}:{settings.port}"
-        raise ConfigError(f"cannot listen on {place}: {error.strerror}. {_advice(error)}") from None
+        place = f"{_bracketed(settings.host)}:{port}"
+        raise ConfigError(f"cannot listen on {place}: {error.strerror}. {_advice(error, settings, port)}") from None
     listener.set_inheritable(True)
     return listener
 
 
-def _advice(error: OSError) -> str:
+def _advice(error: OSError, settings: Settings, port: int) -> str:
+    if error.errno in (errno.EADDRINUSE, errno.EACCES) and port == settings.metrics_port != 0:
+        return "Give another NAMEWAVE_METRICS_PORT."
     if error.errno == errno.EADDRINUSE:
         return "Another port: --port 8001, or make serve PORT=8001."
     if error.errno == errno.EACCES:

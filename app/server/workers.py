@@ -240,7 +240,7 @@ def _has_counts(path: Path) -> bool:
         return False
 
 
-def run_workers(config: Config, listener: socket.socket) -> int:
+def run_workers(config: Config, listeners: list[socket.socket]) -> int:
     """Serve with `config.workers` processes until a stop signal; return the exit status.
 
     The status is 3 if no process could start.
@@ -250,6 +250,6 @@ def run_workers(config: Config, listener: socket.socket) -> int:
     # Private, and removed at the end: the workers count together in it.
     with tempfile.TemporaryDirectory(prefix="namewave-metrics-") as folder:
         os.environ[MULTIPROC_DIR] = folder
-        supervisor = Supervisor(config, [listener], Path(folder))
+        supervisor = Supervisor(config, listeners, Path(folder))
         supervisor.run()
     return STARTUP_FAILURE if supervisor.failed else 0

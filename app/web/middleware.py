@@ -20,6 +20,7 @@ from app.web.errors import CLIENT_GONE, PREFLIGHT, problem, rate_limited, unauth
 
 # Probes need no key and have no rate limit: a load balancer has no key, and takes a 429 for a failed probe.
 PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
+METRICS = "/metrics"
 # Pages and what they load need no key: a person types it into them.
 PAGES = frozenset({"/", "/lab", "/docs", "/redoc", "/openapi.json"})
 PAGE_FOLDERS = ("/playground/", "/lab/page/", "/docs/assets/")
@@ -38,7 +39,8 @@ class RequestMiddleware:
     `keys` and `limiter` are None where neither is configured. `max_body_bytes`: by path, with the default at "".
     `self_contained`: routes that charge the quota themselves, because they reserve the estimated work, which they know
     after parsing, and that answer errors themselves. Requests reach them without the router.
-    `root_path`: the prefix at which a proxy shows the service.
+    `root_path`: the prefix at which a proxy shows the service. `metrics_port`: the port that answers /metrics and
+    nothing else, without key and limit, or 0.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class RequestMiddleware:
         self_contained: Iterable[BaseRoute] = (),
         cors_origins: Sequence[str] = (),
         root_path: str = "",
+        metrics_port: int = 0,
     ) -> None:
-        self.root_path = root_path
+        self.root_path, self.metrics_port = root_path, metrics_port
         self.app, self.access_log, self.keys, self.limiter = app, access_log, keys, limiter
         self.clients, self.max_body_bytes = clients, max_body_bytes
         routes = [route for route in self_contained if isinstance(route, Route)]
@@ -126,9 +129,13 @@ class RequestMiddleware:
             REQUEST_ID.reset(token)
 
     async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check API key, rate limit and body size, and pass the request on with its body."""
+        """Check port, API key, rate limit and body size, and pass the request on with its body."""
         path, given = scope["path"], scope[headers.GIVEN]
-        if path not in PUBLIC_PATHS and (refusal := await self._refusal(scope, given)):
+        asks_metrics = bool(self.metrics_port) and _port(scope) == self.metrics_port
+        if self.metrics_port and asks_metrics != (path == METRICS):
+            await problem(HTTPStatus.NOT_FOUND)(scope, receive, send)
+            return
+        if path not in PUBLIC_PATHS and not asks_metrics and (refusal := await self._refusal(scope, given)):
             await refusal(scope, receive, send)
             return
         limit = self.max_body_bytes.get(path, self.max_body_bytes[""])
@@ -174,6 +181,12 @@ class RequestMiddleware:
         if not self.clients.trusted:
             return self.clients.name(host)
         return self.clients.identify(host, lambda: headers.get_all(scope, b"x-forwarded-for"))
+
+
+def _port(scope: Scope) -> int | None:
+    """Return the port of this machine at which the request arrived."""
+    server = scope.get("server")
+    return server[1] if server else None
 
 
 async def _charge(scope: Scope) -> Response | None:

@@ -163,3 +163,28 @@ def test_damaged_part_is_named(runner: CliRunner, copy: Path) -> None:
     result = draw(runner, copy)
     assert result.exit_code == 2
     assert "part-0000000000002000.parquet is damaged; remove it" in result.output
+
+
+def test_shards_together_make_the_same_folder(runner: CliRunner, drawn: Path, tmp_path: Path) -> None:
+    """Whichever ends last writes the manifest; a share without parts is complete."""
+    output = tmp_path / "shards"
+    for shard in ("2/4", "0/4", "3/4"):
+        result = draw(runner, output, "--processes", "1", "--shard", shard)
+        assert (result.exit_code, result.stderr.splitlines()[-1][:9]) == (0, f"shard {shard}")
+    parts = {path.name for path in drawn.glob("*.parquet")}
+    assert len(parts) == 3
+    assert parts - {path.name for path in output.glob("*.parquet")} == {sorted(parts)[1]}
+    assert draw(runner, output, "--processes", "1", "--shard", "1/4").exit_code == 0
+    assert bytes_in(output) == bytes_in(drawn)
+
+
+@pytest.mark.parametrize("shard", ["4/4", "1", "0/0", "-1/4", "a/b"])
+def test_impossible_shard_is_refused(runner: CliRunner, tmp_path: Path, shard: str) -> None:
+    result = draw(runner, tmp_path / "out", "--shard", shard)
+    assert result.exit_code == 2
+    assert "0/8 is the first of 8" in result.stderr
+
+
+def test_shard_without_seed_is_refused(runner: CliRunner, tmp_path: Path) -> None:
+    result = runner.invoke(main, ["bulk", "draw", "--count", "5000", "--shard", "0/2", "--output", str(tmp_path / "o")])
+    assert (result.exit_code, "--shard needs --seed" in result.stderr) == (2, True)

@@ -71,13 +71,24 @@ def test_error_is_one_line_with_allowed_values(runner: CliRunner, arguments: lis
 
 
 def test_busy_port_is_one_line_that_suggests_another(runner: CliRunner) -> None:
-    with listen(Settings(port=0)) as taken:
+    with listen(Settings(port=0))[0] as taken:
         taken.listen()
         result = runner.invoke(main, ["serve", "--port", str(taken.getsockname()[1])])
     assert result.exit_code == 2
     error = result.stderr.splitlines()[-1]
     assert "cannot listen" in error
     assert "--port 8001, or make serve PORT=8001" in error
+
+
+def test_metrics_port_that_is_taken_is_named(runner: CliRunner) -> None:
+    with listen(Settings(port=0))[0] as taken:
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        busy = runner.invoke(main, ["serve", "--port", "0"], env={"NAMEWAVE_METRICS_PORT": port})
+    same = runner.invoke(main, ["serve", "--port", port], env={"NAMEWAVE_METRICS_PORT": port})
+    assert (busy.exit_code, same.exit_code) == (2, 2)
+    assert f":{port}: Address already in use. Give another NAMEWAVE_METRICS_PORT." in busy.stderr
+    assert f"NAMEWAVE_METRICS_PORT and NAMEWAVE_PORT are both {port}; give two ports" in same.stderr
 
 
 def test_models_lists_versions_and_moves_aliases(elf_store: Path, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from models import Snapshot
 from models.errors import ConfigError
 from tests.app.running import TIMEOUT
 from tests.harness.app_client import app_client
-from tests.harness.service import run_python, served
+from tests.harness.service import free_port, run_python, served
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
@@ -329,6 +329,55 @@ def test_missing_endpoint_is_a_one_line_error() -> None:
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert result.stderr.startswith("Error: NAMEWAVE_TELEMETRY")
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("port", "path", "status"),
+    [
+        (8000, "/metrics", 404),
+        (8000, "/info", 401),
+        (8000, "/health/live", 200),
+        (9000, "/metrics", 200),
+        (9000, "/info", 404),
+        (9000, "/health/live", 404),
+        (9000, "/metrics/", 404),
+    ],
+)
+async def test_metrics_port_has_metrics_alone_and_no_key(
+    settings: Settings, tmp_path: Path, port: int, path: str, status: int
+) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(key_line("alice", generate_key()))
+    async with app_client(settings, keys=keys, metrics_port=9000) as client:
+        assert (await client.get(f"http://test:{port}{path}")).status_code == status
+
+
+async def test_metrics_port_has_no_rate_limit(settings: Settings) -> None:
+    async with app_client(settings, metrics_port=9000, limit=100) as client:
+        answers = [await client.get("http://test:9000/metrics") for _ in range(3)]
+        refused = [await client.get("http://test:8000/info") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert not any("ratelimit" in answer.headers for answer in answers)
+    assert [answer.status_code for answer in refused] == [200, 429]
+
+
+def test_metrics_port_of_two_workers_counts_both() -> None:
+    port = free_port()
+    with served(NAMEWAVE_WORKERS="2", NAMEWAVE_METRICS_PORT=str(port)) as service:
+        for _ in range(10):
+            assert httpx.get(f"{service.address}/info").status_code == 200
+        found: Samples = {}
+
+        def is_counted() -> bool:
+            nonlocal found
+            found = parse(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+            return found.get(("namewave_requests_total", (("route", "/info"), ("status", "200")))) == 10
+
+        # A process adds its counts twice a second.
+        service.until("all counts", is_counted)
+        assert httpx.get(f"{service.address}/metrics").status_code == 404
+        assert service.stop()[0] == 0
+    assert found["namewave_workers", ()] == 2
 
 
 def test_telemetry_is_off_by_default() -> None:
