@@ -26,6 +26,7 @@ from models.inference import constraints, keyword_filter, lines, pipeline, selec
 from models.kernel import (
     arithmetic,
     distribution,
+    enumeration,
     evaluate,
     freeze,
     matmul,
@@ -44,7 +45,13 @@ _MODERN_FEATURES = ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe
 _FROZEN = "float32[:,:,::1], int64, int64[:,::1], float32[::1]"
 _INTEGERS = "int64[:,::1], int8[::1], int16[::1], int32[::1]"
 _PLAN = f"int64[:,::1], int64[:,::1], int64[:,::1], float32[::1], int64[:,::1], {_INTEGERS}"
-_TREE = "int32[:,::1], float32[:,::1], int32[::1], int64[::1], float32[:,:,::1], int32[:,::1], int32[::1], float32[::1]"
+_TREE = "int32[:,::1], float32[:,::1], int32[::1], int64[::1], float32[:,:,::1], int32[:,::1]"
+_SPACE = "int32[::1], float32[::1]"
+_SEARCH = (
+    "float32[::1], float32[::1], int64, int32[:,::1], int32[:,::1], int32[::1], int32[::1], int32[::1],"
+    " int64[:,:,::1], int64[::1]"
+)
+_REGION = "boolean[:,::1], boolean[::1], int64[::1], int64[::1], int64, int64"
 _OPTIONS = (
     "int64[::1], float32[::1], int64, int64[::1], float32, int64, int64, float32, int64, int32[::1], int64, int64"
 )
@@ -56,8 +63,13 @@ _WRITER = "uint8[:,:,::1], int64[:,::1], int8[::1], int8[::1], uint8[:,::1], int
 _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "draw_names": (
         pipeline.draw_names,
-        f"void({_PLAN}, {_TREE}, int64, int64, {_OPTIONS}, {_WORDS}, {_RULES}, {_WRITER}, {_TABLE}, int64,"
+        f"void({_PLAN}, {_TREE}, {_SPACE}, int64, int64, {_OPTIONS}, {_WORDS}, {_RULES}, {_WRITER}, {_TABLE}, int64,"
         " int64, int64, int32[:,::1], int32[::1], uint8[::1], int64[::1])",
+    ),
+    "list_names": (
+        pipeline.list_names,
+        f"int64({_PLAN}, {_TREE}, {_SEARCH}, {_REGION}, {_WORDS}, {_RULES}, {_TABLE}, int32[:,::1], int32[::1], int32[::1],"
+        " int64[::1])",
     ),
     "place_names": (selection.place_names, f"void({_TABLE})"),
     "logits": (reference.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),
@@ -78,7 +90,7 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     ),
 }
 _SOURCES = (
-    *(arithmetic, constraints, distribution, evaluate, freeze, keyword_filter, lines, matmul, mixture, pipeline),
+    *(arithmetic, constraints, distribution, enumeration, evaluate, freeze, keyword_filter, lines, matmul, mixture, pipeline),
     *(plan, reference, sample, selection, vectors, cell, int8_distribution, lstm, int8_matmul, stage),
 )
 
@@ -89,6 +101,7 @@ class Kernels:
     compiled code was found there."""
 
     draw_names: Callable[..., None]
+    list_names: Callable[..., int]
     place_names: Callable[..., None]
     logits: Callable[..., None]
     int8_logits: Callable[..., None]

@@ -98,7 +98,8 @@ class PreparedSampler:
         constraints.check(vocabulary, options, self.longest)
         # Characters that the model does not have need no mask.
         excluded = np.array([vocabulary.stoi[c] for c in o.excludes if c in vocabulary.stoi], np.int64)
-        self._plan, self._kernels, self._space = plan, kernels, space_size(plan)
+        self.plan, self.kernels, self._space = plan, kernels, space_size(plan)
+        self.prefix, self.options, self.shares = ids, options, shares
         self._key = TreeKey.of(plan, shares)
         # Arguments of the kernel before and after the tree's arrays.
         self._model = plan.arrays
@@ -124,13 +125,13 @@ class PreparedSampler:
         if not self.compares_text:
             rules = rules_of(constraints, vocabulary, known() if constraints.novel else NO_NAMES)
         words = _NO_WORDS if constraints.unsafe is None else constraints.unsafe.arrays
-        self._selection = (*words, *rules)
+        self.selection = (*words, *rules)
         self._writers = writers
 
     def writer(self, form: Form, title: bool) -> LineWriter:
         """Return what writes names in this form, with capitals if `title`."""
         if (form, title) not in self._writers:
-            self._writers[form, title] = LineWriter(self.vocabulary, form, title, self._kernels.write_lines)
+            self._writers[form, title] = LineWriter(self.vocabulary, form, title, self.kernels.write_lines)
         return self._writers[form, title]
 
     def draw(self, seed: int, first: int, n: int, memory: PrefixMemory | None = None) -> tuple[Codes, Codes]:
@@ -168,7 +169,7 @@ class PreparedSampler:
         length. With a negative `wanted` only offensive ones are rejected, and nothing is written.
         """
         codes, lengths = np.empty((n, self.longest), np.int32), np.empty(n, np.int32)
-        written = self._call(self._selection, writer, seen, seed, first, wanted, codes, lengths, counts, memory)
+        written = self._call(self.selection, writer, seen, seed, first, wanted, codes, lengths, counts, memory)
         return codes, lengths, written
 
     def _call(
@@ -188,9 +189,9 @@ class PreparedSampler:
         out = _NOTHING
         if writer is not None:
             out = np.empty(n * (writer.frame_bytes + self.longest * writer.character_bytes), np.uint8)
-        tree = memory.take(self._key, self._plan, n)
+        tree = memory.take(self._key, self.plan, n)
         try:
-            self._kernels.draw_names(
+            self.kernels.draw_names(
                 *self._model,
                 *tree.arrays,
                 *_spaces(n * (tree.ring + WORK), self._space),

@@ -4,12 +4,13 @@ Only IEEE single-precision +, -, *, / and integer operations in a fixed order, s
 whatever the width of the vector unit. numba neither reorders nor fuses them as long as fastmath stays off.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
+from numba import literal_unroll, njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
@@ -26,6 +27,10 @@ _LN2, _SQRT2 = np.float32(0.6931471805599453), np.float32(1.4142135623730951)
 # The series of artanh: s + s^3 / 3 + s^5 / 5 ..., which is half of ln((1 + s) / (1 - s)).
 _T3, _T5, _T7, _T9 = np.float32(1 / 3), np.float32(1 / 5), np.float32(1 / 7), np.float32(1 / 9)
 _MANTISSA_BITS, _EXPONENT_BIAS = np.int32(23), np.int32(127)
+# The same for 64 bits: the two parts of ln 2, 1 / 13! to 1 / 2!, and 1 / 21 to 1 / 3.
+_LN2_HIGH_64, _LN2_LOW_64, _LOWEST_64 = 0.6931471803691238, 1.9082149292705877e-10, -708.0
+_FACTORIALS = tuple(1 / math.factorial(k) for k in range(13, 1, -1))
+_ODD = tuple(1 / k for k in range(21, 1, -2))
 
 # 32-bit numbers in a line of the processor's caches.
 LINE = 16
@@ -127,6 +132,35 @@ def log(x):  # type: ignore[no-untyped-def]
     p = p * z + _T5
     p = p * z + _T3
     return n * _LN2 + _TWO * (s + s * z * p)
+
+
+@kernel
+def exp_64(x):  # type: ignore[no-untyped-def]
+    """Return e^x for a float64 x <= 0, to 2 units in the last place; below -708 it is e^-708. See `exp`."""
+    x = max(x, _LOWEST_64)
+    n = np.int32(x * 1.4426950408889634 - 0.5)
+    whole = np.float64(n)
+    r = x - whole * _LN2_HIGH_64 - whole * _LN2_LOW_64
+    p = 0.0
+    for factor in literal_unroll(_FACTORIALS):
+        p = p * r + factor
+    p = (p * r) * r + r + 1.0
+    return p * np.int64((np.int64(n) + 1023) << 52).view(np.float64)
+
+
+@kernel
+def log_64(x):  # type: ignore[no-untyped-def]
+    """Return ln x for a float64 x >= 1, to 2 units in the last place. See `log`."""
+    n = 0.0
+    while x >= 1.4142135623730951:
+        x *= 0.5
+        n += 1.0
+    s = (x - 1.0) / (x + 1.0)
+    z = s * s
+    p = 0.0
+    for factor in literal_unroll(_ODD):
+        p = (p + factor) * z
+    return n * _LN2_HIGH_64 + (n * _LN2_LOW_64 + 2.0 * (s + s * p))
 
 
 @kernel
