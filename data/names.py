@@ -6,7 +6,7 @@ import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,7 +14,7 @@ from data.decoding import decode
 from data.errors import NameListError
 from data.shapes import ReadOptions, read_text
 from data.tables import Reading
-from models.spelling import LIKE_APOSTROPHES, normalize, visible
+from models.spelling import LIKE_APOSTROPHES, TURKIC, composed, lower_i, normalize, turkic_locale, visible
 
 # Fewer names than the first make no model; below the second its names are few and much alike.
 MIN_NAMES, FEW_NAMES = 20, 100
@@ -24,6 +24,8 @@ MAX_LENGTH = 64
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 # Nothing is asked for: the file shows what it is.
 BY_ITSELF = ReadOptions()
+# The share of names in one case from which a list is in one case.
+_ONE_CASE = 0.98
 _SHOWN_LINES = _SHOWN_NAMES = 5
 _SHOWN_CHARACTERS = 80
 _PLURALS = {
@@ -50,10 +52,12 @@ class StyleRows:
 class NameList:
     """Clean names, each once, in order of first appearance.
 
-    `dropped`: reason ("empty", "repeated", ...) to lines dropped, only reasons that occurred. `sha256`: of the file's
-    bytes as they lie on disk and of the options that choose among them, in hexadecimal. `shape`: what the file was
-    taken for. `first`: the first names, spelled as in the file. `weights`: how often each name counts, None for all
-    alike. `styles`: None without columns of styles. `possible_weights`: a column of numbers that were not asked for.
+    `spelled`: the most frequent spelling of each name, empty for a list in one case. `locale`: tr or az where i and ı
+    have capitals of their own. `dropped`: reason ("empty", "repeated", ...) to lines dropped, only reasons that
+    occurred. `sha256`: of the file's bytes as they lie on disk and of the options that choose among them, in
+    hexadecimal. `shape`: what the file was taken for. `first`: the first names, spelled as in the file. `weights`: how
+    often each name counts, None for all alike. `styles`: None without columns of styles. `possible_weights`: a column
+    of numbers that were not asked for.
     """
 
     names: tuple[str, ...]
@@ -64,6 +68,8 @@ class NameList:
     weights: tuple[float, ...] | None = None
     styles: StyleRows | None = None
     possible_weights: str = ""
+    spelled: tuple[str, ...] = ()
+    locale: str = ""
 
     def summary(self) -> str:
         """Return one line, e.g. "29,611 names; dropped 2,559 repeated lines, 8 placeholders"."""
@@ -114,12 +120,19 @@ def read_names(
         raise NameListError(f"{source} is empty; give at least {MIN_NAMES} distinct names, one a line.")
     reading = read_text(decode(content, source, options.encoding), source, options)
     _refuse_control_characters(source, reading)
-    normal = _with_one_apostrophe([normalize(name) for name in reading.names])
+    locale = turkic_locale("\n".join(reading.names)) if options.locale is None else options.locale
+    locale = locale if locale in TURKIC else ""
+    one_apostrophe = _one_apostrophe(reading.names)
+    normal = [normalize(lower_i(name, locale)).translate(one_apostrophe) for name in reading.names]
     _refuse_long_names(source, reading, normal)
     refused = {normalize(word) for word in placeholders}
     names, dropped = _clean(normal, refused, reading.dropped)
     _refuse_few_names(source, len(names))
-    digest = content if options == BY_ITSELF else content + repr(options).encode()
+    digest = (
+        content if replace(options, locale=None, keep_case=False) == BY_ITSELF else content + repr(options).encode()
+    )
+    spelled = [composed(name).strip().translate(one_apostrophe) for name in reading.names]
+    has_spellings = options.keep_case or not _is_in_one_case(spelled)
     return NameList(
         names,
         dropped,
@@ -129,6 +142,8 @@ def read_names(
         _weights_of(names, normal, reading),
         _styles_of(normal, refused, reading),
         reading.possible_weights,
+        _most_frequent(names, normal, spelled) if has_spellings else (),
+        locale,
     )
 
 
@@ -140,12 +155,28 @@ def split_names(names: Sequence[str], seed: int) -> Split:
     return Split(tuple(shuffled[:n1]), tuple(shuffled[n1:n2]), tuple(shuffled[n2:]))
 
 
-def _with_one_apostrophe(names: list[str]) -> list[str]:
-    """Return the names with the apostrophe that most of them have instead of others that look like it."""
+def _one_apostrophe(names: Sequence[str]) -> dict[int, str]:
+    """Return what `translate` takes to write the apostrophe that most names have for others that look like it."""
     counts = Counter({sign: sum(name.count(sign) for name in names) for sign in LIKE_APOSTROPHES})
     (usual, _), *others = counts.most_common()
-    rare = str.maketrans({sign: usual for sign, count in others if count})
-    return [name.translate(rare) for name in names] if rare else names
+    return {ord(sign): usual for sign, count in others if count}
+
+
+def _is_in_one_case(names: Sequence[str]) -> bool:
+    """Return whether nearly all names that have cased letters have only small ones, or only capitals."""
+    cased = [name for name in names if name.lower() != name.upper()]
+    # ß stands in lists of capitals.
+    capitals = sum(name.replace("ß", "").isupper() for name in cased)
+    return max(capitals, sum(map(str.islower, cased))) >= _ONE_CASE * len(cased)
+
+
+def _most_frequent(names: Sequence[str], normal: Sequence[str], spelled: Sequence[str]) -> tuple[str, ...]:
+    """Return the most frequent spelling of each name, the first one of equals."""
+    found: dict[str, tuple[int, str]] = {}
+    for (name, text), count in Counter(zip(normal, spelled, strict=True)).items():
+        if count > found.get(name, (0, ""))[0]:
+            found[name] = count, text
+    return tuple(found[name][1] for name in names)
 
 
 def _clean(

@@ -6,7 +6,7 @@ it, the error names the option that decides.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from data.edges import without_edges
 from data.errors import NameListError
@@ -27,13 +27,20 @@ _SAMPLE = 100
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read a list. Columns go by name or by number from 1; `as_is`: each line is a name, whatever it has."""
+    """How to read a list. Columns go by name or by number from 1; `as_is`: each line is a name, whatever it has.
+
+    `locale`: tr or az for the letters ı and İ, "other" for none, None for what the list shows. `keep_case`: a list in
+    one case keeps it.
+    """
 
     column: str | None = None
     weights: str | None = None
     styles: tuple[str, ...] = ()
     encoding: str | None = None
     as_is: bool = False
+    # Not shown: digests of lists have the text of the fields above.
+    locale: str | None = field(default=None, repr=False)
+    keep_case: bool = field(default=False, repr=False)
 
     @property
     def wants_table(self) -> bool:

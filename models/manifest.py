@@ -56,6 +56,7 @@ class Manifest(_Strict):
 
     `metrics`: losses in nats per character, end token included. `training`: the hyperparameters as they were.
     `golden`: the first 20 names of seed 0 at temperature 1, which a loader draws again before it trusts the version.
+    `locale`: in format 2, `tr` or `az` where i and ı have capitals of their own.
     `styles`: in format 2, the values of each style, in the order of their rows of biases; absent where there are none.
     `seal`: the SHA-256 of the manifest file itself with 64 zeros in its place; earlier versions have none.
     """
@@ -76,6 +77,7 @@ class Manifest(_Strict):
     sampling: int = SAMPLING
     # Left out where it is None: manifests of format 1 keep their bytes, and so their seals.
     styles: Annotated[dict[str, tuple[str, ...]] | None, Field(exclude_if=lambda styles: styles is None)] = None
+    locale: Annotated[Literal["tr", "az"] | None, Field(exclude_if=lambda locale: locale is None)] = None
     seal: Digest | None = None
 
     @field_validator("vocabulary")
@@ -84,6 +86,13 @@ class Manifest(_Strict):
         if info.data.get("schema_number") == FORMAT_1 and any(len(symbol) != 1 for symbol in vocabulary):
             raise ValueError("symbols of format 1 must be single code points")
         return vocabulary
+
+    @field_validator("locale")
+    @classmethod
+    def _check_locale(cls, locale: str | None, info: ValidationInfo) -> str | None:
+        if locale is not None and info.data.get("schema_number") == FORMAT_1:
+            raise ValueError("format 1 has no locale")
+        return locale
 
     @field_validator("styles")
     @classmethod
@@ -108,7 +117,7 @@ class Manifest(_Strict):
     @property
     def alphabet(self) -> Vocabulary:
         """The model's vocabulary."""
-        return Vocabulary(self.vocabulary)
+        return Vocabulary(self.vocabulary, self.locale or "")
 
     def as_file(self) -> bytes:
         """Return the manifest file, as it is written."""

@@ -12,6 +12,20 @@ PLAIN = re.compile(r"[a-z \n.-]*")
 APOSTROPHES = "'’"
 # Signs that look like an apostrophe.
 LIKE_APOSTROPHES = "'’ʼ"
+# Signs before or after which a word goes on: apostrophes, and letters that look like one, as in ʻOlina and ʿAbd.
+SIGNS = "'’‘`´ʹʻʼʽʾʿꞌ"
+# A word: a run of letters, digits, signs, and marks of scripts that have capitals.
+WORD = re.compile(
+    rf"(?:[^\W_]|[{SIGNS}\u0300-\u036f\u0483-\u0487\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f])+"
+)
+# Locales in which the capital of i is İ, and that of ı is I.
+TURKIC = ("tr", "az")
+_TURKIC_LOWER = str.maketrans("Iİ", "ıi")
+DOT = "\u0307"
+# The share of ı and İ among all letters i from which a text is Turkish or Azeri; in Turkish it is about a third.
+_TURKIC_SHARE = 0.1
+# A capital sigma at the end of a word; ? and * of a pattern stand for letters.
+_FINAL_SIGMA = re.compile(r"(?<=[\w?*])Σ(?![\w?*])")
 # Joiners, which change the shape of letters in the scripts of these characters (by the first word of their names).
 _JOINERS = "\u200c\u200d"
 _JOINING_SCRIPTS = (
@@ -22,23 +36,26 @@ _JOINING_SCRIPTS = (
 _INVISIBLE = re.compile("[\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
-def normalize(text: str) -> str:
+def normalize(text: str, locale: str = "") -> str:
     """Return `text` in lower case, in Unicode's composed form (NFC), without blanks at either end.
 
     Lower-casing may decompose a letter (İ becomes i and a dot), so the composition comes last; the result is a fixed
     point: `normalize(normalize(t)) == normalize(t)`.
     """
-    return fold(text).strip()
+    return fold(text, locale).strip()
 
 
-def fold(text: str) -> str:
+def fold(text: str, locale: str = "") -> str:
     """Return `text` in lower case and NFC, blanks kept: for pieces of names such as the prefix "van ".
 
-    Texts that look the same become the same: format characters are dropped, and all blanks are one.
+    Texts that look the same become the same: format characters are dropped, and all blanks are one. In a locale of
+    `TURKIC`, I becomes ı and İ becomes i.
     """
+    if locale in TURKIC:
+        text = lower_i(text, locale)
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", visible(text)).lower())
+    return unicodedata.normalize("NFC", composed(text).lower())
 
 
 def visible(text: str) -> str:
@@ -59,6 +76,11 @@ def visible(text: str) -> str:
     return "".join(shown)
 
 
+def composed(text: str) -> str:
+    """Return `text` in NFC without what shows nothing, with its capitals."""
+    return text if text.isascii() else unicodedata.normalize("NFC", visible(text))
+
+
 def _needs_joiners(character: str) -> bool:
     return unicodedata.name(character, "").partition(" ")[0] in _JOINING_SCRIPTS
 
@@ -74,12 +96,35 @@ def capitalize(name: str) -> str:
     return "".join(capital(c) if _starts_word(name, i) else c for i, c in enumerate(name))
 
 
-def twin(name: str) -> str:
+def fold_sigmas(text: str) -> str:
+    """Return `text` with σ for each Σ, and with ς at the ends of words.
+
+    `text` is a pattern or a part of one: ? and * stand for letters, so that "ΑΣ*" has no ς.
+    """
+    return _FINAL_SIGMA.sub("ς", text).replace("Σ", "σ") if "Σ" in text else text
+
+
+def lower_i(text: str, locale: str) -> str:
+    """Return `text` with i for İ, which is one letter then, and in a locale of `TURKIC` with ı for I."""
+    if not text.isascii():
+        text = text.replace(f"I{DOT}", "i").replace("İ", "i")
+    return text.translate(_TURKIC_LOWER) if locale in TURKIC else text
+
+
+def turkic_locale(text: str) -> str:
+    """Return the locale of `TURKIC` that the letters of `text` show, or ""."""
+    dotless = text.count("ı") + text.count("İ")
+    if not dotless or dotless < _TURKIC_SHARE * (dotless + text.count("i") + text.count("I")):
+        return ""
+    return "az" if "ə" in text or "Ə" in text else "tr"
+
+
+def twin(name: str, locale: str = "") -> str:
     """Return a key that is equal for all names that look like `name`.
 
     It is the spelling in a list, read from its capitals.
     """
-    return normalize(capitalize(name))
+    return normalize("".join(capital(c, locale) if _starts_word(name, i) else c for i, c in enumerate(name)), locale)
 
 
 def capitalize_all(names: Sequence[str]) -> list[str]:
@@ -94,11 +139,34 @@ def capitalize_all(names: Sequence[str]) -> list[str]:
     return [capitalize(name) for name in names]
 
 
-def capital(character: str) -> str:
+def title(name: str, locale: str = "") -> str:
+    """Return `name` with a capital at the start of each word, as versions with a casing table have it.
+
+    Signs are part of a word. The letter after signs at its start gets a capital, and so does the one after a single
+    letter and a sign, if another letter follows: ʿAbd and O'Brien, but 's and A'a.
+    """
+    return WORD.sub(lambda word: title_word(word[0], locale), name)
+
+
+def title_word(word: str, locale: str = "") -> str:
+    """Return a word of `WORD` as `title` has it."""
+    capitals = {0}
+    if word[0] in SIGNS:
+        capitals = {len(word) - len(word.lstrip(SIGNS))}
+    elif word[1:2] and word[1] in SIGNS:
+        capitals = {0, 2}
+    return "".join(
+        capital(c, locale) if i in capitals and (i == 0 or i + 1 < len(word)) else c for i, c in enumerate(word)
+    )
+
+
+def capital(character: str, locale: str = "") -> str:
     """Return the character at the start of a word: its title case, if that is one character.
 
-    ß stays as it is.
+    ß stays as it is. In a locale of `TURKIC`, i becomes İ.
     """
+    if character == "i" and locale in TURKIC:
+        return "İ"
     title = character.title()
     return title if len(title) == 1 else character
 

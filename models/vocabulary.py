@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ConfigError, UnknownCharacter
-from models.spelling import LIKE_APOSTROPHES, capital, fold
+from models.spelling import DOT, LIKE_APOSTROPHES, TURKIC, capital, fold, lower_i, normalize
 
 END = 0
 # Vowels and last consonants that compose with what stands before them (Unicode's conjoining Hangul).
@@ -24,10 +24,12 @@ END_SYMBOL = "."
 class Vocabulary:
     """The alphabet of one model: `characters[i]` has index i + 1, index 0 is the end token.
 
+    `locale`: one of `spelling.TURKIC` where i and ı have capitals of their own, else "".
     Raises `ConfigError` for characters that repeat or are not single code points.
     """
 
     characters: tuple[str, ...]
+    locale: str = ""
     stoi: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -37,9 +39,9 @@ class Vocabulary:
         object.__setattr__(self, "stoi", stoi)
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> "Vocabulary":
+    def of(cls, names: Iterable[str], locale: str = "") -> "Vocabulary":
         """Return the sorted alphabet of `names`."""
-        return cls(tuple(sorted(set().union(*names))))
+        return cls(tuple(sorted(set().union(*names))), locale)
 
     def __len__(self) -> int:
         """Return vocab_size: the characters and the end token."""
@@ -69,14 +71,23 @@ class Vocabulary:
         return frozenset(
             c
             for c in self.characters
-            if (c.isspace() and c != " ") or unicodedata.category(c)[0] == "M" or c in JAMO or fold(capital(c)) != c
+            if (c.isspace() and c != " ")
+            or unicodedata.category(c)[0] == "M"
+            or c in JAMO
+            or fold(capital(c, self.locale), self.locale) != c
         )
 
     def spelled(self, text: str) -> str:
-        """Return `text` with the apostrophe of this alphabet instead of others that look like it."""
+        """Return `text` with the letters i and the apostrophe of this alphabet instead of others that look like it."""
+        if self.locale in TURKIC or DOT not in self.stoi:
+            text = lower_i(text, self.locale)
         if self.apostrophe is None or not any(sign in text for sign in LIKE_APOSTROPHES):
             return text
         return "".join(self.apostrophe if c in LIKE_APOSTROPHES and c not in self.stoi else c for c in text)
+
+    def normalize(self, name: str) -> str:
+        """Return a name as the list has it: in lower case, with the letters of this alphabet."""
+        return normalize(self.spelled(name))
 
     @cached_property
     def apostrophe(self) -> str | None:

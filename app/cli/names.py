@@ -20,7 +20,6 @@ from app.startup import open_registry
 from app.web.negotiation import CSV, JSON, NDJSON, TEXT
 from models.blends import Blender, Source
 from models.inference import MAX_SEED, PrefixMemory
-from models.spelling import normalize
 
 USAGE_ERROR = 2
 # Names below this number are there before one can read a progress bar.
@@ -171,7 +170,7 @@ def score(as_json: bool, names: tuple[str, ...], **options: Any) -> None:
     by_style: list[ByStyle] = [{} for _ in names] if request.by_style else []
     if request.by_style:
         for variant in sources.variants(request.dataset, request.model, request.style):
-            add_by_style(by_style, [normalize(name) for name in names], variant)
+            add_by_style(by_style, list(map(source.generator.vocabulary.normalize, names)), variant)
     answer = Scorer().score(request, source, by_style)
     if as_json:
         click.echo(answer.model_dump_json(indent=2))

@@ -51,8 +51,10 @@ class SamplerCache:
     def _prepare(self, generator: NameGenerator, fields: tuple[Any, ...]) -> PreparedSampler:
         unsafe = self.profanity.automaton(generator.vocabulary) if fields[-1] else None
         split = len(OPTIONS)
-        constraints = (*fields[split:-1], unsafe)
-        return generator.prepare(SamplingOptions(*fields[:split]), Constraints(*constraints))
+        options, constraints = dict(zip(OPTIONS, fields[:split], strict=True)), (*fields[split:-1], unsafe)
+        # `SamplingOptions` folds them, and knows no alphabet.
+        options["excludes"] = generator.vocabulary.spelled(options["excludes"])
+        return generator.prepare(SamplingOptions(**options), Constraints(*constraints))
 
 
 def validate_for_media_type(request: GenerateQuery, media: str) -> None:

@@ -15,7 +15,7 @@ from app.schemas import NextQuery, ScoreRequest
 from models import UnknownCharacter
 from models.blends import Source
 from models.inference import DECIMALS
-from models.spelling import fold, normalize
+from models.spelling import fold
 
 # The log-probability of a name under each value of each style.
 ByStyle = dict[str, dict[str, float]]
@@ -45,7 +45,7 @@ class Scorer:
 
     def score(self, request: ScoreRequest, source: Source, by_style: Sequence[ByStyle] = ()) -> ScoreAnswer:
         """Return the score of each name; `by_style`: what `add_by_style` found for each, or none."""
-        names = [normalize(name) for name in request.names]
+        names = [source.generator.vocabulary.normalize(name) for name in request.names]
         nearest: Sequence[Nearest | None] = [None] * len(names)
         if request.nearest:
             nearest = self._nearest(names, source.generator.names)
@@ -59,7 +59,7 @@ class Scorer:
         return NextAnswer(
             dataset=source.dataset,
             model=source.model,
-            prefix=fold(request.prefix),
+            prefix=fold(source.generator.vocabulary.spelled(request.prefix)),
             temperature=request.temperature,
             characters=[CharacterChance(character=c.character, probability=c.probability) for c in chances],
         )

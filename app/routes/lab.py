@@ -88,7 +88,7 @@ async def see_wavenet(query: Annotated[WavenetQuery, Query()], service: ServiceD
     """
     version = _wavenet(service, query)
     try:
-        ids = version.generator.vocabulary.encode(fold(query.name))
+        ids = version.generator.vocabulary.encode(fold(version.generator.vocabulary.spelled(query.name)))
     except UnknownCharacter as error:
         raise UnknownCharacter(str(error), field="name", allowed=error.allowed) from None
     if quota := get_quota(connection):

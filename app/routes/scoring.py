@@ -19,7 +19,6 @@ from app.web.negotiation import JSON
 from app.web.strict_json import StrictRoute
 from models import OptionError
 from models.blends import Source
-from models.spelling import normalize
 
 router = APIRouter(tags=["names"], route_class=StrictRoute, generate_unique_id_function=attrgetter("name"))
 # Cost of a scored name, in characters that are sampled in that time, and that of the search for its nearest name.
@@ -75,7 +74,7 @@ async def _score(
     async def work() -> bytes:
         # Bytes, not objects: those of a thousand long names would make the garbage collector stop all threads.
         scores: list[bytes] = []
-        names, done = [normalize(name) for name in request.names], 0
+        names, done = list(map(source.generator.vocabulary.normalize, request.names)), 0
         seconds = service.cost_model.scoring_seconds(request, source) * (1 + len(variants))
         with await admission.admit(seconds) as admitted:
             by_style: list[ByStyle] = [{} for _ in request.names] if variants else []

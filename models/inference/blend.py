@@ -101,7 +101,9 @@ class BlendPredictor:
 
     def __init__(self, predictors: Sequence[Predictor], kernels: Kernels) -> None:
         self._predictors, self._kernels = tuple(predictors), kernels
-        self.vocabulary = Vocabulary(tuple(sorted(set().union(*(p.vocabulary.characters for p in predictors)))))
+        locales = {p.vocabulary.locale for p in predictors}
+        characters = tuple(sorted(set().union(*(p.vocabulary.characters for p in predictors))))
+        self.vocabulary = Vocabulary(characters, locales.pop() if len(locales) == 1 else "")
         laid = _Sum()
         for predictor in predictors:
             laid.add(predictor.plan)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.errors import OptionError, UnknownCharacter
 from models.kernel.sample import TOO_LONG, SamplingOptions
-from models.spelling import fold, twin
+from models.spelling import fold, fold_sigmas, twin
 from models.vocabulary import Vocabulary
 
 Codes = NDArray[np.int32]
@@ -55,14 +55,14 @@ class Constraints:
     unsafe: OffensiveWords | None = None
 
     def spelled(self, vocabulary: Vocabulary) -> "Constraints":
-        """Return the constraints with the apostrophe of this alphabet."""
+        """Return the constraints with the letters of this alphabet, and with the sigmas of their places in a name."""
         if not (self.ends_with or self.contains or self.pattern):
             return self
         return replace(
             self,
-            ends_with=vocabulary.spelled(self.ends_with),
-            contains=vocabulary.spelled(self.contains),
-            pattern=vocabulary.spelled(self.pattern),
+            ends_with=vocabulary.spelled(fold_sigmas(RUN + self.ends_with).removeprefix(RUN)),
+            contains=vocabulary.spelled(fold_sigmas(RUN + self.contains + RUN)[1:-1]),
+            pattern=vocabulary.spelled(fold_sigmas(self.pattern)),
         )
 
     def check(self, vocabulary: Vocabulary, options: SamplingOptions, longest: int) -> None:
@@ -140,12 +140,12 @@ class ConstraintFilter:
     `known`: the list, as `twin` spells it where the vocabulary is `loose` (see `Vocabulary.loose`).
     """
 
-    def __init__(self, constraints: Constraints, known: frozenset[str], loose: bool = False) -> None:
+    def __init__(self, constraints: Constraints, known: frozenset[str], loose: bool = False, locale: str = "") -> None:
         self._unique = constraints.unique
         self._known = known if constraints.novel else frozenset[str]()
         self._ending, self._part = fold(constraints.ends_with), fold(constraints.contains)
         self._pattern = _matcher(fold(constraints.pattern)) if constraints.pattern else None
-        self._loose = loose
+        self._loose, self._locale = loose, locale
         self._seen: set[str] = set()
 
     def select(self, texts: Sequence[str | None], lengths: Codes, wanted: int, counts: NDArray[np.int64]) -> None:
@@ -177,7 +177,7 @@ class ConstraintFilter:
         return None
 
     def _listed(self, name: str | None) -> str | None:
-        return twin(name) if self._loose and name else name
+        return twin(name, self._locale) if self._loose and name else name
 
     def _spelling(self, name: str) -> str | None:
         if not name.endswith(self._ending):

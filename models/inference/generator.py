@@ -24,7 +24,7 @@ from models.kernel.freeze import Floats
 from models.kernel.prefix_cache import PrefixMemory
 from models.kernel.sample import SamplingOptions
 from models.manifest import MAX_NAME_LENGTH
-from models.spelling import normalize, twin
+from models.spelling import twin
 from models.styles import NO_STYLES, Styles
 from models.vocabulary import Vocabulary
 
@@ -60,7 +60,8 @@ def _looks(names: frozenset[str], vocabulary: Vocabulary) -> frozenset[str]:
     changed = {
         name: look
         for name in (names if vocabulary.loose else ())
-        if not (vocabulary.irregular.isdisjoint(name) and name == name.strip()) and (look := twin(name)) != name
+        if not (vocabulary.irregular.isdisjoint(name) and name == name.strip())
+        and (look := twin(name, vocabulary.locale)) != name
     }
     return frozenset(changed.get(name, name) for name in names) if changed else names
 
@@ -190,7 +191,7 @@ class NameGenerator:
 
     def score(self, names: Sequence[str]) -> list[Score]:
         """Return how likely each name is at temperature 1, as lists are spelled. Raises `UnknownCharacter`."""
-        return self.judge([normalize(name) for name in names])
+        return self.judge([self.vocabulary.normalize(name) for name in names])
 
     def judge(self, drawn: Sequence[str]) -> list[Score]:
         """Return how likely each name is at temperature 1, in the spelling in which it was drawn.

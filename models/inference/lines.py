@@ -109,7 +109,7 @@ class LineWriter:
         self, vocabulary: Vocabulary, form: Form, title: bool, kernel: Callable[..., tuple[int, int, int]]
     ) -> None:
         characters = vocabulary.characters
-        cases = ["", *characters], ["", *map(capital, characters)]
+        cases = ["", *characters], ["", *(capital(c, vocabulary.locale) for c in characters)]
         pieces, sizes = _padded([form.escape(c).encode() if c else b"" for case in cases for c in case])
         kinds = np.array([_BREAK, *map(_kind, characters)], np.int8)
         special = np.array([0, *(c in form.special for c in characters)], np.int8)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import OptionError, UnknownCharacter
-from models.inference.constraints import REASONS, REFUSED, WRITTEN, Constraints
+from models.inference.constraints import REASONS, REFUSED, RUN, WRITTEN, Constraints
 from models.inference.jit import Kernels
 from models.inference.lines import Form, LineWriter
 from models.inference.predictor import Predictor
@@ -24,7 +24,7 @@ from models.kernel.int8.distribution import POWERS, inverse_temperature, share_l
 from models.kernel.prefix_cache import PrefixMemory, TreeKey
 from models.kernel.sample import LAST_NUMBER, MAX_SEED, NOT_KEPT, WORK, SamplingOptions, space_size
 from models.manifest import MAX_NAME_LENGTH
-from models.spelling import fold
+from models.spelling import fold, fold_sigmas
 
 Codes = NDArray[np.int32]
 # The arguments of `draw_names` that say what is offensive, and how names are written: nothing, and not at all.
@@ -89,7 +89,8 @@ class PreparedSampler:
         plan, vocabulary = predictor.plan, predictor.vocabulary
         constraints = constraints.spelled(vocabulary)
         if options.prefix or options.excludes:
-            prefix, excludes = vocabulary.spelled(options.prefix), vocabulary.spelled(options.excludes)
+            prefix = vocabulary.spelled(fold_sigmas(options.prefix + RUN).removesuffix(RUN))
+            excludes = vocabulary.spelled(options.excludes)
             options = replace(options, prefix=prefix, excludes=excludes)
         o = options
         self.vocabulary, self.looks, self.constraints = vocabulary, looks, constraints
@@ -220,7 +221,7 @@ class PreparedSampler:
 def encode_prefix(predictor: Predictor, options: SamplingOptions, longest: int) -> NDArray[np.int64]:
     """Return the prefix's indices. Raises `OptionError` and `UnknownCharacter` where no name can have it."""
     check_range("max_length", longest, MAX_NAME_LENGTH, low=1)
-    prefix = predictor.vocabulary.spelled(fold(options.prefix))
+    prefix = fold(predictor.vocabulary.spelled(options.prefix))
     if options.min_length > longest:
         raise OptionError(
             f"min_length is {options.min_length}, above max_length, which is {longest}.",

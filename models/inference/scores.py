@@ -66,7 +66,7 @@ def next_characters(predictor: Predictor, shares: Floats, prefix: str, temperatu
 
     Raises `UnknownCharacter`.
     """
-    ids = predictor.vocabulary.encode(predictor.vocabulary.spelled(fold(prefix)))
+    ids = predictor.vocabulary.encode(fold(predictor.vocabulary.spelled(prefix)))
     if not predictor.knows(np.array(ids, np.int64)):
         raise UnknownCharacter(
             f"No model of the blend knows all characters of {prefix!r}.",

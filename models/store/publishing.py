@@ -22,7 +22,16 @@ from models.store.aliases import (
     Reason,
     merged,
 )
-from models.store.checkpoint import NAMES, WEIGHTS, load_checkpoint, pack, read_verified, records, save_checkpoint
+from models.store.checkpoint import (
+    CASING,
+    NAMES,
+    WEIGHTS,
+    load_checkpoint,
+    pack,
+    read_verified,
+    records,
+    save_checkpoint,
+)
 from models.store.files import Key, Store
 from models.styles import NO_STYLES, Styles
 from models.vocabulary import Vocabulary
@@ -120,7 +129,7 @@ def _highest(place: tuple[str, str], stores: Sequence[Store]) -> int:
 
 def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: datetime) -> Manifest:
     return Manifest(
-        schema_number=FORMAT_2 if has_integers(draft.arrays) or draft.styles.values else FORMAT_1,
+        schema_number=FORMAT_2 if _needs_format_2(draft) else FORMAT_1,
         dataset=draft.dataset,
         version=number,
         created=now.astimezone(UTC).isoformat(timespec="seconds"),
@@ -134,7 +143,12 @@ def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: dateti
         files=records(files),
         golden=(),
         styles={name: tuple(values) for name, values in draft.styles.values.items()} or None,
+        locale=draft.vocabulary.locale or None,
     )
+
+
+def _needs_format_2(draft: Draft) -> bool:
+    return bool(has_integers(draft.arrays) or draft.styles.values or draft.vocabulary.locale or CASING in draft.files)
 
 
 def _announce(key: Key, aliases: Aliases, below: Sequence[Aliases]) -> Aliases:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import ConfigError, UnknownCharacter, Vocabulary
-from models.spelling import capitalize, capitalize_all, fold, normalize
+from models.spelling import capitalize, capitalize_all, fold, fold_sigmas, normalize, title, turkic_locale, twin
 
 # Where lower case and composition meet: letters that decompose in lower case, sigmas, marks of several classes, blanks.
 TRICKY = "İIıiJΣσςΆάᾼᾳῼ\u0345ÅÅKﬁßẞǅǆ \u2000\u00a0'’aE\u0300\u0301\u0307\u0323\u0327\u0342각\u1100\u1161\u11a8"
@@ -89,6 +89,71 @@ NAME = st.text() | st.text(alphabet="abß '’-.7\n\u0301ǆA")
 @given(st.lists(NAME) | st.lists(st.text(alphabet="ab -.\n")))
 def test_capitalize_all_equals_capitalizing_each_name(names: list[str]) -> None:
     assert capitalize_all(names) == [capitalize(name) for name in names] == list(map(plainly_capitalized, names))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ʿabd al-'aziz", "ʿAbd Al-'Aziz"),
+        ("ʻolina", "ʻOlina"),
+        ("oʼbrien d'arcy", "OʼBrien D'Arcy"),
+        ("ka'ani ka`ani", "Ka'ani Ka`ani"),
+        ("a'a", "A'a"),
+        ("'s-gravenhage 't", "'s-Gravenhage 't"),
+        ("ßen józsef", "ßen József"),
+        ("", ""),
+    ],
+)
+def test_title_puts_a_capital_after_a_sign(name: str, expected: str) -> None:
+    assert title(name) == expected
+
+
+@given(st.text(alphabet="abı ß-.7\n\u0301ǆ"))
+def test_title_without_signs_is_capitalize(name: str) -> None:
+    assert title(name) == capitalize(name)
+
+
+def test_turkic_title_and_fold_are_inverse() -> None:
+    names = ["ılgaz", "idris", "işıl", "şimşi i"]
+    assert [title(name, "tr") for name in names] == ["Ilgaz", "İdris", "İşıl", "Şimşi İ"]
+    assert [fold(title(name, "tr"), "tr") for name in names] == names
+    assert [twin(name, "tr") for name in ("ılgaz", "ilgaz")] == ["ılgaz", "ilgaz"]
+
+
+def test_dotted_capital_is_one_small_letter_in_turkic() -> None:
+    assert [fold(text, locale) for locale in ("tr", "az") for text in ("İI", "I\u0307I")] == ["iı"] * 4
+    assert fold("İ") == "i\u0307"
+
+
+@pytest.mark.parametrize(
+    ("text", "locale"),
+    [
+        ("ılgaz idris selin", "tr"),
+        ("IŞIL İDRİS", "tr"),
+        ("ilqar talıb əli", "az"),
+        ("indianapolis, illinois, mississippi; diyarbakır", ""),
+        ("emma ida", ""),
+    ],
+)
+def test_letters_of_a_text_show_its_locale(text: str, locale: str) -> None:
+    assert turkic_locale(text) == locale
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("ΑΣ*", "Ασ*"), ("*Σ", "*ς"), ("?ΗΣ", "?Ης"), ("ΣΑΣ ΣΑ", "σΑς σΑ"), ("σας*", "σας*"), ("*Σ*", "*σ*")],
+)
+def test_capital_sigma_ends_words_only(text: str, expected: str) -> None:
+    """In Greek a pattern's Σ is ς where a word ends; letters that were small stay."""
+    assert fold_sigmas(text) == expected
+
+
+def test_vocabulary_reads_its_own_letters_i() -> None:
+    turkish = Vocabulary.of(["ışil"], "tr")
+    assert [turkish.normalize(text) for text in ("IŞİL", "ışil", "IŞI\u0307L")] == ["ışil"] * 3
+    assert not turkish.loose
+    assert Vocabulary.of(["sil"]).normalize("SİL") == "sil"
+    assert Vocabulary.of(["i\u0307s"]).normalize("İs") == "i\u0307s"
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=20))
