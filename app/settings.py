@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.errors import ConfigError
+from models.store.bucket import ALLOWED_LOCATIONS, Location, parse_location
 from models.store.registry import SHIPPED
 
 
@@ -21,6 +22,7 @@ def _split(given: object) -> object:
 
 Listed = (NoDecode, BeforeValidator(_split))
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], *Listed]
+StoreLocation = Annotated[Location, BeforeValidator(parse_location)]
 Origins = Annotated[tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/?#\s]+)$")], ...], *Listed]
 
 
@@ -44,7 +46,10 @@ class Settings(BaseSettings):
     root_path: Annotated[str, Field(pattern=ROOT_PATH)] = Field(
         "", description="Path prefix of the service behind a proxy, such as `/names`; the proxy may strip it or not."
     )
-    store: Path = Field(Path(".namewave/artifacts"), description="Folder of your own versions; it may be missing.")
+    store: StoreLocation = Field(
+        Path(".namewave/artifacts"),
+        description="Folder of your own versions, which may be missing, or a bucket: `s3://bucket/prefix`.",
+    )
     shipped_store: Path = Field(SHIPPED, description="Folder of the shipped versions.")
     own_lists: bool = Field(False, description="Whether clients may download the training lists of your own versions.")
     kernels: Path | None = Field(None, description="Folder of compiled kernels; the user's cache by default.")
@@ -138,6 +143,7 @@ prints this page.
 OTHER_VARIABLES = ("NAMEWAVE_RUNS", "NAMEWAVE_NO_SKIP", "NAMEWAVE_SCREENSHOTS", "NAMEWAVE_SHARED")
 # Allowed values that the JSON schema of a setting does not say.
 ALLOWED = {
+    "store": ALLOWED_LOCATIONS,
     "trusted_proxies": "networks, with commas between: 10.0.0.0/8,::1",
     "cors_origins": "scheme://host or scheme://host:port, without a slash at the end, with commas between, or *",
     "limits_store": "redis://host:6379/0, or rediss:// for TLS",

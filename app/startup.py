@@ -21,6 +21,7 @@ from app.security.rate_limiter import RedisWindowCounters
 from app.settings import Settings, unknown_variables
 from app.web.telemetry import telemetry_config
 from models import Kernels, ModelError, ModelRegistry, prepare
+from models.store.bucket import open_store
 from models.store.pins import Pins
 
 # The processor share of a container, in microseconds of each period (Linux, cgroup v2).
@@ -47,8 +48,9 @@ def check_settings(settings: Settings) -> None:
     if settings.keys:
         ApiKeys.load(settings.keys)
     load_pins(settings)
+    # Neither this nor the counters connect.
+    open_store(settings.store)
     if settings.limit and settings.limits_store:
-        # This does not connect.
         RedisWindowCounters(settings.limits_store, settings.limit)
     telemetry_config(settings)
 
@@ -102,7 +104,7 @@ def _open_and_log(settings: Settings) -> ModelRegistry:
     for line in registry.fallbacks:
         log.warning("fallback", reason=line)
     if not registry.versions():
-        log.error("nothing can be served", stores=[str(store.root) for store in registry.stores])
+        log.error("nothing can be served", stores=[store.name for store in registry.stores])
         raise StartupError
     return registry
 

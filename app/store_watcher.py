@@ -41,7 +41,7 @@ async def _poll(registry: ModelRegistry, seconds: float, on_change: Callable[[],
             await over.wait()
             return
         try:
-            # A disk may block, so this is not for the event loop.
+            # A disk or a network may block, so this is not for the event loop.
             await anyio.to_thread.run_sync(refresh, registry, on_change)
             logged = ""
         # After any failure the service continues, and the next poll may succeed. The failure is logged once.
@@ -53,6 +53,7 @@ async def _poll(registry: ModelRegistry, seconds: float, on_change: Callable[[],
 
 def refresh(registry: ModelRegistry, on_change: Callable[[], None] = lambda: None) -> None:
     """Refresh the registry if its stores changed, call `on_change`, and log each change."""
+    registry.pull()
     if not registry.changed():
         return
     before = registry.now

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from data import CATALOG, HUMAN_2018, ReadOptions, find
 from models import ModelConfig
+from models.store.bucket import Location, parse_location
 from training.config import TrainingConfig, allowed, option
 from training.corpus import Corpus, human_2018_corpus, own_corpus, shipped_corpus
 from training.device import DEVICES
@@ -78,15 +79,23 @@ def processor_options(command: Command) -> Command:
     return device(threads(command))
 
 
+def _as_location(context: click.Context, parameter: click.Parameter, given: str) -> Location:
+    try:
+        return parse_location(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def store_option(command: Command) -> Command:
-    """Add --store, the folder of the user's versions."""
+    """Add --store, the place of the user's versions."""
     return click.option(
         "--store",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=click.Path(file_okay=False),
+        callback=_as_location,
         envvar="NAMEWAVE_STORE",
         default=DEFAULT_STORE,
         show_default=True,
-        help="Folder of your versions.",
+        help="Folder of your versions, or s3://bucket/prefix.",
     )(command)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from models import Kernels, ModelRegistry
 from models.store.atomic_files import replace_file
+from models.store.bucket import Location
 from models.store.files import ALIASES
 from models.store.registry import SHIPPED
 from training.errors import TrainingError
@@ -89,19 +90,19 @@ def csv_bytes(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 RUNS = Path(".namewave/runs")
 
 
-def open_registry(store: Path, kernels: Kernels) -> ModelRegistry:
+def open_registry(store: Location, kernels: Kernels) -> ModelRegistry:
     """Return the registry of the shipped store and `store`, which may be the same folder."""
     if is_shipped(store):
         return ModelRegistry.open(kernels)
     return ModelRegistry.open(kernels, user=store)
 
 
-def is_shipped(store: Path) -> bool:
+def is_shipped(store: Location) -> bool:
     """Return whether `store` is the shipped store."""
-    return store.resolve() == SHIPPED.resolve()
+    return isinstance(store, Path) and store.resolve() == SHIPPED.resolve()
 
 
-def run_folder(runs: Path | None, store: Path, dataset: str, preset: str) -> Path:
+def run_folder(runs: Path | None, store: Location, dataset: str, preset: str) -> Path:
     """Return the folder of a run's state: in `runs`, or beside the user's store, never inside a store."""
-    beside = RUNS if is_shipped(store) else store.parent / RUNS.name
+    beside = store.parent / RUNS.name if isinstance(store, Path) and not is_shipped(store) else RUNS
     return (runs or beside) / f"{dataset}-{preset}"

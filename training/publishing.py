@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from data import CATALOG, Split, StyleRows, split_names
 from models import Draft, Kernels, ModelError, NameGenerator, Version
 from models.kernel.int8.model import has_integers
 from models.networks import Network, build_model
+from models.store.bucket import Location
 from models.store.checkpoint import NAMES, TABLE, load_checkpoint
 from models.store.publishing import draft_generator
 from models.styles import Styles
@@ -34,7 +34,7 @@ from training.trainer import learned_styles
 QUANTIZED = "quantized"
 
 
-def publish(draft: Draft, store: Path, kernels: Kernels, state: RunState) -> Version:
+def publish(draft: Draft, store: Location, kernels: Kernels, state: RunState) -> Version:
     """Publish `draft` into `store`, then remove `state`.
 
     Raises `TrainingError` on failure and keeps the state.

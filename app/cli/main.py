@@ -23,9 +23,10 @@ from app.server.server import Server, listen, service_url, uvicorn_config
 from app.server.workers import run_workers
 from app.settings import configuration_page, load_settings
 from app.startup import build_app, check_settings, open_registry, warn_of_unknown_variables
-from models import ModelError
+from models import ModelError, OptionError
 from models.inference import compile_every_level
 from models.inference.jit import default_folder
+from models.store.bucket import RACERS, Bucket
 from models.store.checkpoint import MANIFEST
 from models.store.pins import pin_lines
 
@@ -118,6 +119,18 @@ def list_models() -> None:
         click.echo(f"refused {reference}: {reason}", err=True)
     for line in registry.fallbacks:
         click.echo(f"fallback: {line}", err=True)
+
+
+@models.command("check-store")
+def check_store() -> None:
+    """Check that the server of a bucket honours the conditions of writes, on which the store relies."""
+    store = load_settings().store
+    if isinstance(store, Path):
+        raise OptionError(f"NAMEWAVE_STORE is the folder {store}; a bucket is checked: s3://bucket/prefix.")
+    Bucket.open(store).check_conditions(RACERS)
+    click.echo(
+        f"{store} honours conditions: it refused a second create, a stale move, and {RACERS - 1} of {RACERS} racers."
+    )
 
 
 @models.command()

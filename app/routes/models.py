@@ -107,7 +107,7 @@ async def file(
 
 def _public_files(version: Version, service: Service) -> list[str]:
     """Return the files of a version that anyone may read: not the names of an operator's own list."""
-    own = version.folder.is_relative_to(service.settings.store)
+    own = version.folder.is_relative_to(service.registry.stores[-1].root)
     private = {NAMES, TABLE} if own and not service.settings.own_lists else set()
     return [name for name in version.manifest.files if name not in private]
 
@@ -183,6 +183,8 @@ def without_paths(registry: ModelRegistry, text: str) -> str:
     if registry.pins is not None:
         text = text.replace(f" in {registry.pins.place}.", f" in {registry.pins.name}.")
     for store in registry.stores:
+        if store.name != f"{store.root}":
+            text = text.replace(store.name, "the bucket")
         text = text.replace(f"{store.root}/", "")
         # A relative root shows nothing of the machine, and may be just a dot.
         text = text.replace(f"{store.root}", store.root.name) if store.root.is_absolute() else text

@@ -1,7 +1,7 @@
 """One store on disk: <root>/<dataset>/<architecture>/<version>/ and <root>/aliases.json.
 
 `checkpoint` reads and writes the files of a version. Version folders appear by one atomic rename; a folder whose name
-is not a number is not a version. A lock file serializes writers.
+is not a number is not a version. A lock file serializes writers. `Contents` are what a reader saw last.
 """
 
 import fcntl
@@ -9,8 +9,9 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,14 +39,33 @@ class Key(NamedTuple):
         return f"{self.dataset}/{self.architecture}@{self.version}"
 
 
+class VersionTaken(StoreError):
+    """Another writer has published under this number."""
+
+
 class Store:
     """A folder of immutable versions; a missing folder is an empty store.
 
-    The first publication creates it.
+    The first publication creates it. A `BucketStore` keeps a copy of a bucket in the folder.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def name(self) -> str:
+        """The store's place, for messages."""
+        return str(self.root)
+
+    def pull(self) -> None:
+        """Copy what changed elsewhere into the folder: nothing for a folder. Takes as long as a network does.
+
+        Raises `StoreError` if there is no earlier copy to go on with.
+        """
+
+    def problems(self) -> tuple[str, ...]:
+        """Return one line for each problem of the last `pull`."""
+        return ()
 
     def present(self) -> list[Key]:
         """Return the versions present, sorted. Raises `StoreError` as `manifests` does."""
@@ -118,7 +138,7 @@ class Store:
     def add(self, key: Key, fill: Callable[[Path], None]) -> None:
         """Let `fill` write a version into a temporary folder, then rename that into place.
 
-        Call it inside `writing`.
+        Call it inside `writing`. Raises `VersionTaken` if another writer was faster.
         """
         place = self.folder(key)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -172,3 +192,63 @@ def _folders(path: Path | str, private: bool = True) -> list[os.DirEntry[str]]:
         if private:
             return []
         raise
+
+
+@dataclass(frozen=True)
+class StoreFingerprint:
+    """A cheap fingerprint of a store; it is equal while nothing is published, removed or moved.
+
+    `manifests`: the versions with the stamps of their manifests. `aliases`: the content of the alias file, empty
+    without one, because a file can change twice within one tick of its time stamp. `read_errors`: why a part could not
+    be read. `problems`: of the last `pull`.
+    """
+
+    manifests: Mapping[Key, Stamp] | None
+    aliases: bytes | None
+    read_errors: tuple[str, str]
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, store: Store) -> "StoreFingerprint":
+        """Return the fingerprint of `store`; it takes some ten microseconds for each architecture."""
+        manifests, aliases, unread, unlisted = None, None, "", ""
+        # The aliases first: what they point to was there before them.
+        try:
+            aliases = store.alias_file()
+        except StoreError as error:
+            unread = str(error)
+        try:
+            manifests = store.manifests()
+        except StoreError as error:
+            unlisted = str(error)
+        return cls(manifests, aliases, (unread, unlisted), store.problems())
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The contents of a store; `read_errors` lists its problems."""
+
+    fingerprint: StoreFingerprint | None = None
+    manifests: Mapping[Key, Stamp] = field(default_factory=dict)
+    aliases: Aliases = field(default_factory=Aliases)
+    read_errors: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, store: Store, before: "Contents") -> "Contents":
+        """Read `store`; unreadable parts keep their content of `before`."""
+        fingerprint = StoreFingerprint.of(store)
+        manifests, aliases, read_errors = fingerprint.manifests, before.aliases, [*fingerprint.problems]
+        if manifests is None:
+            manifests = before.manifests
+            earlier = "its last readable versions are served" if before.fingerprint else "it counts as empty"
+            read_errors.append(f"{fingerprint.read_errors[1]} Until then {earlier}.")
+        try:
+            if fingerprint.read_errors[0]:
+                raise StoreError(fingerprint.read_errors[0])
+            aliases = store.parse(fingerprint.aliases)
+        except StoreError as error:
+            earlier = (
+                "its last readable aliases apply" if before.fingerprint else "only the aliases of other stores apply"
+            )
+            read_errors.append(f"{error} Until then {earlier}.")
+        return cls(fingerprint, manifests, aliases, tuple(read_errors))

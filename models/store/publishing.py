@@ -32,7 +32,7 @@ from models.store.checkpoint import (
     records,
     save_checkpoint,
 )
-from models.store.files import Key, Store
+from models.store.files import Key, Store, VersionTaken
 from models.styles import NO_STYLES, Styles
 from models.vocabulary import Vocabulary
 
@@ -83,15 +83,26 @@ def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: dateti
         raise StoreError(f'A data set cannot be called "{REASONS}": the alias file uses the word.', field="dataset")
     target = stores[-1]
     files = pack(draft.arrays, draft.names, draft.files)
+    golden = golden_names(draft_generator(draft, kernels))
     with target.writing():
         number = 1 + _highest(_place(draft), stores)
-        unsigned = _manifest(draft, number, files, now)
-        manifest = unsigned.model_copy(update={"golden": golden_names(draft_generator(draft, kernels))}).sealed()
+        # A bucket has no lock: another machine may take a number at any moment.
+        while not _is_added(manifest := _manifest(draft, number, files, golden, now), files, target):
+            number += 1
         key = Key(*_place(draft), number)
-        target.add(key, lambda folder: save_checkpoint(folder, manifest, files))
         below = [store.aliases() for store in stores[:-1]]
         target.change_aliases(lambda aliases: _announce(key, aliases, below))
     return manifest
+
+
+def _is_added(manifest: Manifest, files: Mapping[str, bytes], target: Store) -> bool:
+    """Add the version to `target`, and return whether its number was free."""
+    key = Key(manifest.dataset, manifest.architecture, manifest.version)
+    try:
+        target.add(key, lambda folder: save_checkpoint(folder, manifest, files))
+    except VersionTaken:
+        return False
+    return True
 
 
 def draft_of(folder: Path) -> Draft:
@@ -127,8 +138,10 @@ def _highest(place: tuple[str, str], stores: Sequence[Store]) -> int:
     return max([*present, *given])
 
 
-def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: datetime) -> Manifest:
-    return Manifest(
+def _manifest(
+    draft: Draft, number: int, files: Mapping[str, bytes], golden: tuple[str, ...], now: datetime
+) -> Manifest:
+    unsealed = Manifest(
         schema_number=FORMAT_2 if _needs_format_2(draft) else FORMAT_1,
         dataset=draft.dataset,
         version=number,
@@ -141,10 +154,11 @@ def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: dateti
         metrics=dict(draft.metrics),
         training=dict(draft.training),
         files=records(files),
-        golden=(),
+        golden=golden,
         styles={name: tuple(values) for name, values in draft.styles.values.items()} or None,
         locale=draft.vocabulary.locale or None,
     )
+    return unsealed.sealed()
 
 
 def _needs_format_2(draft: Draft) -> bool:
@@ -157,7 +171,10 @@ def _announce(key: Key, aliases: Aliases, below: Sequence[Aliases]) -> Aliases:
     It also becomes `stable` and `default` if no store has them.
     """
     together = merged([*below, aliases], key.dataset)
-    mine = aliases.of(key.dataset).moved(key.architecture, LATEST, key.version)
+    mine = aliases.of(key.dataset)
+    # Another machine may have announced a later version first.
+    latest = max(key.version, mine.versions.get(key.architecture, {}).get(LATEST, 0))
+    mine = mine.moved(key.architecture, LATEST, latest)
     if STABLE not in together.versions.get(key.architecture, {}):
         mine = mine.moved(key.architecture, STABLE, key.version)
     if together.default is None:
@@ -177,19 +194,23 @@ def remove(key: Key, stores: Sequence[Store], reason: str, now: datetime) -> Non
     own = bool(others) and store.root.resolve() not in {other.root.resolve() for other in others}
     if not own or key not in store.present():
         raise OptionError(
-            f"{key.reference} is not in your own store, {store.root}: what ships is released and stays as it is. "
+            f"{key.reference} is not in your own store, {store.name}: what ships is released and stays as it is. "
             "An alias of yours can point past it.",
             field="model",
         )
     with store.writing():
         rest = [each for each in store.present() if each != key]
         rest += [each for other in others for each in other.present()]
-        if key not in rest:
-            _refuse_if_meant(key, rest, merged([each.aliases() for each in stores], key.dataset))
         entry = Reason(
             alias=key.reference, target="removed", reason=reason, at=now.astimezone(UTC).isoformat(timespec="seconds")
         )
-        store.change_aliases(lambda aliases: _without(key, rest, aliases, entry))
+
+        def change(aliases: Aliases) -> Aliases:
+            if key not in rest:
+                _refuse_if_meant(key, rest, merged([*(other.aliases() for other in others), aliases], key.dataset))
+            return _without(key, rest, aliases, entry)
+
+        store.change_aliases(change)
         store.take_away(key)
 
 

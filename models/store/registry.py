@@ -16,9 +16,9 @@ from models.errors import CheckpointError, ModelError, OptionError
 from models.inference import Kernels, NameGenerator, predictor_of
 from models.manifest import Manifest
 from models.store.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason
+from models.store.bucket import Location, open_store
 from models.store.checkpoint import NAMES, load_checkpoint
-from models.store.contents import Contents, StoreFingerprint
-from models.store.files import Key, Stamp, Store, stamps
+from models.store.files import Contents, Key, Stamp, Store, StoreFingerprint, stamps
 from models.store.pins import Pins
 from models.store.publishing import Draft, draft_of, golden_names, publish, remove
 from models.store.snapshot import Snapshot
@@ -61,16 +61,25 @@ class ModelRegistry:
 
     @classmethod
     def open(
-        cls, kernels: Kernels, user: Path | None = None, shipped: Path | None = None, pins: Pins | None = None
+        cls, kernels: Kernels, user: Location | None = None, shipped: Path | None = None, pins: Pins | None = None
     ) -> "ModelRegistry":
-        """Return a refreshed registry over the shipped store and the user's, if given.
+        """Return a refreshed registry over the shipped store and the user's, if given: a folder or a bucket's URL.
 
-        With `pins`, it trusts only pinned versions.
+        With `pins`, it trusts only pinned versions. Raises `StoreError` for a bucket that was never read before and
+        cannot be read now.
         """
-        folders = [shipped or SHIPPED] if user is None else [shipped or SHIPPED, user]
-        registry = cls([Store(folder) for folder in folders], kernels, pins)
+        stores = [Store(shipped or SHIPPED)]
+        if user is not None:
+            stores.append(open_store(user))
+        registry = cls(stores, kernels, pins)
+        registry.pull()
         registry.refresh()
         return registry
+
+    def pull(self) -> None:
+        """Copy what changed in buckets; then `changed` and `refresh` see it. Raises what `Store.pull` does."""
+        for store in self.stores:
+            store.pull()
 
     def changed(self) -> bool:
         """Return whether `refresh` would find changes. It takes far less than a millisecond."""

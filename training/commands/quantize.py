@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 
 from models import prepare
+from models.store.bucket import Location
 from training.integer_version import quantized_draft
 from training.options import kernels_option, store_option
 from training.paths import open_registry
@@ -16,7 +17,7 @@ from training.pretrained import resolve_reference
 @click.argument("reference")
 @store_option
 @kernels_option
-def quantize(reference: str, store: Path, kernels: Path | None) -> None:
+def quantize(reference: str, store: Location, kernels: Path | None) -> None:
     """Publish a version again with 8-bit integer weights. It is faster, with almost the same losses.
 
     REFERENCE is an lstm of one layer, e.g. human/lstm@4. The new version becomes `latest`.

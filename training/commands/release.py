@@ -8,6 +8,7 @@ from rich.text import Text
 
 from data import CATALOG
 from models import prepare
+from models.store.bucket import Location
 from training.commands.train import run_job
 from training.device import choose_device
 from training.options import kernels_option, processor_options, store_option
@@ -28,7 +29,7 @@ from training.release import ReleaseContext, release
 )
 @kernels_option
 def publish_release(
-    datasets: tuple[str, ...], device: str, threads: int, store: Path, trained: Path, kernels: Path | None
+    datasets: tuple[str, ...], device: str, threads: int, store: Location, trained: Path, kernels: Path | None
 ) -> None:
     """Train and publish the models of shipped lists.
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from data import ReadOptions
 from models import Kernels, ModelConfig, prepare
+from models.store.bucket import Location
 from training.config import TrainingConfig, load_config
 from training.device import choose_device
 from training.diagnostics.diagnose import STEPS, diagnose_run
@@ -65,7 +66,7 @@ def train(
     reading: ReadOptions,
     preview: bool,
     finish: bool,
-    store: Path,
+    store: Location,
     kernels: Path | None,
     dry_run: bool,
     diagnostics: bool,
@@ -113,7 +114,7 @@ def _prepare(
     called: str,
     data: Path | None,
     reading: ReadOptions,
-    store: Path,
+    store: Location,
     preset: str | None,
     device: str,
     threads: int,

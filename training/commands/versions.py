@@ -10,6 +10,7 @@ from models import SamplingOptions, Version, prepare
 from models.inference import Constraints
 from models.kernel.sample import MAX_SEED
 from models.spelling import capitalize
+from models.store.bucket import Location
 from training.device import choose_device
 from training.options import kernels_option, processor_options, store_option
 from training.paths import open_registry
@@ -18,7 +19,7 @@ from training.publishing import published_losses
 from training.report import show_losses_beside, show_versions
 
 
-def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:
+def _resolve(reference: str, store: Location, kernels: Path | None) -> Version:
     return resolve_reference(reference, open_registry(store, prepare(kernels)))
 
 
@@ -27,7 +28,7 @@ def _resolve(reference: str, store: Path, kernels: Path | None) -> Version:
 @processor_options
 @store_option
 @kernels_option
-def evaluate(reference: str, device: str, threads: int, store: Path, kernels: Path | None) -> None:
+def evaluate(reference: str, device: str, threads: int, store: Location, kernels: Path | None) -> None:
     """Compute the losses of a published version again.
 
     REFERENCE is human, human/wavenet or human/wavenet@2.
@@ -55,7 +56,7 @@ def sample(
     prefix: str,
     seed: int | None,
     novel: bool,
-    store: Path,
+    store: Location,
     kernels: Path | None,
 ) -> None:
     """Print names of a published version, one per line.
@@ -76,6 +77,6 @@ def sample(
 @click.command("list")
 @store_option
 @kernels_option
-def list_versions(store: Path, kernels: Path | None) -> None:
+def list_versions(store: Location, kernels: Path | None) -> None:
     """List every published version with its aliases and its dev loss."""
     show_versions(Console(), open_registry(store, prepare(kernels)))

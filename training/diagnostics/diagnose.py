@@ -13,6 +13,7 @@ from rich.text import Text
 from data import CATALOG
 from models import ModelRegistry, prepare
 from models.networks import Network, build_model
+from models.store.bucket import Location
 from training.config import TrainingConfig, load_config, preset_names
 from training.corpus import Corpus, shipped_corpus
 from training.dataset import Examples
@@ -145,7 +146,7 @@ def refuse_stores(folder: Path, registry: ModelRegistry) -> None:
     for store in registry.stores:
         if folder.resolve().is_relative_to(store.root.resolve()):
             raise TrainingError(
-                f"--output {folder} lies in the store {store.root}; published versions never change. "
+                f"--output {folder} lies in the store {store.name}; published versions never change. "
                 "Give a folder elsewhere."
             )
 
@@ -196,7 +197,9 @@ def _page(
 )
 @store_option
 @kernels_option
-def diagnose_model(reference: str, output: Path, dataset: str, steps: int, store: Path, kernels: Path | None) -> None:
+def diagnose_model(
+    reference: str, output: Path, dataset: str, steps: int, store: Location, kernels: Path | None
+) -> None:
     """Plot activations, gradients and updates of a network, beside a bad start.
 
     REFERENCE is a preset, or a version as human/lstm@2. Nothing is published.

@@ -19,6 +19,7 @@ from models.kernel.arithmetic import philox
 from models.kernel.distribution import BITS
 from models.networks import Network
 from models.spelling import capitalize
+from models.store.bucket import Location
 from training.device import choose_device
 from training.errors import Interrupted
 from training.options import kernels_option, store_option
@@ -133,7 +134,7 @@ SHOWN = 5
 )
 @store_option
 @kernels_option
-def compare_with_notebook(reference: str, count: int, seed: int, store: Path, kernels: Path | None) -> None:
+def compare_with_notebook(reference: str, count: int, seed: int, store: Location, kernels: Path | None) -> None:
     """Compare sampling in a notebook with sampling in the service.
 
     REFERENCE is human, human/wavenet or human/wavenet@2.

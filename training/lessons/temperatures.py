@@ -16,6 +16,7 @@ from rich.text import Text
 from models import NameGenerator, SamplingOptions, prepare
 from models.inference import AS_DRAWN
 from models.spelling import capitalize
+from models.store.bucket import Location
 from training.diagnostics.plots import COLOURS
 from training.options import kernels_option, store_option
 from training.paths import open_registry, prepare_picture, write_output
@@ -150,7 +151,7 @@ def _draw_log_probs(axes: Axes, samples: Sequence[TemperatureSample]) -> None:
 @store_option
 @kernels_option
 def compare_temperatures(
-    reference: str, prefix: str, out: Path | None, count: int, store: Path, kernels: Path | None
+    reference: str, prefix: str, out: Path | None, count: int, store: Location, kernels: Path | None
 ) -> None:
     """Show the effect of the temperature on names.
 
