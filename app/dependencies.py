@@ -109,7 +109,7 @@ async def resolve_source(request: SourceQuery, service: Service) -> Source:
 def _resolve_blend(request: SourceQuery, service: Service) -> Source:
     source = service.sources.find(request.dataset, request.model, request.style)
     # A blend has an alphabet of its own.
-    service.samplers.profanity.automaton(source.generator.vocabulary)
+    service.samplers.profanity.automaton(source.generator)
     return source
 
 

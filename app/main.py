@@ -19,7 +19,6 @@ from app.dependencies import Service, State
 from app.logs import AccessLog, set_up
 from app.metrics import Metrics, sampled
 from app.names.generation import SamplerCache
-from app.names.profanity import ProfanityFilter
 from app.names.scoring import Scorer
 from app.names.sources import SourceResolver
 from app.routes import generate, health, lab, metrics, models, pages, scoring
@@ -39,6 +38,7 @@ from app.web.telemetry import telemetry_config
 from models import ModelRegistry
 from models.blends import Blender
 from models.inference import MAX_SEED, PrefixMemory
+from models.profanity import ProfanityFilter
 
 DESCRIPTION = """Namewave invents names: human, animal, or in the manner of a list of your own.
 

@@ -70,6 +70,11 @@ class GenerateAnswer(BaseModel):
         description="How many candidates each constraint rejected.",
         examples=[{"max_length": 0, "safe": 0, "unique": 0}],
     )
+    note: str | None = Field(
+        None,
+        description="Only where names are missing that `safe` rejected: how many it may be.",
+        examples=[None],
+    )
     names: Names
 
 

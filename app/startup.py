@@ -15,13 +15,13 @@ from uvicorn.config import STARTUP_FAILURE
 
 from app.admission.cost_model import CostModel, measure_multiply_adds
 from app.logs import set_up
-from app.names.profanity import ProfanityFilter, read_words
 from app.security.api_keys import ApiKeys
 from app.security.rate_limiter import RedisWindowCounters
 from app.settings import Settings, unknown_variables
 from app.web.telemetry import telemetry_config
 from models import Kernels, ModelError, ModelRegistry, prepare
 from models.store.bucket import open_store
+from models.profanity import ProfanityFilter, read_words
 from models.store.pins import Pins
 
 # The processor share of a container, in microseconds of each period (Linux, cgroup v2).
@@ -83,7 +83,7 @@ def load_models(settings: Settings) -> LoadedModels:
     """
     try:
         registry = _open_and_log(settings)
-        profanity = ProfanityFilter.load(settings, registry.kernels.find)
+        profanity = ProfanityFilter.load(registry.kernels.find, settings.unsafe_words, settings.safe_words)
         warm_up(registry, profanity)
     except ModelError as error:
         structlog.get_logger().error("cannot start", reason=str(error))
@@ -112,7 +112,7 @@ def _open_and_log(settings: Settings) -> ModelRegistry:
 def warm_up(registry: ModelRegistry, profanity: ProfanityFilter) -> None:
     """Build the word automaton of every vocabulary, so that no request waits for it."""
     for version in registry.versions():
-        profanity.automaton(version.generator.vocabulary)
+        profanity.automaton(version.generator)
 
 
 def available_processors(cpu_max: Path = CGROUP_CPU_MAX) -> int:

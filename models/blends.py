@@ -87,7 +87,8 @@ class Blender:
         """Return two or more versions as one, with these shares."""
         predictor, names = self._find(tuple(versions))
         longest = max(version.generator.longest for version in versions)
-        generator = NameGenerator(predictor, names, longest, self._kernels, shares)
+        lists = [each for version in versions for each in version.generator.lists]
+        generator = NameGenerator(predictor, names, longest, self._kernels, shares, lists=lists)
         return Blend(tuple(versions), tuple(shares), generator)
 
     def _find(self, versions: tuple[Version, ...]) -> tuple[BlendPredictor, frozenset[str]]:

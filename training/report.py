@@ -10,10 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from models import Manifest, ModelRegistry, Version
+from models.profanity import Refusals
 from models.spelling import capitalize
 
 SPACE = "␣"
 FONT = "DejaVu Sans"
+# Words of the profanity filter that are shown, those that refuse most names first.
+SHOWN_WORDS = 10
 
 
 def printable_character(character: str) -> str:
@@ -64,6 +67,17 @@ def show_losses_beside(console: Console, losses: Mapping[str, float], published:
 def show_names(console: Console, names: Sequence[str], title: str) -> None:
     """Print names in columns under a title."""
     console.print(Columns([Text(capitalize(name)) for name in names], title=Text(title), padding=(0, 3)))
+
+
+def show_refusals(console: Console, refusals: Refusals) -> None:
+    """Print how many names of the list `safe` refuses, and the words because of which."""
+    line = f"profanity filter: refuses {len(refusals.words):,} of {refusals.total:,} names ({refusals.share:.2%})"
+    counts = refusals.counts()
+    if counts:
+        shown = ", ".join(f"{word} {names:,}" for word, names in counts[:SHOWN_WORDS])
+        more = f" and {len(counts) - SHOWN_WORDS:,} more" if len(counts) > SHOWN_WORDS else ""
+        line += f" because of {shown}{more}"
+    console.print(Text(line), soft_wrap=True)
 
 
 def show_publication(console: Console, version: Version) -> None:

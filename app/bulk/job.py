@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pydantic import BaseModel, ConfigDict
 
 from app.names.generation import SamplerCache, seed_of
-from app.names.profanity import ProfanityFilter
 from app.names.sources import SourceResolver
 from app.schemas import GenerateQuery
 from app.settings import Settings
@@ -14,6 +13,7 @@ from models import OptionError
 from models.blends import Blender
 from models.bulk import Part, draw_part, parquet
 from models.inference import PrefixMemory, PreparedSampler
+from models.profanity import ProfanityFilter
 
 
 class DrawJob(BaseModel):
@@ -51,7 +51,7 @@ class Drawer:
     def __init__(self, settings: Settings, request: GenerateQuery, digest: str | None = None) -> None:
         registry = open_registry(settings)
         source = SourceResolver(registry, Blender(registry.kernels)).find(request.dataset, request.model, request.style)
-        profanity = ProfanityFilter.load(settings, registry.kernels.find)
+        profanity = ProfanityFilter.load(registry.kernels.find, settings.unsafe_words, settings.safe_words)
         self.digest = f"{source.digest} {profanity.digest}" if request.safe else source.digest
         if digest not in (None, self.digest):
             raise OptionError(

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from app.names.generation import SamplerCache, with_seed
 from app.names.jobs import GenerateJob, SamplingJob, StreamJob
-from app.names.profanity import ProfanityFilter
 from app.names.scoring import ByStyle, Scorer, add_by_style
 from app.names.sources import SourceResolver
 from app.responses import GenerateAnswer
@@ -20,6 +19,7 @@ from app.startup import open_registry
 from app.web.negotiation import CSV, JSON, NDJSON, TEXT
 from models.blends import Blender, Source
 from models.inference import MAX_SEED, PrefixMemory
+from models.profanity import ProfanityFilter
 
 USAGE_ERROR = 2
 # Names below this number are there before one can read a progress bar.
@@ -92,7 +92,9 @@ def generate(form: str, **options: Any) -> None:
     request = with_seed(query(GenerateLink, options), lambda: secrets.randbelow(MAX_SEED + 1))
     sources = _open_sources(settings)
     source = sources.find(request.dataset, request.model, request.style)
-    samplers = SamplerCache(ProfanityFilter.load(settings, sources.registry.kernels.find))
+    samplers = SamplerCache(
+        ProfanityFilter.load(sources.registry.kernels.find, settings.unsafe_words, settings.safe_words)
+    )
     if form == "json" or (form == "text" and (request.details or request.sort != "drawn")):
         _print_answer(request, source, settings, samplers, as_json=form == "json")
         return
@@ -135,7 +137,7 @@ def _print_answer(
         chunk = job.next_chunk()
     answer = GenerateAnswer.model_validate_json(chunk)
     if as_json:
-        click.echo(answer.model_dump_json(indent=2))
+        click.echo(answer.model_dump_json(indent=2, exclude_unset=True))
     else:
         for name in answer.names:
             click.echo(name if isinstance(name, str) else f"{name.name}\t{name.log_prob:.4f}")
@@ -154,6 +156,8 @@ def _report_shortfall(job: SamplingJob) -> None:
         "Ask for fewer, or give more --max-attempts.",
         err=True,
     )
+    if job.note:
+        click.echo(job.note, err=True)
 
 
 @click.command()

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from app.names.profanity import ProfanityFilter
 from app.schemas import ALLOWED, MAX_COUNT, GenerateQuery
 from app.web.negotiation import JSON, NDJSON
 from models import Constraints, NameGenerator, OptionError, SamplingOptions, Score
 from models.blends import Blend, Source
 from models.inference import MAX_SEED, PreparedSampler
+from models.profanity import ProfanityFilter
 from models.spelling import capitalize
 
 # Seconds of work that are not worth waking a thread, and the candidates that this is at least and at most.
@@ -49,7 +49,7 @@ class SamplerCache:
         return prepare(source.generator, SAMPLER_FIELDS(request))
 
     def _prepare(self, generator: NameGenerator, fields: tuple[Any, ...]) -> PreparedSampler:
-        unsafe = self.profanity.automaton(generator.vocabulary) if fields[-1] else None
+        unsafe = self.profanity.automaton(generator) if fields[-1] else None
         split = len(OPTIONS)
         options, constraints = dict(zip(OPTIONS, fields[:split], strict=True)), (*fields[split:-1], unsafe)
         # `SamplingOptions` folds them, and knows no alphabet.

@@ -105,6 +105,17 @@ class SamplingJob:
         """Sample no more: the job ends with what there is."""
         self.stopped = True
 
+    @property
+    def note(self) -> str | None:
+        """Say so if names are missing that `safe` rejected."""
+        missing, rejected = self.stream.count - self.stream.names, self.stream.only_unsafe
+        if not (missing and rejected):
+            return None
+        return (
+            f"safe rejected {rejected} candidates that are spelled as the request says: with safe false, up to "
+            f"{min(missing, rejected)} of the {missing} missing names would be here."
+        )
+
     def _figures(self) -> dict[str, Any]:
         stream = self.stream
         return {
@@ -113,6 +124,7 @@ class SamplingJob:
             "next_offset": stream.next_offset,
             "acceptance_rate": round(stream.names / stream.attempts, 6) if stream.attempts else 0.0,
             "refused": stream.refused,
+            "note": self.note,
         }
 
     def _writer(self, form: inference.Form) -> inference.LineWriter:
@@ -154,6 +166,8 @@ class GenerateJob(SamplingJob):
                 to_json(figures["acceptance_rate"]),
                 to_json(figures["refused"]),
             )
+            if figures["note"]:
+                end += b',"note":%b' % to_json(figures["note"])
         return ANSWER % (
             source_json(self.source),
             stream.seed,
@@ -189,6 +203,7 @@ class StreamEnd(BaseModel):
     next_offset: int
     acceptance_rate: float
     refused: dict[str, int]
+    note: str | None = None
 
 
 class StreamTrailer(BaseModel):
@@ -211,7 +226,7 @@ class StreamJob(SamplingJob):
                 lines += self.stream.next_bytes(self._writer(LINE_FORMATS[self.media]), self.memory)
         self.finished = self.stopped or self.stream.finished
         if self.finished and self.media == NDJSON:
-            lines += StreamTrailer(end=StreamEnd(**self._figures())).model_dump_json().encode() + b"\n"
+            lines += StreamTrailer(end=StreamEnd(**self._figures())).model_dump_json(exclude_none=True).encode() + b"\n"
         return lines
 
     def _details(self, names: Sequence[str]) -> bytes:

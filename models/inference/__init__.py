@@ -14,7 +14,7 @@ pair_tree       a wavenet's every number over one window, and its embedding in t
 
 from models.inference.blend import BlendPredictor
 from models.inference.constraints import AS_DRAWN, REASONS, Constraints
-from models.inference.generator import Batch, NameGenerator
+from models.inference.generator import Batch, ListedNames, NameGenerator
 from models.inference.jit import Kernels, compile_every_level, prepare
 from models.inference.lines import CSV, JSON_LIST, NDJSON, TEXT, Form, LineWriter
 from models.inference.predictor import ModelPredictor, predictor_of
@@ -44,6 +44,7 @@ __all__ = [
     "FrozenModel",
     "Kernels",
     "LineWriter",
+    "ListedNames",
     "ModelPredictor",
     "NameGenerator",
     "NameStream",

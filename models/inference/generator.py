@@ -5,7 +5,7 @@ It knows no HTTP and no files.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -55,6 +55,25 @@ class Batch:
         return self.offset + self.attempts
 
 
+class ListedNames:
+    """The names of one list: a collection, or text with one name on each line, whose set is made when it is needed.
+
+    Most processes never need that of most lists.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names, without keeping more of them than there is."""
+        return iter(self._names.split("\n") if isinstance(self._names, str) else self._names)
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The distinct names."""
+        return frozenset(self)
+
+
 def _looks(names: frozenset[str], vocabulary: Vocabulary) -> frozenset[str]:
     """Return what the names look like (see `twin`): in most lists themselves."""
     changed = {
@@ -71,23 +90,25 @@ class NameGenerator:
 
     Nothing in it changes, except that it keeps the line writers and the generators of styles that it made.
 
-    `names`: the training names, or a function that returns them, called on first use; `longest`: the default for
-    `max_length`, in characters; `shares` (M,): the weights of a blend's models, with a sum of 1; `styles`: the styles
-    and values that `styled` takes.
+    `names`: the training names; `longest`: the default for `max_length`, in characters; `shares` (M,): the weights of a
+    blend's models, with a sum of 1; `styles`: the styles and values that `styled` takes; `lists`: those of a blend's
+    models.
     """
 
     def __init__(
         self,
         predictor: Predictor,
-        names: Collection[str] | Callable[[], frozenset[str]],
+        names: ListedNames | Collection[str],
         longest: int,
         kernels: Kernels,
         shares: Sequence[float] = (),
         styles: Styles = NO_STYLES,
+        lists: Sequence[ListedNames] = (),
     ) -> None:
         self.predictor, self.longest, self.kernels = predictor, longest, kernels
         self.vocabulary, self.plan = predictor.vocabulary, predictor.plan
-        self._names = names
+        self._list = names if isinstance(names, ListedNames) else ListedNames(names)
+        self.lists = tuple(lists) or (self._list,)
         self.shares: Floats = np.array(shares, np.float32)
         self.vocab_size = len(self.vocabulary)
         self.multiply_adds = self.plan.multiply_adds
@@ -170,10 +191,10 @@ class NameGenerator:
             names += stream.next_names(memory)
         return Batch(names, seed, offset, stream.attempts, stream.complete, stream.refused, stream.characters)
 
-    @cached_property
+    @property
     def names(self) -> frozenset[str]:
         """The names of the lists."""
-        return self._names() if callable(self._names) else frozenset(self._names)
+        return self._list.known
 
     @cached_property
     def looks(self) -> frozenset[str]:

@@ -6,9 +6,11 @@ turns into machine code; run as it is, it is its own slow oracle.
 """
 
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -51,12 +53,31 @@ class Keywords:
 class Machine:
     """The automaton. table (states, letters) int32: the next state; state 0 is the start. masks (states, 3) uint64, one
     column for each set of `Keywords`: bit k is set where a word of k + 1 letters ends. `numbers`: of each letter that a
-    word has.
+    word has. `suffixes` (states,) int32: where the longest shorter suffix of a state is; `levels`: all states but the
+    start by depth.
     """
 
     table: NDArray[np.int32]
     masks: NDArray[np.uint64]
     numbers: dict[str, int]
+    suffixes: NDArray[np.int32]
+    levels: tuple[NDArray[np.int32], ...]
+
+    def only_whole(self, words: Iterable[str]) -> NDArray[np.uint64]:
+        """Return the masks without these words in the column of those that are found inside others."""
+        removed = np.zeros(len(self.masks), np.uint64)
+        for word in words:
+            if self.numbers.keys() >= set(word):
+                state = 0
+                for letter in word:
+                    state = self.table[state, self.numbers[letter]]
+                removed[state] |= np.uint64(1 << (len(word) - 1))
+        # A word ends in each state that it is a suffix of.
+        for level in self.levels:
+            removed[level] |= removed[self.suffixes[level]]
+        masks = self.masks.copy()
+        masks[:, _INSIDE] &= ~removed
+        return masks
 
 
 def fold(text: str) -> str:
@@ -78,10 +99,18 @@ def _fold_character(character: str) -> str:
 def build(keywords: Keywords) -> Machine:
     """Return the automaton of these words, which are folded, without gaps and at most `LONGEST` letters long."""
     sets = (keywords.whole, keywords.inside, keywords.excepted)
-    letters = sorted(set().union(*(set(word) for words in sets for word in words)))
+    letters = sorted(set("".join(chain.from_iterable(sets))))
     numbers = {letter: number for number, letter in enumerate(letters, start=OTHER + 1)}
-    table, masks = _link(*_trie(sets, numbers), len(letters) + OTHER + 1)
-    return Machine(table, masks, numbers)
+    arcs, ends = _trie(sets, numbers)
+    table, masks, suffixes = _link(arcs, ends, len(letters) + OTHER + 1)
+    levels = tuple(np.array([child for _, _, child in level], np.int32) for level in arcs)
+    return Machine(table, masks, numbers, suffixes, levels)
+
+
+@lru_cache(4)
+def _machine_of(keywords: Keywords, letters: frozenset[str]) -> Machine:
+    """Return the automaton of the words that can be spelled with these letters: many alphabets have the same."""
+    return build(keywords.spelled_in(letters))
 
 
 def _trie(
@@ -105,8 +134,10 @@ def _trie(
     return arcs, ends
 
 
-def _link(arcs: list[list[_Arc]], ends: list[tuple[int, int, int]], letters: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return table and masks: where the tree has no arc, that of the longest suffix that is in the tree.
+def _link(
+    arcs: list[list[_Arc]], ends: list[tuple[int, int, int]], letters: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return table, masks and suffixes: where the tree has no arc, that of the longest suffix that is in the tree.
 
     Depth by depth: a state's suffix is shorter than the state, so it was finished before.
     """
@@ -114,7 +145,7 @@ def _link(arcs: list[list[_Arc]], ends: list[tuple[int, int, int]], letters: int
     table, masks = np.zeros((states, letters), np.int32), np.zeros((states, 3), np.uint64)
     for state, column, length in ends:
         masks[state, column] |= np.uint64(1 << (length - 1))
-    suffix = np.zeros(states, np.int64)
+    suffix = np.zeros(states, np.int32)
     for depth, level in enumerate(arcs):
         parents, steps, children = np.array(level, np.int64).T
         if depth:
@@ -122,7 +153,7 @@ def _link(arcs: list[list[_Arc]], ends: list[tuple[int, int, int]], letters: int
         table[parents, steps] = children
         table[children] = table[suffix[children]]
         masks[children] |= masks[suffix[children]]
-    return table, masks
+    return table, masks, suffix
 
 
 def find(codes, lengths, letters, sizes, table, masks, out):  # type: ignore[no-untyped-def]
@@ -169,14 +200,20 @@ class Automaton:
     def __init__(self, keywords: Keywords, vocabulary: Vocabulary, kernel: Callable[..., None]) -> None:
         # The end token ends a word.
         folded = [" ", *map(fold, vocabulary.characters)]
-        machine = build(keywords.spelled_in("".join(folded).replace(" ", "")))
+        machine = _machine_of(keywords, frozenset("".join(folded)))
         sizes = np.array([len(text) for text in folded], np.int64)
         letters = np.full((len(folded), max(1, int(sizes.max()))), GAP, np.int32)
         for row, text in zip(letters, folded, strict=True):
             row[: len(text)] = [GAP if c == " " else machine.numbers.get(c, OTHER) for c in text]
         self.arrays = (letters, sizes, machine.table, machine.masks)
-        self._kernel = kernel
+        self.vocabulary, self._machine, self._kernel = vocabulary, machine, kernel
         self.nbytes = sum(array.nbytes for array in self.arrays)
+
+    def only_whole(self, words: Iterable[str]) -> "Automaton":
+        """Return an automaton that finds these keywords only as whole words; it shares the table."""
+        other = copy(self)
+        other.arrays = (*self.arrays[:3], self._machine.only_whole(words))
+        return other
 
     def mark(self, codes: NDArray[np.int32], lengths: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return which of the names (n,) hold a keyword; codes (n, T), lengths (n,), a refused candidate holds none."""

@@ -5,10 +5,11 @@ Only `unique` remembers the names so far. There are no threads here.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from models.inference.constraints import REASONS, REFUSED, ConstraintFilter
+from models.inference.constraints import NAMES, REASONS, REFUSED, SAFE, UNSAFE, ConstraintFilter
 from models.inference.lines import LineWriter
 from models.inference.prepared import Codes, PreparedSampler, check_range
 from models.inference.selection import empty_table
@@ -47,8 +48,14 @@ class NameStream:
         self._filter: ConstraintFilter | None = None
         if sampler.compares_text:
             looks = sampler.looks() if sampler.constraints.novel else frozenset[str]()
-            vocabulary = sampler.vocabulary
-            self._filter = ConstraintFilter(sampler.constraints, looks, vocabulary.loose, vocabulary.locale)
+            self._filter = ConstraintFilter(sampler.constraints, looks, sampler.vocabulary.loose, sampler.vocabulary.locale)
+        # What `safe` rejects is not asked for its spelling.
+        constraints, self._spelling = sampler.constraints, None
+        if constraints.unsafe is not None and (constraints.ends_with or constraints.contains or constraints.pattern):
+            self._spelling = ConstraintFilter(
+                replace(constraints, novel=False, unique=False), frozenset(), locale=sampler.vocabulary.locale
+            )
+        self._misspelled = 0
         remembers = sampler.constraints.unique and not sampler.compares_text
         self._seen = empty_table(min(count, self._budget) if remembers else 0, sampler.longest)
         self._counts = np.zeros(REFUSED + len(REASONS), np.int64)
@@ -77,6 +84,11 @@ class NameStream:
         return dict(zip(REASONS, self._counts[REFUSED:].tolist(), strict=True))
 
     @property
+    def only_unsafe(self) -> int:
+        """How many candidates `safe` rejected that meet ends_with, contains and pattern."""
+        return int(self._counts[REFUSED + SAFE]) - self._misspelled
+
+    @property
     def size(self) -> int:
         """How many candidates the next chunk draws."""
         wanted = self.count - self.names
@@ -95,7 +107,7 @@ class NameStream:
     def _select(self, writer: LineWriter | None, memory: PrefixMemory | None) -> tuple[Codes, Codes, bytes]:
         """Draw a chunk; return its candidates' codes and lengths, and the bytes of its names."""
         start, n, counts = self._clock(), self.size, self._counts
-        by_text = self._filter is not None
+        by_text, unsafe = self._filter is not None, counts[REFUSED + SAFE]
         codes, lengths, written = self.sampler.select(
             self.seed,
             self.offset + self.attempts,
@@ -113,10 +125,17 @@ class NameStream:
         looked = self.attempts - before
         if looked < n:
             codes, lengths = codes[:looked], lengths[:looked]
+        if self._spelling is not None and counts[REFUSED + SAFE] > unsafe:
+            self._count_misspelled(self._spelling, codes[lengths == UNSAFE])
         if self._filter is not None and writer is not None:
             written, _, _ = writer(codes, lengths, n)
         self._set_chunk(n, start)
         return codes, lengths, written
+
+    def _count_misspelled(self, spelling: ConstraintFilter, codes: Codes) -> None:
+        counts, lengths = np.zeros_like(self._counts), np.ones(len(codes), np.int32)
+        spelling.select(self.sampler.texts(codes, lengths), lengths, -1, counts)
+        self._misspelled += len(codes) - int(counts[NAMES])
 
     def _set_chunk(self, n: int, start: float) -> None:
         """Size the next chunk for `CHUNK_SECONDS`, at most four times as large as this one."""

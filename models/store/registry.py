@@ -6,14 +6,13 @@ The snapshot resolves references; a reference is looked up and never becomes a p
 
 import errno
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 
 from models.errors import CheckpointError, ModelError, OptionError
-from models.inference import Kernels, NameGenerator, predictor_of
+from models.inference import Kernels, ListedNames, NameGenerator, predictor_of
 from models.manifest import Manifest
 from models.store.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason
 from models.store.bucket import Location, open_store
@@ -115,7 +114,7 @@ class ModelRegistry:
         A verified version is not read again until it changes, and serves as long as it exists.
         """
         # Versions of one list share its names.
-        names: dict[str, Callable[[], frozenset[str]]] = {}
+        names: dict[str, ListedNames] = {}
         before, after = self._verified, _Verified()
         for key, place in sorted(places.items()):
             if before.read.get(key) == place:
@@ -250,15 +249,13 @@ class ModelRegistry:
         return key.reference
 
 
-def _load(
-    key: Key, folder: Path, kernels: Kernels, names: dict[str, Callable[[], frozenset[str]]], pins: Pins | None
-) -> Version:
+def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, ListedNames], pins: Pins | None) -> Version:
     checkpoint = load_checkpoint(folder, pins=pins)
     manifest = checkpoint.manifest
     if manifest.reference != key.reference:
         raise CheckpointError(f"{folder} says that it is {manifest.reference}: it was moved or copied.")
     digest = manifest.files[NAMES].sha256
-    listed = names.setdefault(digest, _names_of("\n".join(checkpoint.names)))
+    listed = names.setdefault(digest, ListedNames("\n".join(checkpoint.names)))
     try:
         styles = Styles(manifest.styles or {})
         predictor = predictor_of(manifest.config, checkpoint.arrays, manifest.alphabet, kernels, len(styles))
@@ -268,11 +265,6 @@ def _load(
     if golden_names(generator) != manifest.golden:
         raise CheckpointError(f"{folder} does not draw the golden names of its manifest.")
     return Version(manifest, generator, folder)
-
-
-def _names_of(text: str) -> Callable[[], frozenset[str]]:
-    """Return a function for the names in `text`, one on each line: most processes never need those of most lists."""
-    return lru_cache(1)(lambda: frozenset(text.split("\n")))
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -19,14 +19,13 @@ from app.admission.cost_model import (
 )
 from app.names.generation import SCORED_CHARACTER_COST, SamplerCache
 from app.names.jobs import GenerateJob
-from app.names.profanity import ProfanityFilter
 from app.names.sources import SourceResolver
 from app.schemas import GenerateRequest
-from app.settings import Settings
 from models import Draft, ModelRegistry
 from models.blends import Blender, Source
 from models.inference import PrefixMemory
 from models.inference.stream import CHUNK_SECONDS, FIRST_CHUNK
+from models.profanity import ProfanityFilter
 from tests.harness.clock import Clock
 
 PLAIN = GenerateRequest(count=500)
@@ -108,7 +107,7 @@ def job_of(registry: ModelRegistry, elf_draft: Draft) -> Callable[..., GenerateJ
     """Return what makes a job of 600 names."""
     registry.publish(elf_draft)
     source = SourceResolver(registry, Blender(registry.kernels)).find("elves", None)
-    samplers = SamplerCache(ProfanityFilter.load(Settings(), registry.kernels.find))
+    samplers = SamplerCache(ProfanityFilter.load(registry.kernels.find))
 
     def make(first_chunk: int = FIRST_CHUNK, **fields: Any) -> GenerateJob:
         request = GenerateRequest(dataset="elves", count=600, seed=1, unique=False, **fields)

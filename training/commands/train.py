@@ -12,6 +12,7 @@ from rich.text import Text
 from data import ReadOptions
 from models import Kernels, ModelConfig, prepare
 from models.store.bucket import Location
+from models.profanity import ProfanityFilter
 from training.config import TrainingConfig, load_config
 from training.device import choose_device
 from training.diagnostics.diagnose import STEPS, diagnose_run
@@ -29,7 +30,7 @@ from training.paths import open_registry, run_folder
 from training.pretrained import add_pretrained, count_leaked_names, unknown_characters_warning
 from training.progress import progress_on, stop_requests
 from training.publishing import build_draft, publish
-from training.report import show_losses, show_names, show_publication
+from training.report import show_losses, show_names, show_publication, show_refusals
 from training.run import Job, RunCallbacks, RunResult, run
 from training.run_state import RunState
 from training.search.short_list import FINE_TUNE, SHORT_LIST, Candidate, candidates, comparison
@@ -86,6 +87,7 @@ def train(
     if preview:
         return
     ready = prepare(kernels)
+    show_refusals(console, ProfanityFilter.load(ready.find).check(job.corpus.names))
     if start is not None or teachers:
         job, state = add_pretrained(job, state, start, teachers, open_registry(store, ready), ready)
     compared: list[str] = []

@@ -133,7 +133,8 @@ function list(answer) {
   const [reason, times] = Object.entries(answer.refused).reduce((most, pair) => (pair[1] > most[1] ? pair : most));
   const why = times ? ` Most were rejected by “${label(reason)}”.` : "";
   const found = answer.names.length ? `Only ${answer.names.length}` : "None";
-  return setStatus(`${found} found in ${answer.attempts.toLocaleString("en")} tries.${why}`);
+  const note = answer.note ? ` ${answer.note}` : "";
+  return setStatus(`${found} found in ${answer.attempts.toLocaleString("en")} tries.${why}${note}`);
 }
 
 const label = (reason) =>

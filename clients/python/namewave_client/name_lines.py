@@ -44,6 +44,7 @@ class StreamEnd:
     next_offset: int
     acceptance_rate: float
     refused: Mapping[str, int]
+    note: str | None = None
 
     @classmethod
     def read(cls, record: JsonReader) -> Self:
@@ -54,6 +55,7 @@ class StreamEnd:
             next_offset=record.whole("next_offset"),
             acceptance_rate=record.number("acceptance_rate", 0.0),
             refused=record.counts("refused"),
+            note=record.maybe_text("note"),
         )
 
 

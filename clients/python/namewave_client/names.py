@@ -44,7 +44,7 @@ class Batch:
     """New names, and everything needed to draw them again or to continue after them.
 
     `attempts` is the number of candidates, `refused` how many of them each constraint rejected. `complete` is false if
-    the budget of attempts ran out. `details` is empty unless requested.
+    the budget of attempts ran out; `note` says so where `safe` is a reason. `details` is empty unless requested.
     """
 
     dataset: Shares
@@ -59,6 +59,7 @@ class Batch:
     refused: Mapping[str, int]
     names: tuple[str, ...]
     details: tuple[NameDetail, ...] = ()
+    note: str | None = None
 
     @classmethod
     def read(cls, record: JsonReader) -> Self:
@@ -77,6 +78,7 @@ class Batch:
             refused=record.counts("refused"),
             names=tuple(name if isinstance(name, str) else name.name for name in names),
             details=tuple(name for name in names if not isinstance(name, str)),
+            note=record.maybe_text("note"),
         )
 
 

@@ -1,39 +1,44 @@
-"""Names that `safe` refuses: on the shipped lists, on composed names, and with an operator's own words."""
+"""Names that `safe` refuses: on the shipped lists, on composed names, with an operator's words, and with a list's."""
 
-import string
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice, product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
-from app.names.profanity import (
+from data.catalog import CATALOG, HUMAN_2018, LISTS
+from data.names import load_names
+from models import Kernels, NameGenerator, Vocabulary
+from models.inference import ListedNames
+from models.inference.keyword_filter import Automaton, Keywords, fold
+from models.profanity import (
     INSIDE,
     INSIDE_OTHERS,
+    MAX_RARITY,
     OWN,
     ProfanityFilter,
     WordListError,
     letters_of,
     listed,
+    occurrences,
     read_words,
     shipped,
+    unliftable,
 )
-from app.settings import Settings
-from data.catalog import CATALOG, HUMAN_2018, LISTS
-from data.names import load_names
-from models import Kernels, Vocabulary
-from models.inference.keyword_filter import Automaton, Keywords, fold
 
 # All refused names among 29,611 of people and 3,323 of animals.
 REFUSED = {
     HUMAN_2018.name: ["fanny", "lolita", "shota"],
     "animal": ["abortus", "ass", "bitch", "cock", "coon", "jackass", "negrofinch", "pecker", "pussy", "tit"],
 }
-MAX_REFUSED_SHARE = 0.005
-# Lists with whole words of English, such as tit and bastard, or with syllables that make one, such as yo-shi-to.
-MAX_REFUSED_SHARES = {"town": 0.006, "species": 0.011, "japanese": 0.006}
+MAX_REFUSED_SHARE = 0.003
+# A list with whole words of English, such as tit, shag and bastard.
+MAX_REFUSED_SHARES = {"species": 0.0065}
 # A listed word that is part of at least five shipped names is matched as a whole word only.
 MANY_NAMES = 5
 
@@ -41,7 +46,7 @@ MANY_NAMES = 5
 @pytest.fixture(scope="module")
 def profanity(kernels: Kernels) -> ProfanityFilter:
     """The filter without an operator's words."""
-    return ProfanityFilter.load(Settings(), kernels.find)
+    return ProfanityFilter.load(kernels.find)
 
 
 def names_of(dataset: str) -> tuple[str, ...]:
@@ -66,22 +71,14 @@ def refused_by(keywords: Keywords, names: Iterable[str], kernels: Kernels) -> li
     return refused(Automaton(keywords, vocabulary, kernels.find), vocabulary, names)
 
 
-def refused_names(profanity: ProfanityFilter, names: Sequence[str]) -> list[str]:
-    """Return the names that `safe` refuses, sorted."""
-    vocabulary = Vocabulary.of(names)
-    return sorted(refused(profanity.automaton(vocabulary), vocabulary, names))
-
-
 @pytest.mark.parametrize("dataset", CATALOG)
 def test_few_shipped_names_are_refused(profanity: ProfanityFilter, dataset: str) -> None:
-    names = names_of(dataset)
-    share = MAX_REFUSED_SHARES.get(dataset, MAX_REFUSED_SHARE)
-    assert len(refused_names(profanity, names)) < share * len(names)
+    assert 0 < profanity.check(names_of(dataset)).share < MAX_REFUSED_SHARES.get(dataset, MAX_REFUSED_SHARE)
 
 
 @pytest.mark.parametrize("dataset", REFUSED)
 def test_refused_names_of_two_lists_are_known(profanity: ProfanityFilter, dataset: str) -> None:
-    assert refused_names(profanity, names_of(dataset)) == REFUSED[dataset]
+    assert sorted(profanity.check(names_of(dataset), lifted=frozenset()).words) == REFUSED[dataset]
 
 
 def test_few_human_names_are_refused_without_allowlist(kernels: Kernels) -> None:
@@ -89,7 +86,7 @@ def test_few_human_names_are_refused_without_allowlist(kernels: Kernels) -> None
     words, names = shipped(), names_of(HUMAN_2018.name)
     found = refused_by(Keywords(words.whole, words.inside, frozenset()), names, kernels)
     assert set(REFUSED[HUMAN_2018.name]) < set(found)
-    assert len(found) < MAX_REFUSED_SHARE * len(names)
+    assert len(found) < 0.005 * len(names)
 
 
 def test_words_inside_many_names_are_whole_words() -> None:
@@ -154,8 +151,8 @@ def test_operator_words_are_added_and_excepted(tmp_path: Path) -> None:
     unsafe, safe = tmp_path / "unsafe.txt", tmp_path / "safe.txt"
     unsafe.write_text("# a rival's names\n\nVoldé-mort\ngina\nzog\n", "utf-8-sig")
     safe.write_text("Bastard\nAnna Crap\n", "utf-8")
-    plain = ProfanityFilter.load(Settings())
-    own = ProfanityFilter.load(Settings(unsafe_words=unsafe, safe_words=safe))
+    plain = ProfanityFilter.load()
+    own = ProfanityFilter.load(unsafe_words=unsafe, safe_words=safe)
     for name in ("voldemort", "Lord Voldemort", "Voldemorta", "Gina", "Regina", "Zog", "Bastardella", "Crap"):
         assert own.refuses(name)
     for name in ("Bastard", "Jon Bastard", "Anna Crap", "Zogan", "Peter"):
@@ -169,7 +166,7 @@ def test_digest_depends_on_the_words_only(tmp_path: Path) -> None:
     one.write_text("zog\nGorp", "utf-8")
     two.write_text("# the same\ngorp\nZOG\n", "utf-8")
     three.write_text("zog\ngorp\nurk", "utf-8")
-    digests = [ProfanityFilter.load(Settings(unsafe_words=path)).digest for path in (None, one, two, three)]
+    digests = [ProfanityFilter.load(unsafe_words=path).digest for path in (None, one, two, three)]
     assert digests[1] == digests[2]
     assert len(set(digests)) == 3
 
@@ -192,15 +189,9 @@ def test_error_names_bad_word_list_and_setting(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(WordListError) as caught:
-        ProfanityFilter.load(Settings.model_validate({setting: path}))
+        ProfanityFilter.load(**{setting: path})
     assert all(part in str(caught.value) for part in (message, f"NAMEWAVE_{setting.upper()}", str(path)))
     assert caught.value.field == setting
-
-
-def test_equal_alphabets_share_an_automaton(profanity: ProfanityFilter) -> None:
-    letters = tuple(string.ascii_lowercase)
-    assert profanity.automaton(Vocabulary(letters)) is profanity.automaton(Vocabulary(letters))
-    assert profanity.automaton(Vocabulary(letters[:9])) is not profanity.automaton(Vocabulary(letters))
 
 
 def test_code_of_the_words_package_is_not_imported(profanity: ProfanityFilter) -> None:
@@ -214,3 +205,104 @@ def test_entry_becomes_one_folded_word() -> None:
 @pytest.mark.parametrize("entry", ["w$rd", "w*rd", "x", "", "-", "z" * 64])
 def test_unsearchable_entry_is_dropped(entry: str) -> None:
     assert letters_of(entry) == ""
+
+
+def generator_of(names: Sequence[str], lists: Sequence[ListedNames] = ()) -> NameGenerator:
+    """Return as much of a generator as the filter asks for."""
+    own = ListedNames(names)
+    return cast(NameGenerator, SimpleNamespace(vocabulary=Vocabulary.of(names), lists=tuple(lists) or (own,)))
+
+
+def passing(profanity: ProfanityFilter, generator: NameGenerator, names: Sequence[str]) -> list[str]:
+    """Return the names that the filter lets through for the models of a list."""
+    found = refused(profanity.automaton(generator), generator.vocabulary, names)
+    return [name for name in names if name not in found]
+
+
+ENDINGS = ("a", "e", "i", "o")
+
+
+def test_word_inside_several_names_passes_inside_names_only(profanity: ProfanityFilter) -> None:
+    names = ("ashito", "oshita", "bastardine", "milo", "rena", "tabor")
+    assert profanity.lifted(names) == {"shit"}
+    generator = generator_of((*names, "z", "-"))
+    drawn = ["nashito", "shitomi", "mishit", "bastardi", "shit", "rena-shit", "shi-t"]
+    assert passing(profanity, generator, drawn) == ["nashito", "shitomi", "mishit"]
+
+
+def test_longer_word_around_a_lifted_one_is_refused(profanity: ProfanityFilter) -> None:
+    """It is not refused because of the shorter word any more, so it must be looked for itself."""
+    generator = generator_of(("ashito", "oshita", "bulsheadz", "-"))
+    drawn = ["oshitu", "bullshit", "abullshito", "shithead", "ashitheado"]
+    assert passing(profanity, generator, drawn) == ["oshitu"]
+
+
+@pytest.mark.parametrize("word", sorted(unliftable()))
+def test_slur_is_refused_everywhere_whatever_the_list(profanity: ProfanityFilter, word: str) -> None:
+    word = fold(word)
+    names = [f"{start}{word}{end}" for start in ("", "lo") for end in ENDINGS]
+    assert profanity.lifted(names) == frozenset()
+    drawn = [word, f"mi{word}", f"{word}lo", f"mi{word}lo"]
+    assert passing(profanity, generator_of([*names, *drawn]), drawn) == []
+
+
+def test_words_that_no_list_lifts_are_listed_words() -> None:
+    words = shipped()
+    assert unliftable() <= words.inside
+    assert min(map(len, unliftable())) >= INSIDE
+
+
+def test_operator_words_are_lifted_by_no_list(tmp_path: Path, kernels: Kernels) -> None:
+    unsafe = tmp_path / "unsafe.txt"
+    unsafe.write_text("shit\nzogg\n", "utf-8")
+    own = ProfanityFilter.load(kernels.find, unsafe_words=unsafe)
+    assert own.lifted(("ashito", "oshita", "azoggi", "ozoggu")) == frozenset()
+
+
+@pytest.mark.parametrize(("others", "is_lifted"), [(2 * MAX_RARITY - 2, True), (2 * MAX_RARITY - 1, False)])
+def test_word_must_be_inside_one_of_20_000_names(profanity: ProfanityFilter, others: int, is_lifted: bool) -> None:
+    letters = "lmnorv"
+    names = ["".join(parts) for parts in islice(product(letters, repeat=6), others)]
+    assert profanity.lifted((*names, "ashito", "oshita")) == ({"shit"} if is_lifted else frozenset())
+
+
+def test_blend_lifts_what_any_of_its_lists_lifts(profanity: ProfanityFilter) -> None:
+    one, other = ListedNames("ashito\noshita"), ListedNames(["milo", "rena"])
+    names = ("ashito", "oshita", "milo", "rena")
+    assert passing(profanity, generator_of(names, (one, other)), ["mashito"]) == ["mashito"]
+    assert passing(profanity, generator_of(names, (other,)), ["mashito"]) == []
+
+
+def test_models_with_the_same_alphabet_and_lifted_words_share_an_automaton(profanity: ProfanityFilter) -> None:
+    one, same, more = generator_of(("milo", "rena")), generator_of(("reno", "mila")), generator_of(("milo", "rent"))
+    assert profanity.automaton(one) is profanity.automaton(same)
+    assert profanity.automaton(one) is not profanity.automaton(more)
+
+
+@pytest.mark.parametrize("dataset", ["animal", "japanese"])
+def test_reasons_by_text_are_those_of_the_automaton(profanity: ProfanityFilter, dataset: str) -> None:
+    """A name has a reason exactly if the automaton marks it, with lifted words and without."""
+    names = names_of(dataset)
+    for lifted in (frozenset[str](), profanity.lifted(names)):
+        by_text = set()
+        for name in names:
+            whole, inside = occurrences(name, profanity.keywords)
+            if whole | inside - lifted:
+                by_text.add(name)
+        check = profanity.check(names, lifted)
+        assert set(check.words) == by_text
+        assert all(check.words.values())
+
+
+def test_refusals_are_counted_by_their_shortest_words(profanity: ProfanityFilter) -> None:
+    check = profanity.check(("crappy", "crap", "bastard", "anna"), frozenset())
+    assert (check.total, check.share) == (4, 0.75)
+    assert check.words == {"crappy": ("crappy",), "crap": ("crap",), "bastard": ("bastard",)}
+    assert profanity.check(("bastardo",), frozenset()).counts() == [("bastard", 1)]
+
+
+def test_names_on_minus_poulos_pass(profanity: ProfanityFilter) -> None:
+    """Every fourth Greek surname ends so; its last six letters are on the Greek list."""
+    assert "πουλοσ" in profanity.keywords.whole
+    assert not profanity.refuses("Παπαδόπουλος")
+    assert profanity.refuses("Πουλος")
