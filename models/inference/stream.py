@@ -47,7 +47,7 @@ class NameStream:
         self._filter: ConstraintFilter | None = None
         if sampler.compares_text:
             looks = sampler.looks() if sampler.constraints.novel else frozenset[str]()
-            self._filter = ConstraintFilter(sampler.constraints, looks, sampler.vocabulary.loose)
+            self._filter = ConstraintFilter(sampler.constraints, looks, sampler.vocabulary.loose, sampler.vocabulary)
         remembers = sampler.constraints.unique and not sampler.compares_text
         self._seen = empty_table(min(count, self._budget) if remembers else 0, sampler.longest)
         self._counts = np.zeros(REFUSED + len(REASONS), np.int64)

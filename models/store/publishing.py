@@ -59,7 +59,8 @@ def golden_names(generator: NameGenerator) -> tuple[str, ...]:
 def draft_generator(draft: Draft, kernels: Kernels) -> NameGenerator:
     """Return the generator of the future version, for samples before it is published."""
     predictor = predictor_of(draft.config, draft.arrays, draft.vocabulary, kernels, len(draft.styles))
-    return NameGenerator(predictor, draft.names, draft.data.longest, kernels, styles=draft.styles)
+    longest = draft.vocabulary.longest(draft.names, draft.data.longest)
+    return NameGenerator(predictor, draft.names, longest, kernels, styles=draft.styles)
 
 
 def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: datetime) -> Manifest:
@@ -120,7 +121,7 @@ def _highest(place: tuple[str, str], stores: Sequence[Store]) -> int:
 
 def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: datetime) -> Manifest:
     return Manifest(
-        schema_number=FORMAT_2 if has_integers(draft.arrays) or draft.styles.values else FORMAT_1,
+        schema_number=FORMAT_2 if _needs_format_2(draft) else FORMAT_1,
         dataset=draft.dataset,
         version=number,
         created=now.astimezone(UTC).isoformat(timespec="seconds"),
@@ -135,6 +136,10 @@ def _manifest(draft: Draft, number: int, files: Mapping[str, bytes], now: dateti
         golden=(),
         styles={name: tuple(values) for name, values in draft.styles.values.items()} or None,
     )
+
+
+def _needs_format_2(draft: Draft) -> bool:
+    return has_integers(draft.arrays) or bool(draft.styles.values) or draft.vocabulary.clustered
 
 
 def _announce(key: Key, aliases: Aliases, below: Sequence[Aliases]) -> Aliases:
