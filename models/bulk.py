@@ -140,11 +140,20 @@ class Enumeration:
         """Yield what a search finds, in no order; rejected names have a negative length, and so have open prefixes."""
         s, plan = self.sampler, self.sampler.plan
         tree, search = new_search(plan, s.longest)
-        region = (self._allowed, self._ends, np.array(span.low, np.int64), np.array(span.high, np.int64), cut, self.limit)
+        region = (
+            self._allowed,
+            self._ends,
+            np.array(span.low, np.int64),
+            np.array(span.high, np.int64),
+            cut,
+            self.limit,
+        )
         room = max(_AT_ONCE, BLOCK * plan.vocab_size if cut > self.limit else BLOCK)
         work, counts = np.empty(scratch_size(plan), np.float32), np.zeros(REFUSED + len(REASONS), np.int64)
         looks = s.looks() if s.compares_text and s.constraints.novel else frozenset[str]()
-        text_filter = ConstraintFilter(s.constraints, looks, s.vocabulary.loose) if s.compares_text else None
+        text_filter = (
+            ConstraintFilter(s.constraints, looks, s.vocabulary.loose, s.vocabulary) if s.compares_text else None
+        )
         n = -1
         while n:
             found = Listed(np.empty((room, s.longest), np.int32), np.empty(room, np.int32), np.empty(room, np.int32))

@@ -39,7 +39,7 @@ class FileRecord(_Strict):
 class DataRecord(_Strict):
     """The origin of the names.
 
-    `names`: the number of distinct ones; `longest`: the length of the longest, in characters.
+    `names`: the number of distinct ones; `longest`: the length of the longest, in code points.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""The normal form of names for lists, scores and requests, and their capital letters.
+"""The normal form of names for lists, scores and requests, their capital letters and their grapheme clusters.
 
 Standard library only, so that every room may import it. Nothing about alphabets or models lives here.
 """
@@ -6,6 +6,7 @@ Standard library only, so that every room may import it. Nothing about alphabets
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 PLAIN = re.compile(r"[a-z \n.-]*")
 
@@ -32,6 +33,21 @@ _JOINING_SCRIPTS = (
     *("ARABIC", "SYRIAC", "MONGOLIAN", "NKO", "THAANA", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA"),
     *("TAMIL", "TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "KHMER", "MYANMAR", "TIBETAN"),
 )
+# What continues a cluster beside marks and joiners: conjoining Hangul vowels and last consonants, the vowel am of Thai
+# and Lao, and the voicing signs of halfwidth katakana.
+JAMO = "".join(map(chr, (*range(0x1161, 0x1200), *range(0xD7B0, 0xD7FC))))
+_CONTINUING = frozenset(JAMO + _JOINERS + "\u0e33\u0eb3\uff9e\uff9f")
+# Signs that join the consonants at both sides into one cluster (Indic_Conjunct_Break=Linker, in scripts of today):
+# Devanagari, Bengali, Gujarati, Oriya, Telugu, Malayalam, Myanmar, Khmer, Tai Tham, Balinese, Sundanese, Javanese,
+# Meetei Mayek, Chakma.
+_LINKERS = frozenset("\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d\u1039\u17d2\u1a60\u1b44\u1bab\ua9c0\uaaf6\U00011133")
+_LINKED_SCRIPTS = frozenset(
+    (
+        *("DEVANAGARI", "BENGALI", "GUJARATI", "ORIYA", "TELUGU", "MALAYALAM", "MYANMAR", "KHMER", "TAI THAM"),
+        *("BALINESE", "SUNDANESE", "JAVANESE", "MEETEI MAYEK", "CHAKMA"),
+    )
+)
+_VOWEL = re.compile(r"(.* )?[AEIOU]+[WY]?|.*VOCALIC.*")
 # Signs beside Unicode's format characters that show nothing: the grapheme joiner, and variation selectors.
 _INVISIBLE = re.compile("[\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
@@ -183,3 +199,46 @@ def _starts_word(name: str, i: int) -> bool:
 def is_break(character: str) -> bool:
     """Return whether a word ends before this character: it is no letter, digit or mark."""
     return unicodedata.category(character)[0] not in "LNM"
+
+
+def clusters(text: str) -> list[str]:
+    """Return the grapheme clusters of `text`: what a reader calls its characters (Unicode Standard Annex 29).
+
+    A cluster is a code point with the marks, joiners and conjoining letters behind it. Consonants with a linker, such
+    as a virama, between them are one cluster.
+    """
+    found: list[str] = []
+    for character in text:
+        if found and (continues(character) or (conjoins(found[-1]) and is_consonant(character))):
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
+
+
+@lru_cache(4096)
+def continues(character: str) -> bool:
+    """Return whether a code point belongs to the cluster before it, whatever that is."""
+    return unicodedata.category(character)[0] == "M" or character in _CONTINUING
+
+
+def conjoins(cluster: str) -> bool:
+    """Return whether a consonant behind `cluster` would belong to it: a consonant with a linker ends it."""
+    if cluster[-1:].isalpha():
+        return False
+    linked = False
+    for character in reversed(cluster):
+        if character in _LINKERS:
+            linked = True
+        elif not continues(character):
+            return linked and is_consonant(character)
+        elif character == "\u200c" or unicodedata.category(character) == "Mc":
+            return False
+    return False
+
+
+@lru_cache(4096)
+def is_consonant(character: str) -> bool:
+    """Return whether a code point is a consonant of a script with linkers, by its name in Unicode: KA, but not AI."""
+    script, letter, sound = unicodedata.name(character, "").partition(" LETTER ")
+    return bool(letter) and script in _LINKED_SCRIPTS and not _VOWEL.fullmatch(sound)

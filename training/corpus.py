@@ -63,7 +63,7 @@ class Corpus:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The alphabet of the whole list, so that every dev and test name can be scored."""
-        return Vocabulary.of(self.names)
+        return Vocabulary.of_clusters(self.names)
 
     def described(self) -> list[str]:
         """Return lines that say what was read, the first with the data set's name."""

@@ -80,8 +80,9 @@ class Examples:
         """Return the rows of `names`. Raises `UnknownCharacter`, and `ValueError` for an empty list."""
         if not names:
             raise ValueError("There are no names to make examples of.")
-        lengths = torch.tensor([len(name) + 1 for name in names])
-        targets = torch.tensor([i for name in names for i in (*vocabulary.encode(name), 0)])
+        encoded = [[*vocabulary.encode(name), 0] for name in names]
+        lengths = torch.tensor(list(map(len, encoded)))
+        targets = torch.tensor([i for name in encoded for i in name])
         starts = lengths.cumsum(0) - lengths
         positions = torch.arange(len(targets)) - starts.repeat_interleave(lengths)
         # The input of a row is the previous target: for a name's first row, the 0 that ends the name before.

@@ -77,11 +77,12 @@ def _head(card: Card) -> str:
 
 def _data(card: Card) -> str:
     corpus, split = card.corpus, card.corpus.split
+    longest = corpus.vocabulary.longest(corpus.names, max(map(len, corpus.names)))
     rows = [
         ("list", corpus.title),
         ("source", _plain(corpus.source) or "not stated"),
         ("licence", corpus.licence or "not stated; ask the owner of the list"),
-        ("names", f"{len(corpus.names):,} distinct; the longest has {max(map(len, corpus.names))} characters"),
+        ("names", f"{len(corpus.names):,} distinct; the longest has {longest} characters"),
         ("characters", f"{len(corpus.vocabulary) - 1}: {_plain(corpus.vocabulary.describe())}"),
         ("split", f"{len(split.train):,} train, {len(split.dev):,} dev, {len(split.test):,} test, by distinct name"),
         *([("losses", f"of {MOST_NAMES:,} names of each larger part")] if len(split.train) > MOST_NAMES else []),

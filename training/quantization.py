@@ -110,7 +110,7 @@ def name_losses(
 def mean_loss(config: ModelConfig, arrays: Arrays, names: Sequence[str], vocabulary: Vocabulary) -> float:
     """Return the loss of integer arrays without a style, in nats per character of `names`."""
     losses = name_losses(int8_model(config, arrays), style_bias(arrays), names, vocabulary)
-    return float(losses.sum()) / sum(len(name) + 1 for name in names)
+    return float(losses.sum()) / _rows(names, vocabulary)
 
 
 def styled_loss(
@@ -123,7 +123,11 @@ def styled_loss(
         rows = tuple(values.nonzero()[:, 0].tolist())
         some = [names[k] for k in (of_name == i).nonzero()[:, 0].tolist()]
         total += float(name_losses(model, style_bias(arrays, rows), some, vocabulary).sum())
-    return total / sum(len(name) + 1 for name in names)
+    return total / _rows(names, vocabulary)
+
+
+def _rows(names: Sequence[str], vocabulary: Vocabulary) -> int:
+    return sum(len(vocabulary.split(name)) + 1 for name in names)
 
 
 def split_losses(config: ModelConfig, arrays: Arrays, split: Split, vocabulary: Vocabulary) -> dict[str, float]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models import Kernels
-from models.networks import Network, bigram_by_counting
+from models.networks import Network, bigram_by_counting, folded
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Batches, Examples
@@ -121,8 +121,10 @@ def run(job: Job, callbacks: RunCallbacks) -> RunResult:
         seconds = saved.seconds
     else:
         seconds = _drive(trainer, callbacks, saved.seconds if saved else 0.0)
+    network = folded(trainer.network, len(job.corpus.vocabulary), len(learned_styles(job.config, job.corpus)))
     # A student has learned from teachers whose styles are scaled already.
-    network = trainer.network if job.distillation else scaled_styles(trainer.network, job.config.style_scale)
+    network = network if job.distillation else scaled_styles(network, job.config.style_scale)
+    network.to(job.device)
     losses = split_losses(
         network, job.corpus.split, job.corpus.vocabulary, job.device, partial(callbacks.on_progress, "losses")
     )
@@ -146,7 +148,8 @@ def _soft_target_batches(job: Job, distillation: Distillation, callbacks: RunCal
     Raises `Interrupted` after a stop request.
     """
     corpus, seed = job.corpus, job.config.seed
-    longest, names = max(map(len, corpus.names)), list(corpus.split.train)
+    longest = corpus.vocabulary.longest(corpus.names, max(map(len, corpus.names)))
+    names = list(corpus.split.train)
     generator = torch.Generator().manual_seed(seed)
     table = style_table(job.config, corpus, names)
     values: list[Tensor] = []

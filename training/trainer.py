@@ -251,7 +251,9 @@ def new_trainer(
     """
     generator = torch.Generator().manual_seed(config.seed)
     styles = learned_styles(config, corpus)
-    network = build_model(config.model, len(corpus.vocabulary), generator, len(styles))
+    # A start knows letters, but no weights that characters share.
+    pieces = corpus.vocabulary.pieces if start is None else None
+    network = build_model(config.model, len(corpus.vocabulary), generator, len(styles), pieces)
     if start is not None:
         copy_weights(network, corpus.vocabulary, start, styles)
     network.to(device)

@@ -34,9 +34,9 @@ class WarmStart:
 def copy_weights(network: Network, vocabulary: Vocabulary, start: WarmStart, styles: Styles = NO_STYLES) -> None:
     """Copy the weights of `start` into `network`, which learns `styles`, in place.
 
-    A character or a value of a style that only `network` knows keeps its fresh weights; one that it does not know is
-    dropped. Raises `TrainingError` if the shapes differ, and for a bigram, which has no weights beyond those of its
-    characters.
+    A character or a value of a style that only `network` knows keeps its fresh weights, but a grapheme cluster takes
+    those of its first letter; one that it does not know is dropped. Raises `TrainingError` if the shapes differ, and
+    for a bigram, which has no weights beyond those of its characters.
     """
     if network.config.architecture == "bigram" or shape(network.config) != shape(start.network.config):
         raise TrainingError(
@@ -65,10 +65,13 @@ def shape(config: ModelConfig) -> Mapping[str, object]:
 
 
 def shared_positions(mine: Vocabulary, theirs: Vocabulary) -> tuple[Tensor, Tensor]:
-    """Return the indices of the shared characters in both vocabularies, end token first."""
-    both = sorted(set(mine.characters) & set(theirs.characters))
-    here, there = (torch.tensor([END, *vocabulary.encode("".join(both))]) for vocabulary in (mine, theirs))
-    return here, there
+    """Return the indices of the shared characters in both vocabularies, end token first.
+
+    A cluster that only `mine` has shares the first letter of `theirs`.
+    """
+    pairs = [(i, theirs.stoi.get(c, theirs.stoi.get(c[0]))) for c, i in mine.stoi.items()]
+    shared = torch.tensor([(END, END), *(pair for pair in pairs if pair[1] is not None)])
+    return shared[:, 0], shared[:, 1]
 
 
 def _moved(fresh: Tensor, old: Tensor, axis: int, mine: Tensor, theirs: Tensor) -> Tensor:

@@ -118,12 +118,12 @@ def _wavenet(service: Service, query: WavenetQuery) -> Version:
 def _seen(version: Version, ids: list[int]) -> WavenetAnswer:
     arrays, config, itos = version.arrays(), version.manifest.config, version.generator.vocabulary.itos
     tree = pair_tree(config, arrays, ids)
-    name = "".join(itos[i] for i in ids)
+    name, unseen = ("".join(itos[i] for i in some) for some in (ids, ids[: -config.block_size]))
     return WavenetAnswer(
         dataset=version.dataset,
         model=version.reference,
         name=name,
-        unseen=name[: -config.block_size],
+        unseen=unseen,
         activation=config.activation,
         window=[
             Place(character=itos[i], values=_rounded(row)) for i, row in zip(tree.window, tree.embedded, strict=True)

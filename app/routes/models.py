@@ -156,7 +156,7 @@ def _dataset(now: Snapshot, name: str) -> DatasetSummary:
         dataset=name,
         title=data.title,
         names=data.names,
-        longest=data.longest,
+        longest=typical.generator.longest,
         licence=data.licence,
         default=default and default.reference,
         models=[version.reference for version in versions],

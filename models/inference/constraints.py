@@ -3,6 +3,7 @@ changed; what conditions a distribution is `sample`'s.
 """
 
 import fnmatch
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ MAX_LENGTH, SAFE, ENDS_WITH, CONTAINS, PATTERN, NOVEL, UNIQUE = range(len(REASON
 NAMES, LOOKED, WRITTEN, CHARACTERS, REFUSED = range(5)
 _EARLY = {TOO_LONG: "max_length", UNSAFE: "safe"}
 ANY, RUN = "?", "*"
+WILDCARDS = ANY + RUN
 
 
 class OffensiveWords(Protocol):
@@ -71,14 +73,16 @@ class Constraints:
         """
         if not (self.ends_with or self.contains or self.pattern or options.prefix):
             return
-        literal = self.pattern.replace(ANY, "").replace(RUN, "")
-        for field, text in (("ends_with", self.ends_with), ("contains", self.contains), ("pattern", literal)):
-            _check_characters(field, fold(text), vocabulary, options.excludes)
-        prefix = fold(options.prefix)
+        split, pattern = vocabulary.split, vocabulary.split(fold(self.pattern), WILDCARDS)
+        literal = [c for c in pattern if c not in WILDCARDS]
+        for field, text in (("ends_with", split(fold(self.ends_with))), ("contains", split(fold(self.contains)))):
+            _check_characters(field, text, vocabulary, options.excludes)
+        _check_characters("pattern", literal, vocabulary, options.excludes)
+        prefix = split(fold(options.prefix))
         for field, least in (
-            ("ends_with", _shortest(prefix, fold(self.ends_with))),
-            ("contains", len(fold(self.contains))),
-            ("pattern", len(fold(self.pattern).replace(RUN, ""))),
+            ("ends_with", _shortest(prefix, split(fold(self.ends_with)))),
+            ("contains", len(split(fold(self.contains)))),
+            ("pattern", len(pattern) - sum(c == RUN for c in pattern)),
         ):
             if least > longest:
                 beside = " beside the prefix" if field == "ends_with" and prefix else ""
@@ -87,11 +91,10 @@ class Constraints:
                     field=field,
                     allowed=f"text that fits into {longest} characters, which is max_length",
                 )
-        self._check_pattern(prefix, options.min_length)
+        self._check_pattern(pattern, prefix, options.min_length)
 
-    def _check_pattern(self, prefix: str, min_length: int) -> None:
-        pattern = fold(self.pattern)
-        head = pattern.partition(RUN)[0]
+    def _check_pattern(self, pattern: Sequence[str], prefix: Sequence[str], min_length: int) -> None:
+        head = itertools.takewhile(lambda c: c != RUN, pattern)
         if pattern and RUN not in pattern and len(pattern) < min_length:
             raise OptionError(
                 f"pattern is for {len(pattern)} characters; min_length is {min_length}.",
@@ -111,12 +114,12 @@ class Constraints:
 AS_DRAWN = Constraints(unique=False)
 
 
-def _check_characters(field: str, text: str, vocabulary: Vocabulary, excludes: str) -> None:
+def _check_characters(field: str, text: Sequence[str], vocabulary: Vocabulary, excludes: str) -> None:
     try:
-        vocabulary.encode(text)
+        vocabulary.indices(text)
     except UnknownCharacter as error:
         raise UnknownCharacter(str(error), field=field, allowed=error.allowed) from None
-    if not set(text).isdisjoint(excludes):
+    if not set("".join(text)).isdisjoint(excludes):
         raise OptionError(
             f"{field} has a character that excludes forbids.",
             field=field,
@@ -124,12 +127,12 @@ def _check_characters(field: str, text: str, vocabulary: Vocabulary, excludes: s
         )
 
 
-def _shortest(prefix: str, ending: str) -> int:
+def _shortest(prefix: Sequence[str], ending: Sequence[str]) -> int:
     """Return the least length of a text that begins with the one and ends with the other: they may overlap."""
     most = len(prefix) + len(ending)
     for length in range(max(len(prefix), len(ending)), most):
         overlap = prefix[length - len(ending) :]
-        if ending.startswith(overlap):
+        if ending[: len(overlap)] == overlap:
             return length
     return most
 
@@ -137,15 +140,26 @@ def _shortest(prefix: str, ending: str) -> int:
 class ConstraintFilter:
     """The constraints of one answer over text: slower than `selection`, for vocabularies in which names look alike.
 
-    `known`: the list, as `twin` spells it where the vocabulary is `loose` (see `Vocabulary.loose`).
+    `known`: the list, as `twin` spells it where the vocabulary is `loose` (see `Vocabulary.loose`). `vocabulary`: where
+    characters have several code points. A candidate whose characters are not those of its text, because two of them
+    are one to a reader, counts as rejected by its pattern.
     """
 
-    def __init__(self, constraints: Constraints, known: frozenset[str], loose: bool = False, locale: str = "") -> None:
+    def __init__(
+        self,
+        constraints: Constraints,
+        known: frozenset[str],
+        loose: bool = False,
+        vocabulary: Vocabulary | None = None,
+    ) -> None:
         self._unique = constraints.unique
         self._known = known if constraints.novel else frozenset[str]()
-        self._ending, self._part = fold(constraints.ends_with), fold(constraints.contains)
-        self._pattern = _matcher(fold(constraints.pattern)) if constraints.pattern else None
-        self._loose, self._locale = loose, locale
+        self._as_code_points = vocabulary.as_code_points if vocabulary and vocabulary.clustered else _unchanged
+        self._ending = self._as_code_points(fold(constraints.ends_with)) or ""
+        self._part = self._as_code_points(fold(constraints.contains)) or ""
+        pattern = self._as_code_points(fold(constraints.pattern), WILDCARDS)
+        self._pattern = _matcher(pattern) if pattern else None
+        self._loose, self._locale = loose, vocabulary.locale if vocabulary else ""
         self._seen: set[str] = set()
 
     def select(self, texts: Sequence[str | None], lengths: Codes, wanted: int, counts: NDArray[np.int64]) -> None:
@@ -155,7 +169,7 @@ class ConstraintFilter:
             if names == wanted:
                 break
             looked += 1
-            reason = _EARLY[int(lengths[i])] if text is None else self._reason(text)
+            reason = _EARLY[int(lengths[i])] if text is None else self._reason(text, int(lengths[i]))
             if reason is None:
                 names += 1
             else:
@@ -163,8 +177,11 @@ class ConstraintFilter:
                 lengths[i] = min(lengths[i], UNFIT) if text is not None else lengths[i]
         counts[NAMES], counts[LOOKED] = names, counts[LOOKED] + looked
 
-    def _reason(self, name: str) -> str | None:
-        if reason := self._spelling(name):
+    def _reason(self, name: str, length: int) -> str | None:
+        spelled = self._as_code_points(name)
+        if spelled is None or len(spelled) != length:
+            return "pattern"
+        if reason := self._spelling(spelled):
             return reason
         listed = self._listed(name)
         if listed in self._known:
@@ -185,6 +202,10 @@ class ConstraintFilter:
         if self._part not in name:
             return "contains"
         return None if self._pattern is None or self._pattern.fullmatch(name) else "pattern"
+
+
+def _unchanged(text: str, wildcards: str = "") -> str:
+    return text
 
 
 def _matcher(pattern: str) -> re.Pattern[str]:

@@ -79,7 +79,7 @@ def _looks(names: frozenset[str], vocabulary: Vocabulary) -> frozenset[str]:
     changed = {
         name: look
         for name in (names if vocabulary.loose else ())
-        if not (vocabulary.irregular.isdisjoint(name) and name == name.strip())
+        if not (vocabulary.irregular.isdisjoint(vocabulary.split(name)) and name == name.strip())
         and (look := twin(name, vocabulary.locale)) != name
     }
     return frozenset(changed.get(name, name) for name in names) if changed else names

@@ -90,7 +90,19 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     ),
 }
 _SOURCES = (
-    *(arithmetic, constraints, distribution, enumeration, evaluate, freeze, keyword_filter, lines, matmul, mixture, pipeline),
+    *(
+        arithmetic,
+        constraints,
+        distribution,
+        enumeration,
+        evaluate,
+        freeze,
+        keyword_filter,
+        lines,
+        matmul,
+        mixture,
+        pipeline,
+    ),
     *(plan, reference, sample, selection, vectors, cell, int8_distribution, lstm, int8_matmul, stage),
 )
 

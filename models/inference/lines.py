@@ -41,7 +41,7 @@ def _json_escape(character: str) -> str:
 
 TEXT = Form("", "\n", str)
 # RFC 4180. A leading = or + stays as it is: names are data, and a changed name would be another one.
-CSV = Form("", "\r\n", lambda c: '""' if c == '"' else c, "name\r\n", ',"\r\n', '"', '"\r\n')
+CSV = Form("", "\r\n", lambda c: c.replace('"', '""'), "name\r\n", ',"\r\n', '"', '"\r\n')
 NDJSON = Form('{"name":"', '"}\n', _json_escape)
 # The elements of a JSON list.
 JSON_LIST = Form('"', '",', _json_escape)
@@ -109,10 +109,10 @@ class LineWriter:
         self, vocabulary: Vocabulary, form: Form, title: bool, kernel: Callable[..., tuple[int, int, int]]
     ) -> None:
         characters = vocabulary.characters
-        cases = ["", *characters], ["", *(capital(c, vocabulary.locale) for c in characters)]
+        cases = ["", *characters], ["", *(capital(c[0], vocabulary.locale) + c[1:] for c in characters)]
         pieces, sizes = _padded([form.escape(c).encode() if c else b"" for case in cases for c in case])
         kinds = np.array([_BREAK, *map(_kind, characters)], np.int8)
-        special = np.array([0, *(c in form.special for c in characters)], np.int8)
+        special = np.array([0, *(not set(c).isdisjoint(form.special) for c in characters)], np.int8)
         frames, frame_sizes = _padded(
             [frame.encode() for frame in (form.head, form.tail, form.special_head, form.special_tail)]
         )
@@ -138,6 +138,9 @@ def _padded(texts: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _kind(character: str) -> int:
+    if len(character) > 1:
+        # Marks end it, or letters without a case.
+        return _INSIDE
     if character in APOSTROPHES:
         return _APOSTROPHE
     if character.isalpha():

@@ -25,6 +25,7 @@ from models.kernel.prefix_cache import PrefixMemory, TreeKey
 from models.kernel.sample import LAST_NUMBER, MAX_SEED, NOT_KEPT, WORK, SamplingOptions, space_size
 from models.manifest import MAX_NAME_LENGTH
 from models.spelling import fold, fold_sigmas
+from models.vocabulary import Vocabulary
 
 Codes = NDArray[np.int32]
 # The arguments of `draw_names` that say what is offensive, and how names are written: nothing, and not at all.
@@ -98,7 +99,7 @@ class PreparedSampler:
         ids = encode_prefix(predictor, options, self.longest)
         constraints.check(vocabulary, options, self.longest)
         # Characters that the model does not have need no mask.
-        excluded = np.array([vocabulary.stoi[c] for c in o.excludes if c in vocabulary.stoi], np.int64)
+        excluded = np.array(_excluded(vocabulary, o.excludes), np.int64)
         self.plan, self.kernels, self._space = plan, kernels, space_size(plan)
         self.prefix, self.options, self.shares = ids, options, shares
         self._key = TreeKey.of(plan, shares)
@@ -120,8 +121,8 @@ class PreparedSampler:
             o.min_length,
             self.longest,
         )
-        # Text is compared where names may look alike.
-        self.compares_text = vocabulary.loose and (constraints.novel or constraints.unique)
+        # Text is compared where names may look alike, or characters may join.
+        self.compares_text = vocabulary.joins or (vocabulary.loose and (constraints.novel or constraints.unique))
         rules = Rules(_NONE, _NONE, _NONE, NO_NAMES)
         if not self.compares_text:
             rules = rules_of(constraints, vocabulary, known() if constraints.novel else NO_NAMES)
@@ -147,8 +148,7 @@ class PreparedSampler:
 
     def texts(self, codes: Codes, lengths: Codes) -> list[str | None]:
         """Return what `draw` gave as text; None where the length is negative."""
-        # A row of code points, padded with zeros, is numpy's own form of a string.
-        texts: list[str | None] = self.vocabulary.code_points[codes].view(f"<U{codes.shape[1]}")[:, 0].tolist()
+        texts: list[str | None] = [*self.vocabulary.texts(codes)]
         for i in (lengths < 0).nonzero()[0].tolist():
             texts[i] = None
         return texts
@@ -228,14 +228,15 @@ def encode_prefix(predictor: Predictor, options: SamplingOptions, longest: int) 
             field="min_length",
             allowed=f"between 1 and {longest}, which is max_length",
         )
-    if len(prefix) > longest:
+    characters = predictor.vocabulary.split(prefix)
+    if len(characters) > longest:
         raise OptionError(
-            f"prefix has {len(prefix)} characters, above max_length, which is {longest}.",
+            f"prefix has {len(characters)} characters, above max_length, which is {longest}.",
             field="prefix",
             allowed=f"at most {longest} characters long, which is max_length (at most {MAX_NAME_LENGTH})",
         )
     try:
-        ids = np.array(predictor.vocabulary.encode(prefix), np.int64)
+        ids = np.array(predictor.vocabulary.indices(characters), np.int64)
     except UnknownCharacter as error:
         raise UnknownCharacter(str(error), field="prefix", allowed=error.allowed) from None
     if prefix and not predictor.knows(ids):
@@ -256,6 +257,14 @@ def check_range(name: str, value: int, high: int = MAX_SEED, low: int = 0) -> No
         raise OptionError(f"{name} is {value}; it must be {allowed}.", field=name, allowed=allowed)
 
 
+def _excluded(vocabulary: Vocabulary, excludes: str) -> list[int]:
+    """Return the indices of the characters that are never drawn: with a code point of `excludes`, or bare marks."""
+    if not vocabulary.clustered:
+        return [vocabulary.stoi[c] for c in excludes if c in vocabulary.stoi]
+    excluded = {i for c, i in vocabulary.stoi.items() if not set(c).isdisjoint(excludes)}
+    return sorted(excluded | set(vocabulary.bare))
+
+
 def _check_excludes(predictor: Predictor, prefix: str, excludes: str) -> None:
     vocabulary = predictor.vocabulary
     if not set(prefix).isdisjoint(excludes):
@@ -264,7 +273,7 @@ def _check_excludes(predictor: Predictor, prefix: str, excludes: str) -> None:
             field="prefix",
             allowed="text without the characters of excludes",
         )
-    if set(vocabulary.characters) <= set(excludes):
+    if len(_excluded(vocabulary, excludes)) == len(vocabulary.characters):
         raise OptionError(
             f"excludes has all characters of the model: {vocabulary.describe()}.",
             field="excludes",

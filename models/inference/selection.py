@@ -25,6 +25,7 @@ from models.inference.constraints import (
     UNFIT,
     UNIQUE,
     UNSAFE,
+    WILDCARDS,
     Constraints,
 )
 from models.kernel.arithmetic import kernel
@@ -92,15 +93,20 @@ def parts_of(table):  # type: ignore[no-untyped-def]
 def table_of(names: Collection[str], vocabulary: Vocabulary, place: Callable[..., None]) -> Codes:
     """Return a table of those names that the vocabulary can spell. `place`: `place_names`, compiled or plain."""
     letters = set(vocabulary.characters)
-    spelled = [name for name in names if letters.issuperset(name)]
+    spelled = [found for found in map(vocabulary.split, names) if letters.issuperset(found)]
     table = empty_table(len(spelled), max(map(len, spelled), default=1))
     parts: NameTable = parts_of.py_func(table)
     parts.lengths[:] = list(map(len, spelled))
-    code_points = np.frombuffer("".join(spelled).encode("utf-32-le"), np.uint32)
+    parts.used[0] = len(spelled)
+    if vocabulary.clustered:
+        for row, found in zip(parts.codes, spelled, strict=True):
+            row[: len(found)] = [vocabulary.stoi[c] for c in found]
+        place(table)
+        return table
+    code_points = np.frombuffer("".join(map(str, spelled)).encode("utf-32-le"), np.uint32)
     known = np.array(list(map(ord, vocabulary.characters)), np.uint32)
     inside = np.arange(parts.codes.shape[1]) < parts.lengths[:, None]
     parts.codes[inside] = np.argsort(known)[np.searchsorted(np.sort(known), code_points)] + 1
-    parts.used[0] = len(spelled)
     place(table)
     return table
 
@@ -112,8 +118,11 @@ def rules_of(constraints: Constraints, vocabulary: Vocabulary, known: Codes) -> 
     letters = vocabulary.stoi
     # In a pattern these are wildcards, even where the list has them.
     symbols = {**letters, ANY: ANY_CODE, RUN: RUN_CODE}
-    texts = ((constraints.ends_with, letters), (constraints.contains, letters), (constraints.pattern, symbols))
-    ending, part, pattern = (np.array([codes[c] for c in fold(text)], np.int32) for text, codes in texts)
+    ending, part = (
+        np.array([letters[c] for c in vocabulary.split(fold(text))], np.int32)
+        for text in (constraints.ends_with, constraints.contains)
+    )
+    pattern = np.array([symbols[c] for c in vocabulary.split(fold(constraints.pattern), WILDCARDS)], np.int32)
     return Rules(ending, part, pattern, known)
 
 

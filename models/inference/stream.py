@@ -48,12 +48,12 @@ class NameStream:
         self._filter: ConstraintFilter | None = None
         if sampler.compares_text:
             looks = sampler.looks() if sampler.constraints.novel else frozenset[str]()
-            self._filter = ConstraintFilter(sampler.constraints, looks, sampler.vocabulary.loose, sampler.vocabulary.locale)
+            self._filter = ConstraintFilter(sampler.constraints, looks, sampler.vocabulary.loose, sampler.vocabulary)
         # What `safe` rejects is not asked for its spelling.
         constraints, self._spelling = sampler.constraints, None
         if constraints.unsafe is not None and (constraints.ends_with or constraints.contains or constraints.pattern):
             self._spelling = ConstraintFilter(
-                replace(constraints, novel=False, unique=False), frozenset(), locale=sampler.vocabulary.locale
+                replace(constraints, novel=False, unique=False), frozenset(), vocabulary=sampler.vocabulary
             )
         self._misspelled = 0
         remembers = sampler.constraints.unique and not sampler.compares_text

@@ -20,6 +20,8 @@ from models.networks.layers import (
     Onlooker,
     ReLU,
     Sequential,
+    SharedEmbedding,
+    SharedLinear,
     StyleBias,
     Tanh,
 )
@@ -27,6 +29,8 @@ from models.networks.recurrent import LSTM
 
 # Small first logits make the first guess uniform, so that the untrained loss is ln(vocab_size).
 SMALL = 0.1
+# An untrained state of an LSTM is small, so that its logits can be large and the first guess uniform nevertheless.
+OUTPUT_GAINS = {"lstm": 2.0}
 ACTIVATIONS: dict[str, Callable[[], Layer]] = {"tanh": Tanh, "relu": ReLU}
 
 
@@ -98,7 +102,7 @@ class Network:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return the float32 arrays that a checkpoint stores, copied."""
-        return {name: tensor.cpu().numpy().astype(np.float32) for name, tensor in self.state_dict().items()}
+        return {name: tensor.cpu().numpy().astype(np.float32) for name, tensor in self.layers.folded().items()}
 
     def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Copy a checkpoint's arrays in. Raises `ValueError` if they do not fit."""
@@ -176,8 +180,7 @@ def lstm(config: ModelConfig, vocab_size: int, generator: torch.Generator, n_sty
             (f"dropout{i}", Dropout(config.dropout, generator)),
         ]
         width = config.n_hidden
-    # An untrained state is small, so that its logits can be large and the first guess uniform nevertheless.
-    return [*layers, ("output", Linear(width, vocab_size, generator, gain=2.0))]
+    return [*layers, ("output", Linear(width, vocab_size, generator, gain=OUTPUT_GAINS["lstm"]))]
 
 
 def _refuse_styles(config: ModelConfig, n_styles: int) -> None:
@@ -198,9 +201,35 @@ BUILDERS: dict[str, Callable[[ModelConfig, int, torch.Generator, int], Layers]] 
 }
 
 
-def build_model(config: ModelConfig, vocab_size: int, generator: torch.Generator, n_styles: int = 0) -> Network:
+def build_model(
+    config: ModelConfig,
+    vocab_size: int,
+    generator: torch.Generator,
+    n_styles: int = 0,
+    pieces: np.ndarray | None = None,
+) -> Network:
     """Return an untrained network in training mode; `generator` draws its weights.
 
-    `n_styles`: the number of values of all styles. Raises `ConfigError` for an architecture that learns none.
+    `n_styles`: the number of values of all styles; `pieces` (V, P): those of `Vocabulary.pieces`, whose weights
+    characters share. Raises `ConfigError` for an architecture that learns no styles.
     """
-    return Network(config, Sequential(BUILDERS[config.architecture](config, vocab_size, generator, n_styles)))
+    layers = dict(BUILDERS[config.architecture](config, vocab_size, generator, n_styles))
+    if pieces is not None and config.architecture != "bigram":
+        of = torch.from_numpy(pieces)
+        output = layers["output"]
+        assert isinstance(output, Linear)
+        fan_in, gain = output.weight.shape[0], OUTPUT_GAINS.get(config.architecture, SMALL)
+        layers["embedding"] = SharedEmbedding(of, config.n_embd, generator)
+        layers["output"] = SharedLinear(fan_in, of, generator, gain=gain)
+    return Network(config, Sequential(layers.items()))
+
+
+def folded(network: Network, vocab_size: int, n_styles: int = 0) -> Network:
+    """Return the plain network that does the same as one with shared weights, on the CPU; others as they are."""
+    arrays = network.to_arrays()
+    if arrays.keys() == network.state_dict().keys():
+        return network
+    plain = build_model(network.config, vocab_size, torch.Generator(), n_styles)
+    plain.load_arrays(arrays)
+    plain.eval()
+    return plain

@@ -37,12 +37,33 @@ def bigram_by_counting(
 ) -> Network:
     """Return the bigram network with the probabilities (N + smoothing) / row sum (Laplace; Lidstone).
 
+    Where characters have several code points, what smoothing adds to a row is divided as pairs of code points are.
     `weights`: see `count_bigrams`. Raises `ConfigError` unless the smoothing is above 0, because unseen pairs would
     have the logarithm of 0.
     """
     if not smoothing > 0:
         raise ConfigError(f"smoothing is {smoothing}; it must be above 0.", field="smoothing", allowed="above 0")
     network = build_model(ModelConfig(architecture="bigram", block_size=1), len(vocabulary), torch.Generator())
-    P = count_bigrams(names, vocabulary, weights).double() + smoothing
+    N = count_bigrams(names, vocabulary, weights).double()
+    P = N + smoothing * (len(vocabulary) * _by_code_points(N, vocabulary, smoothing) if vocabulary.clustered else 1)
     network.load_state_dict({"embedding.weight": (P / P.sum(1, keepdim=True)).log().float()})
     return network
+
+
+def _by_code_points(N: Tensor, vocabulary: Vocabulary, smoothing: float) -> Tensor:
+    """Return the probabilities (V, V) that pairs of code points give each character after another.
+
+    Pairs within a character, its end included, and pairs across two of them are counted apart, from N (V, V).
+    """
+    letters = Vocabulary.of(vocabulary.characters)
+    spelled = [[END], *map(letters.encode, vocabulary.characters)]
+    first, last = torch.tensor([s[0] for s in spelled]), torch.tensor([s[-1] for s in spelled])
+    across, within = torch.zeros(2, len(letters), len(letters), dtype=N.dtype)
+    across.index_put_((last[:, None].expand_as(N), first.expand_as(N)), N, accumulate=True)
+    steps = [(i, a, b) for i, s in enumerate(spelled) for a, b in pairwise([*s, END])]
+    of, here, there = torch.tensor(steps).T
+    within.index_put_((here, there), N.sum(0)[of], accumulate=True)
+    across, within = (((T + smoothing) / (T + smoothing).sum(1, keepdim=True)).log() for T in (across, within))
+    inside = torch.zeros(len(spelled), dtype=N.dtype).index_add_(0, of, within[here, there])
+    logs: Tensor = across[last][:, first] + inside
+    return logs.softmax(1)

@@ -62,6 +62,10 @@ class Layer:
         """Return all stored tensors by name."""
         return {f"{name}.{key}": a for name, part in self.parts().items() for key, a in part.arrays().items()}
 
+    def folded(self) -> dict[str, Tensor]:
+        """Return the tensors of the plain layer that does the same."""
+        return self.arrays()
+
     def parameters(self) -> list[Tensor]:
         """Return the trainable tensors."""
         return [array for array in self.arrays().values() if array.requires_grad]
@@ -118,6 +122,56 @@ class Linear(Layer):
 
     def arrays(self) -> dict[str, Tensor]:
         return {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
+
+
+class SharedEmbedding(Layer):
+    """An embedding in which characters with the same letters share what is learned: (...) int64 -> (..., n_embd).
+
+    The row of an index is one of its own, zero at the start, plus those of its pieces (V, P), as in vectors of subwords
+    (Bojanowski et al. 2017).
+    """
+
+    def __init__(self, pieces: Tensor, n_embd: int, generator: torch.Generator) -> None:
+        self.pieces, self.shared = pieces, Embedding(pieces.shape[1], n_embd, generator).weight
+        self.weight = torch.zeros(len(pieces), n_embd, requires_grad=True)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        rows = torch.index_select(self.folded()["weight"], 0, x.reshape(-1))
+        return rows.view(*x.shape, rows.shape[1])
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {"weight": self.weight, "shared": self.shared}
+
+    def folded(self) -> dict[str, Tensor]:
+        return {"weight": self.weight + self.pieces @ self.shared}
+
+    def to(self, device: torch.device | str) -> None:
+        super().to(device)
+        self.pieces = self.pieces.to(device)
+
+
+class SharedLinear(Layer):
+    """A Linear to the logits of such characters: (..., fan_in) -> (..., V)."""
+
+    def __init__(self, fan_in: int, pieces: Tensor, generator: torch.Generator, *, gain: float = 1.0) -> None:
+        like = Linear(fan_in, pieces.shape[1], generator, gain=gain, bias=False)
+        self.pieces, self.shared = pieces, like.weight
+        self.weight = torch.zeros(fan_in, len(pieces), requires_grad=True)
+        self.bias = torch.zeros(len(pieces), requires_grad=True)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        products: Tensor = x @ self.folded()["weight"]
+        return products + self.bias
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {"weight": self.weight, "shared": self.shared, "bias": self.bias}
+
+    def folded(self) -> dict[str, Tensor]:
+        return {"weight": self.weight + self.shared @ self.pieces.T, "bias": self.bias}
+
+    def to(self, device: torch.device | str) -> None:
+        super().to(device)
+        self.pieces = self.pieces.to(device)
 
 
 class BatchNorm1d(Layer):
@@ -326,6 +380,10 @@ class Sequential:
     def state_dict(self) -> dict[str, Tensor]:
         """Return all stored tensors, named "layer.array"; they share memory with the layers."""
         return {f"{name}.{key}": a.detach() for name, layer in self.layers.items() for key, a in layer.arrays().items()}
+
+    def folded(self) -> dict[str, Tensor]:
+        """Return the tensors of the plain layers that do the same, named as in `state_dict`."""
+        return {f"{name}.{key}": a.detach() for name, layer in self.layers.items() for key, a in layer.folded().items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor | np.ndarray]) -> None:
         """Copy `state` into the layers. Raises `ValueError` that names missing, foreign or misshapen arrays."""

@@ -68,7 +68,8 @@ def golden_names(generator: NameGenerator) -> tuple[str, ...]:
 def draft_generator(draft: Draft, kernels: Kernels) -> NameGenerator:
     """Return the generator of the future version, for samples before it is published."""
     predictor = predictor_of(draft.config, draft.arrays, draft.vocabulary, kernels, len(draft.styles))
-    return NameGenerator(predictor, draft.names, draft.data.longest, kernels, styles=draft.styles)
+    longest = draft.vocabulary.longest(draft.names, draft.data.longest)
+    return NameGenerator(predictor, draft.names, longest, kernels, styles=draft.styles)
 
 
 def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: datetime) -> Manifest:
@@ -162,7 +163,14 @@ def _manifest(
 
 
 def _needs_format_2(draft: Draft) -> bool:
-    return bool(has_integers(draft.arrays) or draft.styles.values or draft.vocabulary.locale or CASING in draft.files)
+    vocabulary = draft.vocabulary
+    return bool(
+        has_integers(draft.arrays)
+        or draft.styles.values
+        or vocabulary.locale
+        or vocabulary.clustered
+        or CASING in draft.files
+    )
 
 
 def _announce(key: Key, aliases: Aliases, below: Sequence[Aliases]) -> Aliases:

@@ -261,7 +261,8 @@ def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, ListedNames
         predictor = predictor_of(manifest.config, checkpoint.arrays, manifest.alphabet, kernels, len(styles))
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from error
-    generator = NameGenerator(predictor, listed, manifest.data.longest, kernels, styles=styles)
+    longest = predictor.vocabulary.longest(checkpoint.names, manifest.data.longest)
+    generator = NameGenerator(predictor, listed, longest, kernels, styles=styles)
     if golden_names(generator) != manifest.golden:
         raise CheckpointError(f"{folder} does not draw the golden names of its manifest.")
     return Version(manifest, generator, folder)

@@ -68,7 +68,8 @@ def candidates(job: Job, kernels: Kernels, on_progress: Callable[[int, int], Non
             if held_out:
                 train = [name for j, name in enumerate(names) if j % FOLDS != k]
                 nats = nats + _losses(each, train, held_out)
-                characters += sum(len(name) + 1 for name in held_out)
+                split = each.corpus.vocabulary.split
+                characters += sum(len(split(name)) + 1 for name in held_out)
             on_progress(i * FOLDS + k + 1, len(jobs) * FOLDS)
         best = int(nats.argmin())
         steps = {"steps": (best + 1) * EVERY} if each.start else {}
