@@ -31,7 +31,7 @@ CMD ["--help"]
 FROM base AS serve
 # What only some want, e.g. EXTRAS="redis telemetry": pinned, by hash, to the versions that the rest has.
 ARG EXTRAS=""
-COPY requirements/bucket.txt requirements/redis.txt requirements/telemetry.txt requirements/
+COPY requirements/bucket.txt requirements/bulk.txt requirements/redis.txt requirements/telemetry.txt requirements/
 RUN for extra in $EXTRAS; do \
         python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r "requirements/$extra.txt" || exit 1; \
     done
