@@ -1,5 +1,6 @@
 """Shared fixtures: compiled kernels, small untrained networks, and stores in temporary folders."""
 
+import gc
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,18 @@ CONFIGS = {
     "gated_wavenet": ModelConfig(architecture="gated_wavenet", block_size=16, n_embd=7, n_hidden=10, dropout=0.1),
     "lstm": ModelConfig(architecture="lstm", block_size=64, n_embd=6, n_hidden=9, n_layers=2, dropout=0.1),
 }
+
+
+def pytest_sessionstart() -> None:
+    """Collect no garbage while tests are collected: nearly all objects stay."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Set aside the objects that stay for the whole run, such as torch and the tests: full collections skip them."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

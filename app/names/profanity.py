@@ -10,7 +10,7 @@ not matter.
 import hashlib
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -73,6 +73,7 @@ class ProfanityFilter:
         return bool(automaton.mark(codes, np.array([len(name)], np.int32))[0])
 
 
+@cache
 def shipped() -> Keywords:
     """Return the package's words by the rules above.
 
