@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,12 @@ CONFIGS = {
 }
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors: some tests wait for services and browsers."""
+    return 1 + (os.cpu_count() or 1)
+
+
 def pytest_sessionstart() -> None:
     """Collect no garbage while tests are collected: nearly all objects stay."""
     gc.disable()
@@ -41,9 +48,9 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """The event loop of uvicorn only."""
+    """The event loop of uvicorn only. Of the session, so that modules can have an application for all their tests."""
     return "asyncio"
 
 
