@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import accumulate, islice
 from pathlib import Path
@@ -183,6 +183,7 @@ def _marked(names: Sequence[str], automaton: Automaton) -> list[str]:
     return [names[i] for i in automaton.mark(codes, lengths).nonzero()[0].tolist()]
 
 
+@cache
 def shipped() -> Keywords:
     """Return the package's words by the rules above.
 

@@ -1,6 +1,8 @@
 """Shared fixtures: compiled kernels, small untrained networks, and stores in temporary folders."""
 
+import gc
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +30,27 @@ CONFIGS = {
 }
 
 
-@pytest.fixture
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors: some tests wait for services and browsers."""
+    return 1 + (os.cpu_count() or 1)
+
+
+def pytest_sessionstart() -> None:
+    """Collect no garbage while tests are collected: nearly all objects stay."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Set aside the objects that stay for the whole run, such as torch and the tests: full collections skip them."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """The event loop of uvicorn only."""
+    """The event loop of uvicorn only. Of the session, so that modules can have an application for all their tests."""
     return "asyncio"
 
 

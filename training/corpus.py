@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from data import (
@@ -105,6 +105,8 @@ def human_2018_corpus(split_seed: int) -> Corpus:
     return _listed(HUMAN_2018, split_seed)
 
 
+# A release trains several models on each list, and a long one takes seconds to read.
+@lru_cache(maxsize=4)
 def _listed(entry: DataSet, split_seed: int) -> Corpus:
     """Return a list of the project. Its names weigh alike, whatever its rows weigh."""
     names = load_names(entry.file, entry.placeholders, entry.reading)

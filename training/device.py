@@ -18,7 +18,8 @@ def choose_device(name: str, threads: int = 1) -> torch.device:
         raise TrainingError("--device is 'cuda', but torch sees no CUDA device here; use --device cpu.")
     # cuBLAS needs this before its first use to sum in a fixed order.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which also imports torch's compiler: seconds, for something unused here.
+    torch.set_deterministic_debug_mode("error")
     # Small networks gain little from a second thread, and waiting for it is slow on a busy machine. With one thread,
     # sums also do not depend on the number of cores.
     torch.set_num_threads(threads)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,8 +21,8 @@ def styles_of(rows: StyleRows) -> Styles:
     Raises `TrainingError` for a column with too many values, or with none.
     """
     values = {}
-    for column, cells in zip(rows.columns, list(zip(*rows.rows, strict=True))[1:], strict=True):
-        distinct = tuple(sorted(set(cells) - {""}))
+    for i, column in enumerate(rows.columns, start=1):
+        distinct = tuple(sorted({row[i] for row in rows.rows} - {""}))
         if not 1 <= len(distinct) <= MAX_VALUES:
             raise TrainingError(
                 f"--style {column} has {len(distinct):,} values; allowed: 1 to {MAX_VALUES}. Choose another "
@@ -47,25 +48,24 @@ class StyleTable:
     @classmethod
     def of(cls, names: Sequence[str], rows: StyleRows, styles: Styles) -> "StyleTable":
         """Return the table of distinct `names`. Rows of weight 0 are left out, unless a name has no other."""
-        row_of = [
-            {value: styles.rows_of({column: value})[0] for value in styles.values[column]} for column in rows.columns
-        ]
-        for each in row_of:
-            each[""] = -1
-        by_name: dict[str, list[tuple[list[int], float]]] = {name: [] for name in names}
-        for (name, *cells), weight in zip(rows.rows, rows.weights, strict=True):
-            if name in by_name:
-                choice = [known[cell] for known, cell in zip(row_of, cells, strict=True)]
-                by_name[name].append((choice, weight))
-        choices, weights, starts = list[list[int]](), list[float](), [0]
-        for mine in by_name.values():
-            kept = [row for row in mine if row[1] > 0] or [(choice, 1.0) for choice, _ in mine]
-            kept = kept or [([-1] * len(rows.columns), 1.0)]
-            choices += [choice for choice, _ in kept]
-            weights += [weight for _, weight in kept]
-            starts.append(len(choices))
-        ends = torch.tensor(weights, dtype=torch.float64).cumsum(0)
-        return cls(torch.tensor(choices), torch.tensor(starts), ends, len(styles))
+        number = {name: i for i, name in enumerate(names)}
+        owner = np.fromiter((number.get(row[0], -1) for row in rows.rows), np.int64, len(rows.rows))
+        is_ours, weights = owner >= 0, np.array(rows.weights, np.float64)
+        weighs = np.bincount(owner[is_ours & (weights > 0)], minlength=len(names)) > 0
+        # Rows that all weigh nothing weigh alike.
+        weights[is_ours & ~weighs[owner]] = 1.0
+        kept = np.flatnonzero(is_ours & (weights > 0))
+        rowless = np.flatnonzero(np.bincount(owner[kept], minlength=len(names)) == 0)
+        choices = np.full((len(kept) + len(rowless), len(rows.columns)), -1)
+        for i, column in enumerate(rows.columns):
+            bias = {value: styles.rows_of({column: value})[0] for value in styles.values[column]} | {"": -1}
+            choices[: len(kept), i] = [bias[rows.rows[row][i + 1]] for row in kept]
+        owner = np.concatenate([owner[kept], rowless])
+        weights = np.concatenate([weights[kept], np.ones(len(rowless))])
+        order = np.argsort(owner, kind="stable")
+        starts = np.concatenate([[0], np.bincount(owner, minlength=len(names)).cumsum()])
+        ends = torch.from_numpy(weights[order]).cumsum(0)
+        return cls(torch.from_numpy(choices[order]), torch.from_numpy(starts), ends, len(styles))
 
     def draw(self, which: Tensor, dropout: float, generator: torch.Generator) -> Tensor:
         """Return the values (B, S) of the names with numbers `which` (B,): 1 for each value of a row drawn by weight.

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,12 @@ def prepare(folder: Path | None = None, level: str | None = None) -> Kernels:
     chosen = level or levels()[-1]
     if chosen not in levels():
         raise StoreError(f"The processor level {chosen!r} is not one of {', '.join(levels())}.", field="level")
-    keep = _writable((folder or default_folder()) / _fingerprint())
+    return _prepared(chosen, _writable((folder or default_folder()) / _fingerprint()))
+
+
+@cache
+def _prepared(chosen: str, keep: Path | None) -> Kernels:
+    """Return kernels for the level `chosen`, kept in `keep`; a process loads them once."""
     _configure(chosen, keep)
     compiled = {name: _compile(function, types, keep) for name, (function, types) in _KERNELS.items()}
     hits = [bool(function.stats.cache_hits) for function in compiled.values()]

@@ -29,10 +29,10 @@ NEURON = "x1 = 2; x2 = 0; w1 = -3; w2 = 1; b = 6.8813735870195432; n = x1*w1 + x
 SHARED = "a = 0.7; b = a * a; c = tanh(a + b) / b; d = c ** a - relu(b) * exp(-c)"
 
 
-@pytest.fixture
-async def shipped(tmp_path: Path) -> AsyncIterator[AppClient]:
-    """A client of a service over the shipped models."""
-    async with app_client(Settings(store=tmp_path)) as client:
+@pytest.fixture(scope="module")
+async def shipped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppClient]:
+    """A client of a service over the shipped models, which no test here changes."""
+    async with app_client(Settings(store=tmp_path_factory.mktemp("store"))) as client:
         yield client
 
 

@@ -20,9 +20,16 @@ from models.kernel.evaluate import Program, Tree
 from models.networks import Network
 from models.spelling import capitalize, normalize, twin
 from models.vocabulary import Vocabulary
+from tests.conftest import CONFIGS
 from tests.models.reference import draw, expected_shares, untrained_generator
 
 DRAWS = 40_000
+
+
+@pytest.fixture(scope="module")
+def every_generator(kernels: Kernels, made_up_names: tuple[str, ...]) -> list[NameGenerator]:
+    """A generator of each architecture."""
+    return [untrained_generator(config, made_up_names, kernels) for config in CONFIGS.values()]
 
 
 def test_frozen_logits_equal_the_network(generator: NameGenerator, network: Network) -> None:
@@ -99,8 +106,10 @@ def test_frequencies_match_the_softmax(generator: NameGenerator, network: Networ
     st.integers(0, 2**53 - 1),
 )
 def test_compiled_kernel_equals_plain_python(
-    generator: NameGenerator, options: SamplingOptions, seed: int, offset: int
+    every_generator: list[NameGenerator], options: SamplingOptions, seed: int, offset: int
 ) -> None:
+    """One test for all architectures: the first plain draw compiles the parts of the kernel, half a minute of work."""
+
     def draw_plainly(*arguments: Any) -> None:
         """`draw_names` without selection, in plain Python."""
         plan, nodes, tree, spaces = arguments[:9], arguments[9], arguments[10:15], arguments[15:17]
@@ -121,12 +130,13 @@ def test_compiled_kernel_equals_plain_python(
             lengths,
         )  # type: ignore[no-untyped-call]
 
-    kernels = replace(generator.kernels, draw_names=draw_plainly)
-    plain = NameGenerator(generator.predictor, generator.names, generator.longest, kernels)
-    compiled, interpreted = (
-        each.prepare(options, Constraints(max_length=12)).candidates(seed, offset, 5) for each in (generator, plain)
-    )
-    assert interpreted == compiled
+    for generator in every_generator:
+        kernels = replace(generator.kernels, draw_names=draw_plainly)
+        plain = NameGenerator(generator.predictor, generator.names, generator.longest, kernels)
+        compiled, interpreted = (
+            each.prepare(options, Constraints(max_length=12)).candidates(seed, offset, 5) for each in (generator, plain)
+        )
+        assert interpreted == compiled
 
 
 @pytest.mark.parametrize(
