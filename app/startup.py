@@ -20,8 +20,8 @@ from app.security.rate_limiter import RedisWindowCounters
 from app.settings import Settings, unknown_variables
 from app.web.telemetry import telemetry_config
 from models import Kernels, ModelError, ModelRegistry, prepare
-from models.store.bucket import open_store
 from models.profanity import ProfanityFilter, read_words
+from models.store.bucket import open_store
 from models.store.pins import Pins
 
 # The processor share of a container, in microseconds of each period (Linux, cgroup v2).

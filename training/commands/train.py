@@ -11,8 +11,8 @@ from rich.text import Text
 
 from data import ReadOptions
 from models import Kernels, ModelConfig, prepare
-from models.store.bucket import Location
 from models.profanity import ProfanityFilter
+from models.store.bucket import Location
 from training.config import TrainingConfig, load_config
 from training.device import choose_device
 from training.diagnostics.diagnose import STEPS, diagnose_run
