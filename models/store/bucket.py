@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -122,14 +122,17 @@ class Bucket:
         mode = {"e_tag": before.etag} if before else "create"
         try:
             etag = self._put(path, content, mode)
-        except StoreError:
+        except StoreError as error:
             # The answer may be lost, and not the put.
-            found = self.read(path)
-            if found is None or found.content != content:
-                raise
-            return found
-        if etag is not None:
-            return Found(content, etag)
+            with suppress(StoreError):
+                if (found := self._same(path, content)) is not None:
+                    return found
+            raise error
+        # A put that is tried again meets its own first try.
+        return Found(content, etag) if etag is not None else self._same(path, content)
+
+    def _same(self, path: str, content: bytes) -> Found | None:
+        """Return the object if it has this content."""
         found = self.read(path)
         return found if found is not None and found.content == content else None
 
@@ -156,11 +159,11 @@ class Bucket:
             return
         path = f".check/{uuid4().hex}"
         try:
-            first = self._put(path, b"1", "create")
+            first = self.swap(path, b"1", None)
             self._demand(first is not None, "it refuses to create an object")
-            self._demand(self._put(path, b"2", "create") is None, "it creates an object twice")
-            self._demand(self._put(path, b"3", {"e_tag": first}) is not None, "it refuses to replace an object")
-            self._demand(self._put(path, b"4", {"e_tag": first}) is None, "it replaces an object that has changed")
+            self._demand(self.swap(path, b"2", None) is None, "it creates an object twice")
+            self._demand(self.swap(path, b"3", first) is not None, "it refuses to replace an object")
+            self._demand(self.swap(path, b"4", first) is None, "it replaces an object that has changed")
             self._race(f"{path}-race", racers)
         finally:
             self.delete([path, f"{path}-race"])
@@ -406,4 +409,4 @@ def _reason(error: BaseException) -> str:
         return f"its server answers {status[1]}{f' ({code[1]})' if code else ''}"
     if "TimedOut" in text:
         return "its server does not answer in time"
-    return cause[1] if cause else text.partition("\n")[0].rstrip(".")
+    return cause[1] if cause else text.partition("\n")[0].rpartition(" - ")[2].rstrip(".")
