@@ -7,20 +7,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
 
 from app.bulk.job import Drawer, DrawJob
 from app.bulk.local import draw_locally
-from app.bulk.output import Folder, Receipt
+from app.bulk.output import Receipt, open_output
 from app.cli.names import query, sampling_options, source_options
 from app.names.generation import with_seed
 from app.schemas import GenerateLink
 from app.settings import load_settings
 from models.bulk import Part
 from models.inference import MAX_SEED
+from models.store.bucket import Location, parse_location
 
 PART_SIZE, MOST_CANDIDATES = 1_000_000, 10**13
 # Seconds between two lines of progress, on a terminal and elsewhere.
@@ -32,11 +32,24 @@ def bulk() -> None:
     """Write millions of names as Parquet files. An interrupted job goes on with the same command."""
 
 
+def _as_location(context: click.Context, parameter: click.Parameter, given: str) -> Location:
+    try:
+        return parse_location(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @bulk.command()
 @source_options
 @sampling_options
 @click.option("--count", type=click.IntRange(1, MOST_CANDIDATES), required=True, help="How many candidates to draw.")
-@click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the parts.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False),
+    callback=_as_location,
+    required=True,
+    help="Folder of the parts, or s3://bucket/prefix.",
+)
 @click.option(
     "--part-size",
     type=click.IntRange(1000, 100_000_000),
@@ -45,7 +58,7 @@ def bulk() -> None:
     help="Candidates of a part, of which there is a file each.",
 )
 @click.option("--processes", type=click.IntRange(1, 1024), help="Processes that draw (default: one for each core).")
-def draw(count: int, output: Path, part_size: int, processes: int | None, **options: Any) -> None:
+def draw(count: int, output: Location, part_size: int, processes: int | None, **options: Any) -> None:
     """Draw names as /generate does, repeats included.
 
     The parts are the same on any machine. Candidates that the constraints refuse are left out, so that there are fewer
@@ -55,22 +68,20 @@ def draw(count: int, output: Path, part_size: int, processes: int | None, **opti
     request = with_seed(query(GenerateLink, {**options, "unique": False}), lambda: secrets.randbelow(MAX_SEED + 1))
     drawer = Drawer(settings, request)
     job = DrawJob(request=request, count=count, part_size=part_size, digest=drawer.digest)
-    folder = Folder(output)
-    folder.begin(job)
+    place = open_output(output)
+    place.begin(job)
     del drawer
     click.echo(f"seed {request.seed}: {count:,} candidates in {job.parts:,} parts", err=True)
     receipts, missing = list[Receipt](), list[Part]()
     for part in job.all_parts():
-        if (receipt := folder.find(part)) is None:
+        if (receipt := place.find(part)) is None:
             missing.append(part)
         else:
             receipts.append(receipt)
     progress = _Progress(job.parts, len(receipts))
     try:
         with _interruptible():
-            for receipt in draw_locally(
-                job, iter(missing), folder, settings, processes or len(os.sched_getaffinity(0))
-            ):
+            for receipt in draw_locally(job, iter(missing), place, settings, processes or len(os.sched_getaffinity(0))):
                 receipts.append(receipt)
                 progress.show(receipt.names)
     except KeyboardInterrupt:
@@ -79,8 +90,8 @@ def draw(count: int, output: Path, part_size: int, processes: int | None, **opti
         )
         raise click.exceptions.Exit(130) from None
     progress.end()
-    manifest = folder.finish(job, receipts)
-    click.echo(f"{sum(receipt.names for receipt in receipts):,} names in {manifest.parent}", err=True)
+    place.finish(job, receipts)
+    click.echo(f"{sum(receipt.names for receipt in receipts):,} names in {output}", err=True)
 
 
 @contextmanager

@@ -265,3 +265,28 @@ def test_workers_follow_the_bucket_and_start_without_it(
         requests = len(server.requests)
         until(lambda: len(server.requests) > requests)
         assert service.stop()[0] == 0
+
+
+def test_bulk_draw_into_a_bucket_goes_on_after_a_fault(
+    server: FaultyServer, url: str, tmp_path: Path, kernels: Kernels, variables: dict[str, str]
+) -> None:
+    """The version comes from the bucket, too; the files are those of a folder, and none is written twice."""
+    open_registry(url, tmp_path, kernels).publish(small_draft(1))
+    draw = ["bulk", "draw", "--dataset", DATASET, "--seed", "3", "--count", "3000", "--part-size", "1000"]
+    draw += ["--processes", "1", "--output"]
+    names = f"{url}-names"
+    second = "part-0000000000001000.parquet"
+    server.set_fault("500", f"PUT /{names.removeprefix('s3://')}/{second}")
+    done = command(variables, *draw, names)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"Error: {names} cannot be written: its server answers 500 (InternalError).\n" in done.stderr
+    server.set_fault("")
+    server.requests.clear()
+    assert command(variables, *draw, names).exit_code == 0
+    assert command(variables, *draw, str(tmp_path / "names")).exit_code == 0
+    bucket = Bucket.open(names)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "names").iterdir()}
+    assert {path: found.content for path in bucket.etags() if (found := bucket.read(path))} == files
+    puts = [line.rpartition("/")[2] for line in server.requests if line.startswith("PUT")]
+    assert second in puts
+    assert not {"job.json", "part-0000000000000000.parquet"} & {*puts}
