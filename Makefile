@@ -28,7 +28,7 @@ lessons: .venv/train.stamp ## Run the closing command of every lesson and check 
 test: .venv/dev.stamp lint ## Set up the rest, and run lint, types, import rules and the tests, some at the same time
 	$(PYTEST) -m "not slow"
 
-test-all: .venv/dev.stamp lint ## The same with the slow tests: some minutes more
+test-all: .venv/dev.stamp .venv-moto/stamp lint ## The same with the slow tests: some minutes more
 	$(PYTEST)
 
 reliability: .venv/dev.stamp ## Run the tests of what the service withstands (docs/reliability.md)
@@ -77,8 +77,14 @@ $(TOOLS)/stamp: requirements/tools.txt
 	@$(TOOLS)/bin/python -m pip --disable-pip-version-check --quiet --python .venv-sbom/bin/python install --require-hashes --only-binary :all: -r requirements/serve.txt
 	@touch $@
 
+# What moto wants and what training wants do not fit into one environment.
+.venv-moto/stamp: requirements/moto.txt
+	@$(PYTHON) -m venv .venv-moto
+	@.venv-moto/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/moto.txt
+	@touch $@
+
 clean: ## Remove the environment and all caches; stores and models stay
-	rm -rf .venv .venv-sbom $(TOOLS) sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-moto .venv-sbom $(TOOLS) sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or newer."; exit 1; }

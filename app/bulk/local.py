@@ -8,7 +8,7 @@ from itertools import islice
 from multiprocessing import get_context
 
 from app.bulk.job import Drawer, DrawJob
-from app.bulk.output import Folder, Receipt
+from app.bulk.output import Output, Receipt
 from app.settings import Settings
 from models import StoreError
 from models.bulk import Part
@@ -16,17 +16,17 @@ from models.bulk import Part
 # Parts that wait for each process: enough that none is idle.
 WAITING = 2
 _drawer: Drawer
-_folder: Folder
+_output: Output
 
 
 def draw_locally(
-    job: DrawJob, parts: Iterator[Part], folder: Folder, settings: Settings, processes: int
+    job: DrawJob, parts: Iterator[Part], output: Output, settings: Settings, processes: int
 ) -> Iterator[Receipt]:
     """Draw the parts in `processes` processes, and yield the receipt of each as it is written.
 
     Parts that are written stay if the caller stops. Raises `StoreError` if one cannot be written or a process dies.
     """
-    with ProcessPoolExecutor(processes, get_context("spawn"), _open, (settings, job, folder)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _open, (settings, job, output)) as pool:
         try:
             running: set[Future[Receipt]] = {pool.submit(_draw, part) for part in islice(parts, WAITING * processes)}
             while running:
@@ -41,13 +41,13 @@ def draw_locally(
             pool.shutdown(cancel_futures=True)
 
 
-def _open(settings: Settings, job: DrawJob, folder: Folder) -> None:
+def _open(settings: Settings, job: DrawJob, output: Output) -> None:
     """Prepare a process."""
-    global _drawer, _folder
+    global _drawer, _output
     # Ctrl-C is the parent's: a process ends when its part is written.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _drawer, _folder = Drawer(settings, job.request, job.digest), folder
+    _drawer, _output = Drawer(settings, job.request, job.digest), output
 
 
 def _draw(part: Part) -> Receipt:
-    return _folder.put(part, *_drawer.part(part))
+    return _output.put(part, *_drawer.part(part))

@@ -9,20 +9,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice, takewhile
-from pathlib import Path
 from typing import Any
 
 import click
 
 from app.bulk.job import Drawer, DrawJob
 from app.bulk.local import draw_locally
-from app.bulk.output import Folder, Receipt
+from app.bulk.output import Output, Receipt, open_output
 from app.cli.names import query, sampling_options, source_options
 from app.names.generation import with_seed
 from app.schemas import GenerateLink
 from app.settings import load_settings
 from models.bulk import Part
 from models.inference import MAX_SEED
+from models.store.bucket import Location, parse_location
 
 PART_SIZE, MOST_CANDIDATES = 1_000_000, 10**13
 # Seconds between two lines of progress, on a terminal and elsewhere.
@@ -49,11 +49,24 @@ def bulk() -> None:
     """Write millions of names as Parquet files. An interrupted job goes on with the same command."""
 
 
+def _as_location(context: click.Context, parameter: click.Parameter, given: str) -> Location:
+    try:
+        return parse_location(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @bulk.command()
 @source_options
 @sampling_options
 @click.option("--count", type=click.IntRange(1, MOST_CANDIDATES), required=True, help="How many candidates to draw.")
-@click.option("--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the parts.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False),
+    callback=_as_location,
+    required=True,
+    help="Folder of the parts, or s3://bucket/prefix.",
+)
 @click.option(
     "--part-size",
     type=click.IntRange(1000, 100_000_000),
@@ -69,7 +82,7 @@ def bulk() -> None:
     "the manifest.",
 )
 def draw(
-    count: int, output: Path, part_size: int, processes: int | None, shard: tuple[int, int] | None, **options: Any
+    count: int, output: Location, part_size: int, processes: int | None, shard: tuple[int, int] | None, **options: Any
 ) -> None:
     """Draw names as /generate does, repeats included.
 
@@ -82,22 +95,20 @@ def draw(
     request = with_seed(query(GenerateLink, {**options, "unique": False}), lambda: secrets.randbelow(MAX_SEED + 1))
     drawer = Drawer(settings, request)
     job = DrawJob(request=request, count=count, part_size=part_size, digest=drawer.digest)
-    folder = Folder(output)
-    folder.begin(job)
+    place = open_output(output)
+    place.begin(job)
     del drawer
     click.echo(f"seed {request.seed}: {count:,} candidates in {job.parts:,} parts", err=True)
     receipts, missing = list[Receipt](), list[Part]()
     for part in islice(job.all_parts(), *((shard[0], None, shard[1]) if shard else (None,))):
-        if (receipt := folder.find(part)) is None:
+        if (receipt := place.find(part)) is None:
             missing.append(part)
         else:
             receipts.append(receipt)
     progress = _Progress(len(receipts) + len(missing), len(receipts))
     try:
         with _interruptible():
-            for receipt in draw_locally(
-                job, iter(missing), folder, settings, processes or len(os.sched_getaffinity(0))
-            ):
+            for receipt in draw_locally(job, iter(missing), place, settings, processes or len(os.sched_getaffinity(0))):
                 receipts.append(receipt)
                 progress.show(receipt.names)
     except KeyboardInterrupt:
@@ -107,20 +118,20 @@ def draw(
         raise click.exceptions.Exit(130) from None
     progress.end()
     if shard:
-        receipts = _all_receipts(job, folder)
+        receipts = _all_receipts(job, place)
         if len(receipts) < job.parts:
             click.echo(f"shard {shard[0]}/{shard[1]} is complete; the last one writes the manifest.", err=True)
             return
-    manifest = folder.finish(job, receipts)
-    click.echo(f"{sum(receipt.names for receipt in receipts):,} names in {manifest.parent}", err=True)
+    place.finish(job, receipts)
+    click.echo(f"{sum(receipt.names for receipt in receipts):,} names in {output}", err=True)
 
 
-def _all_receipts(job: DrawJob, folder: Folder) -> list[Receipt]:
+def _all_receipts(job: DrawJob, place: Output) -> list[Receipt]:
     """Return the receipts of all parts, or fewer where one is missing.
 
     It begins at the end, because a shard that is not complete lacks its last part.
     """
-    found = map(folder.find, reversed([*job.all_parts()]))
+    found = map(place.find, reversed([*job.all_parts()]))
     return [*takewhile(lambda receipt: receipt is not None, found)]  # type: ignore[list-item]
 
 

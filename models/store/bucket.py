@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -40,6 +40,8 @@ RETRIES = {"max_retries": 2, "retry_timeout": timedelta(seconds=5)}
 # Seconds between two listings: soon after a change, because its writer may not be done; and while nothing changes.
 SOON, LATER = 5.0, 60.0
 PARALLEL_READS, RACERS, MAX_SWAPS = 8, 16, 100
+# Objects of `check_conditions`.
+CHECK = ".check/"
 # In a copied version: the ETag of its manifest.
 ETAG = ".etag"
 
@@ -93,13 +95,13 @@ class Bucket:
             raise StoreError(f"{url} cannot be used: {_reason(error)}.") from None
         return cls(url, *clients)
 
-    def read(self, path: str, before: Found | None = None) -> Found | None:
+    def read(self, path: str, before: Found | None = None, max_bytes: int = MAX_FILE_BYTES) -> Found | None:
         """Return an object, `before` itself if that is still the object, or None if there is none."""
         options = {"if_none_match": before.etag} if before else None
         try:
             answer = _obstore().get(self._reader, path, options=options)
-            if answer.meta["size"] > MAX_FILE_BYTES:
-                raise StoreError(f"{self.url}/{path} is larger than {MAX_FILE_BYTES // 2**20} MiB.")
+            if answer.meta["size"] > max_bytes:
+                raise StoreError(f"{self.url}/{path} is larger than {max_bytes // 2**20} MiB.")
             return Found(bytes(answer.bytes()), str(answer.meta["e_tag"]))
         except FileNotFoundError:
             return None
@@ -109,10 +111,13 @@ class Bucket:
             raise StoreError(f"{self.url} cannot be read: {_reason(error)}.") from error
 
     def etags(self, prefix: str | None = None) -> dict[str, str]:
-        """Return the ETag of each object by its path."""
+        """Return the ETag of each object by its path, without those of a running check."""
         try:
             return {
-                each["path"]: str(each["e_tag"]) for chunk in _obstore().list(self._reader, prefix) for each in chunk
+                each["path"]: str(each["e_tag"])
+                for chunk in _obstore().list(self._reader, prefix)
+                for each in chunk
+                if not each["path"].startswith(CHECK)
             }
         except (FileNotFoundError, _obstore("obstore.exceptions").BaseError) as error:
             raise StoreError(f"{self.url} cannot be read: {_reason(error)}.") from error
@@ -122,15 +127,18 @@ class Bucket:
         mode = {"e_tag": before.etag} if before else "create"
         try:
             etag = self._put(path, content, mode)
-        except StoreError:
+        except StoreError as error:
             # The answer may be lost, and not the put.
-            found = self.read(path)
-            if found is None or found.content != content:
-                raise
-            return found
-        if etag is not None:
-            return Found(content, etag)
-        found = self.read(path)
+            with suppress(StoreError):
+                if (found := self._same(path, content)) is not None:
+                    return found
+            raise error
+        # A put that is tried again meets its own first try.
+        return Found(content, etag) if etag is not None else self._same(path, content)
+
+    def _same(self, path: str, content: bytes) -> Found | None:
+        """Return the object if it has this content."""
+        found = self.read(path, max_bytes=max(len(content), MAX_FILE_BYTES))
         return found if found is not None and found.content == content else None
 
     def replace(self, path: str, content: bytes) -> None:
@@ -154,13 +162,13 @@ class Bucket:
         """
         if self._honours_conditions and not racers:
             return
-        path = f".check/{uuid4().hex}"
+        path = f"{CHECK}{uuid4().hex}"
         try:
-            first = self._put(path, b"1", "create")
+            first = self.swap(path, b"1", None)
             self._demand(first is not None, "it refuses to create an object")
-            self._demand(self._put(path, b"2", "create") is None, "it creates an object twice")
-            self._demand(self._put(path, b"3", {"e_tag": first}) is not None, "it refuses to replace an object")
-            self._demand(self._put(path, b"4", {"e_tag": first}) is None, "it replaces an object that has changed")
+            self._demand(self.swap(path, b"2", None) is None, "it creates an object twice")
+            self._demand(self.swap(path, b"3", first) is not None, "it refuses to replace an object")
+            self._demand(self.swap(path, b"4", first) is None, "it replaces an object that has changed")
             self._race(f"{path}-race", racers)
         finally:
             self.delete([path, f"{path}-race"])
@@ -406,4 +414,4 @@ def _reason(error: BaseException) -> str:
         return f"its server answers {status[1]}{f' ({code[1]})' if code else ''}"
     if "TimedOut" in text:
         return "its server does not answer in time"
-    return cause[1] if cause else text.partition("\n")[0].rstrip(".")
+    return cause[1] if cause else text.partition("\n")[0].rpartition(" - ")[2].rstrip(".")

@@ -10,18 +10,22 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
+import obstore
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from obstore.store import MemoryStore
 
-from app.bulk.job import Drawer
+from app.bulk.job import Drawer, DrawJob
+from app.bulk.output import BucketOutput, Folder, Output
 from app.cli.main import main
 from app.schemas import GenerateQuery
 from app.settings import Settings
-from models import OptionError
+from models import OptionError, StoreError
 from models.bulk import Part, count_names, parquet
+from models.store.bucket import Bucket
 from tests.harness.clock import until
 from tests.harness.stores import store_settings
 
@@ -188,3 +192,62 @@ def test_impossible_shard_is_refused(runner: CliRunner, tmp_path: Path, shard: s
 def test_shard_without_seed_is_refused(runner: CliRunner, tmp_path: Path) -> None:
     result = runner.invoke(main, ["bulk", "draw", "--count", "5000", "--shard", "0/2", "--output", str(tmp_path / "o")])
     assert (result.exit_code, "--shard needs --seed" in result.stderr) == (2, True)
+
+
+JOB = DrawJob(request=GenerateQuery(dataset="elves", seed=3), count=4000, part_size=2000, digest="of a version")
+PARTS = [(Part(0, 2000), *parquet(b"mila\nren\n")), (Part(2000, 2000), *parquet(b"tusha\n"))]
+
+
+def bucket_output(objects: MemoryStore) -> BucketOutput:
+    """The output that a machine opens."""
+    return BucketOutput(Bucket("s3://names/elves", objects, objects))
+
+
+def write_all(output: Output) -> None:
+    """Do what a draw does, with parts that were made before."""
+    output.begin(JOB)
+    output.finish(JOB, [output.find(part) or output.put(part, content, names) for part, content, names in PARTS])
+
+
+def objects_in(objects: MemoryStore) -> dict[str, bytes]:
+    """The objects of a bucket."""
+    paths = [each["path"] for chunk in obstore.list(objects) for each in chunk]
+    return {path: bytes(obstore.get(objects, path).bytes()) for path in paths}
+
+
+def test_bucket_gets_the_files_of_a_folder(tmp_path: Path) -> None:
+    objects = MemoryStore()
+    write_all(bucket_output(objects))
+    write_all(Folder(tmp_path))
+    assert objects_in(objects) == bytes_in(tmp_path)
+
+
+def test_machines_that_draw_one_job_write_each_part_once() -> None:
+    objects = MemoryStore()
+    first, second = bucket_output(objects), bucket_output(objects)
+    for output in (first, second):
+        output.begin(JOB)
+    part, content, names = PARTS[0]
+    assert first.find(part) is None
+    assert first.put(part, content, names) == second.put(part, content, names) == second.find(part)
+    with pytest.raises(StoreError, match="is there already, with another content"):
+        second.put(part, PARTS[1][1], names)
+    assert objects_in(objects)[part.file] == content
+
+
+def test_bucket_with_something_else_is_no_output() -> None:
+    objects = MemoryStore()
+    obstore.put(objects, "photo.jpg", b"")
+    with pytest.raises(StoreError, match=r"is not empty and has no job\.json; give an empty prefix"):
+        bucket_output(objects).begin(JOB)
+    others = MemoryStore()
+    bucket_output(others).begin(JOB.model_copy(update={"count": 1}))
+    with pytest.raises(StoreError, match="has the parts of another job"):
+        bucket_output(others).begin(JOB)
+
+
+def test_damaged_part_in_a_bucket_is_named() -> None:
+    objects = MemoryStore()
+    obstore.put(objects, PARTS[0][0].file, b"PAR1")
+    with pytest.raises(StoreError, match=r"^s3://names/elves/part-0000000000000000\.parquet is damaged; remove it"):
+        bucket_output(objects).find(PARTS[0][0])

@@ -21,7 +21,7 @@ def read_requirements(name: str) -> str:
     return (ROOT / f"requirements/{name}.txt").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["serve", "redis", "telemetry"])
+@pytest.mark.parametrize("name", ["serve", "redis", "telemetry", "bucket"])
 def test_serving_requirements_are_pinned_by_hash(name: str) -> None:
     pinned = re.split(r"\n(?=[a-z])", read_requirements(name))
     assert len(pinned) > 20
@@ -34,7 +34,9 @@ def test_serving_requirements_are_pinned_by_hash(name: str) -> None:
         assert re.search(rf"--require-hashes[^\n]*-r {file}", text.replace("\\\n", " ")), installer
 
 
-@pytest.mark.parametrize(("name", "package"), [("redis", "redis=="), ("telemetry", "opentelemetry-sdk==")])
+@pytest.mark.parametrize(
+    ("name", "package"), [("redis", "redis=="), ("telemetry", "opentelemetry-sdk=="), ("bucket", "obstore==")]
+)
 def test_extra_only_adds_to_the_serving_requirements(name: str, package: str) -> None:
     serve, extra = (
         set(re.findall(r"^[a-z0-9.-]+==[^\s;]+", read_requirements(each), re.MULTILINE)) for each in ("serve", name)
