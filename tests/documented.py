@@ -28,6 +28,9 @@ EXCEPTIONS = {
     "make test": "runs this test, and continuous integration runs it (.ci/run)",
     "make training": "installs packages from an index, which `make test` does as well",
     "make reliability": "runs tests/reliability, as `make test` does",
+    "docker build -t registry.example.org/namewave:0.2.0 --build-arg EXTRAS=redis bulk .": "needs Docker",
+    "kubectl kustomize deploy/kubernetes/overlays/production": "tests/deploy/test_kubernetes.py renders and checks it",
+    "kubectl apply -k deploy/kubernetes/overlays/production": "needs a cluster",
     "kill -HUP PID": "needs several worker processes: tests/reliability/test_workers.py sends it",
 }
 # Options that make few steps of a command that takes minutes as documented. The others take `--steps`.

@@ -165,12 +165,12 @@ def test_broken_trial_is_drawn_again(tmp_path: Path) -> None:
             with open_study(folder, RANGES, 1, MARKS, resume=bool(seen)) as study:
                 assert len(study.rows()) == len(seen)
                 while len(seen) < total:
-                    trial = study.ask()
+                    trial = study.ask(100)
                     seen.append(trial.params)
                     rate = trial.params["learning_rate"]
                     trial.report(3 + rate, 500)
                     study.tell(trial, "complete", 2 + abs(rate - 0.02), 1.0)
-                study.ask().report(1.0, 500)
+                study.ask(100).report(1.0, 500)
         return seen
 
     whole = ask_and_tell(tmp_path / "whole", [])
@@ -200,7 +200,7 @@ def test_resume_requires_same_list_ranges_and_seed(out: Path, given: list[str], 
 
 def test_running_sweep_locks_its_folder(out: Path) -> None:
     with open_study(out, RANGES, 1, MARKS, resume=False) as study:
-        trial = study.ask()
+        trial = study.ask(100)
         for resume in (False, True):
             with (
                 pytest.raises(TrainingError, match=r"Another sweep is running in .*out\. Wait until it ends"),

@@ -1,6 +1,7 @@
 """An Optuna study that can be continued, and one of its trials."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,6 +28,9 @@ STARTUP_TRIALS = 8
 # Distance between the random streams of two seeds; the streams of one sweep are adjacent.
 STRIDE = 1_000_003
 SEEDS = 2**32
+
+# How often a shared database is tried, and the seconds between.
+TRIES, PAUSE = 3, 0.5
 
 Verdict = Literal["complete", "pruned", "failed"]
 _STATES: dict[Verdict, TrialState] = {
@@ -51,25 +56,59 @@ class Row:
 
 
 class Study:
-    """The trials of one sweep. Finished ones count; an interrupted one is dropped and drawn again."""
+    """The trials of one sweep. Finished ones count; an interrupted one is dropped and drawn again.
 
-    def __init__(self, study: optuna.Study, ranges: Ranges, seed: int) -> None:
+    `seed`: None where several machines share the study.
+    """
+
+    def __init__(self, study: optuna.Study, ranges: Ranges, seed: int | None) -> None:
         self._study, self._seed = study, seed
         self._distributions = {field: _distribution(field, given) for field, given in ranges.items()}
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            _settle(study, trial)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines may run trials at the same time."""
+        return self._seed is None
+
+    def settle(self) -> None:
+        """End the trials that a crash left running; no other process may run any."""
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            _settle(self._study, trial)
 
     def rows(self) -> list[Row]:
         """Return the finished trials in order."""
         finished = [trial for trial in self._study.get_trials(deepcopy=False) if "outcome" in trial.user_attrs]
         return [_row(number, trial) for number, trial in enumerate(finished, start=1)]
 
-    def ask(self) -> Trial:
-        """Return the next trial, which depends only on the seed and the finished trials."""
+    def ask(self, trials: int) -> Trial | None:
+        """Return the next of `trials` trials, or None where all are finished or run elsewhere.
+
+        It depends only on the seed and the finished trials, except in a shared study.
+        """
+        if self._taken() >= trials:
+            return None
         # The file does not store the sampler's generator, so each trial gets a fresh one.
-        seed = (self._seed * STRIDE + len(self.rows())) % SEEDS
-        self._study.sampler = TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed, constant_liar=False)
-        return self._study.ask(self._distributions)
+        seed = None if self._seed is None else (self._seed * STRIDE + len(self.rows())) % SEEDS
+        # The liar keeps machines from trying the same values at the same time.
+        self._study.sampler = TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed, constant_liar=self.is_shared)
+        trial = self._study.ask(self._distributions)
+        # Two machines may both have found one trial missing: the storage numbers trials, and the lower number has it.
+        if self._taken(trial.number) > trials:
+            self.drop(trial)
+            return None
+        return trial
+
+    def drop(self, trial: Trial) -> None:
+        """End a trial without a result; it does not count."""
+        self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def _taken(self, number: int | None = None) -> int:
+        """Return how many trials are finished or running; with `number`, up to this one."""
+        return sum(
+            (number is None or trial.number <= number)
+            and (trial.state is TrialState.RUNNING or "outcome" in trial.user_attrs)
+            for trial in self._study.get_trials(deepcopy=False)
+        )
 
     def tell(self, trial: Trial, verdict: Verdict, dev_loss: float | None, seconds: float, note: str = "") -> None:
         """Record the result of a trial."""
@@ -96,7 +135,50 @@ def open_study(folder: Path, ranges: Ranges, seed: int, marks: dict[str, str], r
                 f"A sweep lies in {folder} already; --resume continues it. For a new one give another --output."
             )
         with _opened(path) as storage:
-            yield Study(_load(storage, marks, folder), ranges, seed)
+            study = Study(_load(storage, NAME, marks, str(folder)), ranges, seed)
+            study.settle()
+            yield study
+
+
+@contextmanager
+def join_study(url: str, title: str, ranges: Ranges, marks: dict[str, str], resume: bool) -> Iterator[Study]:
+    """Open the study `title` of a storage that several machines share, and start it where it is new.
+
+    `url`: of a database (SQLAlchemy), or the path of a journal file. `resume` drops the trials that a crash left
+    running. Raises `TrainingError` if the storage cannot be used or has another sweep of this title.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = Study(_load(_shared_storage(url), f"{NAME} {title}", marks, "the storage"), ranges, None)
+        if resume:
+            study.settle()
+        yield study
+    except SQLAlchemyError as error:
+        raise TrainingError(f"--storage cannot be used: {_first_line(error)}") from error
+
+
+def _shared_storage(url: str) -> optuna.storages.BaseStorage:
+    try:
+        if "://" in url:
+            return _database(url)
+        Path(url).parent.mkdir(parents=True, exist_ok=True)
+        return optuna.storages.JournalStorage(JournalFileBackend(url))
+    # A missing driver, an address that is none, a folder that cannot be written.
+    except (ImportError, ValueError, OSError) as error:
+        raise TrainingError(
+            f"--storage cannot be used: {_first_line(error)} Give the address of a database, such as "
+            "postgresql://user@host/sweeps, or the path of a file on a disk that all machines share."
+        ) from error
+
+
+def _database(url: str) -> optuna.storages.RDBStorage:
+    for _ in range(TRIES - 1):
+        try:
+            return optuna.storages.RDBStorage(url)
+        # Of two machines that begin at the same time only one can make the tables.
+        except SQLAlchemyError:
+            time.sleep(PAUSE)
+    return optuna.storages.RDBStorage(url)
 
 
 @contextmanager
@@ -114,16 +196,17 @@ def _opened(path: Path) -> Iterator[optuna.storages.RDBStorage]:
         raise TrainingError(f"{path} cannot be used ({_first_line(error)}). Give another --output.") from error
 
 
-def _load(storage: optuna.storages.RDBStorage, marks: dict[str, str], folder: Path) -> optuna.Study:
+def _load(storage: optuna.storages.BaseStorage, name: str, marks: dict[str, str], place: str) -> optuna.Study:
     pruner = MedianPruner(n_startup_trials=STARTUP_TRIALS)
-    study = optuna.create_study(storage=storage, study_name=NAME, pruner=pruner, load_if_exists=True)
-    if not study.user_attrs and not study.trials:
-        for mark, value in marks.items():
-            study.set_user_attr(mark, value)
+    study = optuna.create_study(storage=storage, study_name=name, pruner=pruner, load_if_exists=True)
+    if not study.trials:
+        # Of two machines that begin at the same time each writes what the other has not.
+        for mark in marks.keys() - study.user_attrs.keys():
+            study.set_user_attr(mark, marks[mark])
     differing = [mark for mark, value in marks.items() if study.user_attrs.get(mark) != value]
     if differing:
         raise TrainingError(
-            f"The sweep in {folder} was made with another {' and another '.join(differing)}. "
+            f"The sweep in {place} was made with another {' and another '.join(differing)}. "
             "Give the same again, or another --output without --resume."
         )
     return study

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import torch
+from optuna.trial import Trial
 from rich.console import Console
 from rich.text import Text
 
@@ -17,9 +18,9 @@ from training.corpus import Corpus
 from training.device import choose_device
 from training.errors import Interrupted, TrainingError
 from training.options import dataset_name, list_options, processor_options, read_corpus
-from training.paths import write_output
+from training.paths import prepare_output, write_output
 from training.progress import progress_on, stop_requests
-from training.search.study import Result, Row, Study, TrialContext, open_study, run_trial
+from training.search.study import Result, Row, Study, TrialContext, join_study, open_study, run_trial
 from training.search.sweep_plan import SweepPlan, read_plan
 from training.search.sweep_report import best_row, best_toml, results_csv, short, show_results, sweep_plot
 from training.trainer import new_trainer
@@ -39,6 +40,11 @@ FOLDER = Path(".namewave/sweeps")
 @click.option("--passes", type=click.IntRange(1, 100_000), help="Passes of each trial over the training list.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, help="Same seed, same trials.")
 @click.option("--resume", is_flag=True, help="Continue the sweep in the folder.")
+@click.option(
+    "--storage",
+    help="Share the sweep among machines that give the same: the address of a database (postgresql://...), or the path "
+    "of a file on a common disk. Together they run --trials; --resume drops those of a machine that crashed.",
+)
 @processor_options
 def sweep(
     preset: str,
@@ -51,6 +57,7 @@ def sweep(
     passes: int | None,
     seed: int,
     resume: bool,
+    storage: str | None,
     device: str,
     threads: int,
 ) -> None:
@@ -66,37 +73,51 @@ def sweep(
     console = Console()
     lines = [*corpus.described(), f"sweep {plan.title} in {folder}"]
     console.print(Text("\n".join(lines)), soft_wrap=True)
-    with open_study(folder, plan.ranges, seed, marks, resume) as study:
+    if storage is None:
+        opened = open_study(folder, plan.ranges, seed, marks, resume)
+    else:
+        prepare_output(folder)
+        opened = join_study(storage, f"{called}-{plan.title}", plan.ranges, marks, resume)
+    with opened as study:
         _run_trials(console, study, plan, corpus, choose_device(device, threads), trials)
         rows = study.rows()
+    if len(rows) < trials:
+        console.print(
+            Text(f"{len(rows)} of {trials} trials are finished, and others run the rest; then this command shows all."),
+            soft_wrap=True,
+        )
+        return
     _finish(console, rows, plan, folder, called)
 
 
 def _run_trials(
     console: Console, study: Study, plan: SweepPlan, corpus: Corpus, device: torch.device, trials: int
 ) -> None:
-    """Run trials until `trials` are finished. Raises `Interrupted` after a stop request."""
+    """Run trials until `trials` are finished or taken by others. Raises `Interrupted` after a stop request."""
     with stop_requests() as is_stopped:
-        while (done := len(study.rows())) < trials:
+        while (trial := study.ask(trials)) is not None:
+            done = len(study.rows())
             try:
-                _run_next(console, study, plan, corpus, device, trials, is_stopped)
+                _run_next(console, study, trial, plan, corpus, device, trials, is_stopped)
             except Interrupted:
+                study.drop(trial)
                 raise Interrupted(
                     f"Stopped in trial {done + 1} of {trials}; {done} are kept. "
-                    "The same command with --resume continues from here."
+                    f"The same command {'' if study.is_shared else 'with --resume '}continues from here."
                 ) from None
 
 
 def _run_next(
     console: Console,
     study: Study,
+    trial: Trial,
     plan: SweepPlan,
     corpus: Corpus,
     device: torch.device,
     trials: int,
     is_stopped: Callable[[], bool],
 ) -> None:
-    number, trial, start = len(study.rows()) + 1, study.ask(), time.monotonic()
+    number, start = len(study.rows()) + 1, time.monotonic()
     values = ", ".join(f"{field} {short(value)}" for field, value in trial.params.items())
     console.print(Text(f"trial {number} of {trials}: {values}"), soft_wrap=True)
 
