@@ -1,6 +1,6 @@
 """Share of names that the profanity filter refuses, of lists that are known and of held-out names.
 
-Held out is a fifth of a list at a time: the other four fifths exempt words, so that each name is judged by others alone.
+Held out is a fifth of a list at a time: the other four fifths exempt words, so that each name is judged by others.
 """
 
 import argparse

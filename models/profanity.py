@@ -1,4 +1,4 @@
-"""The profanity filter behind `safe`: a package's words, the operator's, an allowlist, and what a list of names exempts.
+"""The profanity filter behind `safe`: words of a package, of the operator, and those that a list of names exempts.
 
 The words are the files of badwords-py, whose code is never imported. A listed word is rejected as one or several whole
 words of a name ("big-foot" for bigfoot), and from some length on inside a longer word: in English from 4 letters, in
@@ -127,7 +127,7 @@ class ProfanityFilter:
         return frozenset(word for word in often if not any(each in word for each in self.never))
 
     def check(self, names: Collection[str], exempted: frozenset[str] | None = None) -> Refusals:
-        """Return which names are refused and why. `exempted`: what their list exempts, by default the names themselves."""
+        """Return which names are refused and why. `exempted`: by their list, by default the names themselves."""
         if exempted is None:
             exempted = self.exempted(names)
         automaton = self._automaton(Vocabulary.of(names).characters, exempted)

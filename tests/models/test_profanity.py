@@ -25,10 +25,10 @@ from models.profanity import (
     WordListError,
     letters_of,
     listed,
+    never_exempt,
     occurrences,
     read_words,
     shipped,
-    never_exempt,
 )
 
 # All refused names among 29,611 of people and 3,323 of animals.
