@@ -1,6 +1,6 @@
 """Share of names that the profanity filter refuses, of lists that are known and of held-out names.
 
-Held out is a fifth of a list at a time: the other four fifths lift words, so that each name is judged by others alone.
+Held out is a fifth of a list at a time: the other four fifths exempt words, so that each name is judged by others.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def cross_check(profanity: ProfanityFilter, names: tuple[str, ...]) -> Refusals:
     words = dict[str, tuple[str, ...]]()
     for fold in range(FOLDS):
         others = [name for i, name in enumerate(shuffled) if i % FOLDS != fold]
-        words |= profanity.check(shuffled[fold::FOLDS], profanity.lifted(others)).words
+        words |= profanity.check(shuffled[fold::FOLDS], profanity.exempted(others)).words
     return Refusals(len(names), words)
 
 

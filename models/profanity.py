@@ -1,4 +1,4 @@
-"""The profanity filter behind `safe`: a package's words, the operator's, an allowlist, and what a list of names lifts.
+"""The profanity filter behind `safe`: words of a package, of the operator, and those that a list of names exempts.
 
 The words are the files of badwords-py, whose code is never imported. A listed word is rejected as one or several whole
 words of a name ("big-foot" for bigfoot), and from some length on inside a longer word: in English from 4 letters, in
@@ -6,8 +6,8 @@ other languages, whose lists are less careful, from 7. English words inside many
 count as whole words only; harmless names with a listed word (words/allowlist.txt) pass. Case, accents and endings do
 not matter.
 
-Each list of names lifts words: those inside several of its names pass inside the names of its models, never as whole
-words. No list lifts slurs (words/never.txt) and the operator's words.
+Each list of names exempts words: those inside several of its names pass inside the names of its models, never as whole
+words. No list exempts slurs (words/never.txt) and the operator's words.
 """
 
 import hashlib
@@ -34,12 +34,12 @@ PACKAGE = "badwords-py"
 ENGLISH = "en"
 # Least letters of a word that is found inside a longer one: English, other languages.
 INSIDE, INSIDE_OTHERS = 4, 7
-# A list lifts a word that is inside this many of its names, and inside one of this many.
+# A list exempts a word that is inside this many of its names, and inside one of this many.
 MIN_NAMES, MAX_RARITY = 2, 20_000
 OWN = Path(__file__).with_name("words")
 # Separators within an entry; entries with other signs are disguised words, which no name is.
 _BETWEEN = re.compile(r"[ .'’-]")
-# Automata that are cached, by alphabet and by alphabet and lifted words.
+# Automata that are cached, by alphabet and by alphabet and exempted words.
 _CACHE_SIZE = 64
 # Names that are searched at a time, in some megabytes.
 _CHUNK = 8192
@@ -70,7 +70,7 @@ class Refusals:
 class ProfanityFilter:
     """The words that `safe` rejects. Safe to share between threads.
 
-    `never`: words that no list lifts, nor a word that holds one. `kernel` is `find`, compiled; as plain Python it is
+    `never`: words that no list exempts, nor a word that holds one. `kernel` is `find`, compiled; as plain Python it is
     slow. `digest` identifies words and rules: answers under different digests may differ.
     """
 
@@ -83,7 +83,7 @@ class ProfanityFilter:
         self._base = lru_cache(_CACHE_SIZE)(self._build)
         self._automaton = lru_cache(_CACHE_SIZE)(self._only_whole)
         # Lists go when their versions go.
-        self._lifted = WeakKeyDictionary[ListedNames, frozenset[str]]()
+        self._exempted = WeakKeyDictionary[ListedNames, frozenset[str]]()
 
     @classmethod
     def load(
@@ -92,7 +92,7 @@ class ProfanityFilter:
         """Return the words of the package and of the operator's two files. Raises `WordListError`."""
         added = read_words(unsafe_words, "unsafe_words")
         allowed = read_words(safe_words, "safe_words")
-        return cls(extend(shipped(), added, allowed), kernel, unliftable() | added)
+        return cls(extend(shipped(), added, allowed), kernel, never_exempt() | added)
 
     def automaton(self, generator: NameGenerator) -> Automaton:
         """Return the automaton for the names of this generator. The first for a list takes tenths of a second."""
@@ -100,10 +100,10 @@ class ProfanityFilter:
         return self._automaton(characters, frozenset().union(*(self._of(each, characters) for each in generator.lists)))
 
     def _of(self, names: ListedNames, characters: tuple[str, ...]) -> frozenset[str]:
-        """Return what a list lifts. `characters`: at least those of its names."""
-        found = self._lifted.get(names)
+        """Return what a list exempts. `characters`: at least those of its names."""
+        found = self._exempted.get(names)
         if found is None:
-            found = self._lifted[names] = self._lifted_by(names, self._base(characters))
+            found = self._exempted[names] = self._exempted_by(names, self._base(characters))
         return found
 
     def _build(self, characters: tuple[str, ...]) -> Automaton:
@@ -112,11 +112,11 @@ class ProfanityFilter:
     def _only_whole(self, characters: tuple[str, ...], words: frozenset[str]) -> Automaton:
         return self._base(characters).only_whole(words) if words else self._base(characters)
 
-    def lifted(self, names: Collection[str]) -> frozenset[str]:
-        """Return the words that this list of names lifts."""
-        return self._lifted_by(names, self._base(Vocabulary.of(names).characters))
+    def exempted(self, names: Collection[str]) -> frozenset[str]:
+        """Return the words that this list of names exempts."""
+        return self._exempted_by(names, self._base(Vocabulary.of(names).characters))
 
-    def _lifted_by(self, names: Iterable[str], automaton: Automaton) -> frozenset[str]:
+    def _exempted_by(self, names: Iterable[str], automaton: Automaton) -> frozenset[str]:
         counts, total = Counter[str](), 0
         for chunk in _chunks(names):
             total += len(chunk)
@@ -126,21 +126,21 @@ class ProfanityFilter:
         often = {word for word, n in counts.items() if n >= least}
         return frozenset(word for word in often if not any(each in word for each in self.never))
 
-    def check(self, names: Collection[str], lifted: frozenset[str] | None = None) -> Refusals:
-        """Return which names are refused and why. `lifted`: what their list lifts, by default the names themselves."""
-        if lifted is None:
-            lifted = self.lifted(names)
-        automaton = self._automaton(Vocabulary.of(names).characters, lifted)
+    def check(self, names: Collection[str], exempted: frozenset[str] | None = None) -> Refusals:
+        """Return which names are refused and why. `exempted`: by their list, by default the names themselves."""
+        if exempted is None:
+            exempted = self.exempted(names)
+        automaton = self._automaton(Vocabulary.of(names).characters, exempted)
         words = {}
         for chunk in _chunks(names):
             for name in _marked(chunk, automaton):
                 whole, inside = occurrences(name, self.keywords)
-                reasons = whole | inside - lifted
+                reasons = whole | inside - exempted
                 words[name] = tuple(sorted(w for w in reasons if not any(o in w for o in reasons if o != w)))
         return Refusals(len(names), words)
 
     def refuses(self, text: str) -> bool:
-        """Return whether a text is rejected where no list lifts a word; far slower than `automaton`."""
+        """Return whether a text is rejected where no list exempts a word; far slower than `automaton`."""
         name = normalize(text)
         return bool(name) and bool(_marked([name], Automaton(self.keywords, Vocabulary.of([name]), find)))
 
@@ -195,11 +195,11 @@ def shipped() -> Keywords:
     inside |= {word for word in whole - english if len(word) >= INSIDE_OTHERS}
     inside -= read_words(OWN / "whole_words.txt", "whole_words")
     allowlist = read_words(OWN / "allowlist.txt", "allowlist")
-    return Keywords(whole, frozenset(inside | (unliftable() & whole)), allowlist)
+    return Keywords(whole, frozenset(inside | (never_exempt() & whole)), allowlist)
 
 
-def unliftable() -> frozenset[str]:
-    """Return the words of the project that no list lifts."""
+def never_exempt() -> frozenset[str]:
+    """Return the words of the project that no list exempts."""
     return read_words(OWN / "never.txt", "never")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,9 +19,10 @@ from app.admission.cost_model import (
     measure_multiply_adds,
 )
 from app.names.generation import SCORED_CHARACTER_COST, SamplerCache
-from app.names.jobs import GenerateJob
+from app.names.jobs import GenerateJob, StreamJob
 from app.names.sources import SourceResolver
 from app.schemas import GenerateRequest
+from app.web.negotiation import JSON, NDJSON
 from models import Draft, ModelRegistry
 from models.blends import Blender, Source
 from models.inference import PrefixMemory
@@ -148,3 +150,38 @@ def test_scored_characters_are_charged(job_of: Callable[..., GenerateJob]) -> No
         chunk = job.next_chunk()
     scored = sum(len(name["name"]) + 1 for name in json.loads(chunk)["names"])
     assert job.charged == job.stream.characters + SCORED_CHARACTER_COST * scored
+
+
+@pytest.mark.parametrize("kind", [GenerateJob, StreamJob])
+@pytest.mark.parametrize("safe", [True, False])
+def test_answer_that_falls_short_because_of_safe_says_so(
+    registry: ModelRegistry, elf_draft: Draft, tmp_path: Path, kind: type[GenerateJob] | type[StreamJob], safe: bool
+) -> None:
+    registry.publish(elf_draft)
+    source = SourceResolver(registry, Blender(registry.kernels)).find("elves", None)
+    unsafe = tmp_path / "unsafe.txt"
+    unsafe.write_text("kalo\n", "utf-8")
+    samplers = SamplerCache(ProfanityFilter.load(registry.kernels.find, unsafe_words=unsafe))
+    request = GenerateRequest(dataset="elves", count=30, seed=1, unique=False, prefix="kalo", safe=safe)
+    job = kind(request, source, 5000, PrefixMemory(0), samplers, JSON if kind is GenerateJob else NDJSON)
+    text = b""
+    while not job.finished:
+        text = job.next_chunk() or text
+    answer = json.loads(text.splitlines()[-1])
+    answer = answer.get("end", answer)
+    assert answer["complete"] is not safe
+    if safe:
+        rejected = answer["refused"]["safe"]
+        assert answer["note"].startswith(f"safe rejected {rejected} candidates")
+        assert "up to 30 of the 30 missing names" in answer["note"]
+    else:
+        assert "note" not in answer
+
+
+def test_answer_that_falls_short_for_other_reasons_has_no_note(job_of: Callable[..., GenerateJob]) -> None:
+    job = job_of(max_length=1)
+    while not job.finished:
+        chunk = job.next_chunk()
+    answer = json.loads(chunk)
+    assert (answer["complete"], answer["refused"]["safe"]) == (False, 0)
+    assert "note" not in answer

@@ -129,6 +129,24 @@ def test_automaton_marks_equal_a_search_in_folded_text(
         assert Automaton(keywords, vocabulary, kernel).mark(codes, lengths).tolist() == expected
 
 
+@settings(max_examples=200)
+@given(keywords=keyword_sets, exempted=words, names=names_of_odd)
+@example(
+    Keywords(frozenset(), frozenset({"ab", "sab", "a"}), frozenset()),
+    frozenset({"ab", "a"}),
+    ["ab", "sabi", "abi", "bab", "a-b", "b a b"],
+)
+def test_automaton_of_whole_words_equals_one_without_the_words_inside(
+    kernels: Kernels, keywords: Keywords, exempted: frozenset[str], names: list[str | None]
+) -> None:
+    vocabulary, codes, lengths = coded(names)
+    fewer = Keywords(keywords.whole | keywords.inside, keywords.inside - exempted, keywords.excepted)
+    expected = Automaton(fewer, vocabulary, kernels.find).mark(codes, lengths).tolist()
+    whole = Automaton(keywords, vocabulary, kernels.find)
+    assert whole.only_whole(exempted).mark(codes, lengths).tolist() == expected
+    assert whole.mark(codes, lengths).tolist() == [holds(keywords, name) for name in names]
+
+
 @pytest.mark.parametrize("before", ["", "b", "b ", "bb bb "])
 @pytest.mark.parametrize("n", [LONGEST - 1, LONGEST, LONGEST + 1, 2 * LONGEST + 3])
 def test_long_names_are_searched_and_longer_keywords_ignored(kernels: Kernels, n: int, before: str) -> None:

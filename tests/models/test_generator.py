@@ -15,6 +15,7 @@ from scipy.stats import chisquare
 from models import Kernels, ModelConfig, NameGenerator, OptionError, SamplingOptions, UnknownCharacter
 from models.inference import AS_DRAWN, TEXT, Constraints, NameStream
 from models.inference.generator import _looks
+from models.inference.keyword_filter import Automaton, Keywords
 from models.kernel import sample
 from models.kernel.evaluate import Program, Tree
 from models.networks import Network
@@ -195,6 +196,35 @@ def test_judge_keeps_a_trailing_blank_that_score_trims(kernels: Kernels) -> None
     assert "".join(step.character for step in drawn.characters) == "a e ."
     [listed] = generator.score(["a e "])
     assert (listed.name, listed.in_training) == ("a e", True)
+
+
+@pytest.mark.parametrize("listed", [("kalo", "mika", "okla"), ("ka lo", "mika ol")], ids=["plain", "loose"])
+@pytest.mark.parametrize(
+    "constraints",
+    [Constraints(), Constraints(ends_with="a"), Constraints(contains="al"), Constraints(pattern="?a*", unique=False)],
+)
+def test_candidates_that_only_safe_rejects_are_counted(
+    kernels: Kernels, listed: tuple[str, ...], constraints: Constraints
+) -> None:
+    generator = untrained_generator(ModelConfig(architecture="bigram", block_size=1), listed, kernels)
+    assert generator.vocabulary.loose == (" " in listed[0])
+    unsafe = Automaton(Keywords(frozenset(), frozenset({"l"}), frozenset()), generator.vocabulary, kernels.find)
+    attempts = 3000
+    stream = NameStream(
+        generator.prepare(constraints=replace(constraints, max_length=6, unsafe=unsafe)),
+        10**6,
+        seed=1,
+        max_attempts=attempts,
+    )
+    while not stream.finished:
+        stream.next_names()
+    drawn = generator.prepare(constraints=Constraints(max_length=6)).candidates(1, 0, attempts)
+    rejected = [name for name in drawn if name is not None and "l" in name]
+    spelled = [name for name in rejected if constraints.contains in name and name.endswith(constraints.ends_with)]
+    if constraints.pattern:
+        spelled = [name for name in rejected if name[1:2] == "a"]
+    assert stream.refused["safe"] == len(rejected)
+    assert stream.only_unsafe == len(spelled) > 0
 
 
 @pytest.mark.parametrize(

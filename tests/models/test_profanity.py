@@ -25,10 +25,10 @@ from models.profanity import (
     WordListError,
     letters_of,
     listed,
+    never_exempt,
     occurrences,
     read_words,
     shipped,
-    unliftable,
 )
 
 # All refused names among 29,611 of people and 3,323 of animals.
@@ -37,8 +37,8 @@ REFUSED = {
     "animal": ["abortus", "ass", "bitch", "cock", "coon", "jackass", "negrofinch", "pecker", "pussy", "tit"],
 }
 MAX_REFUSED_SHARE = 0.003
-# A list with whole words of English, such as tit, shag and bastard.
-MAX_REFUSED_SHARES = {"species": 0.0065}
+# Lists with whole words of English, such as tit, shag and bastard.
+MAX_REFUSED_SHARES = {"species": 0.0065, "animal": 0.0031}
 # A listed word that is part of at least five shipped names is matched as a whole word only.
 MANY_NAMES = 5
 
@@ -78,7 +78,7 @@ def test_few_shipped_names_are_refused(profanity: ProfanityFilter, dataset: str)
 
 @pytest.mark.parametrize("dataset", REFUSED)
 def test_refused_names_of_two_lists_are_known(profanity: ProfanityFilter, dataset: str) -> None:
-    assert sorted(profanity.check(names_of(dataset), lifted=frozenset()).words) == REFUSED[dataset]
+    assert sorted(profanity.check(names_of(dataset), exempted=frozenset()).words) == REFUSED[dataset]
 
 
 def test_few_human_names_are_refused_without_allowlist(kernels: Kernels) -> None:
@@ -224,46 +224,46 @@ ENDINGS = ("a", "e", "i", "o")
 
 def test_word_inside_several_names_passes_inside_names_only(profanity: ProfanityFilter) -> None:
     names = ("ashito", "oshita", "bastardine", "milo", "rena", "tabor")
-    assert profanity.lifted(names) == {"shit"}
+    assert profanity.exempted(names) == {"shit"}
     generator = generator_of((*names, "z", "-"))
     drawn = ["nashito", "shitomi", "mishit", "bastardi", "shit", "rena-shit", "shi-t"]
     assert passing(profanity, generator, drawn) == ["nashito", "shitomi", "mishit"]
 
 
-def test_longer_word_around_a_lifted_one_is_refused(profanity: ProfanityFilter) -> None:
+def test_longer_word_around_an_exempted_one_is_refused(profanity: ProfanityFilter) -> None:
     """It is not refused because of the shorter word any more, so it must be looked for itself."""
     generator = generator_of(("ashito", "oshita", "bulsheadz", "-"))
     drawn = ["oshitu", "bullshit", "abullshito", "shithead", "ashitheado"]
     assert passing(profanity, generator, drawn) == ["oshitu"]
 
 
-@pytest.mark.parametrize("word", sorted(unliftable()))
+@pytest.mark.parametrize("word", sorted(never_exempt()))
 def test_slur_is_refused_everywhere_whatever_the_list(profanity: ProfanityFilter, word: str) -> None:
     word = fold(word)
     names = [f"{start}{word}{end}" for start in ("", "lo") for end in ENDINGS]
-    assert profanity.lifted(names) == frozenset()
+    assert not any(word in each for each in profanity.exempted(names))
     drawn = [word, f"mi{word}", f"{word}lo", f"mi{word}lo"]
     assert passing(profanity, generator_of([*names, *drawn]), drawn) == []
 
 
 def test_words_that_no_list_lifts_are_listed_words() -> None:
     words = shipped()
-    assert unliftable() <= words.inside
-    assert min(map(len, unliftable())) >= INSIDE
+    assert never_exempt() <= words.inside
+    assert min(map(len, never_exempt())) >= INSIDE
 
 
-def test_operator_words_are_lifted_by_no_list(tmp_path: Path, kernels: Kernels) -> None:
+def test_operator_words_are_exempted_by_no_list(tmp_path: Path, kernels: Kernels) -> None:
     unsafe = tmp_path / "unsafe.txt"
     unsafe.write_text("shit\nzogg\n", "utf-8")
     own = ProfanityFilter.load(kernels.find, unsafe_words=unsafe)
-    assert own.lifted(("ashito", "oshita", "azoggi", "ozoggu")) == frozenset()
+    assert own.exempted(("ashito", "oshita", "azoggi", "ozoggu")) == frozenset()
 
 
-@pytest.mark.parametrize(("others", "is_lifted"), [(2 * MAX_RARITY - 2, True), (2 * MAX_RARITY - 1, False)])
-def test_word_must_be_inside_one_of_20_000_names(profanity: ProfanityFilter, others: int, is_lifted: bool) -> None:
+@pytest.mark.parametrize(("others", "is_exempted"), [(2 * MAX_RARITY - 2, True), (2 * MAX_RARITY - 1, False)])
+def test_word_must_be_inside_one_of_20_000_names(profanity: ProfanityFilter, others: int, is_exempted: bool) -> None:
     letters = "lmnorv"
     names = ["".join(parts) for parts in islice(product(letters, repeat=6), others)]
-    assert profanity.lifted((*names, "ashito", "oshita")) == ({"shit"} if is_lifted else frozenset())
+    assert profanity.exempted((*names, "ashito", "oshita")) == ({"shit"} if is_exempted else frozenset())
 
 
 def test_blend_lifts_what_any_of_its_lists_lifts(profanity: ProfanityFilter) -> None:
@@ -273,7 +273,7 @@ def test_blend_lifts_what_any_of_its_lists_lifts(profanity: ProfanityFilter) -> 
     assert passing(profanity, generator_of(names, (other,)), ["mashito"]) == []
 
 
-def test_models_with_the_same_alphabet_and_lifted_words_share_an_automaton(profanity: ProfanityFilter) -> None:
+def test_models_with_the_same_alphabet_and_exempted_words_share_an_automaton(profanity: ProfanityFilter) -> None:
     one, same, more = generator_of(("milo", "rena")), generator_of(("reno", "mila")), generator_of(("milo", "rent"))
     assert profanity.automaton(one) is profanity.automaton(same)
     assert profanity.automaton(one) is not profanity.automaton(more)
@@ -281,15 +281,15 @@ def test_models_with_the_same_alphabet_and_lifted_words_share_an_automaton(profa
 
 @pytest.mark.parametrize("dataset", ["animal", "japanese"])
 def test_reasons_by_text_are_those_of_the_automaton(profanity: ProfanityFilter, dataset: str) -> None:
-    """A name has a reason exactly if the automaton marks it, with lifted words and without."""
+    """A name has a reason exactly if the automaton marks it, with exempted words and without."""
     names = names_of(dataset)
-    for lifted in (frozenset[str](), profanity.lifted(names)):
+    for exempted in (frozenset[str](), profanity.exempted(names)):
         by_text = set()
         for name in names:
             whole, inside = occurrences(name, profanity.keywords)
-            if whole | inside - lifted:
+            if whole | inside - exempted:
                 by_text.add(name)
-        check = profanity.check(names, lifted)
+        check = profanity.check(names, exempted)
         assert set(check.words) == by_text
         assert all(check.words.values())
 

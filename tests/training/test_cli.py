@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.text import Text
 
 from models import ModelRegistry
+from models.profanity import Refusals
 from tests.training.conftest import ROOT, interrupt, invoke, run_cli
 from training.cli import COMMANDS, LazyCommand, LazyGroup
-from training.report import show_versions
+from training.report import show_refusals, show_versions
 
 SMALL = ["--n-embd", "3", "--n-hidden", "8", "--block-size", "4", "--steps", "10", "--batch-size", "32"]
 
@@ -154,7 +155,22 @@ def test_dry_run_writes_no_file(tmp_path: Path, list_file: Path, train: list[str
     result = run_cli(*train, "--dry-run")
     assert "New names at temperature 1" in result.output
     assert "nothing was published" in result.output
+    assert re.search(r"profanity filter: refuses \d+ of [\d,]+ names", result.output)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [list_file]
+
+
+def test_refused_names_of_the_list_are_shown_with_the_words() -> None:
+    output = StringIO()
+    words = (
+        {f"n{i}": ("bastard",) for i in range(3)} | {"o": ("crap", "shit")} | {f"p{i}": (f"w{i:02}",) for i in range(9)}
+    )
+    show_refusals(Console(width=40, file=output), Refusals(2600, words))
+    show_refusals(Console(width=40, file=output), Refusals(7, {}))
+    rest = ", ".join(f"w{i:02} 1" for i in range(7))
+    assert output.getvalue().splitlines() == [
+        f"profanity filter: refuses 13 of 2,600 names (0.50%) because of bastard 3, crap 1, shit 1, {rest} and 2 more",
+        "profanity filter: refuses 0 of 7 names (0.00%)",
+    ]
 
 
 def test_list_fits_eighty_columns_and_has_tabs_in_a_pipe(elves: ModelRegistry) -> None:
