@@ -62,7 +62,8 @@ def quantized_draft(version: Version, registry: ModelRegistry, kernels: Kernels,
     generator = draft_generator(draft, kernels)
     names = draw(generator, samples)
     quality = quality_lines(
-        measure(names, split.train, split.dev, listed=split.test), likelihood(losses, names, part.train, part.dev)
+        measure(names, split.train, split.dev, listed=split.test),
+        likelihood(losses, names, part.train, part.dev, source.vocabulary.split),
     )
     card = replace_sections(
         source.files["card.md"].decode(),

@@ -26,7 +26,7 @@ from training.plots import loss_plot
 from training.quality import draw, likelihood, measure, quality_lines
 from training.run import STYLED_DEV, RunResult
 from training.run_state import RunState
-from training.sampling_stats import SamplingStats, names_by_style, sampling_stats
+from training.sampling_stats import SamplingStats, mark_lines, names_by_style, sampling_stats
 from training.styles import StyleTable
 from training.trainer import learned_styles
 
@@ -118,10 +118,11 @@ SAMPLES = 2000
 
 @dataclass(frozen=True)
 class BuiltDraft:
-    """A draft that is ready to publish, and the sampling statistics in its card."""
+    """A draft that is ready to publish, the sampling statistics in its card, and lines on combining marks."""
 
     draft: Draft
     sampling_stats: list[SamplingStats]
+    mark_lines: list[str]
 
 
 def build_draft(
@@ -152,7 +153,7 @@ def build_draft(
         files[TABLE] = result.job.corpus.table.encode()
     if result.history.losses:
         files["loss.png"] = _plot(result)
-    return BuiltDraft(replace(bare, files=files), drawn)
+    return BuiltDraft(replace(bare, files=files), drawn, mark_lines(generator))
 
 
 def _bare_draft(result: RunResult) -> Draft:
@@ -192,7 +193,7 @@ def _quality(result: RunResult, generator: NameGenerator, samples: int) -> str:
 
     split, part = corpus.split, measured(corpus.split)
     quality = measure(names, split.train, split.dev, listed=split.test)
-    return "\n".join(quality_lines(quality, likelihood(losses, names, part.train, part.dev)))
+    return "\n".join(quality_lines(quality, likelihood(losses, names, part.train, part.dev, corpus.vocabulary.split)))
 
 
 def _card(

@@ -218,10 +218,19 @@ def _prefix(new: Sequence[str], known: Collection[str]) -> Prefix | None:
     return Prefix(float(shared.mean()), int(shared.max()), float(shares.mean()), float(shares.max()))
 
 
-def likelihood(losses: Losses, drawn: Sequence[str], train: Sequence[str], dev: Sequence[str]) -> Likelihood:
-    """Return the likelihood of a model's own names, of train names and of dev names."""
+def likelihood(
+    losses: Losses,
+    drawn: Sequence[str],
+    train: Sequence[str],
+    dev: Sequence[str],
+    split: Callable[[str], Sequence[str]] = str,
+) -> Likelihood:
+    """Return the likelihood of a model's own names, of train names and of dev names.
+
+    `split` returns the characters of a name.
+    """
     (of_drawn, drawn_size), (of_train, train_size), (of_dev, dev_size) = (
-        (np.asarray(losses(names), np.float64), np.array([len(name) + 1.0 for name in names]))
+        (np.asarray(losses(names), np.float64), np.array([len(split(name)) + 1.0 for name in names]))
         for names in (drawn, train, dev)
     )
     a, b = _mean(of_train, train_size), _mean(of_dev, dev_size)

@@ -104,6 +104,7 @@ def train(
     with progress_on(console, time.monotonic) as progress:
         built = build_draft(result, ready, compared, pictures=pictures, on_progress=progress.count)
     show_losses(console, result.losses)
+    _show(console, built.mark_lines)
     show_names(console, built.sampling_stats[-1].names, "New names at temperature 1:")
     if dry_run:
         state.remove()

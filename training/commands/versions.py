@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from models import SamplingOptions, Version, prepare
 from models.inference import Constraints
@@ -17,6 +18,7 @@ from training.paths import open_registry
 from training.pretrained import resolve_reference
 from training.publishing import published_losses
 from training.report import show_losses_beside, show_versions
+from training.sampling_stats import mark_lines
 
 
 def _resolve(reference: str, store: Location, kernels: Path | None) -> Version:
@@ -38,6 +40,8 @@ def evaluate(reference: str, device: str, threads: int, store: Location, kernels
     console.print(version.reference)
     losses = published_losses(version, choose_device(device, threads))
     show_losses_beside(console, losses, version.manifest.metrics)
+    for line in mark_lines(version.generator):
+        console.print(Text(line), soft_wrap=True)
 
 
 @click.command()
