@@ -166,15 +166,24 @@ def run_script(script: str, folder: Path, **settings: str) -> "subprocess.Comple
 
 
 @pytest.mark.parametrize("command", run_by("output"), ids=str)
-def test_documented_output_of_a_command_is_real(command: Command, folder: Path) -> None:
-    assert run_script(command.text, folder, NAMEWAVE_STORE="/nonexistent/store").stdout == command.printed
+def test_documented_output_of_a_command_is_real(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    # A line of words only needs no shell. Those of test_documented_script_runs have one.
+    if command.text == shlex.join(command.words):
+        printed = run_here(command.words, "/nonexistent/store")
+    else:
+        printed = run_script(command.text, folder, NAMEWAVE_STORE="/nonexistent/store").stdout
+    assert printed == command.printed
 
 
-def run_here(words: Sequence[str]) -> None:
-    """Run `.venv/bin/python -m MODULE ...` in this process."""
+def run_here(words: Sequence[str], store: str = "store") -> str:
+    """Run `.venv/bin/python -m MODULE ...` in this process, and return its standard output."""
     _, _, module, *arguments = words
-    result = CliRunner(env={"NAMEWAVE_STORE": "store"}).invoke(MODULES[module], arguments)
+    result = CliRunner(env={"NAMEWAVE_STORE": store}).invoke(MODULES[module], arguments)
     assert result.exit_code == 0, result.output
+    return result.stdout
 
 
 def test_commands_that_publish_run_in_documented_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,15 @@ def every_command() -> list[Command]:
     return list(dict.fromkeys(command for lesson in LESSONS for command in lesson.commands))
 
 
+def different_runs() -> list[Command]:
+    """The commands that still differ once they make few steps: by more than the steps and the file they write."""
+    runs = dict[str, Command]()
+    # The last one with a key stays: a closing command, if there is one, whose figures are checked.
+    for command in sorted(every_command(), key=lambda each: any(lesson.check == each for lesson in LESSONS)):
+        runs[re.sub(r" --steps \S+|(?<= --out) \S+", "", " ".join(command))] = command
+    return list(runs.values())
+
+
 def test_contents_list_every_lesson_with_its_figure() -> None:
     contents = (FOLDER / "README.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| \d \| \[[^\]]+\]\((\d\d)-[^)]+\.md\) \| (.+)$", contents, re.MULTILINE))
@@ -74,7 +83,16 @@ def test_contents_list_every_lesson_with_its_figure() -> None:
         assert any(re.search(rf"(?<![\d.]){re.escape(value)}(?![\d.])", rows[lesson.number]) for value in values)
 
 
-@pytest.mark.parametrize("command", every_command(), ids=" ".join)
+def test_every_lesson_command_is_understood() -> None:
+    for command in every_command():
+        _, _, room, word, *arguments = command
+        found = GROUPS[room].get_command(click.Context(GROUPS[room]), word)
+        assert found is not None, command
+        with found.make_context(word, list(arguments)) as context:
+            assert context.params, command
+
+
+@pytest.mark.parametrize("command", different_runs(), ids=" ".join)
 def test_lesson_command_runs_and_prints_its_figures(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,8 +114,9 @@ def check_figures(lesson: Lesson, output: str) -> None:
             assert 1.5 < value < math.log(27), label
 
 
-def test_closing_commands_take_steps() -> None:
+def test_closing_commands_run_and_take_steps() -> None:
     for lesson in LESSONS:
+        assert lesson.check in different_runs(), lesson.number
         assert "--steps" in short(lesson.check), lesson.number
 
 

@@ -82,7 +82,7 @@ def _replaced(service: Service, number: signal.Signals) -> str:
 
 
 def _reloaded(service: Service, reloads: int, requests: int, body: bytes | None = None) -> str:
-    load = reload_workers(service, reloads, requests, body)
+    [load] = reload_workers(service, reloads, requests, (body,))
     if load.failures:
         raise click.ClickException(f"{len(load.failures)} failures: {sorted(set(load.failures))}")
     return f"{load.answered} requests across {reloads} rolling reloads: 0 failures, {load.retried} asked again"

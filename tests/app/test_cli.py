@@ -37,13 +37,12 @@ def generate(runner: CliRunner, *arguments: str) -> str:
     return result.stdout_bytes.decode()
 
 
-def test_generate_prints_the_same_names_in_each_process(elf_store: Path) -> None:
+def test_generate_prints_the_same_names_in_each_process(elf_store: Path, runner: CliRunner) -> None:
     command = ["-m", "app", "generate", "--dataset", "elves", "--seed", "3", "--count", "5"]
-    stores = store_settings(elf_store)
-    first, second, as_json = (run_python(*command, *more, **stores).stdout for more in ([], [], ["--json"]))
-    assert first == second
-    assert len(first.splitlines()) == 5
-    assert json.loads(as_json)["names"] == first.splitlines()
+    other = run_python(*command, **store_settings(elf_store)).stdout
+    assert other == generate(runner, "--count", "5")
+    assert len(other.splitlines()) == 5
+    assert json.loads(generate(runner, "--count", "5", "--json"))["names"] == other.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -197,11 +196,16 @@ def test_log_is_json_lines_from_start_to_stop(elf_store: Path, workers: int) -> 
 
 
 def test_all_workers_give_the_same_names(elf_store: Path) -> None:
-    with served(NAMEWAVE_WORKERS="2", **store_settings(elf_store)) as service:
+    # Each request on a connection of its own, which any worker may take.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with (
+        served(NAMEWAVE_WORKERS="2", **store_settings(elf_store)) as service,
+        httpx.Client(base_url=service.address, limits=limits, timeout=TIMEOUT) as client,
+    ):
 
         def names() -> set[tuple[str, ...]]:
-            link = f"{service.address}/generate?dataset=elves&seed=7&count=5"
-            return {tuple(httpx.get(link, timeout=TIMEOUT).json()["names"]) for _ in range(50)}
+            answers = [client.get("/generate?dataset=elves&seed=7&count=5") for _ in range(50)]
+            return {tuple(answer.json()["names"]) for answer in answers}
 
         before = names()
         os.kill(service.workers()[0], signal.SIGKILL)

@@ -27,6 +27,7 @@ from models.store.files import Key, Store
 from tests.app.running import TIMEOUT
 from tests.harness.app_client import app_client
 from tests.harness.clock import async_until, until
+from tests.harness.processes import PAUSE
 from tests.harness.service import served
 from tests.harness.stores import open_registry, store_settings
 from tests.models.store_edits import flip_bit
@@ -153,15 +154,22 @@ async def test_interval_of_zero_disables_polling(stores: Path, kernels: Kernels)
         assert asyncio.all_tasks() == tasks
 
 
+def client_of(address: str) -> httpx.Client:
+    """Return a client with a connection for each request, which any worker may take."""
+    return httpx.Client(base_url=address, limits=httpx.Limits(max_keepalive_connections=0), timeout=TIMEOUT)
+
+
 @contextmanager
 def constant_load(address: str) -> Iterator[list[tuple[str, int]]]:
-    """Ask for all links without a pause; yield the links that were answered, with their statuses."""
+    """Ask for all links again and again; yield the links that were answered, with their statuses."""
     over, answers = threading.Event(), list[tuple[str, int]]()
 
     def ask() -> None:
-        while not over.is_set():
-            for link in LINKS:
-                answers.append((link, httpx.get(f"{address}{link}", timeout=TIMEOUT).status_code))
+        with client_of(address) as client:
+            while not over.is_set():
+                for link in LINKS:
+                    answers.append((link, client.get(link).status_code))
+                    over.wait(PAUSE)
 
     with ThreadPoolExecutor() as pool:
         load = pool.submit(ask)
@@ -183,10 +191,10 @@ def test_two_workers_follow_store_changes_under_load(stores: Path, kernels: Kern
         return done.output
 
     variables = store_settings(stores) | {"NAMEWAVE_WORKERS": "2", "NAMEWAVE_REFRESH": "0.2"}
-    with served(**variables) as service:
+    with served(**variables) as service, client_of(service.address) as client:
 
         def get(link: str) -> Any:
-            return httpx.get(f"{service.address}{link}", timeout=TIMEOUT).json()
+            return client.get(link).json()
 
         def until_both(event: str, **fields: str) -> None:
             """Wait until both workers logged the event."""

@@ -4,6 +4,7 @@ import http.client
 import os
 import signal
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -102,10 +103,15 @@ def replace_worker(service: Service, number: signal.Signals) -> tuple[Load, floa
 
 
 def reload_workers(
-    service: Service, reloads: int, requests: int, body: bytes | None = None, pause: float = 0.0
-) -> Load:
-    """Replace all workers by SIGHUP `reloads` times, under a load of at least `requests` requests."""
-    with Load(service.port, body=body, pause=pause) as load:
+    service: Service, reloads: int, requests: int, bodies: tuple[bytes | None, ...] = (None,), pause: float = 0.0
+) -> list[Load]:
+    """Replace all workers by SIGHUP `reloads` times, under a load of at least `requests` requests of each of `bodies`.
+
+    The clients are those of one load, shared among the bodies. Return the loads.
+    """
+    clients = Load.clients // len(bodies)
+    with ExitStack() as stack:
+        loads = [stack.enter_context(Load(service.port, clients=clients, body=body, pause=pause)) for body in bodies]
         for _ in range(reloads):
             old = service.workers()
             service.process.send_signal(signal.SIGHUP)
@@ -114,22 +120,27 @@ def reload_workers(
                 return len({*service.workers()} - {*old}) == WORKERS and not any(map(is_alive, old))
 
             service.until("new workers", is_reloaded)
-        service.until("enough requests", lambda: load.answered >= requests)
-    return load
+        service.until("enough requests", lambda: all(load.answered >= requests for load in loads))
+    return loads
 
 
-def stop_under_load(service: Service, body: bytes | None = None) -> tuple[list[str], float]:
-    """End the service by SIGTERM under load; return the lost requests, and the seconds until it ended.
+def stop_under_load(
+    service: Service, bodies: tuple[bytes | None, ...] = (None,), clients: int = 8
+) -> tuple[list[str], float]:
+    """End the service by SIGTERM under a load of each of the `bodies` by this number of clients, None for GET.
 
-    A refused connection is no loss: a client may send that request to another server.
+    Return the lost requests, and the seconds until it ended. A refused connection is no loss: a client may send that
+    request to another server.
     """
-    with Load(service.port, clients=8, body=body) as load:
-        service.until("answers", lambda: load.answered > 20)
+    with ExitStack() as stack:
+        loads = [stack.enter_context(Load(service.port, clients=clients, body=body)) for body in bodies]
+        service.until("answers", lambda: all(load.answered > 20 for load in loads))
         service.process.send_signal(signal.SIGTERM)
         seconds = service.until("the end", lambda: service.process.poll() is not None)
-        load.stop()
-    lost = [failure for failure in load.failures if not failure.startswith(ConnectionRefusedError.__name__)]
-    return lost, seconds
+        for load in loads:
+            load.stop()
+    failures = [failure for load in loads for failure in load.failures]
+    return [failure for failure in failures if not failure.startswith(ConnectionRefusedError.__name__)], seconds
 
 
 def kill_supervisor(service: Service) -> float:
