@@ -164,9 +164,7 @@ def test_wrong_bytes_are_not_copied_until_they_are_right(machines: Machines, nam
     follow(reader)
     assert served(reader) == [f"{MODEL}@1"]
     [problem, *_] = reader.fallbacks
-    assert problem.startswith(
-        f"{URL}/{DATASET}/{ARCHITECTURE}/2/{name}"
-    )
+    assert problem.startswith(f"{URL}/{DATASET}/{ARCHITECTURE}/2/{name}")
     obstore.put(machines.objects, path, right)
     machines.clock.now += LATER
     follow(reader)
