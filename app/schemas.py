@@ -8,6 +8,7 @@ from typing_extensions import TypeAliasType
 
 from models.autograd.expression import MAX_CHARACTERS
 from models.blends import MOST_MODELS
+from models.casing import Case
 from models.inference import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from models.manifest import MAX_NAME_LENGTH
 
@@ -39,7 +40,7 @@ ALLOWED = {
     "unique": f"true or false, and false if count is above {MAX_COUNT}",
     "novel": "true or false",
     "safe": "true or false",
-    "case": "lower or title",
+    "case": "list, title or lower",
     "sort": "drawn or likelihood, and drawn in a stream",
     "details": "true or false, and false in text/plain and text/csv",
     "nearest": "true or false",
@@ -173,8 +174,10 @@ class GenerateQuery(SourceQuery):
         True,
         description="No names that are or contain offensive words; docs/profanity.md says which.",
     )
-    case: Literal["lower", "title"] = Field(
-        "title", description="Spelling: capitals at the start of words, or lower case."
+    case: Case = Field(
+        "list",
+        description="Spelling: as the list spells names, with capitals at the start of words, or in lower case. "
+        "Where a version does not know how its list spells names, `list` is `title`.",
     )
     sort: Literal["drawn", "likelihood"] = Field(
         "drawn",

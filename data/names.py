@@ -131,6 +131,8 @@ def read_names(
     digest = (
         content if replace(options, locale=None, keep_case=False) == BY_ITSELF else content + repr(options).encode()
     )
+    if options.locale is not None:
+        digest += options.locale.encode()
     spelled = [composed(name).strip().translate(one_apostrophe) for name in reading.names]
     has_spellings = options.keep_case or not _is_in_one_case(spelled)
     return NameList(

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from models.casing import merged
 from models.errors import OptionError
 from models.inference import BlendPredictor, Kernels, NameGenerator
 from models.store.version import Version
@@ -88,7 +89,9 @@ class Blender:
         predictor, names = self._find(tuple(versions))
         longest = max(version.generator.longest for version in versions)
         lists = [each for version in versions for each in version.generator.lists]
-        generator = NameGenerator(predictor, names, longest, self._kernels, shares, lists=lists)
+        by_share = sorted(zip(shares, versions, strict=True), key=lambda pair: -pair[0])
+        casing = merged([version.generator.casing for _, version in by_share], predictor.vocabulary.locale)
+        generator = NameGenerator(predictor, names, longest, self._kernels, shares, lists=lists, casing=casing)
         return Blend(tuple(versions), tuple(shares), generator)
 
     def _find(self, versions: tuple[Version, ...]) -> tuple[BlendPredictor, frozenset[str]]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.casing import Case
 from models.errors import StoreError
 from models.inference import REASONS, TEXT, NameStream, PrefixMemory, PreparedSampler
 from models.inference.constraints import ANY, REFUSED, RUN, ConstraintFilter
@@ -49,15 +50,13 @@ class Part:
         return f"part-{self.first:016d}{SUFFIX}"
 
 
-def draw_part(
-    sampler: PreparedSampler, seed: int, part: Part, title: bool, memory: PrefixMemory | None = None
-) -> bytes:
+def draw_part(sampler: PreparedSampler, seed: int, part: Part, case: Case, memory: PrefixMemory | None = None) -> bytes:
     """Return the names of a part in the order of their candidates, one on each line, in UTF-8.
 
     Refused candidates are left out. The sampler must not be `unique`: parts know nothing of each other.
     """
     stream = NameStream(sampler, part.count, seed=seed, offset=part.first, max_attempts=part.count)
-    writer, chunks = sampler.writer(TEXT, title), list[bytes]()
+    writer, chunks = sampler.writer(TEXT, case), list[bytes]()
     while not stream.finished:
         chunks.append(stream.next_bytes(writer, memory))
     return b"".join(chunks)
@@ -175,10 +174,10 @@ class Enumeration:
                 text_filter.select(s.texts(found.codes, found.lengths), found.lengths, -1, counts)
             yield found
 
-    def part(self, span: Span, title: bool) -> tuple[bytes, int]:
+    def part(self, span: Span, case: Case) -> tuple[bytes, int]:
         """Return the names of a span as a Parquet file with `name` and `log_prob`, and how many there are."""
         found = self.names(span)
-        lines, _, _ = self.sampler.writer(TEXT, title)(found.codes, found.lengths, len(found.lengths))
+        lines = self.sampler.written(self.sampler.writer(TEXT, case), found.codes, found.lengths)
         return parquet(lines, (found.log_probs / MICROS).astype(np.float32))
 
 

@@ -41,6 +41,9 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "training.lessons.bigram:draw_bigrams",
             "Draw how often each character follows another, and fit the same table by gradient descent.",
         ),
+        "casing": LazyCommand(
+            "training.commands.casing:measure_lists", "Measure how many held-out names are spelled as in their list."
+        ),
         "context": LazyCommand(
             "training.lessons.context:compare_contexts", "Compare a tree with a flat network of the same size."
         ),
@@ -66,7 +69,7 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "Compare sampling in a notebook with sampling in the service.",
         ),
         "quantize": LazyCommand(
-            "training.commands.quantize:quantize", "Publish a version again with 8-bit integer weights."
+            "training.commands.versions:quantize", "Publish a version again with 8-bit integer weights."
         ),
         "release": LazyCommand(
             "training.commands.release:publish_release", "Train and publish the models of shipped lists."

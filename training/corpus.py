@@ -3,8 +3,8 @@
 import math
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from data import (
 from models import Vocabulary
 from models.manifest import DataRecord
 from models.store.aliases import REASONS
+from training.casing import learn_casing
 
 _DATASET = re.compile(r"[a-z][a-z0-9-]{0,31}")
 STANDARD_INPUT = Path("-")
@@ -40,6 +41,7 @@ class Corpus:
     `weights`: how often each name is drawn in training, None for all alike. `styles`: the styles of each name, None
     without any; the weights of its rows count among the rows of one name. `table`: the columns of names, weights and
     styles of an own list as tab-separated text, kept with it; empty without weights and styles, and for shipped lists.
+    `casing`: how an own list spells names (see `models.casing`), empty for title case. `locale`: tr, az or "".
     """
 
     dataset: str
@@ -54,6 +56,8 @@ class Corpus:
     weights: tuple[float, ...] | None = None
     styles: StyleRows | None = None
     table: str = ""
+    casing: Mapping[str, str] = field(default_factory=dict)
+    locale: str = ""
 
     @cached_property
     def split(self) -> Split:
@@ -63,7 +67,7 @@ class Corpus:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The alphabet of the whole list, so that every dev and test name can be scored."""
-        return Vocabulary.of_clusters(self.names)
+        return Vocabulary.of_clusters(self.names, self.locale)
 
     def described(self) -> list[str]:
         """Return lines that say what was read, the first with the data set's name."""
@@ -162,6 +166,8 @@ def own_corpus(path: Path, name: str, split_seed: int, reading: ReadOptions | No
         weights=names.weights,
         styles=names.styles,
         table=_table(names),
+        casing=learn_casing(names.names, names.spelled, names.locale),
+        locale=names.locale,
     )
 
 

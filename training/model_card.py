@@ -11,7 +11,7 @@ from models.config import WHOLE_NAME
 from models.spelling import capitalize
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.diagnostics.explanations import EXPLANATIONS
+from training.diagnostics.plots import EXPLANATIONS
 from training.evaluation import MOST_NAMES
 from training.sampling_stats import COUNT, SamplingStats
 

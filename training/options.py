@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from data import CATALOG, HUMAN_2018, ReadOptions, find
 from models import ModelConfig
+from models.spelling import TURKIC
 from models.store.bucket import Location, parse_location
 from training.config import TrainingConfig, allowed, option
 from training.corpus import Corpus, human_2018_corpus, own_corpus, shipped_corpus
@@ -120,10 +121,21 @@ READING_OPTIONS = (
     click.option("--style", "styles", multiple=True, help="Column of values that can be asked for; repeatable."),
     click.option("--encoding", help="Encoding of your list, if it is not UTF-8: cp1252, cp949, ..."),
     click.option("--as-is", is_flag=True, help="Each line of your list is a name, whatever it has."),
+    click.option(
+        "--locale",
+        type=click.Choice([*TURKIC, "other"]),
+        help="Whose capitals i and ı have: Turkish or Azeri ones, or others (default: what the letters show).",
+    ),
+    click.option(
+        "--case",
+        type=click.Choice(["list", "as-is"]),
+        default="list",
+        help="How a list in one case spells names: as titles (default), or as it is.",
+    ),
 )
 
 
-def _with_reading(command: Callable[..., Any]) -> Callable[..., Any]:
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how to read a list; the command gets them as `reading`."""
 
     @wraps(command)
@@ -134,9 +146,12 @@ def _with_reading(command: Callable[..., Any]) -> Callable[..., Any]:
         styles: tuple[str, ...],
         encoding: str | None,
         as_is: bool,
+        locale: str | None,
+        case: str,
         **rest: Any,
     ) -> Any:
-        return command(reading=ReadOptions(column, weights, styles, encoding, as_is), **rest)
+        reading = ReadOptions(column, weights, styles, encoding, as_is, locale, keep_case=case == "as-is")
+        return command(reading=reading, **rest)
 
     for decorate in reversed(READING_OPTIONS):
         call = decorate(call)
@@ -150,7 +165,7 @@ def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
         DATA_OPTION,
         click.option("--name", help="What your own list is called: a-z, 0-9 and -."),
     ]
-    command = _with_reading(command)
+    command = reading_options(command)
     for decorate in reversed(options):
         command = decorate(command)
     return command
@@ -174,7 +189,7 @@ def read_corpus(called: str, data: Path | None, split_seed: int, reading: ReadOp
         _announce_reading(data)
         return own_corpus(data, called, split_seed, reading)
     if reading != ReadOptions():
-        raise click.UsageError("--column, --weights, --style, --encoding and --as-is are for a list of yours: --data.")
+        raise click.UsageError("Options that say how to read a list are for one of yours: --data.")
     if called in CATALOG:
         _announce_reading(find(called).file)
     return shipped_corpus(called, split_seed)
@@ -199,7 +214,7 @@ def one_list_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         DATA_OPTION,
     ]
-    command = _with_reading(command)
+    command = reading_options(command)
     for decorate in reversed(options):
         command = decorate(command)
     return command

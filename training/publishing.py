@@ -12,10 +12,11 @@ from models import Draft, Kernels, ModelError, NameGenerator, Version
 from models.kernel.int8.model import has_integers
 from models.networks import Network, build_model
 from models.store.bucket import Location
-from models.store.checkpoint import NAMES, TABLE, load_checkpoint
+from models.store.checkpoint import CASING, NAMES, TABLE, load_checkpoint
 from models.store.publishing import draft_generator
 from models.styles import Styles
 from training import quantization
+from training.casing import casing_file
 from training.corpus import shipped_corpus
 from training.dataset import Examples
 from training.errors import TrainingError
@@ -148,7 +149,7 @@ def build_draft(
     on_progress("measuring the names", 3, 3)
     pictures = pictures or {}
     card = _card(result, drawn, comparison, quality, tuple(pictures), names_by_style(generator))
-    files = {"card.md": card.encode(), **pictures}
+    files = {**bare.files, "card.md": card.encode(), **pictures}
     if result.job.corpus.table:
         files[TABLE] = result.job.corpus.table.encode()
     if result.history.losses:
@@ -170,7 +171,7 @@ def _bare_draft(result: RunResult) -> Draft:
         training={"preset": job.preset, **job.origin(), **hyperparameters, "best_step": result.best_step},
         arrays=result.network.to_arrays(),
         names=job.corpus.names,
-        files={},
+        files={CASING: casing_file(job.corpus.casing)} if job.corpus.casing else {},
         styles=learned_styles(job.config, job.corpus),
     )
 

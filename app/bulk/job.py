@@ -60,10 +60,10 @@ class Drawer:
                 allowed="the version with which the job began",
             )
         self.sampler: PreparedSampler = SamplerCache(profanity).get(request, source)
-        self.seed, self.title = seed_of(request), request.case == "title"
+        self.seed, self.case = seed_of(request), request.case
         self.memory = PrefixMemory(settings.memory)
         self.model = source.model
 
     def part(self, part: Part) -> tuple[bytes, int]:
         """Return a part as a Parquet file, and how many names it has."""
-        return parquet(draw_part(self.sampler, self.seed, part, self.title, self.memory))
+        return parquet(draw_part(self.sampler, self.seed, part, self.case, self.memory))

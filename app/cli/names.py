@@ -61,7 +61,13 @@ def sampling_options(command: Command) -> Command:
         click.option("--max-length", type=int, help="Longest name."),
         click.option("--novel", is_flag=True, help="No names of the model's list."),
         click.option("--safe/--unsafe", default=True, help="No offensive words (default), or let them through."),
-        click.option("--case", type=click.Choice(["lower", "title"]), default="title", show_default=True),
+        click.option(
+            "--case",
+            type=click.Choice(["list", "title", "lower"]),
+            default="list",
+            show_default=True,
+            help="Spelling: as in the list, capitals at the start of words, or lower case.",
+        ),
     )
     for option in reversed(options):
         command = option(command)

@@ -13,7 +13,6 @@ from models import Constraints, NameGenerator, OptionError, SamplingOptions, Sco
 from models.blends import Blend, Source
 from models.inference import MAX_SEED, PreparedSampler
 from models.profanity import ProfanityFilter
-from models.spelling import capitalize
 
 # Seconds of work that are not worth waking a thread, and the candidates that this is at least and at most.
 INLINE_SECONDS, MIN_INLINE_CANDIDATES, MAX_INLINE_CANDIDATES = 0.002, 16, 1024
@@ -139,9 +138,8 @@ def _json_head(dataset: object, model: object) -> bytes:
 _cached_head = lru_cache(MAX_SAMPLERS)(_json_head)
 
 
-def detail_json(score: Score, case: str) -> bytes:
-    """Return a score as the JSON of `NameDetail`, without an object for each character."""
-    name = capitalize(score.name) if case == "title" else score.name
+def detail_json(score: Score, name: str) -> bytes:
+    """Return the score of a name, spelled as `name`, as the JSON of `NameDetail`, without objects for characters."""
     characters = [{"character": c.character, "log_prob": c.log_prob} for c in score.characters]
     return to_json(
         {"name": name, "log_prob": score.log_prob, "in_training": score.in_training, "characters": characters}

@@ -26,7 +26,6 @@ from models.blends import Source
 from models.inference import JSON_LIST, NameStream, PrefixMemory
 from models.inference.stream import FIRST_CHUNK
 from models.kernel.prefix_cache import MAX_CHUNK
-from models.spelling import capitalize_all
 
 # Candidates of a chunk whose names are scored: a job that is stopped must not leave many names to score.
 SCORED_CHUNK = 32
@@ -127,8 +126,11 @@ class SamplingJob:
             "note": self.note,
         }
 
-    def _writer(self, form: inference.Form) -> inference.LineWriter:
-        return self.stream.sampler.writer(form, self.request.case == "title")
+    def _writer(self, form: inference.Form) -> inference.Writer:
+        return self.stream.sampler.writer(form, self.request.case)
+
+    def _spelled(self, names: Sequence[str]) -> list[str]:
+        return self.source.generator.spelled(names, self.request.case)
 
     def next_chunk(self) -> bytes:
         """Work for some milliseconds, and return what can be sent; `finished` is set with the last chunk."""
@@ -154,7 +156,7 @@ class GenerateJob(SamplingJob):
     def _score(self) -> None:
         for score in self.source.generator.judge(next_batch(self._names, len(self._scores))):
             self.scored += len(score.name) + 1
-            details = detail_json(score, self.request.case) if self.request.details else b""
+            details = detail_json(score, *self._spelled([score.name])) if self.request.details else b""
             self._scores.append((score.log_prob, details))
 
     def _answer(self) -> bytes:
@@ -192,7 +194,7 @@ class GenerateJob(SamplingJob):
         if request.details:
             return b",".join(self._scores[i][1] for i in order)
         names = [names[i] for i in order]
-        return to_json(capitalize_all(names) if request.case == "title" else names)[1:-1]
+        return to_json(self._spelled(names))[1:-1]
 
 
 class StreamEnd(BaseModel):
@@ -232,4 +234,5 @@ class StreamJob(SamplingJob):
     def _details(self, names: Sequence[str]) -> bytes:
         """Return each name as a line with a detailed JSON object."""
         self.scored += sum(len(name) + 1 for name in names)
-        return b"".join(detail_json(score, self.request.case) + b"\n" for score in self.source.generator.judge(names))
+        scores = zip(self.source.generator.judge(names), self._spelled(names), strict=True)
+        return b"".join(detail_json(score, name) + b"\n" for score, name in scores)

@@ -36,7 +36,7 @@ ROWS, WIDTH = 60, 128
 def draw(generator: NameGenerator, count: int, offset: int, memory: PrefixMemory | None) -> int:
     """Draw `count` names as lines from candidate `offset` of seed 1, duplicates included; return the next offset."""
     stream = NameStream(generator.prepare(constraints=AS_DRAWN), count, seed=1, offset=offset)
-    write = generator.prepare().writer(TEXT, True)
+    write = generator.prepare().writer(TEXT, "list")
     while not stream.finished:
         stream.next_bytes(write, memory)
     return stream.next_offset
@@ -144,7 +144,7 @@ def _call_of_20(generator: NameGenerator, memory: PrefixMemory | None, rounds: i
     """Return the processor seconds from a prepared sampler to the JSON of 20 names that were not drawn before: the
     median of some rounds.
     """
-    sampler, writer, times = generator.prepare(), generator.prepare().writer(JSON_LIST, True), []
+    sampler, writer, times = generator.prepare(), generator.prepare().writer(JSON_LIST, "list"), []
     for number in range(rounds):
         began = time.process_time()
         for i in range(200):

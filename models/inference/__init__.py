@@ -16,7 +16,7 @@ from models.inference.blend import BlendPredictor
 from models.inference.constraints import AS_DRAWN, REASONS, Constraints
 from models.inference.generator import Batch, ListedNames, NameGenerator
 from models.inference.jit import Kernels, compile_every_level, prepare
-from models.inference.lines import CSV, JSON_LIST, NDJSON, TEXT, Form, LineWriter
+from models.inference.lines import CSV, JSON_LIST, NDJSON, TEXT, Form, LineWriter, SpellingWriter, Writer
 from models.inference.predictor import ModelPredictor, predictor_of
 from models.inference.prepared import PreparedSampler
 from models.inference.scores import DECIMALS, CharacterScore, NextCharacter, Score
@@ -53,6 +53,8 @@ __all__ = [
     "PreparedSampler",
     "SamplingOptions",
     "Score",
+    "SpellingWriter",
+    "Writer",
     "compile_every_level",
     "freeze",
     "predictor_of",

@@ -12,9 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
+from models.casing import Case, Casing, spell_all
 from models.inference.constraints import Constraints
 from models.inference.jit import Kernels
-from models.inference.lines import Form, LineWriter
+from models.inference.lines import Form, Writer
 from models.inference.predictor import Predictor
 from models.inference.prepared import Codes, PreparedSampler, encode_prefix
 from models.inference.scores import NextCharacter, Score, next_characters, score
@@ -92,7 +93,7 @@ class NameGenerator:
 
     `names`: the training names; `longest`: the default for `max_length`, in characters; `shares` (M,): the weights of a
     blend's models, with a sum of 1; `styles`: the styles and values that `styled` takes; `lists`: those of a blend's
-    models.
+    models; `casing`: how the list spells names, None for title case.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class NameGenerator:
         shares: Sequence[float] = (),
         styles: Styles = NO_STYLES,
         lists: Sequence[ListedNames] = (),
+        casing: Casing | None = None,
     ) -> None:
         self.predictor, self.longest, self.kernels = predictor, longest, kernels
         self.vocabulary, self.plan = predictor.vocabulary, predictor.plan
@@ -113,7 +115,8 @@ class NameGenerator:
         self.vocab_size = len(self.vocabulary)
         self.multiply_adds = self.plan.multiply_adds
         self.styles = styles
-        self._writers: dict[tuple[Form, bool], LineWriter] = {}
+        self.casing = casing
+        self._writers: dict[tuple[Form, Case], Writer] = {}
         self._unstyled: NameGenerator | None = None
         self._styled = OrderedDict[tuple[int, ...], NameGenerator]()
         self._lock = threading.Lock()
@@ -159,6 +162,7 @@ class NameGenerator:
             lambda: self.looks,
             lambda: self.known,
             self._writers,
+            self.casing,
             self.longest,
             options,
             constraints,
@@ -190,6 +194,10 @@ class NameGenerator:
         while not (stream.finished or stopped()):
             names += stream.next_names(memory)
         return Batch(names, seed, offset, stream.attempts, stream.complete, stream.refused, stream.characters)
+
+    def spelled(self, names: Sequence[str], case: Case = "list") -> list[str]:
+        """Return names in lower case as `case` says."""
+        return spell_all(names, case, self.casing)
 
     @property
     def names(self) -> frozenset[str]:

@@ -6,14 +6,15 @@ oracle. What it must know of characters (their bytes, whether a word starts afte
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.spelling import APOSTROPHES, capital, is_break
+from models.casing import Case, Casing
+from models.spelling import APOSTROPHES, SIGNS, capital, is_break
 from models.vocabulary import Vocabulary
 
 # What a character means for the one after it: see `spelling.capitalize`. Both of the last two end a word.
@@ -127,6 +128,45 @@ class LineWriter:
         out = np.empty(names * (self.frame_bytes + longest * self.character_bytes), np.uint8)
         used, names, looked = self._kernel(codes, lengths, *self.arrays, limit, out)
         return out[:used].tobytes(), names, looked
+
+
+class SpellingWriter:
+    """Writes names as `spell` spells them, in Python: for versions that say how their list spells words."""
+
+    def __init__(self, vocabulary: Vocabulary, form: Form, spell: Callable[[str], str]) -> None:
+        self._form, self._spell = form, spell
+        # Of letters no form escapes any, so small ones stand for capitals.
+        letters = sorted(set("".join(vocabulary.characters)))
+        self._escapes = str.maketrans({c: form.escape(c) for c in letters if form.escape(c) != c})
+
+    def __call__(self, names: Iterable[str | None]) -> bytes:
+        """Return the lines of `names`; None is left out."""
+        form, spell, lines = self._form, self._spell, list[str]()
+        for name in names:
+            if name is not None:
+                text = spell(name).translate(self._escapes)
+                is_special = bool(form.special) and not set(form.special).isdisjoint(name)
+                head, tail = (form.special_head, form.special_tail) if is_special else (form.head, form.tail)
+                lines.append(f"{head}{text}{tail}")
+        return "".join(lines).encode()
+
+
+Writer = LineWriter | SpellingWriter
+
+
+def writer_of(
+    vocabulary: Vocabulary,
+    form: Form,
+    case: Case,
+    casing: Casing | None,
+    kernel: Callable[..., tuple[int, int, int]],
+) -> Writer:
+    """Return what writes names of this alphabet in a form and a case: the kernel wherever its title case is the one."""
+    if case != "lower" and casing is not None:
+        is_title = case == "title" or casing.is_title
+        if not is_title or not set(SIGNS).isdisjoint("".join(vocabulary.characters)):
+            return SpellingWriter(vocabulary, form, casing.title if is_title else casing.spell)
+    return LineWriter(vocabulary, form, case != "lower", kernel)
 
 
 def _padded(texts: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.casing import Case, Casing
 from models.errors import OptionError, UnknownCharacter
 from models.inference.constraints import REASONS, REFUSED, RUN, WRITTEN, Constraints
 from models.inference.jit import Kernels
-from models.inference.lines import Form, LineWriter
+from models.inference.lines import Form, LineWriter, Writer, writer_of
 from models.inference.predictor import Predictor
 from models.inference.selection import NO_NAMES, Rules, rules_of
 from models.kernel.freeze import Floats
@@ -71,8 +72,8 @@ class PreparedSampler:
     """Draws candidates of one model. Threads may share it: it only adds writers.
 
     `looks` and `known` return what novel names may not look like, as text and as codes; `writers`: those of the model
-    so far, by form and capitals; `longest`: the greatest length where `constraints` sets none; `shares` (M,): weights
-    of a blend's models. Raises `OptionError` and `UnknownCharacter`.
+    so far, by form and case; `casing`: how its list spells names; `longest`: the greatest length where `constraints`
+    sets none; `shares` (M,): weights of a blend's models. Raises `OptionError` and `UnknownCharacter`.
     """
 
     def __init__(
@@ -82,7 +83,8 @@ class PreparedSampler:
         shares: Floats,
         looks: Callable[[], frozenset[str]],
         known: Callable[[], Codes],
-        writers: dict[tuple[Form, bool], LineWriter],
+        writers: dict[tuple[Form, Case], Writer],
+        casing: Casing | None,
         longest: int,
         options: SamplingOptions,
         constraints: Constraints,
@@ -128,13 +130,20 @@ class PreparedSampler:
             rules = rules_of(constraints, vocabulary, known() if constraints.novel else NO_NAMES)
         words = _NO_WORDS if constraints.unsafe is None else constraints.unsafe.arrays
         self.selection = (*words, *rules)
-        self._writers = writers
+        self._writers, self._casing = writers, casing
 
-    def writer(self, form: Form, title: bool) -> LineWriter:
-        """Return what writes names in this form, with capitals if `title`."""
-        if (form, title) not in self._writers:
-            self._writers[form, title] = LineWriter(self.vocabulary, form, title, self.kernels.write_lines)
-        return self._writers[form, title]
+    def writer(self, form: Form, case: Case) -> Writer:
+        """Return what writes names in this form and case."""
+        if (form, case) not in self._writers:
+            made = writer_of(self.vocabulary, form, case, self._casing, self.kernels.write_lines)
+            self._writers[form, case] = made
+        return self._writers[form, case]
+
+    def written(self, writer: Writer, codes: Codes, lengths: Codes) -> bytes:
+        """Return the lines of what `select` gave."""
+        if isinstance(writer, LineWriter):
+            return writer(codes, lengths, len(lengths))[0]
+        return writer(self.texts(codes, lengths))
 
     def draw(self, seed: int, first: int, n: int, memory: PrefixMemory | None = None) -> tuple[Codes, Codes]:
         """Return candidates first .. first + n - 1 as codes (n, longest), 0 beyond the end, and lengths (n,).

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.inference.constraints import NAMES, REASONS, REFUSED, SAFE, UNSAFE, ConstraintFilter
-from models.inference.lines import LineWriter
+from models.inference.lines import LineWriter, Writer
 from models.inference.prepared import Codes, PreparedSampler, check_range
 from models.inference.selection import empty_table
 from models.kernel.prefix_cache import MAX_CHUNK, PrefixMemory
@@ -100,14 +100,15 @@ class NameStream:
         """Draw a chunk, and return its names in lower case."""
         return [text for text in self.sampler.texts(*self._select(None, memory)[:2]) if text is not None]
 
-    def next_bytes(self, writer: LineWriter, memory: PrefixMemory | None = None) -> bytes:
+    def next_bytes(self, writer: Writer, memory: PrefixMemory | None = None) -> bytes:
         """Draw a chunk, and return its names as `writer` writes them."""
         return self._select(writer, memory)[2]
 
-    def _select(self, writer: LineWriter | None, memory: PrefixMemory | None) -> tuple[Codes, Codes, bytes]:
+    def _select(self, writer: Writer | None, memory: PrefixMemory | None) -> tuple[Codes, Codes, bytes]:
         """Draw a chunk; return its candidates' codes and lengths, and the bytes of its names."""
         start, n, counts = self._clock(), self.size, self._counts
         by_text, unsafe = self._filter is not None, counts[REFUSED + SAFE]
+        in_kernel = writer if isinstance(writer, LineWriter) and not by_text else None
         codes, lengths, written = self.sampler.select(
             self.seed,
             self.offset + self.attempts,
@@ -115,7 +116,7 @@ class NameStream:
             -1 if by_text else self.count,
             self._seen,
             counts,
-            None if by_text else writer,
+            in_kernel,
             memory,
         )
         if self._filter is not None:
@@ -127,8 +128,8 @@ class NameStream:
             codes, lengths = codes[:looked], lengths[:looked]
         if self._spelling is not None and counts[REFUSED + SAFE] > unsafe:
             self._count_misspelled(self._spelling, codes[lengths == UNSAFE])
-        if self._filter is not None and writer is not None:
-            written, _, _ = writer(codes, lengths, n)
+        if writer is not None and in_kernel is None:
+            written = self.sampler.written(writer, codes, lengths)
         self._set_chunk(n, start)
         return codes, lengths, written
 

@@ -35,7 +35,7 @@ MAX_FILE_BYTES = 256 * 2**20
 class Checkpoint:
     """The contents of a verified version folder.
 
-    `casing`: the most frequent spelling of each word, if known.
+    `casing`: the entries of the casing table (see `models.casing`), if there is one.
     """
 
     manifest: Manifest
@@ -89,7 +89,10 @@ def load_checkpoint(folder: Path, any_sampling: bool = False, pins: Pins | None 
         raise CheckpointError(f"{folder / NAMES} is not the list that the manifest describes.")
     casing = {}
     if CASING in files and manifest.schema_number != FORMAT_1:
-        casing = _casing(folder, files[CASING])
+        try:
+            casing = read_casing(files[CASING])
+        except ValueError as error:
+            raise CheckpointError(f"{folder / CASING}: {error}.") from error
     return Checkpoint(manifest, arrays, names, casing)
 
 
@@ -105,14 +108,11 @@ def _check_numbers(folder: Path, manifest: Manifest, arrays: Mapping[str, np.nda
         raise CheckpointError(f"{folder / WEIGHTS}: {', '.join(odd)} must hold {allowed} only.")
 
 
-def _casing(folder: Path, content: bytes) -> dict[str, str]:
-    """Return the spelling of each word. Raises `CheckpointError` where the file is malformed."""
-    try:
-        pairs = [line.split("\t") for line in content.decode().splitlines()]
-        if any(len(pair) != 2 or not all(pair) for pair in pairs) or len({word for word, *_ in pairs}) != len(pairs):
-            raise ValueError("each line must be a word, a tab and its spelling, and each word must stand once")
-    except ValueError as error:
-        raise CheckpointError(f"{folder / CASING}: {error}.") from error
+def read_casing(content: bytes) -> dict[str, str]:
+    """Return the entries of a casing table. Raises `ValueError` where it is malformed."""
+    pairs = [line.split("\t") for line in content.decode().splitlines()]
+    if any(len(pair) != 2 or not all(pair) for pair in pairs) or len({word for word, *_ in pairs}) != len(pairs):
+        raise ValueError("each line must be a word, a tab and its spelling, and each word must stand once")
     return dict(pairs)
 
 

@@ -1,4 +1,4 @@
-"""One store on disk: <root>/<dataset>/<architecture>/<version>/ and <root>/aliases.json.
+"""One store on disk: <root>/<dataset>/<architecture>/<version>/ and <root>/aliases.json; its last readable state.
 
 `checkpoint` reads and writes the files of a version. Version folders appear by one atomic rename; a folder whose name
 is not a number is not a version. A lock file serializes writers. `Contents` are what a reader saw last.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.casing import casing_of
 from models.config import ModelConfig
 from models.errors import OptionError, StoreError
 from models.inference import AS_DRAWN, Kernels, NameGenerator, predictor_of
@@ -28,6 +29,7 @@ from models.store.checkpoint import (
     WEIGHTS,
     load_checkpoint,
     pack,
+    read_casing,
     read_verified,
     records,
     save_checkpoint,
@@ -69,7 +71,8 @@ def draft_generator(draft: Draft, kernels: Kernels) -> NameGenerator:
     """Return the generator of the future version, for samples before it is published."""
     predictor = predictor_of(draft.config, draft.arrays, draft.vocabulary, kernels, len(draft.styles))
     longest = draft.vocabulary.longest(draft.names, draft.data.longest)
-    return NameGenerator(predictor, draft.names, longest, kernels, styles=draft.styles)
+    casing = casing_of(read_casing(draft.files.get(CASING, b"")), draft.vocabulary.locale)
+    return NameGenerator(predictor, draft.names, longest, kernels, styles=draft.styles, casing=casing)
 
 
 def publish(draft: Draft, stores: Sequence[Store], kernels: Kernels, now: datetime) -> Manifest:

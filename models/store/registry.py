@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from models.casing import casing_of
 from models.errors import CheckpointError, ModelError, OptionError
 from models.inference import Kernels, ListedNames, NameGenerator, predictor_of
 from models.manifest import Manifest
 from models.store.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason
 from models.store.bucket import Location, open_store
-from models.store.checkpoint import NAMES, load_checkpoint
+from models.store.checkpoint import CASING, NAMES, load_checkpoint
 from models.store.files import Contents, Key, Stamp, Store, StoreFingerprint, stamps
 from models.store.pins import Pins
 from models.store.publishing import Draft, draft_of, golden_names, publish, remove
@@ -261,8 +262,12 @@ def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, ListedNames
         predictor = predictor_of(manifest.config, checkpoint.arrays, manifest.alphabet, kernels, len(styles))
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from error
+    try:
+        casing = casing_of(checkpoint.casing, manifest.locale or "")
+    except ValueError as error:
+        raise CheckpointError(f"{folder / CASING}: {error}.") from error
     longest = predictor.vocabulary.longest(checkpoint.names, manifest.data.longest)
-    generator = NameGenerator(predictor, listed, longest, kernels, styles=styles)
+    generator = NameGenerator(predictor, listed, longest, kernels, styles=styles, casing=casing)
     if golden_names(generator) != manifest.golden:
         raise CheckpointError(f"{folder} does not draw the golden names of its manifest.")
     return Version(manifest, generator, folder)

@@ -11,7 +11,7 @@ from safetensors.numpy import load
 from models.errors import CheckpointError, unknown
 from models.inference import NameGenerator
 from models.manifest import Manifest
-from models.store.checkpoint import MANIFEST, NAMES, WEIGHTS, read_verified
+from models.store.checkpoint import CASING, MANIFEST, NAMES, WEIGHTS, read_verified
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Version:
 
     @property
     def digest(self) -> str:
-        """The digest that the names depend on beside the request: the weights, the list, and the sampling."""
+        """The digest that the names depend on beside the request: weights, list, spellings, and sampling."""
         files = self.manifest.files
-        return f"{self.reference} {files[WEIGHTS].sha256} {files[NAMES].sha256} {self.manifest.sampling}"
+        spelled = f" {files[CASING].sha256}" if CASING in files else ""
+        return f"{self.reference} {files[WEIGHTS].sha256} {files[NAMES].sha256} {self.manifest.sampling}{spelled}"
 
     def styled(self, chosen: Mapping[str, str]) -> "Version":
         """Return the version with these values of its styles, e.g. {"gender": "feminine"}. Raises `OptionError`."""

@@ -145,7 +145,7 @@ def test_stream_equals_generate(
     arguments = {"seed": 3, "offset": offset, "max_attempts": budget}
     sampler = generator.prepare(options, constraints)
     stream = NameStream(sampler, count, **arguments, clock=unsteady_clock(times))
-    write, lines = generator.prepare().writer(TEXT, title), b""
+    write, lines = generator.prepare().writer(TEXT, "title" if title else "lower"), b""
     while not stream.finished:
         lines += stream.next_bytes(write)
     batch = generator.generate(count, **arguments, options=options, constraints=constraints)
@@ -158,7 +158,7 @@ def test_stream_equals_generate(
 def test_ndjson_stream_has_one_object_a_line(generator: NameGenerator) -> None:
     stream, lines = NameStream(generator.prepare(), 50, seed=1), b""
     while not stream.finished:
-        lines += stream.next_bytes(generator.prepare().writer(NDJSON, True))
+        lines += stream.next_bytes(generator.prepare().writer(NDJSON, "title"))
     names = generator.generate(50, seed=1).names
     assert [json.loads(line) for line in lines.splitlines()] == [{"name": capitalize(name)} for name in names]
 

@@ -244,7 +244,7 @@ def test_names_that_look_alike_count_as_one(kernels: Kernels, listed: tuple[str,
         stream = NameStream(generator.prepare(constraints=rules), 400, seed=1, max_attempts=400)
         lines = b""
         while not stream.finished:
-            lines += stream.next_bytes(generator.prepare().writer(TEXT, title=False))
+            lines += stream.next_bytes(generator.prepare().writer(TEXT, "lower"))
         expected, seen = [], set[str]()
         for name in drawn:
             if not (rules.novel and looks[name] in known) and not (rules.unique and looks[name] in seen):

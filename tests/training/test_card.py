@@ -7,7 +7,7 @@ import pytest
 from tests.training.conftest import png_of
 from training.config import TrainingConfig
 from training.corpus import Corpus
-from training.diagnostics.explanations import EXPLANATIONS
+from training.diagnostics.plots import EXPLANATIONS
 from training.model_card import Card, write_card
 from training.plots import loss_plot
 from training.sampling_stats import SamplingStats

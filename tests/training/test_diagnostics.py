@@ -14,8 +14,7 @@ from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.dataset import Examples, Rows
 from training.diagnostics.diagnose import DiagnosedModel, bad_title, diagnose, load_diagnosed, write
-from training.diagnostics.explanations import EXPLANATIONS
-from training.diagnostics.plots import loss_limits
+from training.diagnostics.plots import EXPLANATIONS, loss_limits
 from training.diagnostics.statistics import (
     TrainingCurve,
     break_init,

@@ -69,7 +69,7 @@ def integers(registry: ModelRegistry) -> Version:
 def test_command_publishes_integers_with_measured_losses(
     store: Path, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.commands.quantize.quantized_draft", partial(quantized_draft, samples=SAMPLES))
+    monkeypatch.setattr("training.commands.versions.quantized_draft", partial(quantized_draft, samples=SAMPLES))
     before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file() and path.name != "aliases.json"}
     result = run_cli("quantize", "elves/lstm@1", "--store", store)
     assert result.output.endswith("published elves/lstm@3\n")

@@ -1,4 +1,4 @@
-"""`python -m training evaluate`, `sample` and `list`: inspect published versions."""
+"""`python -m training evaluate`, `sample`, `list` and `quantize`: inspect published versions, or publish them again."""
 
 import secrets
 from pathlib import Path
@@ -10,9 +10,9 @@ from rich.text import Text
 from models import SamplingOptions, Version, prepare
 from models.inference import Constraints
 from models.kernel.sample import MAX_SEED
-from models.spelling import capitalize
 from models.store.bucket import Location
 from training.device import choose_device
+from training.integer_version import quantized_draft
 from training.options import kernels_option, processor_options, store_option
 from training.paths import open_registry
 from training.pretrained import resolve_reference
@@ -72,8 +72,8 @@ def sample(
     options = SamplingOptions(temperature=temperature, prefix=prefix)
     batch = version.generator.generate(count, seed=seed, options=options, constraints=Constraints(novel=novel))
     click.echo(f"{version.reference}, seed {seed}", err=True)
-    for name in batch.names:
-        click.echo(capitalize(name))
+    for name in version.generator.spelled(batch.names):
+        click.echo(name)
     if not batch.complete:
         click.echo(f"Only {len(batch.names)} of {count} names were found in {batch.attempts:,} attempts.", err=True)
 
@@ -84,3 +84,23 @@ def sample(
 def list_versions(store: Location, kernels: Path | None) -> None:
     """List every published version with its aliases and its dev loss."""
     show_versions(Console(), open_registry(store, prepare(kernels)))
+
+
+@click.command("quantize")
+@click.argument("reference")
+@store_option
+@kernels_option
+def quantize(reference: str, store: Location, kernels: Path | None) -> None:
+    """Publish a version again with 8-bit integer weights. It is faster, with almost the same losses.
+
+    REFERENCE is an lstm of one layer, e.g. human/lstm@4. The new version becomes `latest`.
+    """
+    ready, console = prepare(kernels), Console()
+    registry = open_registry(store, ready)
+    version = resolve_reference(reference, registry)
+    draft = quantized_draft(version, registry, ready)
+    before, after = version.manifest.metrics, draft.metrics
+    for part in after:
+        console.print(f"{part}: {before[part]:.4f} with floats, {after[part]:.4f} with integers")
+    published = registry.publish(draft)
+    console.print(f"published {published.reference}")

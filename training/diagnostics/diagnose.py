@@ -19,7 +19,7 @@ from training.corpus import Corpus, shipped_corpus
 from training.dataset import Examples
 from training.device import choose_device
 from training.diagnostics import plots
-from training.diagnostics.explanations import EXPLANATIONS
+from training.diagnostics.plots import EXPLANATIONS
 from training.diagnostics.statistics import (
     BAD_OUTPUT_SCALE,
     BAD_SCALE,

@@ -48,7 +48,7 @@ class DrawOptions(SourceOptions, total=False):
     unique: bool | None
     novel: bool | None
     safe: bool | None
-    case: Literal["lower", "title"] | None
+    case: Literal["list", "title", "lower"] | None
     sort: Literal["drawn", "likelihood"] | None
     max_attempts: int | None
 
