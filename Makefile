@@ -11,7 +11,7 @@ SYSTEM_PACKAGES := chromium redis-server zstd
 given = $(if $(filter command,$(firstword $(origin $(1)))),NAMEWAVE_$(1)='$($(1))')
 
 .DEFAULT_GOAL := help
-.PHONY: help serve training lessons test test-all reliability lint format release system-packages image sbom audit clean
+.PHONY: help serve training lessons test test-all checked kernels reliability lint format release system-packages image sbom audit clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,11 +25,18 @@ training: .venv/train.stamp ## Set up what training needs: then .venv/bin/python
 lessons: .venv/train.stamp ## Run the closing command of every lesson and check its figures: some minutes
 	@$(BIN)/python -m training lessons
 
-test: .venv/dev.stamp lint ## Set up the rest, and run lint, types, import rules and the tests, some at the same time
+test: checked ## Set up the rest, and run lint, types, import rules and the tests, some at the same time
 	$(PYTEST) -m "not slow"
 
-test-all: .venv/dev.stamp .venv-moto/stamp lint ## The same with the slow tests: some minutes more
+test-all: checked .venv-moto/stamp ## The same with the slow tests: some minutes more
 	$(PYTEST)
+
+# The processes of the tests would each compile the kernels, if none were there.
+checked: .venv/dev.stamp
+	@$(MAKE) --no-print-directory --jobs=2 lint kernels
+
+kernels: .venv/dev.stamp
+	@$(BIN)/python -c "from models import prepare; prepare()"
 
 reliability: .venv/dev.stamp ## Run the tests of what the service withstands (docs/reliability.md)
 	$(BIN)/python -m pytest tests/reliability

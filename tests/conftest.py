@@ -37,8 +37,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_sessionstart() -> None:
-    """Collect no garbage while tests are collected: nearly all objects stay."""
+    """Collect no garbage while tests are collected: nearly all objects stay. Use one thread: tests run side by side."""
     gc.disable()
+    torch.set_num_threads(1)
 
 
 def pytest_collection_finish() -> None:

@@ -44,10 +44,10 @@ def two_datasets(tmp_path_factory: pytest.TempPathFactory, kernels: Kernels, elf
     return chosen
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def both(two_datasets: Settings) -> AsyncIterator[AppClient]:
-    """A client of a service over both."""
-    async with app_client(two_datasets) as client:
+    """A client of a service over both, which no test here changes. Its loop stands still between tests."""
+    async with app_client(two_datasets, watchdog=0) as client:
         yield client
 
 

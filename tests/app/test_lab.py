@@ -31,8 +31,8 @@ SHARED = "a = 0.7; b = a * a; c = tanh(a + b) / b; d = c ** a - relu(b) * exp(-c
 
 @pytest.fixture(scope="module")
 async def shipped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppClient]:
-    """A client of a service over the shipped models, which no test here changes."""
-    async with app_client(Settings(store=tmp_path_factory.mktemp("store"))) as client:
+    """A client of a service over the shipped models, which no test changes. Its loop stands still between tests."""
+    async with app_client(Settings(store=tmp_path_factory.mktemp("store"), watchdog=0)) as client:
         yield client
 
 

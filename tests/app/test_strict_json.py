@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.schemas import ALLOWED, SYNONYMS, GenerateRequest
-from tests.harness.app_client import AppClient, error_of, problem_of
+from app.settings import Settings
+from tests.harness.app_client import AppClient, app_client, error_of, problem_of
 
 pytestmark = pytest.mark.anyio
 JSON_HEADERS = {"content-type": "application/json"}
@@ -39,6 +41,14 @@ BAD_BODIES = [
     b'{"seed": ' + b"9" * 5000 + b"}",
     b'{"a":' * 3000 + b"1" + b"}" * 3000,
 ]
+
+
+@pytest.fixture(scope="module")
+async def client(elf_store: Path) -> AsyncIterator[AppClient]:
+    """A client of one service for all tests here, none of which changes it. Its loop stands still between tests."""
+    stores = Settings(store=elf_store / "user", shipped_store=elf_store / "shipped", watchdog=0)
+    async with app_client(stores) as client:
+        yield client
 
 
 @pytest.mark.parametrize("body", BAD_BODIES, ids=lambda b: repr(b[:40]))

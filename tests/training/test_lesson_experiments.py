@@ -145,7 +145,7 @@ def test_notebook_loop_draws_names_of_the_service(any_generator: GeneratorAndNet
 def test_notebook_comparison_detects_other_weights(any_generator: GeneratorAndNetwork) -> None:
     generator, network = any_generator
     other = untrained(network.config, generator.vocab_size, seed=2)
-    found = notebook.compare(other, generator, 120, 3, lambda: 0.0, lambda *progress: None)
+    found = notebook.compare(other, generator, 30, 3, lambda: 0.0, lambda *progress: None)
     assert found.different > 5
     assert found.difference > 0.01
 
