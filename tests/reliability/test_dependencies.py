@@ -34,7 +34,9 @@ def test_serving_requirements_are_pinned_by_hash(name: str) -> None:
         assert re.search(rf"--require-hashes[^\n]*-r {file}", text.replace("\\\n", " ")), installer
 
 
-@pytest.mark.parametrize(("name", "package"), [("redis", "redis=="), ("telemetry", "opentelemetry-sdk=="), ("bucket", "obstore==")])
+@pytest.mark.parametrize(
+    ("name", "package"), [("redis", "redis=="), ("telemetry", "opentelemetry-sdk=="), ("bucket", "obstore==")]
+)
 def test_extra_only_adds_to_the_serving_requirements(name: str, package: str) -> None:
     serve, extra = (
         set(re.findall(r"^[a-z0-9.-]+==[^\s;]+", read_requirements(each), re.MULTILINE)) for each in ("serve", name)
