@@ -85,6 +85,8 @@ def runner_of(command: Command) -> str:
     if words[:2] == ["docker", "compose"]:
         return "compose"
     if command.page == "docs/deployment.md":
+        if words[0] == "export" or words[-1] == "check-store":
+            return "bucket"
         if words[0] == "curl" or words[2:4] == ["app", "key"]:
             return "authorized"
         return "script" if PYTHON in words or words[0] in ("cd", "mkdir") else ""

@@ -39,6 +39,7 @@ from tests.documented import (
     with_few_steps,
 )
 from tests.harness.app_client import AppClient, app_client
+from tests.harness.buckets import moto_server, running_moto
 from tests.harness.service import environment
 from training.cli import main as training_main
 
@@ -226,6 +227,18 @@ def test_documented_script_runs(
     ):
         script = script.replace(documented, here)
     run_script(script, folder)
+
+
+@pytest.mark.slow
+def test_documented_check_of_a_bucket_passes(folder: Path) -> None:
+    program = moto_server()
+    if program is None:
+        pytest.skip("moto is not installed: make test-all does it")
+    script = "\n".join(line.text for line in run_by("bucket"))
+    with running_moto(program, folder / "log") as port:
+        keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+        done = run_script(script, folder, AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}", **keys)
+    assert done.stdout.startswith("s3://models/namewave honours conditions: ")
 
 
 @pytest.mark.anyio

@@ -252,7 +252,8 @@ class BucketStore(Store):
             raise StoreError(f"{self.name} cannot be read: it has no {ALIASES} any more.")
         if aliases is before and self._clock() < self._list_at:
             return
-        there, here = self._listed(), set(self.present())
+        # In this order: a process that shares the copy may publish meanwhile, and its version must stay.
+        here, there = set(self.present()), self._listed()
         missing = {key: files for key, files in there.items() if not self._has(key, files[MANIFEST])}
         # Versions come before the aliases that point to them, and go after those.
         self._damaged = self._copy(missing)

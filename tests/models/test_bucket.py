@@ -137,6 +137,23 @@ def test_alias_file_is_asked_for_each_time_the_list_seldom(machines: Machines, m
     assert served(reader) == [f"{MODEL}@1"]
 
 
+def test_version_published_during_a_listing_stays(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+    machines.start("shared").publish(small_draft(1))
+    reader, writer = machines.start("shared"), machines.start("shared")
+    etags = Bucket.etags
+
+    def publish_after(bucket: Bucket, prefix: str | None = None) -> dict[str, str]:
+        found = etags(bucket, prefix)
+        monkeypatch.setattr(Bucket, "etags", etags)
+        writer.publish(small_draft(2))
+        return found
+
+    monkeypatch.setattr(Bucket, "etags", publish_after)
+    machines.clock.now += LATER
+    follow(reader)
+    assert served(reader) == [f"{MODEL}@1", f"{MODEL}@2"]
+
+
 def test_version_without_an_alias_comes_with_the_next_list(machines: Machines) -> None:
     machines.start("writer").publish(small_draft(1))
     reader = machines.start("reader")
