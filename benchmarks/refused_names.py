@@ -3,11 +3,12 @@
 Held out is a fifth of a list at a time: the other four fifths exempt words, so that each name is judged by others.
 """
 
-import argparse
 import importlib
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+import click
 
 from data import CATALOG, find, load_names
 from models import prepare
@@ -18,19 +19,14 @@ FOLDS, SEED = 5, 1
 SHOWN = 5
 
 
-def main() -> None:
-    """Print a table with a row for each list."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "lists",
-        nargs="+",
-        help=f"Data sets ({', '.join(CATALOG)}), files, or locales of Faker, whose surnames and first names are meant: "
-        "el_GR. Faker is a package to be installed beside.",
-    )
+@click.command()
+@click.argument("lists", nargs=-1, required=True)
+def main(lists: tuple[str, ...]) -> None:
+    """Print a row for each of LISTS: a data set, a file, or a locale of Faker, a package to be installed beside."""
     profanity = ProfanityFilter.load(prepare().find)
     print("| list | names | no list known | list known | held out | words, with held-out names |")
     print("|---|---|---|---|---|---|")
-    for given in parser.parse_args().lists:
+    for given in lists:
         names = read(given)
         held_out = cross_check(profanity, names)
         words = ", ".join(f"{word} {n}" for word, n in held_out.counts()[:SHOWN])

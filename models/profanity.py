@@ -110,6 +110,7 @@ class ProfanityFilter:
         return Automaton(self.keywords, Vocabulary(characters), self._kernel)
 
     def _only_whole(self, characters: tuple[str, ...], words: frozenset[str]) -> Automaton:
+        words &= self.keywords.inside
         return self._base(characters).only_whole(words) if words else self._base(characters)
 
     def exempted(self, names: Collection[str]) -> frozenset[str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.inference.constraints import NAMES, REASONS, REFUSED, SAFE, UNSAFE, ConstraintFilter
+from models.inference.constraints import AS_DRAWN, NAMES, REASONS, REFUSED, SAFE, UNSAFE, ConstraintFilter
 from models.inference.lines import LineWriter, Writer
 from models.inference.prepared import Codes, PreparedSampler, check_range
 from models.inference.selection import empty_table
@@ -49,12 +49,6 @@ class NameStream:
         if sampler.compares_text:
             looks = sampler.looks() if sampler.constraints.novel else frozenset[str]()
             self._filter = ConstraintFilter(sampler.constraints, looks, sampler.vocabulary.loose, sampler.vocabulary)
-        # What `safe` rejects is not asked for its spelling.
-        constraints, self._spelling = sampler.constraints, None
-        if constraints.unsafe is not None and (constraints.ends_with or constraints.contains or constraints.pattern):
-            self._spelling = ConstraintFilter(
-                replace(constraints, novel=False, unique=False), frozenset(), vocabulary=sampler.vocabulary
-            )
         self._misspelled = 0
         remembers = sampler.constraints.unique and not sampler.compares_text
         self._seen = empty_table(min(count, self._budget) if remembers else 0, sampler.longest)
@@ -85,7 +79,7 @@ class NameStream:
 
     @property
     def only_unsafe(self) -> int:
-        """How many candidates `safe` rejected that meet ends_with, contains and pattern."""
+        """How many candidates `safe` rejected that meet the constraints on spelling."""
         return int(self._counts[REFUSED + SAFE]) - self._misspelled
 
     @property
@@ -126,17 +120,21 @@ class NameStream:
         looked = self.attempts - before
         if looked < n:
             codes, lengths = codes[:looked], lengths[:looked]
-        if self._spelling is not None and counts[REFUSED + SAFE] > unsafe:
-            self._count_misspelled(self._spelling, codes[lengths == UNSAFE])
+        if counts[REFUSED + SAFE] > unsafe:
+            self._count_misspelled(codes[lengths == UNSAFE])
         if writer is not None and in_kernel is None:
             written = self.sampler.written(writer, codes, lengths)
         self._set_chunk(n, start)
         return codes, lengths, written
 
-    def _count_misspelled(self, spelling: ConstraintFilter, codes: Codes) -> None:
-        counts, lengths = np.zeros_like(self._counts), np.ones(len(codes), np.int32)
-        spelling.select(self.sampler.texts(codes, lengths), lengths, -1, counts)
-        self._misspelled += len(codes) - int(counts[NAMES])
+    def _count_misspelled(self, codes: Codes) -> None:
+        """Count which candidates that `safe` rejected break a constraint on spelling as well."""
+        spelled = replace(self.sampler.constraints, max_length=None, novel=False, unique=False, unsafe=None)
+        if spelled != AS_DRAWN:
+            counts, lengths = np.zeros_like(self._counts), np.ones(len(codes), np.int32)
+            text_filter = ConstraintFilter(spelled, frozenset(), vocabulary=self.sampler.vocabulary)
+            text_filter.select(self.sampler.texts(codes, lengths), lengths, -1, counts)
+            self._misspelled += len(codes) - int(counts[NAMES])
 
     def _set_chunk(self, n: int, start: float) -> None:
         """Size the next chunk for `CHUNK_SECONDS`, at most four times as large as this one."""

@@ -9,8 +9,8 @@ from models import Kernels
 from models.profanity import ProfanityFilter
 
 # "shit" is inside six of 36 names, "turd" inside one, and "bastard" is one.
-NAMES = (*(f"ash{i}" for i in ("ito", "ita", "ite", "itu", "itan", "iton")), "saturday", "bastard")
-NAMES = (*NAMES, *(f"{a}{b}n" for a in "bdgklmr" for b in "aeio"))
+WITHIN = ("ashito", "ashitam", "oshito", "ashitu", "ashitan", "ashiton")
+NAMES = (*WITHIN, "saturday", "bastard", *(f"{a}{b}n" for a in "bdgklmr" for b in "aeio"))
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def test_each_name_is_judged_by_other_names(profanity: ProfanityFilter) -> None:
     """Words inside one name are not exempted for it, and those inside six are."""
     check = cross_check(profanity, NAMES)
     assert (check.total, check.words) == (36, {"saturday": ("turd",), "bastard": ("bastard",)})
-    assert set(profanity.check(NAMES, frozenset()).words) == {"saturday", "bastard", *NAMES[:6]}
+    assert set(profanity.check(NAMES, frozenset()).words) == {"saturday", "bastard", *WITHIN}
 
 
 def test_data_sets_and_files_are_read(tmp_path: Path) -> None:

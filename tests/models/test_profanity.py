@@ -273,7 +273,7 @@ def test_blend_lifts_what_any_of_its_lists_lifts(profanity: ProfanityFilter) -> 
     assert passing(profanity, generator_of(names, (other,)), ["mashito"]) == []
 
 
-def test_models_with_the_same_alphabet_and_exempted_words_share_an_automaton(profanity: ProfanityFilter) -> None:
+def test_equal_alphabets_and_exempted_words_share_an_automaton(profanity: ProfanityFilter) -> None:
     one, same, more = generator_of(("milo", "rena")), generator_of(("reno", "mila")), generator_of(("milo", "rent"))
     assert profanity.automaton(one) is profanity.automaton(same)
     assert profanity.automaton(one) is not profanity.automaton(more)
