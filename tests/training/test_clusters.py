@@ -97,7 +97,7 @@ def test_odd_marks_are_counted_by_name() -> None:
 
 
 @pytest.mark.parametrize("preset", ["bigram", "wavenet"])
-def test_train_and_evaluate_print_that_no_name_begins_with_a_mark(tmp_path: Path, preset: str) -> None:
+def test_train_and_evaluate_print_figures_of_marks(tmp_path: Path, preset: str) -> None:
     path, store = tmp_path / "names.txt", tmp_path / "store"
     path.write_text("\n".join(NAMES), "utf-8")
     few = () if preset == "bigram" else ("--steps", "20")
