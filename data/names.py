@@ -14,7 +14,7 @@ from data.decoding import decode
 from data.errors import NameListError
 from data.shapes import ReadOptions, read_text
 from data.tables import Reading
-from models.spelling import LIKE_APOSTROPHES, TURKIC, composed, lower_i, normalize, turkic_locale, visible
+from models.spelling import LIKE_APOSTROPHES, TURKIC, clusters, composed, lower_i, normalize, turkic_locale, visible
 
 # Fewer names than the first make no model; below the second its names are few and much alike.
 MIN_NAMES, FEW_NAMES = 20, 100
@@ -79,7 +79,7 @@ class NameList:
 
     def describe(self) -> list[str]:
         """Return lines that say what was read: the file's shape, how many names, the alphabet, and the first names."""
-        alphabet = sorted(set("".join(self.names)))
+        alphabet = sorted(set().union(*map(clusters, self.names)))
         characters = "".join(alphabet[:_SHOWN_CHARACTERS]) + ("..." if len(alphabet) > _SHOWN_CHARACTERS else "")
         lines = [self.shape, self.summary()] if self.shape else [self.summary()]
         lines += [f"{len(alphabet):,} characters: {characters}", f"first names: {', '.join(self.first)}"]

@@ -79,12 +79,12 @@ def test_clusters_are_what_a_reader_counts(text: str, expected: list[str]) -> No
 
 
 @given(st.text(BLOCK + "अ" + SIGNS + "\u094d -a", max_size=12))
-def test_clusters_agree_with_a_regular_expression_of_devanagari(text: str) -> None:
+def test_clusters_agree_with_a_regular_expression(text: str) -> None:
     assert clusters(text) == letters_of(text)
 
 
 @given(st.text(max_size=12))
-def test_clusters_of_any_text_join_to_it_and_begin_with_no_mark(text: str) -> None:
+def test_clusters_join_to_the_text_and_begin_with_no_mark(text: str) -> None:
     found = clusters(text)
     assert "".join(found) == text
     assert not any(unicodedata.category(cluster[0])[0] == "M" for cluster in found[1:])
