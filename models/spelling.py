@@ -166,14 +166,14 @@ def title(name: str, locale: str = "") -> str:
 
 def title_word(word: str, locale: str = "") -> str:
     """Return a word of `WORD` as `title` has it."""
-    capitals = {0}
     if word[0] in SIGNS:
-        capitals = {len(word) - len(word.lstrip(SIGNS))}
-    elif word[1:2] and word[1] in SIGNS:
-        capitals = {0, 2}
-    return "".join(
-        capital(c, locale) if i in capitals and (i == 0 or i + 1 < len(word)) else c for i, c in enumerate(word)
-    )
+        start = len(word) - len(word.lstrip(SIGNS))
+    else:
+        start = 2 if word[1:2] and word[1] in SIGNS else 0
+        word = capital(word[0], locale) + word[1:]
+    if start and start + 1 < len(word):
+        return word[:start] + capital(word[start], locale) + word[start + 1 :]
+    return word
 
 
 def capital(character: str, locale: str = "") -> str:

@@ -16,7 +16,7 @@ from app.web.files import ANY, file_response
 from app.web.openapi import UNCHANGED
 from models import ModelError, ModelRegistry, Snapshot, UnknownReference, Version
 from models.errors import unknown
-from models.store.checkpoint import NAMES, TABLE
+from models.store.checkpoint import CASING, NAMES, TABLE
 
 CARD = "card.md"
 Content = TypeVar("Content")
@@ -91,7 +91,7 @@ async def file(
 ) -> Response:
     """Return one of the files that the version's manifest lists: card, picture, weights, names.
 
-    The training list of your own data set, names.txt and table.tsv, is served only where the setting
+    The training list of your own data set, names.txt, table.tsv and casing.txt, is served only where the setting
     NAMEWAVE_OWN_LISTS is true.
     """
 
@@ -108,7 +108,7 @@ async def file(
 def _public_files(version: Version, service: Service) -> list[str]:
     """Return the files of a version that anyone may read: not the names of an operator's own list."""
     own = version.folder.is_relative_to(service.registry.stores[-1].root)
-    private = {NAMES, TABLE} if own and not service.settings.own_lists else set()
+    private = {NAMES, TABLE, CASING} if own and not service.settings.own_lists else set()
     return [name for name in version.manifest.files if name not in private]
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from app.settings import Settings
 from models import Draft, ModelRegistry, Version
-from models.store.checkpoint import NAMES, TABLE
+from models.casing import Casing
+from models.spelling import title
+from models.store.checkpoint import CASING, NAMES, TABLE
 from tests.harness.app_client import AppClient, app_client, error_of
 
 pytestmark = pytest.mark.anyio
@@ -81,12 +83,13 @@ def registry_of_files(tmp_path: Path, registry: ModelRegistry, elf_draft: Draft)
     return tmp_path / "user"
 
 
-@pytest.mark.parametrize("file", [NAMES, TABLE])
+@pytest.mark.parametrize("file", [NAMES, TABLE, CASING])
 @pytest.mark.parametrize(("own", "served"), [(False, 404), (True, 200)])
 async def test_list_of_an_own_data_set_needs_a_setting(
     settings: Settings, tmp_path: Path, registry: ModelRegistry, elf_draft: Draft, own: bool, served: int, file: str
 ) -> None:
-    registry.publish(replace(elf_draft, files={TABLE: b"name\tweight\n", "card.md": b"# Elves\n"}))
+    files = {TABLE: b"name\tweight\n", CASING: b"*\t^\n", "card.md": b"# Elves\n"}
+    registry.publish(replace(elf_draft, files=files))
     link, store, empty = f"/models/elves/wavenet/1/files/{file}", tmp_path / "user", tmp_path / "empty"
     async with app_client(settings, store=store, shipped_store=empty, own_lists=own) as client:
         answer = await client.get(link)
@@ -97,3 +100,25 @@ async def test_list_of_an_own_data_set_needs_a_setting(
             assert file not in error_of(answer, 404)["allowed"]
     async with app_client(settings, store=empty, shipped_store=store) as client:
         assert (await client.get(link)).status_code == 200
+
+
+async def test_answers_have_names_as_the_list_spells_them(
+    settings: Settings, tmp_path: Path, registry: ModelRegistry, elf_draft: Draft
+) -> None:
+    """In JSON, details, sorted and streams; `title` and `lower` have no table."""
+    entries = {"*": "^^", "e*": "e^"}
+    table = "".join(f"{key}\t{spelling}\n" for key, spelling in entries.items()).encode()
+    registry.publish(replace(elf_draft, files={CASING: table, "card.md": b"# Elves\n"}))
+    asked = {"dataset": "elves", "count": 20, "seed": 3, "novel": False}
+    async with app_client(settings, store=tmp_path / "user", shipped_store=tmp_path / "empty") as client:
+        lower = (await client.post("/generate", json=asked | {"case": "lower"})).json()["names"]
+        titled = (await client.post("/generate", json=asked | {"case": "title"})).json()["names"]
+        expected = list(map(Casing(entries).spell, lower))
+        assert expected != titled == list(map(title, lower))
+        assert (await client.post("/generate", json=asked)).json()["names"] == expected
+        details = (await client.post("/generate", json=asked | {"details": True})).json()["names"]
+        assert [each["name"] for each in details] == expected
+        by_likelihood = (await client.post("/generate", json=asked | {"sort": "likelihood"})).json()["names"]
+        assert sorted(by_likelihood) == sorted(expected)
+        text = await client.post("/generate", json=asked, headers={"Accept": "text/plain"})
+        assert text.text.splitlines() == expected

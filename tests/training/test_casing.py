@@ -7,7 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from data import ReadOptions, read_names
+from models import Kernels, ModelRegistry
 from models.casing import Casing
+from models.store.publishing import draft_of
 from training.casing import casing_file, learn_casing, measure_casing
 from training.cli import main
 from training.corpus import own_corpus
@@ -147,3 +149,19 @@ def test_shared_lists_are_spelled_as_they_are() -> None:
         found = read_names((folder / name).read_bytes(), name)
         figures = measure_casing(found.names, found.spelled, found.locale)
         assert figures.listed_names >= 0.97 * figures.names, name
+
+
+def test_trained_version_spells_its_names_as_the_list(tmp_path: Path, kernels: Kernels) -> None:
+    """From the list to the registry: the table is in the version, and a copy of the version keeps it."""
+    path, store = tmp_path / "list.txt", tmp_path / "store"
+    path.write_text("\n".join([*(f"Mc{stem}" for stem in CAPITALISED), "van Adair", "van Dunn"]), "utf-8")
+    options = ["--data", str(path), "--name", "scots", "--preset", "bigram", "--store", str(store)]
+    result = CliRunner().invoke(main, ["train", *options])
+    assert result.exit_code == 0, result.output
+    registry = ModelRegistry.open(kernels, store)
+    version = registry.resolve("scots")
+    assert version.manifest.schema_number == 2
+    assert version.generator.spelled(["mczorn", "van zorn"]) == ["McZorn", "van Zorn"]
+    assert version.generator.spelled(["mczorn"], "title") == ["Mczorn"]
+    again = registry.publish(draft_of(version.folder))
+    assert registry.resolve("scots", f"bigram@{again.version}").generator.casing == version.generator.casing

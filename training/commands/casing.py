@@ -14,7 +14,7 @@ _ROW = "{:<{width}}  {:>6} {:>8} {:>8}  {:>9} {:>8} {:>8}  {:>7} {:>8}"
 
 
 @click.command("casing")
-@click.argument("lists", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("lists", nargs=-1, required=True, type=click.Path(path_type=Path))
 @reading_options
 @click.option("--wrong", type=click.IntRange(0, 1000), default=0, help="Wrong spellings to print of each list.")
 def measure_lists(lists: tuple[Path, ...], reading: ReadOptions, wrong: int) -> None:
