@@ -31,6 +31,8 @@ _AT_ONCE = 2**16
 _GROWTH = 0.6
 # The largest prefix at which names are divided has at most this share of a part.
 _GRAIN = 0.1
+# Fewer names than about this are not worth a part.
+_FEWEST = 1000
 _WORD = 64
 
 Codes = NDArray[np.int32]
@@ -100,13 +102,13 @@ class Enumeration:
         self._allowed, self._ends = _tables(sampler)
 
     def spans(self, parts: int) -> list[Span]:
-        """Return at most `parts` spans that have about as many names each, as far as prefixes tell, and all of them."""
-        cut, found = 0, self._frontier(0)
-        weights = self._weights(found)
-        while cut > self.limit and weights.max(initial=0) > _GRAIN * weights.sum() / parts:
+        """Return at most `parts` spans, which have about equally many names, and all of them; fewer for few names."""
+        cut, found, weights = MICROS, Listed(*(np.zeros((0, 0), np.int32),) * 3), np.zeros(0, np.int64)
+        while cut > self.limit and weights.max(initial=0) >= _GRAIN * weights.sum() / parts:
             cut = max(cut - MICROS, self.limit)
             found = self._frontier(cut)
             weights = self._weights(found)
+        parts = min(parts, 1 + int(weights.sum()) // _FEWEST)
         order = np.lexsort(_keys(found.codes, self.sampler.plan.vocab_size)[::-1])
         # Whole numbers, whose sums do not depend on the machine.
         before = np.cumsum(weights[order]) - weights[order]
@@ -140,7 +142,14 @@ class Enumeration:
         """Yield what a search finds, in no order; rejected names have a negative length, and so have open prefixes."""
         s, plan = self.sampler, self.sampler.plan
         tree, search = new_search(plan, s.longest)
-        region = (self._allowed, self._ends, np.array(span.low, np.int64), np.array(span.high, np.int64), cut, self.limit)
+        region = (
+            self._allowed,
+            self._ends,
+            np.array(span.low, np.int64),
+            np.array(span.high, np.int64),
+            cut,
+            self.limit,
+        )
         room = max(_AT_ONCE, BLOCK * plan.vocab_size if cut > self.limit else BLOCK)
         work, counts = np.empty(scratch_size(plan), np.float32), np.zeros(REFUSED + len(REASONS), np.int64)
         looks = s.looks() if s.compares_text and s.constraints.novel else frozenset[str]()

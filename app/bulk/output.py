@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic_core import from_json, to_json
 
-from app.bulk.job import DrawJob
+from app.bulk.job import Job
 from models import StoreError
-from models.bulk import Part, count_names
+from models.bulk import Part, Span, count_names
 from models.store.atomic_files import replace_file
 
 JOB, MANIFEST = "job.json", "manifest.json"
@@ -24,7 +24,7 @@ class Receipt:
     sha256: str
 
     @classmethod
-    def of(cls, part: Part, content: bytes, names: int) -> "Receipt":
+    def of(cls, part: Part | Span, content: bytes, names: int) -> "Receipt":
         """Return the receipt of a part with this content."""
         return cls(part.file, names, len(content), hashlib.sha256(content).hexdigest())
 
@@ -33,9 +33,9 @@ class Folder:
     """A folder on this machine, or on a disk that several share. Each file appears whole or not at all."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.absolute()
 
-    def begin(self, job: DrawJob) -> None:
+    def begin(self, job: Job) -> None:
         """Write the job. Raises `StoreError` where the folder has another one, or files that are no job's."""
         mine = job.model_dump(mode="json")
         try:
@@ -52,7 +52,7 @@ class Folder:
         except (OSError, ValueError) as error:
             raise StoreError(f"{self.path} cannot be used as --output: {error}") from error
 
-    def find(self, part: Part) -> Receipt | None:
+    def find(self, part: Part | Span) -> Receipt | None:
         """Return the receipt of a part that is there, or None. Raises `StoreError` for a damaged one."""
         path = self.path / part.file
         if not path.exists():
@@ -61,9 +61,9 @@ class Folder:
         try:
             return Receipt.of(part, content, count_names(content))
         except StoreError as error:
-            raise StoreError(f"{path} is damaged; remove it, and it is drawn again. {error}") from error
+            raise StoreError(f"{path} is damaged; remove it, and it is made again. {error}") from error
 
-    def put(self, part: Part, content: bytes, names: int) -> Receipt:
+    def put(self, part: Part | Span, content: bytes, names: int) -> Receipt:
         """Write a part. Raises `StoreError`, for example on a full disk."""
         try:
             replace_file(self.path / part.file, content)
@@ -71,7 +71,7 @@ class Folder:
             raise StoreError(f"{self.path / part.file} cannot be written: {error.strerror}.") from error
         return Receipt.of(part, content, names)
 
-    def finish(self, job: DrawJob, receipts: list[Receipt]) -> Path:
+    def finish(self, job: Job, receipts: list[Receipt]) -> Path:
         """Write the manifest: the job, and the counts and digests of all parts."""
         parts = [asdict(receipt) for receipt in sorted(receipts, key=lambda receipt: receipt.file)]
         names = sum(receipt.names for receipt in receipts)

@@ -2,7 +2,7 @@
 
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 import click
@@ -52,6 +52,13 @@ def sampling_options(command: Command) -> Command:
         click.option("--top-p", type=float, help="Keep the fewest characters whose share reaches p."),
         click.option("--seed", type=int, help="Stream of candidates (default: random)."),
         click.option("--offset", type=int, default=0, help="First candidate."),
+    )
+    return _with_options(constraint_options(command), options)
+
+
+def constraint_options(command: Command) -> Command:
+    """Add the options that say which names are refused and how they are spelled."""
+    options = (
         click.option("--prefix", default="", help="What each name starts with."),
         click.option("--ends-with", default="", help="What each name ends with."),
         click.option("--contains", default="", help="What each name has in it."),
@@ -63,6 +70,10 @@ def sampling_options(command: Command) -> Command:
         click.option("--safe/--unsafe", default=True, help="No offensive words (default), or let them through."),
         click.option("--case", type=click.Choice(["lower", "title"]), default="title", show_default=True),
     )
+    return _with_options(command, options)
+
+
+def _with_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
     for option in reversed(options):
         command = option(command)
     return command

@@ -1,11 +1,42 @@
-"""A graph as plain data for the lab: values with gradients, positions, and backward steps."""
+"""A graph as plain data for the lab: values with gradients, positions, and the steps of backpropagation."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.autograd.engine import Value, topological
 from models.autograd.layout import BOX_HEIGHT, BOX_WIDTH, RADIUS, REACH, lay_out
-from models.autograd.walk import backward_steps
+
+
+@dataclass(frozen=True)
+class Addition:
+    """The gradient that one operand gets in a step: `derivative` (of the result) x the result's gradient."""
+
+    operand: Value
+    derivative: float
+    gradient: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One value passes its complete gradient to its operands, in order."""
+
+    value: Value
+    additions: tuple[Addition, ...]
+
+
+def backward_steps(root: Value) -> list[Step]:
+    """Return the steps of the last `root.backward()`, from `root` towards the leaves."""
+    return [
+        Step(
+            value,
+            tuple(
+                Addition(operand, derivative, derivative * value.grad)
+                for operand, derivative in zip(value.operands, value.derivatives, strict=True)
+            ),
+        )
+        for value in reversed(topological(root))
+        if value.operands
+    ]
 
 
 def graph_data(root: Value) -> dict[str, Any]:

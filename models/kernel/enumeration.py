@@ -14,7 +14,6 @@ import numpy as np
 
 from models.kernel.arithmetic import exp_64, kernel, log_64
 from models.kernel.evaluate import BOUNDARIES, COMPUTED, PARTS, ROOT, Codes, Paths, evaluate, scratch_space
-from models.kernel.freeze import Floats
 from models.kernel.int8.lstm import BLOCK
 from models.kernel.plan import Ints, Plan
 from models.kernel.prefix_cache import PrefixTree

@@ -14,7 +14,7 @@ from app.settings import Settings
 from models import Draft
 from models.autograd.engine import topological
 from models.autograd.expression import evaluate
-from models.autograd.walk import backward_steps
+from models.autograd.graph_data import backward_steps
 from models.config import ARCHITECTURES
 from models.networks import Network, build_model
 from models.store.checkpoint import load_checkpoint

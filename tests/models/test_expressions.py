@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from models.autograd.engine import Value, topological
 from models.autograd.expression import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, evaluate
-from models.autograd.walk import backward_steps
+from models.autograd.graph_data import backward_steps
 from models.errors import ExpressionError
 
 FUNCTIONS = {"exp": math.exp, "log": math.log, "tanh": math.tanh, "relu": lambda x: max(x, 0.0)}
