@@ -46,7 +46,9 @@ def elves(kernels: Kernels) -> NameGenerator:
     return untrained_generator(CONFIGS["wavenet"], ELVES, kernels)
 
 
-def enumeration(generator: NameGenerator, least: float, options: SamplingOptions | None = None, **constraints: object):
+def enumeration(
+    generator: NameGenerator, least: float, options: SamplingOptions | None = None, **constraints: object
+) -> Enumeration:
     """An enumeration of names with up to LONGEST characters."""
     given = {"max_length": LONGEST, "unique": False, **constraints}
     return Enumeration(generator.prepare(options, Constraints(**given)), least)  # type: ignore[arg-type]
