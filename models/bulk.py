@@ -32,6 +32,8 @@ _AT_ONCE = 2**16
 _GROWTH = 0.6
 # The largest prefix at which names are divided has at most this share of a part.
 _GRAIN = 0.1
+# Fewer names than about this are not worth a part.
+_FEWEST = 1000
 _WORD = 64
 
 Codes = NDArray[np.int32]
@@ -99,13 +101,13 @@ class Enumeration:
         self._allowed, self._ends = _tables(sampler)
 
     def spans(self, parts: int) -> list[Span]:
-        """Return at most `parts` spans that have about as many names each, as far as prefixes tell, and all of them."""
-        cut, found = 0, self._frontier(0)
-        weights = self._weights(found)
-        while cut > self.limit and weights.max(initial=0) > _GRAIN * weights.sum() / parts:
+        """Return at most `parts` spans, which have about equally many names, and all of them; fewer for few names."""
+        cut, found, weights = MICROS, Listed(*(np.zeros((0, 0), np.int32),) * 3), np.zeros(0, np.int64)
+        while cut > self.limit and weights.max(initial=0) >= _GRAIN * weights.sum() / parts:
             cut = max(cut - MICROS, self.limit)
             found = self._frontier(cut)
             weights = self._weights(found)
+        parts = min(parts, 1 + int(weights.sum()) // _FEWEST)
         order = np.lexsort(_keys(found.codes, self.sampler.plan.vocab_size)[::-1])
         # Whole numbers, whose sums do not depend on the machine.
         before = np.cumsum(weights[order]) - weights[order]

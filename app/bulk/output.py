@@ -7,9 +7,9 @@ from typing import Protocol
 
 from pydantic_core import from_json, to_json
 
-from app.bulk.job import DrawJob
+from app.bulk.job import Job
 from models import StoreError
-from models.bulk import Part, count_names
+from models.bulk import Part, Span, count_names
 from models.store.atomic_files import replace_file
 from models.store.bucket import Bucket, Location
 
@@ -28,7 +28,7 @@ class Receipt:
     sha256: str
 
     @classmethod
-    def of(cls, part: Part, content: bytes, names: int) -> "Receipt":
+    def of(cls, part: Part | Span, content: bytes, names: int) -> "Receipt":
         """Return the receipt of a part with this content."""
         return cls(part.file, names, len(content), hashlib.sha256(content).hexdigest())
 
@@ -36,16 +36,16 @@ class Receipt:
 class Output(Protocol):
     """The place of a job. Every method raises `StoreError` where it cannot be used."""
 
-    def begin(self, job: DrawJob) -> None:
+    def begin(self, job: Job) -> None:
         """Write the job. Raises `StoreError` where there is another one, or what is no job's."""
 
-    def find(self, part: Part) -> Receipt | None:
+    def find(self, part: Part | Span) -> Receipt | None:
         """Return the receipt of a part that is there, or None. Raises `StoreError` for a damaged one."""
 
-    def put(self, part: Part, content: bytes, names: int) -> Receipt:
+    def put(self, part: Part | Span, content: bytes, names: int) -> Receipt:
         """Write a part."""
 
-    def finish(self, job: DrawJob, receipts: list[Receipt]) -> None:
+    def finish(self, job: Job, receipts: list[Receipt]) -> None:
         """Write the manifest: the job, and the counts and digests of all parts."""
 
 
@@ -58,9 +58,9 @@ class Folder:
     """A folder on this machine, or on a disk that several share. Each file appears whole or not at all."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.absolute()
 
-    def begin(self, job: DrawJob) -> None:
+    def begin(self, job: Job) -> None:
         """Write the job, and create the folder."""
         before = self.path / JOB
         try:
@@ -75,12 +75,12 @@ class Folder:
         except (OSError, ValueError) as error:
             raise StoreError(f"{self.path} cannot be used as --output: {error}") from error
 
-    def find(self, part: Part) -> Receipt | None:
+    def find(self, part: Part | Span) -> Receipt | None:
         """Read a part."""
         path = self.path / part.file
         return _receipt(part, path.read_bytes(), f"{path}") if path.exists() else None
 
-    def put(self, part: Part, content: bytes, names: int) -> Receipt:
+    def put(self, part: Part | Span, content: bytes, names: int) -> Receipt:
         """Write a part."""
         try:
             replace_file(self.path / part.file, content)
@@ -88,7 +88,7 @@ class Folder:
             raise StoreError(f"{self.path / part.file} cannot be written: {error.strerror}.") from error
         return Receipt.of(part, content, names)
 
-    def finish(self, job: DrawJob, receipts: list[Receipt]) -> None:
+    def finish(self, job: Job, receipts: list[Receipt]) -> None:
         """Write the manifest."""
         replace_file(self.path / MANIFEST, _manifest(job, receipts))
 
@@ -99,7 +99,7 @@ class BucketOutput:
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
 
-    def begin(self, job: DrawJob) -> None:
+    def begin(self, job: Job) -> None:
         """Write the job, unless another machine has."""
         before = self.bucket.read(JOB)
         if before is None:
@@ -115,36 +115,36 @@ class BucketOutput:
         except ValueError as error:
             raise StoreError(f"{self.bucket.url} cannot be used as --output: {error}") from error
 
-    def find(self, part: Part) -> Receipt | None:
+    def find(self, part: Part | Span) -> Receipt | None:
         """Read a part."""
         found = self.bucket.read(part.file, max_bytes=MAX_PART_BYTES)
         return found and _receipt(part, found.content, f"{self.bucket.url}/{part.file}")
 
-    def put(self, part: Part, content: bytes, names: int) -> Receipt:
+    def put(self, part: Part | Span, content: bytes, names: int) -> Receipt:
         """Create a part. Raises `StoreError` if there is one with another content."""
         if self.bucket.swap(part.file, content, None) is None:
             raise StoreError(f"{self.bucket.url}/{part.file} is there already, with another content.")
         return Receipt.of(part, content, names)
 
-    def finish(self, job: DrawJob, receipts: list[Receipt]) -> None:
+    def finish(self, job: Job, receipts: list[Receipt]) -> None:
         """Write the manifest."""
         self.bucket.replace(MANIFEST, _manifest(job, receipts))
 
 
-def _check_job(job: DrawJob, before: bytes, place: str) -> None:
+def _check_job(job: Job, before: bytes, place: str) -> None:
     """Raise `StoreError` if the job of `place` is another one, `ValueError` if it is no JSON."""
     if from_json(before) != job.model_dump(mode="json"):
         raise StoreError(f"{place} has the parts of another job ({place}/{JOB}); give another --output.")
 
 
-def _receipt(part: Part, content: bytes, place: str) -> Receipt:
+def _receipt(part: Part | Span, content: bytes, place: str) -> Receipt:
     try:
         return Receipt.of(part, content, count_names(content))
     except StoreError as error:
-        raise StoreError(f"{place} is damaged; remove it, and it is drawn again. {error}") from error
+        raise StoreError(f"{place} is damaged; remove it, and it is made again. {error}") from error
 
 
-def _manifest(job: DrawJob, receipts: list[Receipt]) -> bytes:
+def _manifest(job: Job, receipts: list[Receipt]) -> bytes:
     parts = [asdict(receipt) for receipt in sorted(receipts, key=lambda receipt: receipt.file)]
     return _as_file({**job.model_dump(mode="json"), "names": sum(each.names for each in receipts), "parts": parts})
 

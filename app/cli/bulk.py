@@ -6,25 +6,28 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import Any
 
 import click
 
-from app.bulk.job import Drawer, DrawJob
-from app.bulk.local import draw_locally
+from app.bulk.job import Drawer, DrawJob, EnumerateJob, Enumerator, Job
+from app.bulk.local import make_locally
 from app.bulk.output import Output, Receipt, open_output
-from app.cli.names import query, sampling_options, source_options
+from app.bulk.ray_engine import make_on_ray
+from app.cli.names import Command, constraint_options, query, sampling_options, source_options
 from app.names.generation import with_seed
 from app.schemas import GenerateLink
-from app.settings import load_settings
-from models.bulk import Part
+from app.settings import Settings, load_settings
+from models.bulk import Part, Span
 from models.inference import MAX_SEED
 from models.store.bucket import Location, parse_location
 
 PART_SIZE, MOST_CANDIDATES = 1_000_000, 10**13
+# Parts of an enumeration, and the least log-probability, negative.
+PARTS, LEAST = 1000, 1000
 # Seconds between two lines of progress, on a terminal and elsewhere.
 LIVE, LOGGED = 0.5, 10.0
 
@@ -56,17 +59,44 @@ def _as_location(context: click.Context, parameter: click.Parameter, given: str)
         raise click.BadParameter(str(error)) from None
 
 
+def job_options(command: Command) -> Command:
+    """Add the options that say where parts go and what makes them."""
+    shard = (
+        "Make share I, from 0, of N beside other machines with the same --output and --seed. The last one writes the "
+        "manifest."
+    )
+    options = (
+        click.option(
+            "--output",
+            type=click.Path(file_okay=False),
+            callback=_as_location,
+            required=True,
+            help="Folder of the parts, or s3://bucket/prefix.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="Processes of this machine, or the actors of a Ray cluster, whose nodes share --output.",
+        ),
+        click.option(
+            "--address", help="Ray cluster, e.g. auto or 10.0.0.5:6379 (default: one that lasts for the job)."
+        ),
+        click.option(
+            "--processes", type=click.IntRange(1, 4096), help="Processes or actors (default: one for each core)."
+        ),
+        click.option("--shard", type=Shard(), help=shard),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @bulk.command()
 @source_options
 @sampling_options
 @click.option("--count", type=click.IntRange(1, MOST_CANDIDATES), required=True, help="How many candidates to draw.")
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False),
-    callback=_as_location,
-    required=True,
-    help="Folder of the parts, or s3://bucket/prefix.",
-)
 @click.option(
     "--part-size",
     type=click.IntRange(1000, 100_000_000),
@@ -74,15 +104,16 @@ def _as_location(context: click.Context, parameter: click.Parameter, given: str)
     show_default=True,
     help="Candidates of a part, of which there is a file each.",
 )
-@click.option("--processes", type=click.IntRange(1, 1024), help="Processes that draw (default: one for each core).")
-@click.option(
-    "--shard",
-    type=Shard(),
-    help="Draw share I, from 0, of N beside other machines with the same --output; needs --seed. The last one writes "
-    "the manifest.",
-)
+@job_options
 def draw(
-    count: int, output: Location, part_size: int, processes: int | None, shard: tuple[int, int] | None, **options: Any
+    count: int,
+    part_size: int,
+    output: Location,
+    engine: str,
+    address: str | None,
+    processes: int | None,
+    shard: tuple[int, int] | None,
+    **options: Any,
 ) -> None:
     """Draw names as /generate does, repeats included.
 
@@ -93,14 +124,81 @@ def draw(
         raise click.UsageError("--shard needs --seed, so that all machines draw from one stream.")
     settings = load_settings()
     request = with_seed(query(GenerateLink, {**options, "unique": False}), lambda: secrets.randbelow(MAX_SEED + 1))
-    drawer = Drawer(settings, request)
-    job = DrawJob(request=request, count=count, part_size=part_size, digest=drawer.digest)
+    job = DrawJob(request=request, count=count, part_size=part_size, digest=Drawer(settings, request).digest)
     place = open_output(output)
     place.begin(job)
-    del drawer
     click.echo(f"seed {request.seed}: {count:,} candidates in {job.parts:,} parts", err=True)
-    receipts, missing = list[Receipt](), list[Part]()
-    for part in islice(job.all_parts(), *((shard[0], None, shard[1]) if shard else (None,))):
+    run = _engine(engine, job, place, settings, processes, address)
+    _make(job, [*job.all_parts()], place, output, run, shard, f"The same command with --seed {request.seed} goes on.")
+
+
+@bulk.command("enumerate")
+@source_options
+@constraint_options
+@click.option(
+    "--min-log-prob",
+    type=click.FloatRange(-LEAST, 0),
+    required=True,
+    help="Least natural logarithm of a name's probability, as score prints it: with human, -27 gives a billion names.",
+)
+@click.option(
+    "--parts",
+    type=click.IntRange(1, 1_000_000),
+    default=PARTS,
+    show_default=True,
+    help="Files, at most; about equally many names each.",
+)
+@job_options
+def list_names(
+    min_log_prob: float,
+    parts: int,
+    output: Location,
+    engine: str,
+    address: str | None,
+    processes: int | None,
+    shard: tuple[int, int] | None,
+    **options: Any,
+) -> None:
+    """List every name that is at least so likely, once, with its log-probability.
+
+    The names are in the order of the model's alphabet, and the parts are the same on any machine. Constraints leave
+    names out; they change no log-probability.
+    """
+    settings = load_settings()
+    request = query(GenerateLink, {**options, "unique": False})
+    enumerator = Enumerator(settings, request, min_log_prob)
+    job = EnumerateJob(request=request, min_log_prob=min_log_prob, most_parts=parts, digest=enumerator.digest)
+    place = open_output(output)
+    place.begin(job)
+    spans = enumerator.enumeration.spans(parts)
+    click.echo(f"names from {min_log_prob:g} on in {len(spans):,} parts", err=True)
+    run = _engine(engine, job, place, settings, processes, address)
+    _make(job, spans, place, output, run, shard, "The same command goes on.")
+
+
+def _engine(
+    engine: str, job: Job, place: Output, settings: Settings, processes: int | None, address: str | None
+) -> Callable[[Iterator[Part | Span]], Iterator[Receipt]]:
+    """Return the engine that was asked for, which makes parts and yields their receipts."""
+    if engine == "ray":
+        return lambda parts: make_on_ray(job, parts, place, settings, processes, address)
+    if address:
+        raise click.UsageError("--address needs --engine ray.")
+    return lambda parts: make_locally(job, parts, place, settings, processes or len(os.sched_getaffinity(0)))
+
+
+def _make(
+    job: Job,
+    parts: Sequence[Part | Span],
+    place: Output,
+    location: Location,
+    run: Callable[[Iterator[Part | Span]], Iterator[Receipt]],
+    shard: tuple[int, int] | None,
+    hint: str,
+) -> None:
+    """Make the parts that are missing, or those of a shard, and write the manifest when all are there."""
+    receipts, missing = list[Receipt](), list[Part | Span]()
+    for part in parts[shard[0] :: shard[1]] if shard else parts:
         if (receipt := place.find(part)) is None:
             missing.append(part)
         else:
@@ -108,30 +206,28 @@ def draw(
     progress = _Progress(len(receipts) + len(missing), len(receipts))
     try:
         with _interruptible():
-            for receipt in draw_locally(job, iter(missing), place, settings, processes or len(os.sched_getaffinity(0))):
+            for receipt in run(iter(missing)):
                 receipts.append(receipt)
                 progress.show(receipt.names)
     except KeyboardInterrupt:
-        click.echo(
-            f"\nStopped; {output} has what was drawn. The same command with --seed {request.seed} goes on.", err=True
-        )
+        click.echo(f"\nStopped; {location} has what is complete. {hint}", err=True)
         raise click.exceptions.Exit(130) from None
     progress.end()
     if shard:
-        receipts = _all_receipts(job, place)
-        if len(receipts) < job.parts:
+        receipts = _all_receipts(parts, place)
+        if len(receipts) < len(parts):
             click.echo(f"shard {shard[0]}/{shard[1]} is complete; the last one writes the manifest.", err=True)
             return
     place.finish(job, receipts)
-    click.echo(f"{sum(receipt.names for receipt in receipts):,} names in {output}", err=True)
+    click.echo(f"{sum(receipt.names for receipt in receipts):,} names in {location}", err=True)
 
 
-def _all_receipts(job: DrawJob, place: Output) -> list[Receipt]:
+def _all_receipts(parts: Sequence[Part | Span], place: Output) -> list[Receipt]:
     """Return the receipts of all parts, or fewer where one is missing.
 
     It begins at the end, because a shard that is not complete lacks its last part.
     """
-    found = map(place.find, reversed([*job.all_parts()]))
+    found = map(place.find, reversed(parts))
     return [*takewhile(lambda receipt: receipt is not None, found)]  # type: ignore[list-item]
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 import click
@@ -52,6 +52,13 @@ def sampling_options(command: Command) -> Command:
         click.option("--top-p", type=float, help="Keep the fewest characters whose share reaches p."),
         click.option("--seed", type=int, help="Stream of candidates (default: random)."),
         click.option("--offset", type=int, default=0, help="First candidate."),
+    )
+    return _with_options(constraint_options(command), options)
+
+
+def constraint_options(command: Command) -> Command:
+    """Add the options that say which names are refused and how they are spelled."""
+    options = (
         click.option("--prefix", default="", help="What each name starts with."),
         click.option("--ends-with", default="", help="What each name ends with."),
         click.option("--contains", default="", help="What each name has in it."),
@@ -69,6 +76,10 @@ def sampling_options(command: Command) -> Command:
             help="Spelling: as in the list, capitals at the start of words, or lower case.",
         ),
     )
+    return _with_options(command, options)
+
+
+def _with_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
     for option in reversed(options):
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""A graph as plain data for the lab: values with gradients, positions, and the steps of `Value.backward` in order."""
+"""A graph as plain data for the lab: values with gradients, positions, and the steps of backpropagation."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

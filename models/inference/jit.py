@@ -69,8 +69,8 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
     ),
     "list_names": (
         pipeline.list_names,
-        f"int64({_PLAN}, {_TREE}, {_SEARCH}, {_REGION}, {_WORDS}, {_RULES}, {_TABLE}, int32[:,::1], int32[::1], int32[::1],"
-        " int64[::1])",
+        f"int64({_PLAN}, {_TREE}, {_SEARCH}, {_REGION}, {_WORDS}, {_RULES}, {_TABLE}, int32[:,::1], int32[::1],"
+        " int32[::1], int64[::1])",
     ),
     "place_names": (selection.place_names, f"void({_TABLE})"),
     "logits": (reference.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),

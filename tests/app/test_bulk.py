@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import obstore
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
-from app.bulk.job import Drawer, DrawJob
+from app.bulk.job import Drawer, DrawJob, Enumerator
 from app.bulk.output import BucketOutput, Folder, Output
 from app.cli.main import main
 from app.schemas import GenerateQuery
@@ -251,3 +253,91 @@ def test_damaged_part_in_a_bucket_is_named() -> None:
     obstore.put(objects, PARTS[0][0].file, b"PAR1")
     with pytest.raises(StoreError, match=r"^s3://names/elves/part-0000000000000000\.parquet is damaged; remove it"):
         bucket_output(objects).find(PARTS[0][0])
+
+
+ENUMERATE = ["bulk", "enumerate", "--dataset", "elves", "--min-log-prob", "-14"]
+
+
+def listed(folder: Path) -> dict[str, float]:
+    """The names of an enumeration with their log-probabilities, in the order of the parts."""
+    tables = [pq.read_table(path) for path in sorted(folder.glob("*.parquet"))]
+    return {str(name): value for table in tables for name, value in zip(*table.to_pydict().values(), strict=True)}
+
+
+def test_enumeration_has_each_likely_name_once_with_its_score(runner: CliRunner, tmp_path: Path) -> None:
+    result = runner.invoke(
+        main, [*ENUMERATE, "--output", str(tmp_path / "out"), "--parts", "4", "--processes", "1", "--case", "lower"]
+    )
+    assert result.exit_code == 0, result.output
+    found = listed(tmp_path / "out")
+    manifest = json.loads((tmp_path / "out/manifest.json").read_bytes())
+    assert manifest["names"] == len(found) > 1000
+    assert [*found] == sorted(found)
+    names = [*found][:: len(found) // 20]
+    scored = json.loads(runner.invoke(main, ["score", "--dataset", "elves", "--json", *names]).stdout)["scores"]
+    assert [np.float32(score["log_prob"]) for score in scored] == [np.float32(found[name]) for name in names]
+    assert min(found.values()) >= -14
+    options = ["--count", "300", "--case", "lower", "--details", "--json"]
+    drawn = json.loads(runner.invoke(main, ["generate", *DRAW[2:], *options]).stdout)["names"]
+    likely = {name["name"] for name in drawn if name["log_prob"] >= -14}
+    assert likely <= set(found)
+    assert likely
+
+
+def test_processes_and_parts_change_no_enumerated_name(runner: CliRunner, tmp_path: Path) -> None:
+    for folder, options in {
+        "one": ["--parts", "5", "--processes", "1"],
+        "two": ["--parts", "5", "--processes", "2"],
+        "whole": ["--parts", "1", "--processes", "1"],
+    }.items():
+        assert runner.invoke(main, [*ENUMERATE, "--output", str(tmp_path / folder), *options]).exit_code == 0
+    assert bytes_in(tmp_path / "one") == bytes_in(tmp_path / "two")
+    assert len(bytes_in(tmp_path / "one")) == 5 + 2
+    assert [*listed(tmp_path / "one").items()] == [*listed(tmp_path / "whole").items()]
+
+
+def test_enumeration_lists_only_what_is_missing(runner: CliRunner, tmp_path: Path) -> None:
+    command = [*ENUMERATE, "--output", str(tmp_path / "out"), "--parts", "3", "--processes", "1"]
+    assert runner.invoke(main, command).exit_code == 0
+    before = bytes_in(tmp_path / "out")
+    kept = tmp_path / "out/part-0000000000000002.parquet"
+    written = kept.stat().st_mtime_ns
+    for name in ("part-0000000000000001.parquet", "manifest.json"):
+        (tmp_path / "out" / name).unlink()
+    assert runner.invoke(main, command).exit_code == 0
+    assert bytes_in(tmp_path / "out") == before
+    assert kept.stat().st_mtime_ns == written
+    other = runner.invoke(main, [*command, "--novel"])
+    assert (other.exit_code, "has the parts of another job" in other.output) == (2, True)
+
+
+def test_enumeration_by_another_version_is_refused(settings: Settings) -> None:
+    request = GenerateQuery(dataset="elves", unique=False)
+    digest = Enumerator(settings, request, -9.0).digest
+    with pytest.raises(OptionError, match="all machines need the same version"):
+        Enumerator(settings, request.model_copy(update={"model": "wavenet@2"}), -9.0, digest)
+
+
+def test_ray_is_named_where_it_is_absent(runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    result = draw(runner, tmp_path / "out", "--engine", "ray")
+    assert (result.exit_code, "-r requirements/ray.txt" in result.output) == (2, True)
+    result = draw(runner, tmp_path / "out", "--address", "auto")
+    assert (result.exit_code, "--address needs --engine ray" in result.output) == (2, True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: see requirements/ray.txt")
+@pytest.mark.parametrize(
+    "command",
+    [[*DRAW, "--count", "9000", "--part-size", "2000"], [*ENUMERATE, "--parts", "5"]],
+    ids=["draw", "enumerate"],
+)
+def test_parts_made_on_ray_are_the_same(command: list[str], elf_store: Path, tmp_path: Path) -> None:
+    """In processes of its own, because Ray changes its process."""
+    env = {**os.environ, **store_settings(elf_store)}
+    for engine in ("local", "ray"):
+        made = [sys.executable, "-m", "app", *command, "--engine", engine, "--processes", "2"]
+        subprocess.run([*made, "--output", str(tmp_path / engine)], cwd=ROOT, env=env, check=True, timeout=600)
+    assert bytes_in(tmp_path / "ray") == bytes_in(tmp_path / "local")
+    assert len(bytes_in(tmp_path / "ray")) == 5 + 2
