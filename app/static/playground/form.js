@@ -55,7 +55,7 @@ export function reflect() {
   return blend;
 }
 
-/** Offer a select for each style; together they write the field "style". Styles that are not known are dropped from it. */
+/** Offer a select for each style; they write the field "style", without unknown styles. */
 function offerStyles(known) {
   const [field, place] = [control("style"), control("style-choices")];
   const chosen = new Map(field.value.split(",").map((part) => part.split(":")).filter(([style]) => known.has(style)));
