@@ -139,7 +139,7 @@ def draw(
     "--min-log-prob",
     type=click.FloatRange(-LEAST, 0),
     required=True,
-    help="Least natural logarithm of a name's probability, as score prints it: with human, -26 gives 0.9 billion names.",
+    help="Least natural logarithm of a name's probability, as score prints it; human has 0.9 billion names above -26.",
 )
 @click.option(
     "--parts",
