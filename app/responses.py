@@ -74,6 +74,7 @@ class GenerateAnswer(BaseModel):
         None,
         description="Only where names are missing that `safe` rejected: how many it may be.",
         examples=[None],
+        exclude_if=lambda note: note is None,
     )
     names: Names
 

@@ -23,7 +23,7 @@ from models import (
     UnknownCharacter,
     Vocabulary,
 )
-from models.inference import AS_DRAWN, CSV, JSON_LIST, NDJSON, TEXT, BlendPredictor, NameStream
+from models.inference import AS_DRAWN, CSV, JSON_LIST, NDJSON, TEXT, BlendPredictor, Form, NameStream
 from models.inference.keyword_filter import Automaton, Keywords, find
 from models.spelling import clusters, normalize
 from models.store.checkpoint import load_checkpoint
@@ -201,11 +201,11 @@ def test_written_forms_equal_the_names(kernels: Kernels) -> None:
     generator = clustered(kernels, ("a\u0331b", 'x"\u0331', "c\u0331a\u0331"), "bigram")
     sampler = generator.prepare()
 
-    def written(form: object) -> str:
+    def written(form: Form) -> str:
         stream = NameStream(sampler, 300, seed=4, max_attempts=300)
         out = b""
         while not stream.finished:
-            out += stream.next_bytes(sampler.writer(form, title=True))  # type: ignore[arg-type]
+            out += stream.next_bytes(sampler.writer(form, "title"))
         return out.decode()
 
     lines = written(TEXT).split("\n")[:-1]

@@ -218,7 +218,9 @@ def test_odd_characters_are_refused_or_match_no_name(ask: Ask, field: str, text:
     body = json.dumps({field: text, "count": 1, "max_attempts": 20}).encode()
     answer = ask("POST", "/generate", content=body, headers=JSON)
     if answer.status_code == 200:
-        assert field in ("contains", "ends_with", "excludes", "pattern") or (field == "prefix" and not fold(text))
+        # İ is i in an alphabet without the dot that it has in lower case.
+        is_known = field == "prefix" and fold(text) in ("", "i\u0307")
+        assert field in ("contains", "ends_with", "excludes", "pattern") or is_known
         assert not any(text in name for name in answer.json()["names"])
     else:
         assert_refused(answer, 400, 422, *([404] if field != "prefix" else []))
