@@ -87,7 +87,7 @@ def test_misspelled_command_does_not_parse(line: str) -> None:
 def test_documented_installations_name_files_that_exist() -> None:
     spans = re.findall(r"`(\.venv/bin/pip install [^`]+)`", "".join(TEXTS.values()))
     files = [word for span in spans for word in span.split()[2:] if "/" in word]
-    assert len(files) == len(spans) == 4
+    assert len(files) == len(spans) == 5
     assert [file for file in files if not (ROOT / file).exists()] == []
 
 

@@ -131,7 +131,7 @@ class NameStream:
         """Count which candidates that `safe` rejected break a constraint on spelling as well."""
         spelled = replace(self.sampler.constraints, max_length=None, novel=False, unique=False, unsafe=None)
         if spelled != AS_DRAWN:
-            counts, lengths = np.zeros_like(self._counts), np.ones(len(codes), np.int32)
+            counts, lengths = np.zeros_like(self._counts), (codes > 0).sum(1, dtype=np.int32)
             text_filter = ConstraintFilter(spelled, frozenset(), vocabulary=self.sampler.vocabulary)
             text_filter.select(self.sampler.texts(codes, lengths), lengths, -1, counts)
             self._misspelled += len(codes) - int(counts[NAMES])
