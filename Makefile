@@ -6,7 +6,7 @@ TOOLS := .venv-tools
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' app/__init__.py)
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SYSTEM_PACKAGES := chromium redis-server zstd
+SYSTEM_PACKAGES := chromium nginx-light redis-server zstd
 # What make's own command line says goes before NAMEWAVE_HOST and NAMEWAVE_PORT. A HOST of the shell is another thing.
 given = $(if $(filter command,$(firstword $(origin $(1)))),NAMEWAVE_$(1)='$($(1))')
 
@@ -28,7 +28,7 @@ lessons: .venv/train.stamp ## Run the closing command of every lesson and check 
 test: checked ## Set up the rest, and run lint, types, import rules and the tests, some at the same time
 	$(PYTEST) -m "not slow"
 
-test-all: checked .venv-moto/stamp ## The same with the slow tests: some minutes more
+test-all: checked .venv-moto/stamp .venv-ray/stamp ## The same with the slow tests: some minutes more
 	$(PYTEST)
 
 # The processes of the tests would each compile the kernels, if none were there.
@@ -90,8 +90,14 @@ $(TOOLS)/stamp: requirements/tools.txt
 	@.venv-moto/bin/python -m pip --disable-pip-version-check --quiet install -r requirements/moto.txt
 	@touch $@
 
+# Ray is heavy, and changes the process that it is imported into.
+.venv-ray/stamp: requirements/ray.txt
+	@$(PYTHON) -m venv .venv-ray
+	@.venv-ray/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/ray.txt
+	@touch $@
+
 clean: ## Remove the environment and all caches; stores and models stay
-	rm -rf .venv .venv-moto .venv-sbom $(TOOLS) sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-moto .venv-ray .venv-sbom $(TOOLS) sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or newer."; exit 1; }

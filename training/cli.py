@@ -42,7 +42,8 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "Draw how often each character follows another, and fit the same table by gradient descent.",
         ),
         "casing": LazyCommand(
-            "training.commands.casing:measure_lists", "Measure how many held-out names are spelled as in their list."
+            "training.commands.casing:measure_lists",
+            "Measure how many held-out names of LISTS are spelled as in the list.",
         ),
         "context": LazyCommand(
             "training.lessons.context:compare_contexts", "Compare a tree with a flat network of the same size."

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +31,7 @@ from tests.harness.clock import until
 from tests.harness.stores import store_settings
 
 ROOT = Path(__file__).parents[2]
+RAY = ROOT / ".venv-ray/bin/python"
 COUNT = 5000
 DRAW = ["bulk", "draw", "--dataset", "elves", "--seed", "3"]
 
@@ -327,7 +327,7 @@ def test_ray_is_named_where_it_is_absent(runner: CliRunner, tmp_path: Path, monk
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: see requirements/ray.txt")
+@pytest.mark.skipif(not RAY.exists(), reason="make test-all makes .venv-ray")
 @pytest.mark.parametrize(
     "command",
     [[*DRAW, "--count", "9000", "--part-size", "2000"], [*ENUMERATE, "--parts", "5"]],
@@ -337,7 +337,7 @@ def test_parts_made_on_ray_are_the_same(command: list[str], elf_store: Path, tmp
     """In processes of its own, because Ray changes its process."""
     env = {**os.environ, **store_settings(elf_store)}
     for engine in ("local", "ray"):
-        made = [sys.executable, "-m", "app", *command, "--engine", engine, "--processes", "2"]
+        made = [str(RAY), "-m", "app", *command, "--engine", engine, "--processes", "2"]
         subprocess.run([*made, "--output", str(tmp_path / engine)], cwd=ROOT, env=env, check=True, timeout=600)
     assert bytes_in(tmp_path / "ray") == bytes_in(tmp_path / "local")
     assert len(bytes_in(tmp_path / "ray")) == 5 + 2

@@ -1,11 +1,9 @@
 """deploy/ray/serve.py: the application behind Ray Serve with two replicas on this machine."""
 
-import importlib.util
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +15,10 @@ import pytest
 from tests.harness.service import environment, free_port
 
 ROOT = Path(__file__).parents[2]
+RAY = ROOT / ".venv-ray/bin/python"
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install ray[serve]"),
+    pytest.mark.skipif(not RAY.exists(), reason="make test-all makes .venv-ray"),
 ]
 # Ray gives up a start after 30 s, which is too soon on a busy machine.
 DRIVER = """
@@ -51,7 +50,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     settings |= {"RAY_USAGE_STATS_ENABLED": "0"}
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(port)],
+            [str(RAY), "-c", DRIVER, str(port)],
             cwd=ROOT,
             env=environment(**settings),
             stdout=file,

@@ -212,7 +212,7 @@ def test_list_comes_from_standard_input(store: Path, list_file: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--dataset", "human", "--weights", "2"], "are for a list of yours: --data"),
+        (["--dataset", "human", "--weights", "2"], "are for one of yours: --data"),
         (["--data", "list.csv", "--name", "elves", "--weights", "2", "--teacher", "human/lstm"], "do not go together"),
     ],
 )
