@@ -36,7 +36,7 @@ checked: .venv/dev.stamp
 	@$(MAKE) --no-print-directory --jobs=2 lint kernels
 
 kernels: .venv/dev.stamp
-	@$(BIN)/python -c "from models import prepare; prepare()"
+	@$(BIN)/python -c "from models import prepare; prepare().list_names"
 
 reliability: .venv/dev.stamp ## Run the tests of what the service withstands (docs/reliability.md)
 	$(BIN)/python -m pytest tests/reliability

@@ -170,6 +170,7 @@ def list_names(
     job = EnumerateJob(request=request, min_log_prob=min_log_prob, most_parts=parts, digest=enumerator.digest)
     place = open_output(output)
     place.begin(job)
+    click.echo("dividing the names into parts (the first time the search is compiled, in about a minute) ...", err=True)
     spans = enumerator.enumeration.spans(parts)
     click.echo(f"names from {min_log_prob:g} on in {len(spans):,} parts", err=True)
     run = _engine(engine, job, place, settings, processes, address)

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +67,6 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
         f"void({_PLAN}, {_TREE}, {_SPACE}, int64, int64, {_OPTIONS}, {_WORDS}, {_RULES}, {_WRITER}, {_TABLE}, int64,"
         " int64, int64, int32[:,::1], int32[::1], uint8[::1], int64[::1])",
     ),
-    "list_names": (
-        pipeline.list_names,
-        f"int64({_PLAN}, {_TREE}, {_SEARCH}, {_REGION}, {_WORDS}, {_RULES}, {_TABLE}, int32[:,::1], int32[::1],"
-        " int32[::1], int64[::1])",
-    ),
     "place_names": (selection.place_names, f"void({_TABLE})"),
     "logits": (reference.logits, f"void({_FROZEN}, int64[::1], float32[:,::1])"),
     "int8_logits": (stage.int8_logits, f"void({_INTEGERS}, int64[::1], float32[:,::1])"),
@@ -90,6 +85,12 @@ _KERNELS: Mapping[str, tuple[Callable[..., Any], str]] = {
         f"void(int32[:,::1], int32[::1], {_WORDS}, boolean[::1])",
     ),
 }
+# Only an enumeration needs it, so that it is compiled or loaded at its first use.
+_LIST_NAMES: tuple[Callable[..., Any], str] = (
+    pipeline.list_names,
+    f"int64({_PLAN}, {_TREE}, {_SEARCH}, {_REGION}, {_WORDS}, {_RULES}, {_TABLE}, int32[:,::1], int32[::1],"
+    " int32[::1], int64[::1])",
+)
 _SOURCES = (
     *(
         arithmetic,
@@ -114,7 +115,6 @@ class Kernels:
     compiled code was found there."""
 
     draw_names: Callable[..., None]
-    list_names: Callable[..., int]
     place_names: Callable[..., None]
     logits: Callable[..., None]
     int8_logits: Callable[..., None]
@@ -126,6 +126,13 @@ class Kernels:
     level: str
     folder: Path | None
     cached: bool
+
+    @cached_property
+    def list_names(self) -> Callable[..., int]:
+        """Return the kernel of enumerations, compiled or loaded at its first use."""
+        _configure(self.level, self.folder)
+        compiled: Callable[..., int] = _compile(*_LIST_NAMES, self.folder)
+        return compiled
 
 
 def levels() -> tuple[str, ...]:
@@ -172,7 +179,8 @@ def compile_every_level(folder: Path) -> tuple[str, ...]:
     """
     if not _can_write(folder):
         raise StoreError(f"Compiled code cannot be kept in {folder}: it is not writable.", field="folder")
-    code = "import sys, pathlib; from models.inference import jit; jit.prepare(pathlib.Path(sys.argv[1]), sys.argv[2])"
+    code = "import sys, pathlib; from models.inference import jit; "
+    code += "jit.prepare(pathlib.Path(sys.argv[1]), sys.argv[2]).list_names"
     for level in levels():
         subprocess.run([sys.executable, "-c", code, str(folder), level], check=True)
     return levels()
@@ -181,9 +189,8 @@ def compile_every_level(folder: Path) -> tuple[str, ...]:
 def _fingerprint() -> str:
     """Name the folder for what the machine code is made of, so that an old one is never taken for a new one."""
     sources = [Path(str(module.__file__)).read_bytes() for module in _SOURCES]
-    versions = (
-        f"numba {numba.__version__} python {sys.version_info[:2]} {[types for _, types in _KERNELS.values()]}".encode()
-    )
+    types = [types for _, types in (*_KERNELS.values(), _LIST_NAMES)]
+    versions = f"numba {numba.__version__} python {sys.version_info[:2]} {types}".encode()
     return hashlib.sha256(b"\0".join([*sources, versions])).hexdigest()[:16]
 
 
