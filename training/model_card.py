@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from models.config import WHOLE_NAME
-from models.spelling import capitalize
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.diagnostics.plots import EXPLANATIONS
@@ -116,7 +115,7 @@ def names_section(sampling_stats: Sequence[SamplingStats], by_style: Mapping[str
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(_plain(capitalize(name)) for name in names)
+    return ", ".join(_plain(name) for name in names)
 
 
 def _recipe(card: Card) -> str:

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from models import Manifest, ModelRegistry, Version
 from models.profanity import Refusals
-from models.spelling import capitalize
 
 SPACE = "␣"
 FONT = "DejaVu Sans"
@@ -66,7 +65,7 @@ def show_losses_beside(console: Console, losses: Mapping[str, float], published:
 
 def show_names(console: Console, names: Sequence[str], title: str) -> None:
     """Print names in columns under a title."""
-    console.print(Columns([Text(capitalize(name)) for name in names], title=Text(title), padding=(0, 3)))
+    console.print(Columns([Text(name) for name in names], title=Text(title), padding=(0, 3)))
 
 
 def show_refusals(console: Console, refusals: Refusals) -> None:

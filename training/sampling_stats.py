@@ -16,7 +16,7 @@ SHOWN_BY_STYLE = 6
 
 @dataclass(frozen=True)
 class SamplingStats:
-    """Names sampled at one temperature: the share of new names, the share of duplicates, and examples."""
+    """Names sampled at one temperature: the share of new names, the share of duplicates, and examples as spelled."""
 
     temperature: float
     new: float
@@ -32,7 +32,8 @@ def sampling_stats_at(generator: NameGenerator, temperature: float, count: int =
     n = max(len(names), 1)  # a model that never ends its names draws none
     new = sum(name not in generator.names for name in names) / n
     shown = [name for name in distinct if name not in generator.names][:SHOWN]
-    return SamplingStats(temperature, new, 1 - len(distinct) / n, tuple(shown or list(distinct)[:SHOWN]))
+    examples = generator.spelled(shown or list(distinct)[:SHOWN])
+    return SamplingStats(temperature, new, 1 - len(distinct) / n, tuple(examples))
 
 
 def sampling_stats(generator: NameGenerator) -> list[SamplingStats]:
@@ -66,12 +67,14 @@ def _doubled(name: str) -> set[tuple[str, str]]:
 
 
 def names_by_style(generator: NameGenerator) -> dict[str, tuple[str, ...]]:
-    """Return new names for each value of each style, e.g. {"gender: feminine": ("zella", ...)}."""
+    """Return new names for each value of each style, e.g. {"gender: feminine": ("Zella", ...)}."""
     constraints = Constraints(novel=True, unique=True)
+
+    def drawn(styled: NameGenerator) -> tuple[str, ...]:
+        return tuple(styled.spelled(styled.generate(SHOWN_BY_STYLE, seed=SEED, constraints=constraints).names))
+
     return {
-        f"{style}: {value}": tuple(
-            generator.styled({style: value}).generate(SHOWN_BY_STYLE, seed=SEED, constraints=constraints).names
-        )
+        f"{style}: {value}": drawn(generator.styled({style: value}))
         for style, values in generator.styles.values.items()
         for value in values
     }

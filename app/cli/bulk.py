@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from itertools import takewhile
 from typing import Any
 
@@ -30,6 +31,10 @@ PART_SIZE, MOST_CANDIDATES = 1_000_000, 10**13
 PARTS, LEAST = 1000, 1000
 # Seconds between two lines of progress, on a terminal and elsewhere.
 LIVE, LOGGED = 0.5, 10.0
+
+
+# Makes parts, and yields their receipts.
+Make = Callable[[Iterator[Part | Span]], Iterator[Receipt]]
 
 
 class Shard(click.ParamType[tuple[int, int]]):
@@ -57,6 +62,32 @@ def _as_location(context: click.Context, parameter: click.Parameter, given: str)
         return parse_location(given)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Where parts go and what makes them: the options of `job_options`."""
+
+    output: Location
+    engine: str
+    address: str | None
+    processes: int | None
+    shard: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> "_Run":
+        """Take them out of the options of a command. Raises `UsageError` for an address that nothing needs."""
+        run = cls(**{field.name: options.pop(field.name) for field in fields(cls)})
+        if run.address and run.engine != "ray":
+            raise click.UsageError("--address needs --engine ray.")
+        return run
+
+    def make(self, job: Job, place: Output, settings: Settings) -> Make:
+        """Return the engine that was asked for."""
+        if self.engine == "ray":
+            return lambda parts: make_on_ray(job, parts, place, settings, self.processes, self.address)
+        processes = self.processes or len(os.sched_getaffinity(0))
+        return lambda parts: make_locally(job, parts, place, settings, processes)
 
 
 def job_options(command: Command) -> Command:
@@ -105,31 +136,23 @@ def job_options(command: Command) -> Command:
     help="Candidates of a part, of which there is a file each.",
 )
 @job_options
-def draw(
-    count: int,
-    part_size: int,
-    output: Location,
-    engine: str,
-    address: str | None,
-    processes: int | None,
-    shard: tuple[int, int] | None,
-    **options: Any,
-) -> None:
+def draw(count: int, part_size: int, **options: Any) -> None:
     """Draw names as /generate does, repeats included.
 
     The parts are the same on any machine. Candidates that the constraints refuse are left out, so that there are fewer
     names than candidates.
     """
-    if shard and options["seed"] is None:
+    run = _Run.of(options)
+    if run.shard and options["seed"] is None:
         raise click.UsageError("--shard needs --seed, so that all machines draw from one stream.")
     settings = load_settings()
     request = with_seed(query(GenerateLink, {**options, "unique": False}), lambda: secrets.randbelow(MAX_SEED + 1))
     job = DrawJob(request=request, count=count, part_size=part_size, digest=Drawer(settings, request).digest)
-    place = open_output(output)
+    place = open_output(run.output)
     place.begin(job)
     click.echo(f"seed {request.seed}: {count:,} candidates in {job.parts:,} parts", err=True)
-    run = _engine(engine, job, place, settings, processes, address)
-    _make(job, [*job.all_parts()], place, output, run, shard, f"The same command with --seed {request.seed} goes on.")
+    made = run.make(job, place, settings)
+    _make(job, [*job.all_parts()], place, made, run, f"The same command with --seed {request.seed} goes on.")
 
 
 @bulk.command("enumerate")
@@ -149,57 +172,35 @@ def draw(
     help="Files, at most; about equally many names each.",
 )
 @job_options
-def list_names(
-    min_log_prob: float,
-    parts: int,
-    output: Location,
-    engine: str,
-    address: str | None,
-    processes: int | None,
-    shard: tuple[int, int] | None,
-    **options: Any,
-) -> None:
+def list_names(min_log_prob: float, parts: int, **options: Any) -> None:
     """List every name that is at least so likely, once, with its log-probability.
 
     The names are in the order of the model's alphabet, and the parts are the same on any machine. Constraints leave
     names out; they change no log-probability.
     """
-    settings = load_settings()
+    run, settings = _Run.of(options), load_settings()
     request = query(GenerateLink, {**options, "unique": False})
     enumerator = Enumerator(settings, request, min_log_prob)
     job = EnumerateJob(request=request, min_log_prob=min_log_prob, most_parts=parts, digest=enumerator.digest)
-    place = open_output(output)
+    place = open_output(run.output)
     place.begin(job)
     click.echo("dividing the names into parts (the first time the search is compiled, in about a minute) ...", err=True)
     spans = enumerator.enumeration.spans(parts)
     click.echo(f"names from {min_log_prob:g} on in {len(spans):,} parts", err=True)
-    run = _engine(engine, job, place, settings, processes, address)
-    _make(job, spans, place, output, run, shard, "The same command goes on.")
-
-
-def _engine(
-    engine: str, job: Job, place: Output, settings: Settings, processes: int | None, address: str | None
-) -> Callable[[Iterator[Part | Span]], Iterator[Receipt]]:
-    """Return the engine that was asked for, which makes parts and yields their receipts."""
-    if engine == "ray":
-        return lambda parts: make_on_ray(job, parts, place, settings, processes, address)
-    if address:
-        raise click.UsageError("--address needs --engine ray.")
-    return lambda parts: make_locally(job, parts, place, settings, processes or len(os.sched_getaffinity(0)))
+    _make(job, spans, place, run.make(job, place, settings), run, "The same command goes on.")
 
 
 def _make(
     job: Job,
     parts: Sequence[Part | Span],
     place: Output,
-    location: Location,
-    run: Callable[[Iterator[Part | Span]], Iterator[Receipt]],
-    shard: tuple[int, int] | None,
+    make: Make,
+    run: _Run,
     hint: str,
 ) -> None:
     """Make the parts that are missing, or those of a shard, and write the manifest when all are there."""
     receipts, missing = list[Receipt](), list[Part | Span]()
-    for part in parts[shard[0] :: shard[1]] if shard else parts:
+    for part in parts[run.shard[0] :: run.shard[1]] if run.shard else parts:
         if (receipt := place.find(part)) is None:
             missing.append(part)
         else:
@@ -207,20 +208,20 @@ def _make(
     progress = _Progress(len(receipts) + len(missing), len(receipts))
     try:
         with _interruptible():
-            for receipt in run(iter(missing)):
+            for receipt in make(iter(missing)):
                 receipts.append(receipt)
                 progress.show(receipt.names)
     except KeyboardInterrupt:
-        click.echo(f"\nStopped; {location} has what is complete. {hint}", err=True)
+        click.echo(f"\nStopped; {run.output} has what is complete. {hint}", err=True)
         raise click.exceptions.Exit(130) from None
     progress.end()
-    if shard:
+    if run.shard:
         receipts = _all_receipts(parts, place)
         if len(receipts) < len(parts):
-            click.echo(f"shard {shard[0]}/{shard[1]} is complete; the last one writes the manifest.", err=True)
+            click.echo(f"shard {run.shard[0]}/{run.shard[1]} is complete; the last one writes the manifest.", err=True)
             return
     place.finish(job, receipts)
-    click.echo(f"{sum(receipt.names for receipt in receipts):,} names in {location}", err=True)
+    click.echo(f"{sum(receipt.names for receipt in receipts):,} names in {run.output}", err=True)
 
 
 def _all_receipts(parts: Sequence[Part | Span], place: Output) -> list[Receipt]:

@@ -270,7 +270,7 @@ def test_workers_follow_the_bucket_and_start_without_it(
 def test_bulk_draw_into_a_bucket_goes_on_after_a_fault(
     server: FaultyServer, url: str, tmp_path: Path, kernels: Kernels, variables: dict[str, str]
 ) -> None:
-    """The version comes from the bucket, too; the files are those of a folder, and none is written twice."""
+    """The model is read from a bucket as well. The parts are those of a folder, and each is written once."""
     open_registry(url, tmp_path, kernels).publish(small_draft(1))
     draw = ["bulk", "draw", "--dataset", DATASET, "--seed", "3", "--count", "3000", "--part-size", "1000"]
     draw += ["--processes", "1", "--output"]

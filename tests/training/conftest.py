@@ -25,6 +25,18 @@ NAMES_TXT = ROOT.parent / "shared/bench/names.txt"
 PNG = b"\x89PNG\r\n"
 TINY = ModelConfig(architecture="wavenet", block_size=4, n_embd=4, n_hidden=12)
 BIGRAM = ModelConfig(architecture="bigram", block_size=1)
+# A plan of a small sweep, without what it sweeps.
+SWEEP_HEAD = """
+batch_size = 32
+steps = 6
+eval_every = 2
+[model]
+architecture = "wavenet"
+block_size = 4
+n_embd = 3
+n_hidden = 8
+[sweep]
+"""
 MakeTrainer = Callable[[TrainingConfig], Trainer]
 NamesAndVocabulary = tuple[tuple[str, ...], Vocabulary]
 GeneratorAndNetwork = tuple[NameGenerator, Network]

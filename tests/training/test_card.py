@@ -17,7 +17,7 @@ from training.trainer import History, smoothed
 @pytest.fixture
 def card(corpus: Corpus, tiny_config: TrainingConfig) -> Card:
     """The card of an invented run."""
-    sampling_stats = [SamplingStats(0.5, 0.125, 0.5, ("mi_ra", "o'brien")), SamplingStats(1.0, 0.9, 0.01, ("renlo",))]
+    sampling_stats = [SamplingStats(0.5, 0.125, 0.5, ("Mi_Ra", "O'Brien")), SamplingStats(1.0, 0.9, 0.01, ("Renlo",))]
     losses = {"train": 1.25, "dev": 2.125, "test": 2.1875}
     return Card(corpus, tiny_config, "tiny", 4321, losses, 10, 3.0, sampling_stats, True, ["Better than chance."])
 

@@ -10,24 +10,13 @@ import optuna
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from tests.training.conftest import ROOT, invoke, run_cli
+from tests.training.conftest import ROOT, SWEEP_HEAD, invoke, run_cli
 from training.errors import TrainingError
 from training.search import study
 from training.search.study import join_study
 from training.search.sweep_plan import parse_ranges
 
-PLAN = """
-batch_size = 32
-steps = 6
-eval_every = 2
-[model]
-architecture = "wavenet"
-block_size = 4
-n_embd = 3
-n_hidden = 8
-[sweep]
-learning_rate = { low = 1e-3, high = 1e-1, log = true }
-"""
+PLAN = f"{SWEEP_HEAD}learning_rate = {{ low = 1e-3, high = 1e-1, log = true }}\n"
 RANGES = parse_ranges({"learning_rate": {"low": 0.001, "high": 0.1, "log": True}})
 MARKS = {"list of names": "ab", "--seed": "1"}
 

@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from models import ModelConfig
-from tests.training.conftest import PNG, MakeTrainer, interrupt, invoke, png_of, run_cli
+from tests.training.conftest import PNG, SWEEP_HEAD, MakeTrainer, interrupt, invoke, png_of, run_cli
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.errors import Interrupted, TrainingError
@@ -22,17 +22,6 @@ from training.search.sweep_plan import Choices, Range, parse_ranges, read_plan, 
 from training.search.sweep_report import best_row, best_toml, ranked_rows, show_results, sweep_plot
 from training.trainer import new_trainer
 
-HEAD = """
-batch_size = 32
-steps = 6
-eval_every = 2
-[model]
-architecture = "wavenet"
-block_size = 4
-n_embd = 3
-n_hidden = 8
-[sweep]
-"""
 SWEPT = """
 learning_rate = { low = 1e-3, high = 1e-1, log = true }
 batch_size = { choices = [16, 32] }
@@ -67,7 +56,7 @@ VALUES = {"learning_rate": 0.01, "batch_size": 16, "n_hidden": 8}
     ],
 )
 def test_wrong_range_is_a_one_line_error(tmp_path: Path, swept: str, words: str) -> None:
-    (tmp_path / "wrong.toml").write_text(HEAD + swept, "utf-8")
+    (tmp_path / "wrong.toml").write_text(SWEEP_HEAD + swept, "utf-8")
     with pytest.raises(TrainingError) as caught:
         read_plan(str(tmp_path / "wrong.toml"), "elves")
     assert swept.partition(" ")[0] in str(caught.value).replace("-", "_")
@@ -76,7 +65,7 @@ def test_wrong_range_is_a_one_line_error(tmp_path: Path, swept: str, words: str)
 
 
 def test_each_wrong_range_has_its_own_line(tmp_path: Path) -> None:
-    (tmp_path / "wrong.toml").write_text(HEAD + "n_embd = { low = 2, high = 1 }\nnothing = 1", "utf-8")
+    (tmp_path / "wrong.toml").write_text(SWEEP_HEAD + "n_embd = { low = 2, high = 1 }\nnothing = 1", "utf-8")
     with pytest.raises(TrainingError, match=r"\A[^\n]+\n[^\n]+\Z"):
         read_plan(str(tmp_path / "wrong.toml"), "elves")
 
@@ -97,7 +86,7 @@ def test_shipped_sweeps_are_valid() -> None:
 
 
 def test_dataset_table_overrides_sweep_for_that_dataset(tmp_path: Path) -> None:
-    (tmp_path / "own.toml").write_text(HEAD + SWEPT + "[datasets.elves]\nweight_decay = 3.0\n", "utf-8")
+    (tmp_path / "own.toml").write_text(SWEEP_HEAD + SWEPT + "[datasets.elves]\nweight_decay = 3.0\n", "utf-8")
     own, other = (read_plan(str(tmp_path / "own.toml"), name, 5).config({}) for name in ("elves", "orcs"))
     assert (own.weight_decay, other.weight_decay) == (3.0, 0.0)
     assert (own.steps, own.passes) == (0, 5)
@@ -110,7 +99,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def plan_file(tmp_path: Path) -> Path:
-    (tmp_path / "tiny.toml").write_text(HEAD + SWEPT, "utf-8")
+    (tmp_path / "tiny.toml").write_text(SWEEP_HEAD + SWEPT, "utf-8")
     return tmp_path / "tiny.toml"
 
 
@@ -227,7 +216,7 @@ def test_unusable_folder_ends_sweep_before_any_trial(tmp_path: Path, given: list
 
 
 def test_diverged_trials_are_listed_as_failed(out: Path, given: list[str], plan_file: Path) -> None:
-    wild = HEAD.replace("eval_every = 2", "eval_every = 60").replace(
+    wild = SWEEP_HEAD.replace("eval_every = 2", "eval_every = 60").replace(
         "steps = 6", 'steps = 60\noptimizer = "sgd"\nl2 = 100.0\nschedule = "constant"'
     )
     plan_file.write_text(wild + "learning_rate = { low = 900.0, high = 1000.0 }", "utf-8")
@@ -309,7 +298,7 @@ def test_plot_is_reproducible_and_needs_a_complete_trial() -> None:
 
 
 def test_interrupted_sweep_keeps_finished_trials(out: Path, given: list[str], plan_file: Path) -> None:
-    text = (HEAD + SWEPT).replace("steps = 6", "steps = 100").replace("eval_every = 2", "")
+    text = (SWEEP_HEAD + SWEPT).replace("steps = 6", "steps = 100").replace("eval_every = 2", "")
     plan_file.write_text(text, "utf-8")
     rest = interrupt([*given, "--trials", "100000", "--output", str(out)], b"trial 2 of")
     kept = int(rest.split(" are kept")[0].split()[-1])
