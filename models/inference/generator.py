@@ -56,7 +56,7 @@ class Batch:
         return self.offset + self.attempts
 
 
-class ListedNames:
+class ListedNames(Collection[str]):
     """The names of one list: a collection, or text with one name on each line, whose set is made when it is needed.
 
     Most processes never need that of most lists.
@@ -68,6 +68,19 @@ class ListedNames:
     def __iter__(self) -> Iterator[str]:
         """Return the names, without keeping more of them than there is."""
         return iter(self._names.split("\n") if isinstance(self._names, str) else self._names)
+
+    def __len__(self) -> int:
+        return self.measures[0]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.known
+
+    @cached_property
+    def measures(self) -> tuple[int, int, frozenset[str]]:
+        """The number of names, the length of the longest in code points, and the letters of all."""
+        # list(self) would ask for the length, which is made here.
+        names = list(iter(self))
+        return len(names), max(map(len, names), default=0), frozenset("".join(names))
 
     @cached_property
     def known(self) -> frozenset[str]:

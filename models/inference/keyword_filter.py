@@ -5,12 +5,12 @@ the failure links worked into the table, so that each letter is one step. `find`
 turns into machine code; run as it is, it is its own slow oracle.
 """
 
+import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,10 @@ LONGEST = 63
 GAP, OTHER = 0, 1
 # From here on a mark is an accent (Unicode's canonical combining classes); below are signs that spell, such as vowels.
 _ACCENTS = 200
-# From a state, by a letter, to a state.
-_Arc = tuple[int, int, int]
+# The arcs to all states of one depth: from a state, by a letter, to a state.
+_Level = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+# More than there are characters.
+_MANY_LETTERS = 2**21
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,11 @@ class Keywords:
 
     def spelled_in(self, letters: Collection[str]) -> "Keywords":
         """Return the words that can be spelled with these letters, and are not too long to be looked for."""
-        known = frozenset(letters)
+        if not letters:
+            return Keywords(frozenset(), frozenset(), frozenset())
+        spelled = re.compile(f"^[{re.escape(''.join(letters))}]{{1,{LONGEST}}}$", re.MULTILINE)
         sets = (self.whole | self.inside, self.inside, self.excepted)
-        return Keywords(*(frozenset(w for w in words if len(w) <= LONGEST and known.issuperset(w)) for words in sets))
+        return Keywords(*(frozenset(spelled.findall("\n".join(words))) for words in sets))
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Machine:
     masks: NDArray[np.uint64]
     numbers: dict[str, int]
     suffixes: NDArray[np.int32]
-    levels: tuple[NDArray[np.int32], ...]
+    levels: tuple[NDArray[np.int64], ...]
 
     def only_whole(self, words: Iterable[str]) -> NDArray[np.uint64]:
         """Return the masks without these words in the column of those that are found inside others."""
@@ -99,12 +103,15 @@ def _fold_character(character: str) -> str:
 def build(keywords: Keywords) -> Machine:
     """Return the automaton of these words, which are folded, without gaps and at most `LONGEST` letters long."""
     sets = (keywords.whole, keywords.inside, keywords.excepted)
-    letters = sorted(set("".join(chain.from_iterable(sets))))
+    words = sorted(frozenset().union(*sets))
+    letters = sorted(set("".join(words)))
     numbers = {letter: number for number, letter in enumerate(letters, start=OTHER + 1)}
-    arcs, ends = _trie(sets, numbers)
-    table, masks, suffixes = _link(arcs, ends, len(letters) + OTHER + 1)
-    levels = tuple(np.array([child for _, _, child in level], np.int32) for level in arcs)
-    return Machine(table, masks, numbers, suffixes, levels)
+    levels, states = _trie(words, numbers)
+    masks = np.zeros((1 + sum(len(children) for *_, children in levels), len(sets)), np.uint64)
+    for state, word in zip(states.tolist(), words, strict=True):
+        masks[state] = [(word in each) << (len(word) - 1) for each in sets]
+    table, suffixes = _link(levels, masks, len(letters) + OTHER + 1)
+    return Machine(table, masks, numbers, suffixes, tuple(children for *_, children in levels))
 
 
 @lru_cache(4)
@@ -113,47 +120,38 @@ def _machine_of(keywords: Keywords, letters: frozenset[str]) -> Machine:
     return build(keywords.spelled_in(letters))
 
 
-def _trie(
-    sets: tuple[frozenset[str], ...], numbers: dict[str, int]
-) -> tuple[list[list[_Arc]], list[tuple[int, int, int]]]:
-    """Return the tree of all words, its arcs by depth, and where which word ends: (state, set, letters)."""
-    arcs: list[list[_Arc]] = []
-    ends: list[tuple[int, int, int]] = []
-    seen: dict[tuple[int, int], int] = {}
-    for word in frozenset().union(*sets):
-        state = 0
-        for depth, letter in enumerate(word):
-            step = (state, numbers[letter])
-            if step not in seen:
-                seen[step] = len(seen) + 1
-                if depth == len(arcs):
-                    arcs.append([])
-                arcs[depth].append((*step, seen[step]))
-            state = seen[step]
-        ends.extend((state, column, len(word)) for column, words in enumerate(sets) if word in words)
-    return arcs, ends
+def _trie(words: Sequence[str], numbers: dict[str, int]) -> tuple[list[_Level], NDArray[np.intp]]:
+    """Return the tree of all words, its arcs by depth, and the state in which each word ends."""
+    codes = np.array([numbers[letter] for letter in "".join(words)], np.int64)
+    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    starts = lengths.cumsum() - lengths
+    levels: list[_Level] = []
+    states, count = np.zeros(len(words), np.int64), 1
+    for depth in range(lengths.max(initial=0)):
+        longer = (lengths > depth).nonzero()[0]
+        parents, steps = states[longer], codes[starts[longer] + depth]
+        arcs, places = np.unique(parents * _MANY_LETTERS + steps, return_inverse=True)
+        children = np.arange(count, count + len(arcs))
+        levels.append((arcs // _MANY_LETTERS, arcs % _MANY_LETTERS, children))
+        states[longer] = children[places]
+        count += len(arcs)
+    return levels, states
 
 
-def _link(
-    arcs: list[list[_Arc]], ends: list[tuple[int, int, int]], letters: int
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return table, masks and suffixes: where the tree has no arc, that of the longest suffix that is in the tree.
+def _link(levels: list[_Level], masks: NDArray[np.uint64], letters: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the table and the suffixes, and complete the masks.
 
-    Depth by depth: a state's suffix is shorter than the state, so it was finished before.
+    Where the tree has no arc, the table has that of the longest suffix that is in the tree. Depth by depth: a state's
+    suffix is shorter than the state, so it was finished before.
     """
-    states = 1 + sum(map(len, arcs))
-    table, masks = np.zeros((states, letters), np.int32), np.zeros((states, 3), np.uint64)
-    for state, column, length in ends:
-        masks[state, column] |= np.uint64(1 << (length - 1))
-    suffix = np.zeros(states, np.int32)
-    for depth, level in enumerate(arcs):
-        parents, steps, children = np.array(level, np.int64).T
+    table, suffix = np.zeros((len(masks), letters), np.int32), np.zeros(len(masks), np.int32)
+    for depth, (parents, steps, children) in enumerate(levels):
         if depth:
             suffix[children] = table[suffix[parents], steps]
         table[parents, steps] = children
         table[children] = table[suffix[children]]
         masks[children] |= masks[suffix[children]]
-    return table, masks, suffix
+    return table, suffix
 
 
 def find(codes, lengths, letters, sizes, table, masks, out):  # type: ignore[no-untyped-def]

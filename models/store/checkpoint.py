@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from models.errors import CheckpointError
+from models.inference import ListedNames
 from models.kernel.int8.model import has_integers
 from models.manifest import FORMAT_1, SAMPLING, FileRecord, Manifest, sha256
 from models.store.atomic_files import sync_folder, write_file
@@ -40,7 +41,7 @@ class Checkpoint:
 
     manifest: Manifest
     arrays: dict[str, np.ndarray]
-    names: tuple[str, ...]
+    names: ListedNames
     casing: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -69,10 +70,13 @@ def save_checkpoint(folder: Path, manifest: Manifest, files: Mapping[str, bytes]
     sync_folder(folder)
 
 
-def load_checkpoint(folder: Path, any_sampling: bool = False, pins: Pins | None = None) -> Checkpoint:
+def load_checkpoint(
+    folder: Path, any_sampling: bool = False, pins: Pins | None = None, lists: dict[str, ListedNames] | None = None
+) -> Checkpoint:
     """Return the version in `folder`, with every file checked against its digest.
 
-    Raises `CheckpointError`.
+    `lists`: lists of names by digest, so that versions of one list share it; a new one is added. Raises
+    `CheckpointError`.
     """
     manifest = read_manifest(folder, any_sampling, pins)
     files = {name: read_verified(folder, manifest, name) for name in manifest.files}
@@ -84,7 +88,11 @@ def load_checkpoint(folder: Path, any_sampling: bool = False, pins: Pins | None 
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(f"{folder / WEIGHTS} is no readable safetensors file: {error}.") from error
     _check_numbers(folder, manifest, arrays)
-    names = tuple(files[NAMES].decode().splitlines())
+    lists = {} if lists is None else lists
+    digest = manifest.files[NAMES].sha256
+    if digest not in lists:
+        lists[digest] = ListedNames(files[NAMES].decode().removesuffix("\n"))
+    names = lists[digest]
     if not _fits(manifest, names):
         raise CheckpointError(f"{folder / NAMES} is not the list that the manifest describes.")
     casing = {}
@@ -116,12 +124,11 @@ def read_casing(content: bytes) -> dict[str, str]:
     return dict(pairs)
 
 
-def _fits(manifest: Manifest, names: tuple[str, ...]) -> bool:
+def _fits(manifest: Manifest, names: ListedNames) -> bool:
     """Tell whether the list has the length, the longest name and the letters that its manifest says."""
+    number, longest, letters = names.measures
     expected = manifest.data.names, manifest.data.longest
-    return expected == (len(names), max(map(len, names), default=0)) and set("".join(names)) <= set(
-        "".join(manifest.vocabulary)
-    )
+    return expected == (number, longest) and letters <= set("".join(manifest.vocabulary))
 
 
 def read_manifest(folder: Path, any_sampling: bool = False, pins: Pins | None = None) -> Manifest:

@@ -124,7 +124,7 @@ def draft_of(folder: Path) -> Draft:
         metrics=m.metrics,
         training=m.training,
         arrays=checkpoint.arrays,
-        names=checkpoint.names,
+        names=tuple(checkpoint.names),
         files=extras,
         styles=Styles(m.styles or {}),
     )

@@ -17,7 +17,7 @@ from models.inference import Kernels, ListedNames, NameGenerator, predictor_of
 from models.manifest import Manifest
 from models.store.aliases import DEFAULT, LATEST, Aliases, DatasetAliases, Reason
 from models.store.bucket import Location, open_store
-from models.store.checkpoint import CASING, NAMES, load_checkpoint
+from models.store.checkpoint import CASING, load_checkpoint
 from models.store.files import Contents, Key, Stamp, Store, StoreFingerprint, stamps
 from models.store.pins import Pins
 from models.store.publishing import Draft, draft_of, golden_names, publish, remove
@@ -115,7 +115,7 @@ class ModelRegistry:
         A verified version is not read again until it changes, and serves as long as it exists.
         """
         # Versions of one list share its names.
-        names: dict[str, ListedNames] = {}
+        lists: dict[str, ListedNames] = {}
         before, after = self._verified, _Verified()
         for key, place in sorted(places.items()):
             if before.read.get(key) == place:
@@ -127,7 +127,7 @@ class ModelRegistry:
                 reason = before.refused[key]
             else:
                 try:
-                    after.versions[key], after.read[key] = _load(key, folder, self.kernels, names, self.pins), place
+                    after.versions[key], after.read[key] = _load(key, folder, self.kernels, lists, self.pins), place
                     continue
                 # Any error of one version must not affect the others.
                 except Exception as error:
@@ -250,13 +250,11 @@ class ModelRegistry:
         return key.reference
 
 
-def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, ListedNames], pins: Pins | None) -> Version:
-    checkpoint = load_checkpoint(folder, pins=pins)
+def _load(key: Key, folder: Path, kernels: Kernels, lists: dict[str, ListedNames], pins: Pins | None) -> Version:
+    checkpoint = load_checkpoint(folder, pins=pins, lists=lists)
     manifest = checkpoint.manifest
     if manifest.reference != key.reference:
         raise CheckpointError(f"{folder} says that it is {manifest.reference}: it was moved or copied.")
-    digest = manifest.files[NAMES].sha256
-    listed = names.setdefault(digest, ListedNames("\n".join(checkpoint.names)))
     try:
         styles = Styles(manifest.styles or {})
         predictor = predictor_of(manifest.config, checkpoint.arrays, manifest.alphabet, kernels, len(styles))
@@ -267,7 +265,7 @@ def _load(key: Key, folder: Path, kernels: Kernels, names: dict[str, ListedNames
     except ValueError as error:
         raise CheckpointError(f"{folder / CASING}: {error}.") from error
     longest = predictor.vocabulary.longest(checkpoint.names, manifest.data.longest)
-    generator = NameGenerator(predictor, listed, longest, kernels, styles=styles, casing=casing)
+    generator = NameGenerator(predictor, checkpoint.names, longest, kernels, styles=styles, casing=casing)
     if golden_names(generator) != manifest.golden:
         raise CheckpointError(f"{folder} does not draw the golden names of its manifest.")
     return Version(manifest, generator, folder)

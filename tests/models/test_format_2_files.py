@@ -45,7 +45,7 @@ def test_integer_version_round_trips(tmp_path: Path) -> None:
     found = load_checkpoint(save(tmp_path / "one", ARRAYS))
     assert found.manifest.styles == {"gender": ("female", "male")}
     assert found.manifest.vocabulary == ("a", "b", "ch")
-    assert found.names == NAMES
+    assert tuple(found.names) == NAMES
     assert found.casing == {"chab": "ChaB", "mac": "Mac"}
     assert set(found.arrays) == set(ARRAYS)
     for name, array in ARRAYS.items():

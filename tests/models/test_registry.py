@@ -22,7 +22,7 @@ def test_published_version_loads_bit_for_bit(registry: ModelRegistry, elf_draft:
     version = registry.resolve("elves")
     checkpoint = load_checkpoint(version.folder)
     assert checkpoint.manifest == manifest
-    assert checkpoint.names == elf_draft.names
+    assert tuple(checkpoint.names) == elf_draft.names
     assert all((checkpoint.arrays[name] == array).all() for name, array in elf_draft.arrays.items())
     assert version.file("card.md") == elf_draft.files["card.md"]
     assert list(manifest.golden) == version.generator.generate(20, seed=0, constraints=AS_DRAWN).names
