@@ -1,6 +1,6 @@
 """Whether others see the style of new names: a classifier that the model does not know reads them.
 
-    python -m benchmarks.shipped.styles human/lstm@6 [--store .namewave/artifacts] [--count 4000]
+    python -m benchmarks.shipped.styles human/lstm@6 [--store .namewave/artifacts] [--count 20000]
 
 For each style a naive Bayes classifier over character n-grams (Maron 1961; Cavnar & Trenkle 1994) learns from the train
 names of the model's list. It reads held-out names, whose style is a row of the list drawn by weight, and as many new
@@ -8,6 +8,7 @@ names that were asked for with the same styles. The model is right where both sh
 means that a style is weak, a higher one that it is a caricature.
 """
 
+import math
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -103,7 +104,7 @@ def corpus_of(version: Version) -> Corpus:
 @click.command()
 @click.argument("reference")
 @click.option("--store", type=click.Path(path_type=Path), default=Path(".namewave/artifacts"), help="Your versions.")
-@click.option("--count", type=click.IntRange(100), default=4000, show_default=True, help="Held-out and new names.")
+@click.option("--count", type=click.IntRange(100), default=20_000, show_default=True, help="Held-out and new names.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the rows and of the new names.")
 def main(reference: str, store: Path, count: int, seed: int) -> None:
     """Print for each style of REFERENCE how often the classifier agrees on held-out and on new names."""
@@ -111,7 +112,7 @@ def main(reference: str, store: Path, count: int, seed: int) -> None:
     corpus, split, generator = corpus_of(version), recreate_split(version), random.Random(seed)
     assert corpus.styles is not None
     table = Table("style", title=f"{version.reference}: agreement of an n-gram classifier", title_justify="left")
-    for head in ("values", "held-out names", "new names", "difference"):
+    for head in ("values", "held-out names", "new names", "difference", "standard error"):
         table.add_column(head, justify="right")
     for column, style in enumerate(corpus.styles.columns):
         classifier = NaiveBayes.fit(labels(split.train, corpus.styles, column, generator))
@@ -119,7 +120,9 @@ def main(reference: str, store: Path, count: int, seed: int) -> None:
         held_out = generator.sample(held_out, min(count, len(held_out)))
         made = invent(version, style, Counter(value for _, value in held_out), seed)
         real, new = classifier.agreement(held_out), classifier.agreement(made)
-        table.add_row(style, str(len(classifier.classes)), f"{real:.1%}", f"{new:.1%}", f"{100 * (new - real):+.1f}")
+        error = math.sqrt(real * (1 - real) / len(held_out) + new * (1 - new) / len(made))
+        cells = f"{real:.1%}", f"{new:.1%}", f"{100 * (new - real):+.1f}", f"{100 * error:.1f}"
+        table.add_row(style, str(len(classifier.classes)), *cells)
     Console().print(table)
 
 
