@@ -56,8 +56,8 @@ class NameList:
     have capitals of their own. `dropped`: reason ("empty", "repeated", ...) to lines dropped, only reasons that
     occurred. `sha256`: of the file's bytes as they lie on disk and of the options that choose among them, in
     hexadecimal. `shape`: what the file was taken for. `first`: the first names, spelled as in the file. `weights`: how
-    often each name counts, None for all alike. `styles`: None without columns of styles. `possible_weights`: a column
-    of numbers that were not asked for.
+    often each name counts, None for all alike. `styles`: None without columns of styles. `possible_weights` and
+    `possible_styles`: columns that were not asked for.
     """
 
     names: tuple[str, ...]
@@ -68,6 +68,7 @@ class NameList:
     weights: tuple[float, ...] | None = None
     styles: StyleRows | None = None
     possible_weights: str = ""
+    possible_styles: tuple[str, ...] = ()
     spelled: tuple[str, ...] = ()
     locale: str = ""
 
@@ -86,6 +87,9 @@ class NameList:
         if self.possible_weights:
             option = f"--weights {shlex.quote(self.possible_weights)}"
             lines.append(f"column `{self.possible_weights}` has numbers; `{option}` draws frequent names more often")
+        for column in self.possible_styles:
+            option = f"--style {shlex.quote(column)}"
+            lines.append(f"column `{column}` has few values; with `{option}` requests can ask for one of them")
         if len(self.names) < FEW_NAMES:
             lines.append(
                 f"Warning: {len(self.names)} names are few, so new ones will be much like them; with {FEW_NAMES} or "
@@ -144,6 +148,7 @@ def read_names(
         _weights_of(names, normal, reading),
         _styles_of(normal, refused, reading),
         reading.possible_weights,
+        reading.possible_styles,
         _most_frequent(names, normal, spelled) if has_spellings else (),
         locale,
     )

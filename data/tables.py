@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -36,6 +36,8 @@ OTHER_HEADERS = (
 _FIRST_YEAR, _LAST_YEAR, _SAMPLE = 1500, 2100, 1000
 # A column with more distinct values than this may be names; one with fewer is a category, such as a gender.
 MOST_CATEGORIES = 12
+# A column may be a style if it has few values, and this many names of each on average.
+MOST_STYLE_VALUES, NAMES_PER_VALUE = 64, 20
 
 
 class Line(NamedTuple):
@@ -77,7 +79,8 @@ class Reading:
     """Names as a list has them, one for each of the lines `numbers`; `shape` says what the file was taken for.
 
     `weights`: how much each counts, None for all alike. `styles`: each column's values, by the column's name. `dropped`
-    lines are no names: a header, comments, text before the list. `possible_weights`: a column that may be weights.
+    lines are no names: a header, comments, text before the list. `possible_weights` and `possible_styles`: columns that
+    were not asked for and may be weights or styles.
     """
 
     shape: str
@@ -87,6 +90,7 @@ class Reading:
     styles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
     possible_weights: str = ""
+    possible_styles: tuple[str, ...] = ()
 
 
 def is_number(cell: str) -> bool:
@@ -118,7 +122,9 @@ def names_of_table(
     if values:
         shape = f"{shape}, styles from {', '.join(values)}"
     dropped = table.dropped + Counter({"header": 1} if table.has_header else {})
-    return Reading(shape, tuple(table.cells(at)), table.numbers, counts, values, dropped, hint)
+    taken = {at, *(_column(table, each, "--weights", source) for each in (weights, hint) if each)}
+    offers = () if styles else _possible_styles(table, taken)
+    return Reading(shape, tuple(table.cells(at)), table.numbers, counts, values, dropped, hint, offers)
 
 
 def _with_named_header(table: Table, wanted: Sequence[str | None]) -> Table:
@@ -172,6 +178,13 @@ def _possible_weights(table: Table, names_at: int) -> str:
     found = [i for i in range(len(table.columns)) if i != names_at and _may_be_weights(table, i)]
     found.sort(key=lambda i: _folded(table.columns[i]) not in COUNT_HEADERS)
     return table.columns[found[0]] if found else ""
+
+
+def _possible_styles(table: Table, taken: Collection[int]) -> tuple[str, ...]:
+    """Return the names of columns with few enough values that each has many names."""
+    most = min(MOST_STYLE_VALUES, len(table.rows) // NAMES_PER_VALUE)
+    free = (i for i in range(len(table.columns)) if i not in taken)
+    return tuple(table.columns[i] for i in free if 2 <= len({*table.cells(i)} - {""}) <= most)
 
 
 def _may_be_weights(table: Table, at: int) -> bool:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import NameListError, ReadOptions, read_names
+from data.tables import NAME_HEADERS, OTHER_HEADERS
 from tests.data.lists import FOLDED, NAMES, lines, on_lines, read
 
 LETTERS = st.text("abcdefghiklmnoprstuvz", min_size=3, max_size=8).map(str.capitalize)
@@ -151,7 +152,11 @@ def _csv(names: list[str], separator: str) -> str:
     return text.getvalue()
 
 
-@given(st.sampled_from(sorted(WRITERS)), st.lists(LETTERS, min_size=20, max_size=40, unique_by=str.lower))
+# A first line such as "place" is a header.
+NO_HEADERS = LETTERS.filter(lambda name: name.lower() not in {*NAME_HEADERS, *OTHER_HEADERS})
+
+
+@given(st.sampled_from(sorted(WRITERS)), st.lists(NO_HEADERS, min_size=20, max_size=40, unique_by=str.lower))
 @settings(max_examples=60)
 def test_names_come_back_from_what_a_writer_made_of_them(writer: str, names: list[str]) -> None:
     assert read(WRITERS[writer](names))[0] == tuple(name.lower() for name in names)
@@ -279,6 +284,22 @@ def test_column_of_numbers_is_offered_as_weights(table: str, column: str) -> Non
     if column:
         weighted = read_names(table.encode(), "x", options=ReadOptions(weights=column))
         assert not any("--weights" in line for line in weighted.describe())
+
+
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [("{name},{g},19{i:02}", ["2"]), ("{name},,{g}", ["2"]), ("{name},{g},{g}", ["2", "3"]), ("{name},{i},x", [])],
+    ids=["years", "empty", "two", "constant"],
+)
+def test_columns_of_few_values_are_offered_as_styles(row: str, columns: list[str]) -> None:
+    table = lines(row, [first + second for first in NAMES[:9] for second in NAMES[:6]]).encode()
+    offers = [line for line in read_names(table, "x").describe() if "--style" in line]
+    assert offers == [
+        f"column `{column}` has few values; with `--style {column}` requests can ask for one of them"
+        for column in columns
+    ]
+    asked = read_names(table, "x", options=ReadOptions(styles=("2",))).describe()
+    assert not any("--style" in line for line in asked)
 
 
 def test_as_is_keeps_whole_lines() -> None:

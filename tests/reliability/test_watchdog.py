@@ -79,15 +79,15 @@ def test_event_loop_blocked_in_c_ends_the_process() -> None:
 
 
 def test_paused_process_is_not_taken_for_a_blocked_one() -> None:
-    with start("main(0.5, responsive)") as process:
+    with start("main(2, responsive)") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGSTOP)
         # As long as a process takes that is blocked, and ends.
-        with start("main(0.5, blocked)") as blocked:
+        with start("main(2, blocked)") as blocked:
             assert blocked.wait(LIMIT) == 70
         process.send_signal(signal.SIGCONT)
-        with start("main(0.5, blocked)") as blocked:
+        with start("main(2, blocked)") as blocked:
             assert blocked.wait(LIMIT) == 70
         assert process.poll() is None
         output, _ = process.communicate("\n", timeout=LIMIT)
