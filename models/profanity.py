@@ -97,13 +97,15 @@ class ProfanityFilter:
     def automaton(self, generator: NameGenerator) -> Automaton:
         """Return the automaton for the names of this generator. The first for a list takes tenths of a second."""
         characters = generator.vocabulary.characters
-        return self._automaton(characters, frozenset().union(*(self._of(each, characters) for each in generator.lists)))
+        return self._automaton(characters, frozenset().union(*map(self._of, generator.lists)))
 
-    def _of(self, names: ListedNames, characters: tuple[str, ...]) -> frozenset[str]:
-        """Return what a list exempts. `characters`: at least those of its names."""
+    def _of(self, names: ListedNames) -> frozenset[str]:
+        """Return what a list exempts."""
         found = self._exempted.get(names)
         if found is None:
-            found = self._exempted[names] = self._exempted_by(names, self._base(characters))
+            # Its letters, because the characters of a model may be grapheme clusters.
+            letters = tuple(sorted(names.measures[2]))
+            found = self._exempted[names] = self._exempted_by(names, self._base(letters))
         return found
 
     def _build(self, characters: tuple[str, ...]) -> Automaton:
@@ -179,8 +181,10 @@ def _marked(names: Sequence[str], automaton: Automaton) -> list[str]:
     lengths = np.fromiter(map(len, names), np.int32, len(names))
     letters = np.frombuffer("".join(names).encode("utf-32-le"), np.uint32)
     known = automaton.vocabulary.code_points
+    index = np.zeros(known.max() + 1, np.int32)
+    index[known] = np.arange(len(known))
     codes = np.zeros((len(names), lengths.max()), np.int32)
-    codes[np.arange(codes.shape[1]) < lengths[:, None]] = known.argsort()[np.searchsorted(np.sort(known), letters)]
+    codes[np.arange(codes.shape[1]) < lengths[:, None]] = index[letters]
     return [names[i] for i in automaton.mark(codes, lengths).nonzero()[0].tolist()]
 
 

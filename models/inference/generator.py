@@ -154,11 +154,19 @@ class NameGenerator:
         return found
 
     def _with_rows(self, rows: tuple[int, ...]) -> "NameGenerator":
-        styled = copy(self)
-        styled.predictor = self.predictor.styled(rows)
-        styled.plan = styled.predictor.plan
-        styled._writers, styled.styles, styled._unstyled = {}, NO_STYLES, self
-        return styled
+        return self.sharing(self.predictor.styled(rows), self.shares, self.casing)
+
+    def sharing(self, predictor: Predictor, shares: Floats, casing: Casing | None) -> "NameGenerator":
+        """Return a generator of another predictor over the same lists and characters, which shares their tables."""
+        other = copy(self)
+        other.predictor, other.plan, other.shares, other.casing = predictor, predictor.plan, shares, casing
+        other._writers, other.styles, other._unstyled = {}, NO_STYLES, self.unstyled
+        return other
+
+    @property
+    def unstyled(self) -> "NameGenerator":
+        """The generator whose tables this one shares: the one without a style, or this one."""
+        return self._unstyled or self
 
     def prepare(
         self, options: SamplingOptions | None = None, constraints: Constraints | None = None

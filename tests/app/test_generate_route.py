@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import AsyncIterator
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from models.blends import Source
 from models.store.publishing import draft_generator
 from tests.conftest import CONFIGS, draft_of, untrained
 from tests.harness.app_client import AppClient, app_client, error_of
+from tests.models.test_clusters import clustered_draft
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +58,13 @@ async def generate(client: AppClient, **fields: Any) -> dict[str, Any]:
     response = await client.post("/generate", json=ELVES | fields)
     assert response.status_code == 200, response.text
     return dict(response.json())
+
+
+async def test_names_of_grapheme_clusters_are_served(tmp_path: Path, registry: ModelRegistry) -> None:
+    reference = registry.publish(clustered_draft()).reference
+    async with app_client(Settings(store=tmp_path / "user", shipped_store=tmp_path / "shipped")) as client:
+        answer = await generate(client, count=20, seed=9)
+    assert (answer["model"], len(answer["names"])) == (reference, 20)
 
 
 async def test_names_are_those_of_the_generator(client: AppClient, elf_draft: Draft, kernels: Kernels) -> None:

@@ -64,7 +64,7 @@ def digest(registry: ModelRegistry) -> str:
 @pytest.mark.slow
 def test_processes_at_every_level_draw_the_same_names(published: ModelRegistry, tmp_path: Path) -> None:
     golden = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(GOLDEN.glob("*.txt"))]
-    assert len(golden) == 3
+    assert len(golden) == 4
     expected = [digest(published), *golden]
     for level in jit.levels():
         for cached in ("False", "True"):

@@ -57,10 +57,12 @@ def names_of(dataset: str) -> tuple[str, ...]:
 
 def refused(automaton: Automaton, vocabulary: Vocabulary, names: Sequence[str]) -> list[str]:
     """Return the names that the automaton marks."""
-    codes = np.zeros((len(names), max(map(len, names))), np.int32)
-    for row, name in enumerate(names):
-        codes[row, : len(name)] = vocabulary.encode(name)
-    marks = automaton.mark(codes, np.array([len(name) for name in names], np.int32))
+    encoded = [vocabulary.encode(name) for name in names]
+    lengths = np.array([len(each) for each in encoded], np.int32)
+    codes = np.zeros((len(names), lengths.max()), np.int32)
+    for row, each in zip(codes, encoded, strict=True):
+        row[: len(each)] = each
+    marks = automaton.mark(codes, lengths)
     return [name for name, mark in zip(names, marks, strict=True) if mark]
 
 
@@ -228,6 +230,14 @@ def test_word_inside_several_names_passes_inside_names_only(profanity: Profanity
     generator = generator_of((*names, "z", "-"))
     drawn = ["nashito", "shitomi", "mishit", "bastardi", "shit", "rena-shit", "shi-t"]
     assert passing(profanity, generator, drawn) == ["nashito", "shitomi", "mishit"]
+
+
+def test_list_with_grapheme_clusters_exempts_words_too(profanity: ProfanityFilter) -> None:
+    names = ("ashito", "oshita", "milo", "किरण", "मीना")
+    generator = generator_of(names)
+    generator.vocabulary = Vocabulary.of_clusters(names)
+    assert generator.vocabulary.clustered
+    assert passing(profanity, generator, ["mashito", "shit", "मीरण"]) == ["mashito", "मीरण"]
 
 
 def test_longer_word_around_an_exempted_one_is_refused(profanity: ProfanityFilter) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from models import CheckpointError, Draft, Kernels, Manifest, ModelConfig, ModelRegistry, NameGenerator, OptionError
+from models.blends import Blender
 from models.inference import AS_DRAWN
 from models.inference.generator import MAX_STYLED
 from models.store.checkpoint import load_checkpoint
@@ -33,12 +34,26 @@ def generator(styled_draft: Draft, kernels: Kernels) -> NameGenerator:
     return draft_generator(styled_draft, kernels)
 
 
+SHARES = ((0.5, 0.5), (0.1, 0.9))
 FEMININE, MASCULINE = {"gender": "feminine"}, {"gender": "masculine"}
 
 
 def drawn(generator: NameGenerator, seed: int = 7) -> list[str]:
     """Some names of a generator."""
     return generator.generate(12, seed=seed, constraints=AS_DRAWN).names
+
+
+def test_blends_of_all_styles_share_the_tables_of_their_lists(registry: ModelRegistry, styled_draft: Draft) -> None:
+    versions = [
+        registry.resolve(None, registry.publish(replace(styled_draft, dataset=each)).reference)
+        for each in ("one", "two")
+    ]
+    blender = Blender(registry.kernels)
+    plain = blender.blend(versions, (0.5, 0.5)).generator
+    styled = [versions[0].styled(FEMININE), versions[1].styled(MASCULINE)]
+    blends = [blender.blend(styled, shares).generator for shares in SHARES]
+    assert all(each.known is plain.known and each.names is plain.names for each in blends)
+    assert len({tuple(drawn(each)) for each in (plain, *blends)}) == 3
 
 
 def test_empty_choice_is_the_generator_itself(generator: NameGenerator) -> None:
