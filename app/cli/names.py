@@ -39,7 +39,7 @@ def source_options(command: Command) -> Command:
 
 
 def _joined(context: click.Context, option: click.Parameter, styles: tuple[str, ...]) -> str | None:
-    return ",".join(styles) or None
+    return ",".join(styles) if styles else None
 
 
 def sampling_options(command: Command) -> Command:
